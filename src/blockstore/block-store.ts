@@ -1,0 +1,82 @@
+/**
+ * The block store of a worker: cached bytes of contents on tiers of local directories. It knows contents by id, pages by
+ * number, and nothing of files, users or stores.
+ *
+ * Invariants, each asserted and tested:
+ * 1. A page is present only if it was written whole, with a checksum; what is read from disk after a restart is verified
+ *    before its first use, and a page that fails is absent.
+ * 2. What is leased is not changed, punched, moved or reused. A leased file may be unlinked; its bytes count until the lease ends.
+ * 3. Pinned and dirty contents are never evicted; a restart forgets neither.
+ * 4. Each tier stays within its quota.
+ * 5. A failing or full disk never fails a read that the store behind could answer: writes are refused (`stored: false`), reads are misses.
+ */
+import type {ContentId} from '#base/ids.ts';
+import type {FileLease} from '#model/file-lease.ts';
+
+export const pageBytes = 64 * 1024;
+/** The unit of placement and eviction. */
+export const blockBytes = 64 * 1024 * 1024;
+/** Contents up to this size live in segments, larger ones have a file each. */
+export const segmentContentBytesMax = 256 * 1024;
+
+export interface TierOptions {
+  /** `MEM`, `SSD`, `HDD`: for people. */
+  readonly name: string;
+  /** A directory of its own, made when absent. */
+  readonly directory: string;
+  readonly quotaBytes: number;
+}
+
+export interface ContentHandle {
+  readonly id: ContentId;
+  readonly length: number;
+}
+
+export interface Presence {
+  readonly length: number;
+  readonly complete: boolean;
+  readonly presentBytes: number;
+  readonly tier: string;
+  readonly pinned: boolean;
+  readonly dirty: boolean;
+}
+
+/** A content that is being written from its beginning to its end or in any order; becomes readable when sealed. */
+export interface Draft {
+  /** False from the moment that the cache could not keep up (full, failed): the draft is then worthless and writes do nothing. */
+  readonly alive: boolean;
+  write(chunk: Uint8Array, position: number): Promise<void>;
+  /** Makes the content present, whole. False when it could not be kept. */
+  seal(content: ContentHandle, options?: {dirty?: boolean}): Promise<boolean>;
+  discard(): Promise<void>;
+}
+
+export interface BlockStore extends AsyncDisposable {
+  /** Undefined: nothing cached. Does not count as use. */
+  presence(id: ContentId): Presence | undefined;
+  /** Runs of absent pages within pages [first, last]; empty when all are there. Synchronous: the decision to fill is made in one turn. */
+  missing(content: ContentHandle, first: number, last: number): readonly {first: number; count: number}[];
+  /**
+   * Stores whole pages (the content's last may be short) from `firstPage`. For contents of segment size: the whole content at once.
+   * Resolves when they can be read; false when they could not be kept. Counts as an insertion to the eviction policy.
+   */
+  fill(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[]): Promise<boolean>;
+  /** Small present ranges, at once and without waiting for a disk; undefined when they are absent, unverified or not in memory. Counts as use. */
+  readResident(content: ContentHandle, offset: number, length: number): Uint8Array | undefined;
+  /** Reads a present range into memory. Undefined when any page of it is absent (or proved corrupt). Counts as use. */
+  read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** A descriptor for a present range that is wholly within one file; undefined when any page is absent. Pages not yet verified are verified first. Counts as use. */
+  lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined>;
+  /** Room for a content about to be written; undefined when the cache cannot take it. */
+  draft(lengthHint: number | undefined): Promise<Draft | undefined>;
+  drop(id: ContentId): Promise<void>;
+  pin(id: ContentId, pinned: boolean): void;
+  /** Marks a sealed dirty content as held by the under store too. */
+  clean(id: ContentId): Promise<void>;
+  /** Present pages of a content, as runs. */
+  pages(id: ContentId): readonly (readonly [first: number, count: number])[];
+  status(): {readonly tiers: readonly {name: string; directory: string; quotaBytes: number; usedBytes: number; state: 'ok' | 'full' | 'failed'}[]; readonly contents: number; readonly indexBytes: number};
+  /** True once the index of a previous life is wholly read; until then unknown contents may be absent though they are on disk. */
+  readonly warm: boolean;
+  close(): Promise<void>;
+}

@@ -1,0 +1,72 @@
+/**
+ * The file-system client: what front ends, the command line and programs use. Paths are ByteStrings in the form of
+ * `model/path.ts`. The same class works over a master and worker in this process and over connections to them.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {BeginWriteOptions, FileInfo, MasterApi, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
+import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
+import type {Checksums, ContentMetadata} from '#model/content.ts';
+
+/** The namespace calls that pass through to the master unchanged. */
+export type NamespaceCalls = Pick<
+  MasterApi,
+  | 'stat' | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'rename' | 'remove' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
+  | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
+>;
+
+/** A range as protocols write it: from an offset, or the last `suffix` bytes. Cut to the file; RangeNotSatisfiable when nothing is left. */
+export type RangeSpec = {readonly offset: number; readonly length?: number} | {readonly suffix: number};
+
+export interface OpenFile extends AsyncDisposable {
+  /** One version of the file; reads are of exactly this one, or fail with ContentChanged. */
+  readonly info: FileInfo;
+  /** The range that a RangeSpec means here. RangeNotSatisfiable, with the length in the details. */
+  resolve(range: RangeSpec | undefined): ByteRange;
+  read(range: ByteRange, context: CallContext): Promise<Body>;
+}
+
+export interface FileWriter {
+  /** Resolves when the next chunk may come. The buffer must not be changed afterwards. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Publishes. BadDigest, IncompleteBody, PreconditionFailed. On failure nothing has changed. */
+  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<FileInfo>;
+  /** Leaves nothing behind. Harmless after commit. */
+  abort(): Promise<void>;
+}
+
+export interface PartWriter {
+  write(chunk: Uint8Array): Promise<void>;
+  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<PartRecord>;
+  abort(): Promise<void>;
+}
+
+export interface CreateOptions extends BeginWriteOptions, PathOptions {
+  readonly length?: number;
+  /** Checksums to compute and keep, beyond the ETag's MD5. */
+  readonly checksums?: readonly (keyof Checksums)[];
+}
+
+export interface FileSystem extends NamespaceCalls {
+  /**
+   * Opens a file for reading. `range` is what will be read first: where nothing is known of the path yet, it is asked of the
+   * store together with the metadata, in one round trip. NotFound, IsADirectory.
+   */
+  open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
+  create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
+  /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. */
+  copy(from: ByteString, to: ByteString, options: {readonly metadata?: ContentMetadata; readonly sourcePrecondition?: Precondition; readonly precondition?: Precondition} & PathOptions, context: CallContext): Promise<FileInfo>;
+
+  createUpload(path: ByteString, options: CreateOptions & Pick<UploadRecord, 'checksumAlgorithm' | 'checksumType'>, context: CallContext): Promise<UploadRecord>;
+  uploadPart(path: ByteString, uploadId: string, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartWriter>;
+  /** `parts`: what the caller wants assembled, ascending. InvalidArgument names a part that is unknown or has another ETag. */
+  completeUpload(path: ByteString, uploadId: string, parts: readonly {partNumber: number; etag: string; checksums?: Checksums}[], options: {precondition?: Precondition; length?: number; checksums?: Checksums}, context: CallContext): Promise<FileInfo>;
+  abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
+
+  load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
+  free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}>;
+  pin(path: ByteString, pinned: boolean, context: CallContext): Promise<void>;
+  /** Where the bytes are, how fresh, what it cost, why. */
+  explain(path: ByteString, options: PathOptions, context: CallContext): Promise<{master: Awaited<ReturnType<MasterApi['explain']>>; cache?: Awaited<ReturnType<WorkerApi['locate']>>}>;
+  status(context: CallContext): Promise<Awaited<ReturnType<WorkerApi['status']>>>;
+}

@@ -1,0 +1,240 @@
+/**
+ * What the master offers: the namespace, the mounts, and the commit of writes. Paths are ByteStrings in the form of
+ * `model/path.ts`; without a trailing slash a path means what `kind` says (default `either`: the directory first).
+ *
+ * Every answer is durable in the sense of design 4.1: it waits for whatever it has read or written. Errors are WeirErrors;
+ * each method names the kinds that are its own. Any method may also fail with PermissionDenied, Cancelled, Timeout,
+ * Overloaded, and, where it must ask an under store, with Unavailable.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {AttributePatch, Inode, InodeKind} from '#model/inode.ts';
+import type {Freshness, Mount, WriteType} from '#model/mount.ts';
+import type {PathKind} from '#model/path.ts';
+
+export interface FileInfo {
+  /** Canonical: a directory's ends in `/`. */
+  readonly path: ByteString;
+  readonly inode: Inode;
+  /** Bytes; 0 for directories. */
+  readonly length: number;
+  readonly mount: MountId;
+}
+
+/**
+ * What a store said about one object, with the mount it lies in. `startedAt` is the wall time in ms at which the question
+ * was asked: an answer older than a local commit to the same path is ignored.
+ */
+export interface Observation {
+  readonly startedAt: number;
+  /** Absent when the store has no such object. */
+  readonly object?: {
+    readonly length: number;
+    readonly fingerprint: string;
+    readonly etag: string;
+    readonly checksums: Checksums;
+    readonly metadata: ContentMetadata;
+    readonly modified: TimeNs;
+    readonly mode?: number;
+    readonly uid?: number;
+    readonly gid?: number;
+  };
+}
+
+/**
+ * Result of `open`. `unknown` means that the namespace knows nothing of the path yet: the caller may read
+ * (mount, storeKey) from the store at once and hand what it learns to `observe`, which saves a round trip.
+ */
+export type OpenResult = {readonly known: FileInfo} | {readonly unknown: {readonly mount: MountId; readonly storeKey: ByteString}};
+
+export interface PathOptions {
+  readonly kind?: PathKind;
+}
+
+export interface ListRequest {
+  /** Where to list: a directory. The keys below are relative to it, `/`-separated, directories' keys end in `/`. */
+  readonly directory: ByteString;
+  /** Only keys that start with this; may end inside a name. */
+  readonly prefix?: ByteString;
+  /** Only keys greater than this, in byte order. With `delimiter`, a key that ends in it also skips all that starts with it. */
+  readonly after?: ByteString;
+  /** Fold keys that share a prefix up to the first `delimiter` after `prefix` into one. `/` is O(page); others may scan. */
+  readonly delimiter?: ByteString;
+  /** Entries a page, 1 to 10 000. */
+  readonly limit: number;
+  /**
+   * `keys`: what S3 shows, that is files and directories with a marker (or empty and explicitly made), implied ones only folded.
+   * `children`: what a file system shows: the direct children, each once, in key order (delimiter is ignored).
+   * `tree`: like children, but all the way down, parents before their children.
+   */
+  readonly view: 'keys' | 'children' | 'tree';
+}
+
+export type ListEntry = {readonly key: ByteString; readonly info: FileInfo} | {readonly key: ByteString; readonly folded: true};
+
+export interface ListPage {
+  readonly entries: readonly ListEntry[];
+  /** `after` for the next page; absent at the end. */
+  readonly next?: ByteString;
+}
+
+/** Checked in the same transaction as the change that it guards. ETags without quotes; `*` = anything. */
+export interface Precondition {
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: string;
+}
+
+export interface BeginWriteOptions {
+  readonly metadata?: ContentMetadata;
+  readonly mode?: number;
+  readonly writeType?: WriteType;
+  readonly precondition?: Precondition;
+  /** Make missing parents (default true): as implied directories for `kind: 'file'` S3 keys, else as explicit ones. */
+  readonly parents?: 'implied' | 'explicit' | 'none';
+}
+
+/** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */
+export interface WriteTicket {
+  readonly writeId: number;
+  readonly path: ByteString;
+  readonly content: ContentId;
+  readonly mount: MountId;
+  readonly storeKey: ByteString;
+  readonly metadata: ContentMetadata;
+  readonly writeType: WriteType;
+}
+
+/** What the worker knows when the store has the whole object. */
+export interface WrittenObject {
+  readonly length: number;
+  readonly fingerprint: string;
+  readonly etag: string;
+  readonly checksums: Checksums;
+  readonly mtime?: TimeNs;
+}
+
+export interface UploadRecord {
+  readonly uploadId: string;
+  readonly path: ByteString;
+  readonly mount: MountId;
+  readonly storeKey: ByteString;
+  /** The content that the parts will become. */
+  readonly content: ContentId;
+  /** The store's own name of the upload. */
+  readonly storeUploadId: string;
+  readonly metadata: ContentMetadata;
+  readonly checksumAlgorithm?: keyof Checksums;
+  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE';
+  readonly mode?: number;
+  readonly initiatedAt: TimeNs;
+  readonly initiator: string;
+}
+
+export interface PartRecord {
+  readonly partNumber: number;
+  readonly length: number;
+  readonly etag: string;
+  readonly checksums: Checksums;
+  /** What the connector needs to complete with this part. */
+  readonly storePart: string;
+  readonly modifiedAt: TimeNs;
+}
+
+export interface MountRequest {
+  readonly path: ByteString;
+  readonly uri: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly readOnly?: boolean;
+  readonly freshness?: Freshness;
+}
+
+export interface JobInfo {
+  readonly id: number;
+  /** `move` (a store follows a rename), `remove` (a store and the records follow a delete). */
+  readonly kind: 'move' | 'remove';
+  readonly path: ByteString;
+  readonly state: 'running' | 'waiting' | 'failed';
+  readonly done: number;
+  readonly startedAt: number;
+  readonly lastError?: string;
+}
+
+export interface PathExplanation {
+  readonly info: FileInfo;
+  readonly mount: Mount;
+  readonly storeKey: ByteString;
+  /** Whether the store may be believed unasked now, and why. */
+  readonly fresh: boolean;
+  readonly checkedAt: number;
+  readonly validUntil: number | 'forever' | 'never';
+  readonly reason: string;
+  /** Requests that the master sent upstream for this inode since the process started. */
+  readonly upstreamRequests: number;
+}
+
+export interface MasterApi {
+  /** NotFound, NotADirectory. Loads from the store what is not known or no longer fresh. */
+  stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
+  /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */
+  open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult>;
+  /** Takes in what a reader learned after `unknown`. NotFound when the store has no such object. */
+  observe(path: ByteString, observation: Observation, context: CallContext): Promise<FileInfo>;
+  /** A reader found another version in the store than `content`: refresh, answer what is there now. NotFound. */
+  contentChanged(path: ByteString, content: ContentId, context: CallContext): Promise<FileInfo>;
+  /** NotFound, NotADirectory, InvalidArgument. A failed listing of the store fails the call and leaves no trace. */
+  list(request: ListRequest, context: CallContext): Promise<ListPage>;
+
+  /** AlreadyExists (also where a parent does, without `parents`), NotFound (parent), ReadOnly. Idempotent with `existing: 'keep'`. */
+  makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo>;
+  makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo>;
+  setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo>;
+  /** NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), ReadOnly. */
+  rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo>;
+  /** NotFound, DirectoryNotEmpty (not recursive), ReadOnly, Busy (a mount point lies within), PreconditionFailed. */
+  remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void>;
+
+  /** Checks that the write is allowed and reserves a content id. NotFound, NotADirectory, ReadOnly, PreconditionFailed, IsADirectory. */
+  beginWrite(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): Promise<WriteTicket>;
+  /**
+   * Waits for the path's turn to publish and checks the precondition again. Between this and commitWrite the worker lets
+   * the store finish the object; so the store's order of versions is the namespace's.
+   */
+  prepareCommit(ticket: WriteTicket, context: CallContext): Promise<void>;
+  /** Makes the content visible, whole, in one transaction. */
+  commitWrite(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo>;
+  /** Gives the ticket back; harmless after a commit. */
+  abandonWrite(ticket: WriteTicket, context: CallContext): Promise<void>;
+
+  createUpload(ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext): Promise<UploadRecord>;
+  /** NotFound when there is no such upload of that path. */
+  getUpload(path: ByteString, uploadId: string, context: CallContext): Promise<UploadRecord>;
+  putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void>;
+  listParts(path: ByteString, uploadId: string, after: number, limit: number, context: CallContext): Promise<readonly PartRecord[]>;
+  /** Ordered by key, then by the time of creation. `after` is exclusive. */
+  listUploads(request: {directory: ByteString; prefix?: ByteString; after?: {key: ByteString; uploadId: string}; limit: number}, context: CallContext): Promise<readonly UploadRecord[]>;
+  /** A ticket to publish the upload's content with; the upload ends when that ticket commits. */
+  beginCompleteUpload(path: ByteString, uploadId: string, options: {precondition?: Precondition}, context: CallContext): Promise<WriteTicket>;
+  removeUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
+
+  /** AlreadyExists (overlap with another mount's store, or the path is taken), InvalidArgument (options), Unavailable (the store does not answer). */
+  mount(request: MountRequest, context: CallContext): Promise<Mount>;
+  /** Replaces options, readOnly and freshness of a live mount; nothing cached is dropped unless the URI's place changes. */
+  updateMount(path: ByteString, change: Partial<Omit<MountRequest, 'path' | 'uri'>>, context: CallContext): Promise<Mount>;
+  /** Forgets metadata and cached bytes of the subtree; the store is untouched. NotFound, Busy (mounts within). */
+  unmount(path: ByteString, context: CallContext): Promise<void>;
+  listMounts(context: CallContext): Promise<readonly Mount[]>;
+
+  /** Drops what is believed about the path (and below), so that the next use asks the store. */
+  refresh(path: ByteString, context: CallContext): Promise<void>;
+  explain(path: ByteString, options: PathOptions, context: CallContext): Promise<PathExplanation>;
+  listJobs(context: CallContext): Promise<readonly JobInfo[]>;
+  cancelJob(id: number, context: CallContext): Promise<void>;
+  /** Counts of the whole instance. */
+  usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}>;
+  /** A consistent copy of all metadata as a byte stream with checksums (format: docs/formats/backup.md), while writes go on. */
+  backup(context: CallContext): AsyncIterable<Uint8Array>;
+}
+
+export type {InodeId, InodeKind, Content};

@@ -1,0 +1,113 @@
+/**
+ * What a worker offers: bytes of contents, from the cache or from the store behind, and the path of new bytes to both.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {Observation, PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Checksums, ReadableContent} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
+
+/**
+ * Bytes on their way out, in the cheapest form that there is:
+ * `bytes` are small and in memory; a `lease` is a range of a local file that can leave by sendfile(2) and must be disposed;
+ * a `stream` yields buffers that the receiver owns. All three deliver exactly `length` bytes or fail.
+ */
+export type Body =
+  | {readonly kind: 'bytes'; readonly length: number; readonly bytes: Uint8Array}
+  | {readonly kind: 'lease'; readonly length: number; readonly lease: FileLease}
+  | {readonly kind: 'stream'; readonly length: number; readonly stream: AsyncIterable<Uint8Array>};
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The first read of an object that nobody knew: what the store said, and the read itself, under way. */
+export interface Probe {
+  readonly observation: Observation;
+  /** Hand this to `read` with the content that came of the observation: the bytes already on their way are used and cached. */
+  readonly probeId: number;
+}
+
+/** Which part of an object a first read wants. Exactly one form; `suffix` asks for the last bytes. */
+export type ProbeRange = {readonly offset: number; readonly length?: number} | {readonly suffix: number};
+
+export interface WriteStream {
+  /** Resolves when the next chunk may come (backpressure of the store). The buffer must not be changed afterwards. */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Lets the store finish the object. `ready` is awaited just before the store could make it visible; if it throws, the
+   * object is not made. `expected` is verified against what was written: BadDigest, IncompleteBody.
+   */
+  finish(ready: () => Promise<void>, expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<WrittenObject>;
+  /** Stops and leaves nothing behind in store or cache. Harmless after finish. */
+  abort(): Promise<void>;
+}
+
+export interface CacheLocation {
+  /** Present bytes by tier, fastest first. */
+  readonly tiers: readonly {readonly name: string; readonly bytes: number; readonly pages: readonly (readonly [first: number, count: number])[]}[];
+  readonly pageBytes: number;
+  readonly pinned: boolean;
+  /** Since the process started: requests and bytes asked of the store for this content, and bytes served from the cache. */
+  readonly upstreamRequests: number;
+  readonly upstreamBytes: number;
+  readonly servedBytes: number;
+  /** Whether bytes are read in place (a local store) and never cached, and why. */
+  readonly inPlace: boolean;
+}
+
+export interface TierStatus {
+  readonly name: string;
+  readonly directory: string;
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly state: 'ok' | 'full' | 'failed';
+}
+
+export interface WorkerStatus {
+  readonly tiers: readonly TierStatus[];
+  readonly contents: number;
+  readonly hitBytes: number;
+  readonly missBytes: number;
+  readonly upstreamRequests: number;
+  readonly upstreamBytes: number;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface WorkerApi {
+  /** `range` must lie within the content. ContentChanged when the store no longer has this version and the bytes are not all cached. */
+  read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body>;
+  /** Asks the store for an object of which nothing is known, and starts reading it. A missing object is an observation, not an error. */
+  probe(mount: MountId, storeKey: ByteString, range: ProbeRange, context: CallContext): Promise<Probe>;
+  /** Starts a new object. `length` when known; the store may need it to choose between one request and parts. */
+  write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream>;
+  /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */
+  copy(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject>;
+
+  /** Opens a multipart upload in the store; returns its name there. */
+  createUpload(ticket: WriteTicket, context: CallContext): Promise<string>;
+  uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
+  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject>;
+  abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
+
+  /** Brings the content into the cache whole; yields progress. */
+  load(content: ReadableContent, context: CallContext): AsyncIterable<LoadProgress>;
+  /** Drops cached bytes; what the store has stays. */
+  free(contents: readonly ContentId[], context: CallContext): Promise<void>;
+  /** Pinned contents are not evicted. */
+  pin(content: ContentId, pinned: boolean, context: CallContext): Promise<void>;
+  locate(content: ReadableContent, context: CallContext): Promise<CacheLocation>;
+  status(context: CallContext): Promise<WorkerStatus>;
+}
+
+export interface PartStream {
+  write(chunk: Uint8Array): Promise<void>;
+  finish(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<PartRecord>;
+  abort(): Promise<void>;
+}

@@ -1,0 +1,92 @@
+/**
+ * The metastore: an ordered map from byte keys to byte values, changed only by transactions that a change log makes
+ * lasting. Keys are ByteStrings (1 to 1900 bytes), compared as bytes.
+ *
+ * Invariants, each asserted and tested:
+ * 1. A transaction is applied whole or not at all, also across crashes.
+ * 2. Transactions are numbered without gaps; after a crash the state is that of the first n, with n ≥ every number whose
+ *    `safe` (process crash) or `durable` (power loss) had resolved.
+ * 3. Reads see every transaction that has been committed, at once, whether or not it is safe yet.
+ * 4. A request id commits once.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+
+export interface KeyValue {
+  readonly key: ByteString;
+  readonly value: Uint8Array;
+}
+
+export interface RangeOptions {
+  /** Inclusive. */
+  readonly from: ByteString;
+  /** Exclusive. */
+  readonly to: ByteString;
+  readonly limit?: number;
+  readonly reverse?: boolean;
+}
+
+export interface Reader {
+  /** The value must not be changed, and is valid until the end of the transaction; copy what must live longer. */
+  get(key: ByteString): Uint8Array | undefined;
+  /** In key order. Lazy: stop early at no cost. Not to be continued after the transaction. */
+  range(options: RangeOptions): Iterable<KeyValue>;
+}
+
+/** Reads see the transaction's own writes. */
+export interface Transaction extends Reader {
+  put(key: ByteString, value: Uint8Array): void;
+  delete(key: ByteString): void;
+}
+
+/** The two moments of a commit (design 4.1). */
+export interface Commit<T> {
+  readonly result: T;
+  /** Number of the last transaction that the result depends on; a read-only one has written none but may have read others. */
+  readonly sequence: number;
+  /** In the log file: survives the process. */
+  readonly safe: Promise<void>;
+  /** Synced: survives power loss. */
+  readonly durable: Promise<void>;
+}
+
+export interface RequestId {
+  readonly client: string;
+  readonly counter: number;
+  /** Results of this client up to this counter may be forgotten. */
+  readonly acknowledged: number;
+}
+
+export interface MetastoreStatus {
+  readonly sequence: number;
+  readonly durableSequence: number;
+  /** What the state engine itself holds on disk; the log reaches back at least to here. */
+  readonly appliedSequence: number;
+  readonly logBytes: number;
+  readonly overlayEntries: number;
+}
+
+/** A consistent picture of the state at one sequence, while transactions go on. */
+export interface MetastoreSnapshot extends AsyncDisposable {
+  readonly sequence: number;
+  range(options: RangeOptions): Iterable<KeyValue>;
+}
+
+export interface Metastore extends AsyncDisposable {
+  /**
+   * Runs `fn` at once and synchronously. If it throws, nothing happened. With a `request` that has committed before, `fn`
+   * is not run and the stored result is returned; `codec` turns results into the bytes that are stored with the commit.
+   * Fails with Io from the moment that the log has failed: then nothing new is accepted until a restart.
+   */
+  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}): Commit<T>;
+  /** Like transact without writing. `durable` waits for whatever was read and is not durable yet; already resolved when nothing was. */
+  read<T>(fn: (reader: Reader) => T): Commit<T>;
+  snapshot(): Promise<MetastoreSnapshot>;
+  status(): MetastoreStatus;
+  /** Applies and syncs everything, then closes. */
+  close(): Promise<void>;
+}
+
+export interface ResultCodec<T> {
+  encode(result: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}

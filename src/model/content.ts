@@ -1,0 +1,35 @@
+/** A content: one immutable version of a file's bytes. A write, an overwrite, a changed fingerprint: a new content id. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+
+/** Nanoseconds since 1970, UTC. */
+export type TimeNs = bigint;
+
+/**
+ * What the writer said about the bytes, kept and given back: lower-case header names (`content-type`, `cache-control`,
+ * `x-amz-meta-…`) to values. Values are text as sent (UTF-8 decoded).
+ */
+export type ContentMetadata = Readonly<Record<string, string>>;
+
+/** Checksums as S3 names them (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`), base64, `-N` appended when composite. */
+export type Checksums = Readonly<Partial<Record<'crc32' | 'crc32c' | 'crc64nvme' | 'sha1' | 'sha256', string>>>;
+
+export interface Content {
+  readonly id: ContentId;
+  /** Bytes. */
+  readonly length: number;
+  /** Which mount's store holds the bytes, under which key (relative to the mount's URI). */
+  readonly mount: MountId;
+  readonly storeKey: ByteString;
+  /** The store's own version mark, opaque to all but its connector, which can make a read conditional on it. */
+  readonly fingerprint: string;
+  /** What clients see as ETag, without quotes. Differs from the store's when we uploaded in parts what came in one piece. */
+  readonly etag: string;
+  readonly checksums: Checksums;
+  readonly metadata: ContentMetadata;
+  /** When this version became visible: S3's LastModified. POSIX mtime is the inode's. */
+  readonly committedAt: TimeNs;
+}
+
+/** What a worker needs to read a content. */
+export type ReadableContent = Pick<Content, 'id' | 'length' | 'mount' | 'storeKey' | 'fingerprint'>;

@@ -1,0 +1,46 @@
+/** Inodes: the files, directories and symbolic links of the namespace. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
+import type {Content, TimeNs} from '#model/content.ts';
+
+export type InodeKind = 'file' | 'directory' | 'symlink';
+
+export interface Inode {
+  readonly id: InodeId;
+  readonly kind: InodeKind;
+  readonly parent: InodeId;
+  readonly name: ByteString;
+  /** Permission bits with set-id and sticky: 12 bits, as in POSIX. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atime: TimeNs;
+  readonly mtime: TimeNs;
+  readonly ctime: TimeNs;
+  /** A file's bytes; on a directory, the marker object `k/` when there is one. */
+  readonly content?: Content;
+  /** A symbolic link's target, uninterpreted. */
+  readonly target?: ByteString;
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+  /** A directory that exists only because S3 keys below it do; it vanishes with its last child. */
+  readonly implied?: boolean;
+  readonly pinned?: boolean;
+  /** Wall milliseconds at which the store last confirmed this inode; 0 = never (not loaded from a store). */
+  readonly checkedAt: number;
+  /** Directories: wall milliseconds at which a complete listing of the store was last merged; 0 = never. */
+  readonly listedAt?: number;
+  /** Directories: where the subtree lies in the mount's store when names do not tell (a tree renamed on a store without renames). */
+  readonly storePrefix?: ByteString;
+}
+
+/** The parts of an inode that a caller may set. */
+export interface AttributePatch {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atime?: TimeNs;
+  readonly mtime?: TimeNs;
+  readonly pinned?: boolean;
+  /** Extended attributes to set; null removes. */
+  readonly xattrs?: Readonly<Record<string, Uint8Array | null>>;
+}

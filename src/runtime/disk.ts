@@ -1,0 +1,69 @@
+/**
+ * Disks. Paths are absolute, text. What is written is *seen* at once and *kept* over power loss only after the sync that
+ * names it: a file's bytes after `datasync`, a name in a directory after `syncDirectory`. The simulated form takes this
+ * literally: a crash keeps any subset of what was not synced, in torn pieces.
+ *
+ * Errors are WeirErrors: NotFound, AlreadyExists, NotADirectory, IsADirectory, DirectoryNotEmpty, NoSpace, ReadOnly, PermissionDenied,
+ * Io (anything else; `cause` has the system's error).
+ */
+import type {Descriptor} from '#model/file-lease.ts';
+
+export interface FileStat {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'other';
+  readonly size: number;
+  /** Bytes allocated on the medium (a sparse file has fewer than its size). */
+  readonly allocated: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+export interface OpenOptions {
+  /** `read`: must exist. `write`: read and write, must exist. `create`: read and write, made when absent. `exclusive`: must be absent. */
+  readonly mode: 'read' | 'write' | 'create' | 'exclusive';
+  readonly truncate?: boolean;
+  readonly permissions?: number;
+}
+
+export interface DiskFile extends AsyncDisposable {
+  /** For sending by the kernel; valid while the file is open. */
+  readonly descriptor: Descriptor;
+  /** Bytes read into the whole of `into`, fewer only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /**
+   * Like read, on the spot, but only if that needs no waiting for a medium; undefined when it would (or when this system
+   * cannot tell). The way to serve small hot reads without a thread.
+   */
+  readResident(into: Uint8Array, position: number): number | undefined;
+  /** Writes all buffers one after the other from `position`. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** Everything written before this call survives power loss after it, with the size. */
+  datasync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  /** Frees the range; it reads as zeros. Unsupported where the file system cannot. */
+  punch(offset: number, length: number): Promise<void>;
+  stat(): Promise<FileStat>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  open(path: string, options: OpenOptions): Promise<DiskFile>;
+  stat(path: string): Promise<FileStat>;
+  /** Names, unsorted. Latin-1 strings of the raw bytes (see base/byte-string.ts) when `raw`. */
+  readDirectory(path: string): Promise<string[]>;
+  makeDirectory(path: string, options?: {recursive?: boolean; permissions?: number}): Promise<void>;
+  unlink(path: string): Promise<void>;
+  removeDirectory(path: string): Promise<void>;
+  /** Replaces `to` atomically when it is a file. */
+  rename(from: string, to: string): Promise<void>;
+  /** Names made, renamed and removed in this directory before the call survive power loss after it. */
+  syncDirectory(path: string): Promise<void>;
+  /** Free and total bytes of the file system that holds `path`. */
+  space(path: string): Promise<{free: number; total: number}>;
+  /** Takes the exclusive lock of a file until disposed or until the process ends, however it ends. AlreadyRunning when another holds it. */
+  lock(path: string): Promise<AsyncDisposable>;
+}

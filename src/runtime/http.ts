@@ -1,0 +1,72 @@
+/**
+ * HTTP as the front ends see it: narrow, raw, and replaceable. Nothing is decoded, merged or normalised, because S3
+ * signatures cover what was really sent.
+ */
+import type {Body} from '#contracts/worker-api.ts';
+import type {Address, Listener} from '#runtime/net.ts';
+
+export interface HttpRequestBody extends AsyncIterable<Uint8Array> {
+  /** Trailer lines in the order sent, [name, value, name, value …]; complete when the iteration has ended. */
+  readonly trailers: readonly string[];
+}
+
+/** One request and the chance to answer it once. */
+export interface HttpExchange {
+  readonly method: string;
+  /** Request target exactly as sent (`/a%2Fb?x`), one latin-1 character per byte. */
+  readonly target: string;
+  /** [name, value, name, value …] exactly as sent, values as latin-1. */
+  readonly rawHeaders: readonly string[];
+  /** The value of a header by lower-case name; undefined when absent. Where it was sent more than once: the values joined by `, `. */
+  header(name: string): string | undefined;
+  readonly body: HttpRequestBody;
+  /** Aborted when the client goes away before it has its answer. */
+  readonly signal: AbortSignal;
+  readonly remote: Address;
+  readonly secure: boolean;
+  /** True while the client still waits for `100 Continue`; the first read of the body sends it. */
+  readonly expectsContinue: boolean;
+  /**
+   * Answers. `headers` is a flat list like rawHeaders; Content-Length is taken from the body, Date is added. A body is
+   * taken over (a lease is disposed, a stream is ended) whatever happens, also for HEAD, 204 and 304, which send none but
+   * announce its length. Resolves when the answer has left or the client is gone; after a failing stream or lease the connection is
+   * broken off, so that the answer cannot look complete. Unread request body is drained up to a bound, then the connection closes.
+   */
+  respond(status: number, headers: readonly string[], body?: Body): Promise<void>;
+  /** Answers with a body of unknown length, chunked (HTTP/1.1). */
+  respondStream(status: number, headers: readonly string[], stream: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+export interface HttpServerOptions {
+  readonly address: Address;
+  readonly tls?: {readonly key: string; readonly cert: string};
+  /** Bytes of all request headers together. */
+  readonly headerBytesMax?: number;
+  /** A connection that has not sent a whole request head in this time is answered 408 and closed. */
+  readonly headersTimeoutMs?: number;
+  readonly keepAliveMs?: number;
+  readonly connectionsMax?: number;
+}
+
+export interface HttpClientRequest {
+  readonly method: string;
+  /** Absolute; the path and query are sent exactly as written here. */
+  readonly url: string;
+  readonly headers: readonly string[];
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpClientResponse {
+  readonly status: number;
+  readonly rawHeaders: readonly string[];
+  header(name: string): string | undefined;
+  /** Must be read to its end or destroyed. Throws Unavailable when it ends before its announced length. */
+  readonly body: AsyncIterable<Uint8Array> & {destroy(): void};
+}
+
+export interface Http {
+  serve(options: HttpServerOptions, handler: (exchange: HttpExchange) => Promise<void>): Promise<Listener>;
+  /** One request over a kept-alive pool. Unavailable when there is no answer; every status is an answer. */
+  request(request: HttpClientRequest): Promise<HttpClientResponse>;
+}

@@ -1,0 +1,170 @@
+/**
+ * An under store: a system that keeps data for good, reached through one connector. Keys are ByteStrings relative to the
+ * mount's URI, `/`-separated, never starting with `/`; a key that ends in `/` is a directory (its marker object).
+ *
+ * Errors are WeirErrors: NotFound, PermissionDenied, PreconditionFailed, ContentChanged, NoSpace, InvalidArgument, Unsupported, and, worth a retry:
+ * Unavailable, Overloaded, Timeout. A connector does not retry, limit or measure: wrappers in understore/layers do.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+
+/** What a store can do, as data. Callers branch on this, never on scheme names. */
+export interface Capabilities {
+  readonly write: boolean;
+  /** Files of this host that can be read in place: `openLocal` works. */
+  readonly localFile: boolean;
+  /** Directories exist by themselves; without, they are implied by keys and marked by `k/` objects. */
+  readonly directories: boolean;
+  /** `list` can start after any key; without, it starts at the beginning and is paged by the connector. */
+  readonly listAfter: boolean;
+  /** `list` returns keys in byte order. */
+  readonly orderedList: boolean;
+  /** `list` without a delimiter walks the whole tree below the prefix in one stream of pages. */
+  readonly recursiveList: boolean;
+  /** `read` can be conditional on a fingerprint, in the store itself. */
+  readonly conditionalRead: boolean;
+  /** `write` can be conditional (`ifAbsent`, `ifFingerprint`), in the store itself. */
+  readonly conditionalWrite: boolean;
+  readonly rename: 'none' | 'file' | 'tree';
+  readonly copy: boolean;
+  readonly multipart: boolean;
+  /** Content headers and user metadata come back as they were written. */
+  readonly metadata: boolean;
+  /** Owner, group and permission bits are the store's. */
+  readonly permissions: boolean;
+  readonly partBytesMin: number;
+  readonly partBytesMax: number;
+  /** Objects up to this size can be written in one request. */
+  readonly singleWriteBytesMax: number;
+}
+
+export interface StoreObject {
+  readonly key: ByteString;
+  readonly kind: 'file' | 'directory' | 'symlink';
+  readonly length: number;
+  readonly fingerprint: string;
+  readonly etag: string;
+  readonly modified: TimeNs;
+  readonly checksums: Checksums;
+  /** Absent from listings, where stores do not say; present from stat and read. */
+  readonly metadata?: ContentMetadata;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly target?: ByteString;
+}
+
+export interface StoreListRequest {
+  /** Only keys that start with this. With `delimiter` it is empty or ends in `/`. */
+  readonly prefix: ByteString;
+  readonly after?: ByteString;
+  /** Continues a listing: the `continuation` of the page before. */
+  readonly continuation?: string;
+  /** Fold what lies below the next `/` into `prefixes`. */
+  readonly delimiter: boolean;
+  readonly limit: number;
+}
+
+export interface StoreListPage {
+  readonly objects: readonly StoreObject[];
+  /** Folded directories, each ending in `/`. */
+  readonly prefixes: readonly ByteString[];
+  readonly continuation?: string;
+}
+
+export interface StoreCallOptions {
+  readonly signal: AbortSignal;
+}
+
+export interface StoreReadRequest {
+  /** Absent: from 0. Negative: the last bytes (then `length` is absent). */
+  readonly offset?: number;
+  /** Absent: to the end. Longer than what there is: what there is. */
+  readonly length?: number;
+  /** Fails with ContentChanged when the object is another version. */
+  readonly ifFingerprint?: string;
+}
+
+export interface StoreRead {
+  readonly object: StoreObject;
+  /** What the body really holds. */
+  readonly offset: number;
+  readonly length: number;
+  /** Buffers of which the receiver may keep hold. Throws Unavailable when the store breaks off before `length`. Must be read to the end or returned. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface StoreWriteRequest {
+  readonly key: ByteString;
+  readonly metadata: ContentMetadata;
+  readonly mode?: number;
+  /** Bytes, when known. */
+  readonly length?: number;
+  readonly condition?: {readonly ifAbsent: true} | {readonly ifFingerprint: string};
+}
+
+/** A write under way: nothing is visible in the store before finish, and nothing remains after abort. */
+export interface StoreWrite {
+  /** Resolves when there is room for more. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes the object visible, whole. PreconditionFailed. */
+  finish(): Promise<StoreObject>;
+  abort(): Promise<void>;
+}
+
+export interface StorePart {
+  readonly partNumber: number;
+  /** What the store needs to complete with this part. */
+  readonly token: string;
+  readonly length: number;
+}
+
+export interface UnderStore extends AsyncDisposable {
+  readonly capabilities: Capabilities;
+  /** Undefined when there is none. */
+  stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined>;
+  /** NotFound, ContentChanged, RangeNotSatisfiable (details: length). */
+  read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead>;
+  list(request: StoreListRequest, options: StoreCallOptions): Promise<StoreListPage>;
+  write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite>;
+  /** Absent keys are fine. Answers the keys that could not be removed, with the reason. */
+  remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]>;
+  /** Capability `copy`. Metadata replaces the source's when given. */
+  copy(from: ByteString, to: ByteString, request: {metadata?: ContentMetadata; ifFingerprint?: string}, options: StoreCallOptions): Promise<StoreObject>;
+  /** Capability `rename`. Replaces a file at `to`. */
+  rename(from: ByteString, to: ByteString, options: StoreCallOptions): Promise<void>;
+  /** Capability `directories`: an empty one, parents included; elsewhere the marker object. */
+  makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void>;
+  /** Capability `multipart`. */
+  createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string>;
+  /** The body yields exactly `length` bytes. */
+  uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart>;
+  completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject>;
+  abortUpload(key: ByteString, uploadId: string, options: StoreCallOptions): Promise<void>;
+  /** Capability `localFile`: the file itself. NotFound. */
+  openLocal(key: ByteString, options: StoreCallOptions): Promise<{file: DiskFile; object: StoreObject}>;
+  close(): Promise<void>;
+}
+
+/** What a connector's folder exports as `connector`. */
+export interface Connector {
+  readonly schemes: readonly string[];
+  /** Every option with its meaning, for help and for the check of unknown names. Marked `secret` where listings must mask it. */
+  readonly options: Readonly<Record<string, {readonly help: string; readonly secret?: boolean}>>;
+  /**
+   * Reads URI and options; InvalidArgument says what is wrong. Does not touch the store. `place` names where the data lies,
+   * canonically and without options (`s3://endpoint/bucket/prefix/`), so that overlapping mounts can be refused.
+   */
+  describe(uri: string, options: Readonly<Record<string, string>>): {readonly place: string; readonly defaultName: string};
+  open(uri: string, options: Readonly<Record<string, string>>, environment: ConnectorEnvironment): Promise<UnderStore>;
+}
+
+export interface ConnectorEnvironment {
+  readonly disk: import('#runtime/disk.ts').Disk;
+  readonly http: Pick<import('#runtime/http.ts').Http, 'request'>;
+  readonly clock: import('#runtime/clock.ts').Clock;
+  readonly random: import('#runtime/random.ts').Random;
+  /** The process's environment, for stores that have standard variables. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
