@@ -1,0 +1,19 @@
+/** Who has the open under stores: the master decides which there are, the worker reads and writes through the same ones. */
+import type {MountId} from '#base/ids.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+/** Open stores by mount, wrapped in the layers (retry, limits, metrics) that `process/` chose. */
+export interface StoreProvider {
+  /** NotFound when there is no such mount (any more). */
+  get(mount: MountId): UnderStore;
+}
+
+/** What can be mounted: schemes and their connectors, loaded when first used. */
+export interface StoreRegistry {
+  /** Names of the schemes, for messages. */
+  readonly schemes: readonly string[];
+  /** Connector.describe, plus the names of secret options. InvalidArgument for unknown schemes and options. */
+  describe(uri: string, options: Readonly<Record<string, string>>): Promise<{readonly place: string; readonly defaultName: string; readonly secrets: readonly string[]}>;
+  /** An open store with all layers around it. */
+  open(uri: string, options: Readonly<Record<string, string>>): Promise<UnderStore>;
+}
