@@ -1,12 +1,21 @@
 /**
- * Disks. Paths are absolute, text. What is written is *seen* at once and *kept* over power loss only after the sync that
+ * Disks. Paths are absolute. What is written is *seen* at once and *kept* over power loss only after the sync that
  * names it: a file's bytes after `datasync`, a name in a directory after `syncDirectory`. The simulated form takes this
  * literally: a crash keeps any subset of what was not synced, in torn pieces.
  *
  * Errors are WeirErrors: NotFound, AlreadyExists, NotADirectory, IsADirectory, DirectoryNotEmpty, NoSpace, ReadOnly, PermissionDenied,
  * Io (anything else; `cause` has the system's error).
  */
+import type {ByteString} from '#base/byte-string.ts';
 import type {Descriptor} from '#model/file-lease.ts';
+
+/** Text, or the raw bytes where names need not be UTF-8 (stores that others write to). */
+export type DiskPath = string | Uint8Array;
+
+export interface DirectoryEntry {
+  readonly name: ByteString;
+  readonly kind: FileStat['kind'];
+}
 
 export interface FileStat {
   readonly kind: 'file' | 'directory' | 'symlink' | 'other';
@@ -27,6 +36,11 @@ export interface OpenOptions {
   readonly mode: 'read' | 'write' | 'create' | 'exclusive';
   readonly truncate?: boolean;
   readonly permissions?: number;
+  /**
+   * A directory in canonical form (see `realPath`): PermissionDenied unless the file that was opened really lies below
+   * it, wherever symbolic links on the way led. Checked on the open file, so nobody can change the path in between.
+   */
+  readonly beneath?: ByteString;
 }
 
 export interface DiskFile extends AsyncDisposable {
@@ -51,19 +65,28 @@ export interface DiskFile extends AsyncDisposable {
 }
 
 export interface Disk {
-  open(path: string, options: OpenOptions): Promise<DiskFile>;
-  stat(path: string): Promise<FileStat>;
-  /** Names, unsorted. Latin-1 strings of the raw bytes (see base/byte-string.ts) when `raw`. */
-  readDirectory(path: string): Promise<string[]>;
-  makeDirectory(path: string, options?: {recursive?: boolean; permissions?: number}): Promise<void>;
-  unlink(path: string): Promise<void>;
-  removeDirectory(path: string): Promise<void>;
+  open(path: DiskPath, options: OpenOptions): Promise<DiskFile>;
+  /** Of a symbolic link: the link itself. */
+  stat(path: DiskPath): Promise<FileStat>;
+  /** Names as text, unsorted. For Weir's own directories. */
+  readDirectory(path: DiskPath): Promise<string[]>;
+  /** Entries with their raw names, unsorted, in batches of some hundreds, read as the caller goes on: for directories of any size. */
+  scanDirectory(path: DiskPath): AsyncIterable<readonly DirectoryEntry[]>;
+  /** Where a symbolic link points, uninterpreted. */
+  readLink(path: DiskPath): Promise<ByteString>;
+  /** The path with every symbolic link resolved. NotFound. */
+  realPath(path: DiskPath): Promise<ByteString>;
+  makeDirectory(path: DiskPath, options?: {recursive?: boolean; permissions?: number}): Promise<void>;
+  unlink(path: DiskPath): Promise<void>;
+  removeDirectory(path: DiskPath): Promise<void>;
   /** Replaces `to` atomically when it is a file. */
-  rename(from: string, to: string): Promise<void>;
+  rename(from: DiskPath, to: DiskPath): Promise<void>;
+  /** Copies a file's bytes to a new file (AlreadyExists), by sharing blocks or within the kernel where the file system can. */
+  copy(from: DiskPath, to: DiskPath): Promise<void>;
   /** Names made, renamed and removed in this directory before the call survive power loss after it. */
-  syncDirectory(path: string): Promise<void>;
+  syncDirectory(path: DiskPath): Promise<void>;
   /** Free and total bytes of the file system that holds `path`. */
-  space(path: string): Promise<{free: number; total: number}>;
+  space(path: DiskPath): Promise<{free: number; total: number}>;
   /** Takes the exclusive lock of a file until disposed or until the process ends, however it ends. AlreadyRunning when another holds it. */
-  lock(path: string): Promise<AsyncDisposable>;
+  lock(path: DiskPath): Promise<AsyncDisposable>;
 }
