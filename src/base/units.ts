@@ -1,5 +1,5 @@
 /** Sizes and durations as people write them. */
-import {WeirError} from './errors.ts';
+import {WeirError} from '#base/errors.ts';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;

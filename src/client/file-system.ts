@@ -47,6 +47,25 @@ export interface CreateOptions extends BeginWriteOptions, PathOptions {
   readonly checksums?: readonly (keyof Checksums)[];
 }
 
+export interface CopyOptions extends PathOptions {
+  readonly metadata?: ContentMetadata;
+  readonly sourcePrecondition?: Precondition;
+  readonly precondition?: Precondition;
+}
+
+export interface CompletedPart {
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly checksums?: Checksums;
+}
+
+export interface CompleteUploadOptions {
+  readonly precondition?: Precondition;
+  /** Of the whole object, verified. */
+  readonly length?: number;
+  readonly checksums?: Checksums;
+}
+
 export interface FileSystem extends NamespaceCalls {
   /**
    * Opens a file for reading. `range` is what will be read first: where nothing is known of the path yet, it is asked of the
@@ -55,12 +74,12 @@ export interface FileSystem extends NamespaceCalls {
   open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
   /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. */
-  copy(from: ByteString, to: ByteString, options: {readonly metadata?: ContentMetadata; readonly sourcePrecondition?: Precondition; readonly precondition?: Precondition} & PathOptions, context: CallContext): Promise<FileInfo>;
+  copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo>;
 
   createUpload(path: ByteString, options: CreateOptions & Pick<UploadRecord, 'checksumAlgorithm' | 'checksumType'>, context: CallContext): Promise<UploadRecord>;
   uploadPart(path: ByteString, uploadId: string, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartWriter>;
   /** `parts`: what the caller wants assembled, ascending. InvalidArgument names a part that is unknown or has another ETag. */
-  completeUpload(path: ByteString, uploadId: string, parts: readonly {partNumber: number; etag: string; checksums?: Checksums}[], options: {precondition?: Precondition; length?: number; checksums?: Checksums}, context: CallContext): Promise<FileInfo>;
+  completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo>;
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
