@@ -1,6 +1,12 @@
 /**
  * An under store: a system that keeps data for good, reached through one connector. Keys are ByteStrings relative to the
- * mount's URI, `/`-separated, never starting with `/`; a key that ends in `/` is a directory (its marker object).
+ * mount's URI, `/`-separated, never starting with `/`; a key that ends in `/` is a directory (its marker object), any other
+ * a file or symbolic link, and `a` never means `a/`. The empty key is the place itself: it can be listed, not read.
+ *
+ * Listings: a page holds up to `limit` objects and folded prefixes together; where `orderedList`, both are sorted and every
+ * later page lies behind in the merged order. A prefix `d/` that is itself an object (the directory of a store that has
+ * some, or its marker) is listed as the object `d/`. With `delimiter`, `after` inside a folded directory skips all of it.
+ * What is absent lists as empty. A page may be short or empty and still have a `continuation`.
  *
  * Errors are WeirErrors: NotFound, PermissionDenied, PreconditionFailed, ContentChanged, NoSpace, InvalidArgument, Unsupported, and, worth a retry:
  * Unavailable, Overloaded, Timeout. A connector does not retry, limit or measure: wrappers in understore/layers do.
@@ -120,6 +126,7 @@ export interface StorePart {
   readonly length: number;
 }
 
+/** Conditions that are not met fail with PreconditionFailed, also `ifFingerprint` on an absent key. */
 export interface UnderStore extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** Undefined when there is none. */
