@@ -1,0 +1,73 @@
+/**
+ * No call waits forever. A call fails with Timeout when its answer takes too long, and a body when no chunk comes for too
+ * long; the receiver's own slowness is not counted. The store below is told by its signal, and not waited for.
+ */
+import {toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {KiB} from '#base/units.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {Clock} from '#runtime/clock.ts';
+import {StoreLayer, type StoreCall} from '#understore/layers/layer.ts';
+import {tapBody} from '#understore/layers/tap-body.ts';
+import type {StoreCallOptions, StoreRead, StoreReadRequest, UnderStore} from '#understore/under-store.ts';
+
+export interface TimeoutOptions {
+  /** Until an answer begins. */
+  readonly callMs: number;
+  /** Between two chunks of a body. */
+  readonly idleMs: number;
+  /** For calls that make the store assemble or copy what may be large. */
+  readonly longCallMs: number;
+}
+
+export const defaultTimeout: TimeoutOptions = {callMs: 30_000, idleMs: 30_000, longCallMs: 300_000};
+
+/** Calls that carry bytes get as much longer as this rate needs. */
+const uploadBytesPerSecondMin = 64 * KiB;
+
+const longCalls = new Set<StoreCall['name']>(['finish', 'copy', 'rename', 'completeUpload', 'remove']);
+
+class TimeoutLayer extends StoreLayer {
+  readonly #clock: Clock;
+  readonly #options: TimeoutOptions;
+
+  constructor(inner: UnderStore, clock: Clock, options: TimeoutOptions) {
+    super(inner);
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  protected override async around<T>(call: StoreCall, options: StoreCallOptions, run: (options: StoreCallOptions) => Promise<T>): Promise<T> {
+    const limit = (longCalls.has(call.name) ? this.#options.longCallMs : this.#options.callMs) + ((call.length ?? 0) / uploadBytesPerSecondMin) * 1000;
+    // What a write goes on doing after this call is bound to the caller's signal, not to this call's.
+    const own = new AbortController();
+    const signal = call.name === 'write' ? options.signal : AbortSignal.any([options.signal, own.signal]);
+    return await this.#within(limit, own, () => run({signal}), `${call.name} of ${toText(call.key)}`);
+  }
+
+  override async read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead> {
+    const own = new AbortController();
+    const signal = AbortSignal.any([options.signal, own.signal]);
+    const what = `read of ${toText(key)}`;
+    const read = await this.#within(this.#options.callMs, own, () => this.inner.read(key, request, {signal}), what);
+    return {...read, body: tapBody(read.body, {next: source => this.#within(this.#options.idleMs, own, () => source.next(), `${what}, in its body,`)})};
+  }
+
+  async #within<T>(limitMs: number, own: AbortController, run: () => Promise<T>, what: string): Promise<T> {
+    const {promise: late, reject} = Promise.withResolvers<never>();
+    const timer = this.#clock.after(limitMs, () => {
+      const error = new WeirError('Timeout', `${what} had no answer from the store for ${Math.round(limitMs)} ms`);
+      reject(error);
+      own.abort(error);
+    });
+    try {
+      return await Promise.race([run(), late]);
+    } finally {
+      timer[Symbol.dispose]();
+    }
+  }
+}
+
+export function withTimeout(inner: UnderStore, clock: Clock, options: TimeoutOptions = defaultTimeout): UnderStore {
+  return new TimeoutLayer(inner, clock, options);
+}
