@@ -12,6 +12,8 @@ export interface FileLease extends Disposable {
   readonly length: number;
   /** Known to be in the page cache (just written, sent or read), so that sending it will not wait for a disk. */
   readonly resident: boolean;
+  /** For receivers that cannot send by the kernel: bytes from `position` in the file, as DiskFile.read. */
+  read(into: Uint8Array, position: number): Promise<number>;
   /**
    * Files that others may change (stores read in place): called after the bytes were taken and before the last of them
    * is vouched for. Throws ContentChanged; then what was sent must not look complete.

@@ -1,0 +1,79 @@
+/**
+ * Frames of the connections between Weir's own processes (design 4.7).
+ *
+ *   length u32 · kind u8 · stream u32 · payload (length bytes)          all little-endian
+ *
+ * Control payloads are msgpack; `data` payloads are raw bytes. A stream is one call: its id is chosen by the caller, and both
+ * sides may send on it until it ends.
+ */
+import {WeirError} from '#base/errors.ts';
+
+export const frameHeaderBytes = 9;
+/** A longer frame is an attack or a bug, never a reason to allocate. Data is cut into pieces of at most this. */
+export const framePayloadBytesMax = 1024 * 1024;
+
+export const FrameKind = {
+  /** First frame of each side: version, and what the handshake needs. */
+  hello: 1,
+  /** Opens a stream: [method, arguments, deadline in ms]. */
+  call: 2,
+  /** A message on a stream. */
+  message: 3,
+  /** Raw bytes on a stream. Counts against the receiver's window. */
+  data: 4,
+  /** The last message of this side, with its value. The stream is over when the server has sent it. */
+  end: 5,
+  /** The stream failed: an error. Over. */
+  fail: 6,
+  /** The caller has gone away: u8 of nothing. */
+  cancel: 7,
+  /** The receiver has room for so many more bytes: u32. */
+  window: 8,
+} as const;
+
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+const kindMax = FrameKind.window;
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly stream: number;
+  /** A view into what was received; copy what must live longer than the handling of the frame. */
+  readonly payload: Uint8Array;
+}
+
+/** The nine bytes before a payload. */
+export function frameHeader(kind: FrameKind, stream: number, payloadBytes: number): Buffer {
+  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  header.writeUInt32LE(payloadBytes, 0);
+  header[4] = kind;
+  header.writeUInt32LE(stream, 5);
+  return header;
+}
+
+/** Cuts received chunks, split anywhere, into frames. InvalidArgument for what cannot be a frame; the connection is then unusable. */
+export class FrameParser {
+  #rest: Buffer = Buffer.alloc(0);
+
+  *push(chunk: Uint8Array): Generator<Frame> {
+    const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh]);
+    let at = 0;
+    while (bytes.length - at >= frameHeaderBytes) {
+      const length = bytes.readUInt32LE(at);
+      const kind = bytes[at + 4]!;
+      if (length > framePayloadBytesMax || kind < 1 || kind > kindMax) {
+        throw new WeirError('InvalidArgument', `not a frame: kind ${kind}, ${length} bytes`);
+      }
+      if (bytes.length - at - frameHeaderBytes < length) break;
+      const start = at + frameHeaderBytes;
+      at = start + length;
+      yield {kind: kind as FrameKind, stream: bytes.readUInt32LE(start - 4), payload: bytes.subarray(start, at)};
+    }
+    this.#rest = at === bytes.length ? Buffer.alloc(0) : bytes.subarray(at);
+  }
+
+  /** Bytes of a frame that has not come whole yet. */
+  get pendingBytes(): number {
+    return this.#rest.length;
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The contracts as data: how each method behaves on a wire. `rpc/` makes stubs and servers of this; a method that is missing
+ * here does not compile.
+ *
+ *   call     arguments → one value
+ *   items    arguments → values, one after the other
+ *   bytes    arguments → a stream of bytes
+ *   body     arguments → a Body
+ *   publish  arguments, among them the `ready` callback → one value; the other side asks back when it is ready
+ *   writer   arguments → an object with write, finish, abort
+ *
+ * The CallContext is always the last argument; principal and signal do not travel: the server knows who is connected, and a
+ * cancelled stream aborts the signal there.
+ */
+import type {MasterApi} from '#contracts/master-api.ts';
+import type {WorkerApi} from '#contracts/worker-api.ts';
+
+export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';
+export type Wire<T> = {readonly [K in keyof T & string]: Shape};
+
+/** Raised with every change of a contract that an older side would misunderstand. */
+export const wireVersion = 1;
+
+export const masterWire: Wire<MasterApi> = {
+  stat: 'call',
+  open: 'call',
+  observe: 'call',
+  contentChanged: 'call',
+  list: 'call',
+  makeDirectory: 'call',
+  makeSymlink: 'call',
+  setAttributes: 'call',
+  rename: 'call',
+  remove: 'call',
+  beginWrite: 'call',
+  prepareCommit: 'call',
+  commitWrite: 'call',
+  abandonWrite: 'call',
+  createUpload: 'call',
+  getUpload: 'call',
+  putPart: 'call',
+  listParts: 'call',
+  listUploads: 'call',
+  beginCompleteUpload: 'call',
+  removeUpload: 'call',
+  mount: 'call',
+  updateMount: 'call',
+  unmount: 'call',
+  listMounts: 'call',
+  refresh: 'call',
+  explain: 'call',
+  listJobs: 'call',
+  cancelJob: 'call',
+  usage: 'call',
+  backup: 'bytes',
+};
+
+export const workerWire: Wire<WorkerApi> = {
+  read: 'body',
+  probe: 'call',
+  write: 'writer',
+  copy: 'publish',
+  createUpload: 'call',
+  uploadPart: 'writer',
+  completeUpload: 'publish',
+  abortUpload: 'call',
+  load: 'items',
+  free: 'call',
+  pin: 'call',
+  locate: 'call',
+  status: 'call',
+};
