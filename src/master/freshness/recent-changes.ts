@@ -1,0 +1,50 @@
+/**
+ * What Weir itself changed lately. A question to a store may be under way while a commit changes the same key; its answer
+ * is then older than the namespace and must be ignored. So every change of ours is noted here with its wall time, and an
+ * answer counts only if its question was asked after the last change of its key.
+ *
+ * Invariant: `changedSince` never says false for a change that it was told of. What is forgotten (age, bound) raises the
+ * floor, below which every answer is refused.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {MountId} from '#base/ids.ts';
+
+const entriesMax = 65_536;
+/** No question to a store takes longer; older answers are refused unseen. */
+const rememberMs = 5 * 60_000;
+
+export class RecentChanges {
+  /** In order of time: `mount:key`, a key that ends in `/` for its whole tree. */
+  readonly #changes = new Map<string, number>();
+  readonly #now: () => number;
+  #floorMs = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Notes a change of `key`; of a key that ends in `/` (or is empty): of everything below it too. */
+  note(mount: MountId, key: ByteString): void {
+    const name = `${mount}:${key}`;
+    const now = this.#now();
+    this.#changes.delete(name);
+    this.#changes.set(name, now);
+    for (const [oldest, at] of this.#changes) {
+      if (this.#changes.size <= entriesMax && at >= now - rememberMs) break;
+      this.#changes.delete(oldest);
+      this.#floorMs = Math.max(this.#floorMs, at);
+    }
+  }
+
+  /** Whether an answer to a question asked at `startedAt` (wall ms) may be older than what we did to `key`. */
+  changedSince(mount: MountId, key: ByteString, startedAt: number): boolean {
+    if (startedAt <= this.#floorMs) return true;
+    if (this.#changes.size === 0) return false;
+    const noted = (name: string): boolean => (this.#changes.get(name) ?? Number.NEGATIVE_INFINITY) >= startedAt;
+    if (noted(`${mount}:${key}`) || noted(`${mount}:`)) return true;
+    for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1)) {
+      if (noted(`${mount}:${key.slice(0, slash + 1)}`)) return true;
+    }
+    return false;
+  }
+}
