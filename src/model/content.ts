@@ -29,6 +29,8 @@ export interface Content {
   readonly metadata: ContentMetadata;
   /** When this version became visible: S3's LastModified. POSIX mtime is the inode's. */
   readonly committedAt: TimeNs;
+  /** Known from a listing of the store only, which says nothing of `metadata` and little of `checksums`: ask the store before showing those. */
+  readonly listed?: true;
 }
 
 /** What a worker needs to read a content. */

@@ -1,6 +1,6 @@
 /** Inodes: the files, directories and symbolic links of the namespace. */
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId} from '#base/ids.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import type {Content, TimeNs} from '#model/content.ts';
 
 export type InodeKind = 'file' | 'directory' | 'symlink';
@@ -31,6 +31,8 @@ export interface Inode {
   readonly listedAt?: number;
   /** Directories: where the subtree lies in the mount's store when names do not tell (a tree renamed on a store without renames). */
   readonly storePrefix?: ByteString;
+  /** A directory that is a mount point: the mount that begins here. */
+  readonly mount?: MountId;
 }
 
 /** The parts of an inode that a caller may set. */

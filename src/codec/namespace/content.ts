@@ -1,0 +1,105 @@
+/** The part of an inode record that describes a content. Version 1; a later version gets a decoder beside this one. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import type {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
+import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
+
+const derivedKey = 1;
+const listed = 2;
+const hexEtag = 4;
+const fingerprintIsEtag = 8;
+const committedAtGiven = 16;
+const knownFlags = 31;
+
+const md5Hex = /^[0-9a-f]{32}$/;
+
+/** In the order of their bits in the record: append only. */
+const checksumNames = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
+
+const noMetadata: ContentMetadata = Object.freeze({});
+const noChecksums: Checksums = Object.freeze({});
+
+/** `key`: the store key that names and store prefixes derive; only another one is stored. `committedAt`: likewise. */
+export function writeContent(out: BinaryWriter, content: Content, key: ByteString, committedAt: TimeNs): void {
+  const hex = md5Hex.test(content.etag);
+  const sameMark = content.fingerprint === content.etag;
+  const flags =
+    (content.storeKey === key ? derivedKey : 0) | (content.listed ? listed : 0) | (hex ? hexEtag : 0) | (sameMark ? fingerprintIsEtag : 0) |
+    (content.committedAt === committedAt ? 0 : committedAtGiven);
+  out.byte(flags);
+  out.number(content.id);
+  out.number(content.length);
+  out.number(content.mount);
+  if (hex) out.bytes(Buffer.from(content.etag, 'hex'));
+  else out.text(content.etag);
+  if (!sameMark) out.text(content.fingerprint);
+  if (flags & committedAtGiven) out.int64(content.committedAt);
+  if (!(flags & derivedKey)) out.byteString(content.storeKey);
+  writeChecksums(out, content.checksums);
+  writeTexts(out, content.metadata);
+}
+
+/** The same `key` and `committedAt` rules as writeContent. */
+export function readContent(reader: BinaryReader, key: ByteString, committedAt: TimeNs): Content {
+  const flags = reader.byte();
+  if (flags & ~knownFlags) throw reader.corrupt(`unknown content flags ${flags}`);
+  const id = reader.number() as ContentId;
+  const length = reader.number();
+  const mount = reader.number() as MountId;
+  const etag = flags & hexEtag ? reader.hex() : reader.text();
+  const fingerprint = flags & fingerprintIsEtag ? etag : reader.text();
+  const committed = flags & committedAtGiven ? reader.int64() : committedAt;
+  const storeKey = flags & derivedKey ? key : reader.byteString();
+  const checksums = readChecksums(reader);
+  const metadata = readTexts(reader);
+  const content = {id, length, mount, storeKey, fingerprint, etag, checksums, metadata, committedAt: committed};
+  return flags & listed ? {...content, listed: true} : content;
+}
+
+export function writeChecksums(out: BinaryWriter, checksums: Checksums): void {
+  let present = 0;
+  checksumNames.forEach((name, i) => (present |= checksums[name] === undefined ? 0 : 1 << i));
+  out.byte(present);
+  for (const name of checksumNames) {
+    const value = checksums[name];
+    if (value !== undefined) out.text(value);
+  }
+}
+
+export function readChecksums(reader: BinaryReader): Checksums {
+  const present = reader.byte();
+  if (present === 0) return noChecksums;
+  if (present >> checksumNames.length) throw reader.corrupt(`unknown checksums ${present}`);
+  const checksums: {-readonly [name in keyof Checksums]: string} = {};
+  checksumNames.forEach((name, i) => {
+    if (present & (1 << i)) checksums[name] = reader.text();
+  });
+  return checksums;
+}
+
+/** A record of texts, in its own order. */
+export function writeTexts(out: BinaryWriter, texts: Readonly<Record<string, string>>): void {
+  const names = Object.keys(texts);
+  out.number(names.length);
+  for (const name of names) {
+    out.text(name);
+    out.text(texts[name]!);
+  }
+}
+
+export function readTexts(reader: BinaryReader): Readonly<Record<string, string>> {
+  const count = reader.number();
+  if (count === 0) return noMetadata;
+  const texts: Record<string, string> = {};
+  for (let i = 0; i < count; i++) {
+    const name = reader.text();
+    setOwn(texts, name, reader.text());
+  }
+  return texts;
+}
+
+/** Sets an own property under any name: what users call their metadata must not reach `__proto__`. */
+export function setOwn<T>(record: Record<string, T>, name: string, value: T): void {
+  if (name === '__proto__') Object.defineProperty(record, name, {value, enumerable: true, configurable: true, writable: true});
+  else record[name] = value;
+}

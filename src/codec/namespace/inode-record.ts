@@ -1,0 +1,152 @@
+/**
+ * Inode records. The id is in the key. The head has a fixed layout, so that the few fields that operations look at without
+ * needing the rest (kind, flags, mode, mtime of a parent) are read in place:
+ *
+ *   0 version   1–2 flags, little-endian   3–4 mode, little-endian   5–12 mtime   then the rest, in the order of writing
+ *
+ * Versions: 1. A record of a new version gets a new decoder in `decoders`; none is ever taken out.
+ */
+import {assert} from '#base/assert.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
+import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
+import {readContent, setOwn, writeContent} from '#codec/namespace/content.ts';
+import type {TimeNs} from '#model/content.ts';
+import type {Inode, InodeKind} from '#model/inode.ts';
+
+const version = 1;
+/** Also in entries: numbers are stored, so append only. */
+export const inodeKinds: readonly InodeKind[] = ['file', 'directory', 'symlink'];
+
+const kindBits = 3;
+const flag = {
+  content: 1 << 2,
+  target: 1 << 3,
+  xattrs: 1 << 4,
+  implied: 1 << 5,
+  pinned: 1 << 6,
+  /** atime, ctime: absent from the record when the same as mtime. */
+  atime: 1 << 7,
+  ctime: 1 << 8,
+  checkedAt: 1 << 9,
+  listedAt: 1 << 10,
+  storePrefix: 1 << 11,
+  mount: 1 << 12,
+} as const;
+const knownFlags = (1 << 13) - 1;
+
+const out = new BinaryWriter();
+const reader = new BinaryReader('inode');
+
+/**
+ * `storeKey`: where names and store prefixes say that the store has this inode (directories end in `/`). A content or
+ * prefix that lies there does not store it, so that renaming a tree moves all below it without touching it.
+ */
+export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
+  const {content, target, xattrs, storePrefix, mount} = inode;
+  const kind = inodeKinds.indexOf(inode.kind);
+  assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
+  const flags =
+    kind | (content ? flag.content : 0) | (target === undefined ? 0 : flag.target) | (xattrs ? flag.xattrs : 0) |
+    (inode.implied ? flag.implied : 0) | (inode.pinned ? flag.pinned : 0) |
+    (inode.atime === inode.mtime ? 0 : flag.atime) | (inode.ctime === inode.mtime ? 0 : flag.ctime) |
+    (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
+    (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount);
+  out.byte(version);
+  out.byte(flags & 255);
+  out.byte(flags >> 8);
+  out.byte(inode.mode & 255);
+  out.byte(inode.mode >> 8);
+  out.int64(inode.mtime);
+  out.number(inode.parent);
+  out.byteString(inode.name);
+  out.number(inode.uid);
+  out.number(inode.gid);
+  if (flags & flag.atime) out.int64(inode.atime);
+  if (flags & flag.ctime) out.int64(inode.ctime);
+  if (flags & flag.checkedAt) out.number(inode.checkedAt);
+  if (flags & flag.listedAt) out.number(inode.listedAt!);
+  if (storePrefix !== undefined) out.byteString(storePrefix);
+  if (mount !== undefined) out.number(mount);
+  if (target !== undefined) out.byteString(target);
+  if (content) writeContent(out, content, storePrefix ?? storeKey, inode.ctime);
+  if (xattrs) writeXattrs(xattrs);
+  return out.take();
+}
+
+/** `storeKey` as in encodeInode. Throws Corrupt. */
+export function decodeInode(id: InodeId, record: Uint8Array, storeKey: ByteString): Inode {
+  reader.open(record);
+  const decode = decoders[reader.byte()];
+  if (!decode) throw reader.corrupt(`version ${record[0]} is not known`);
+  const inode = decode(id, storeKey);
+  reader.end();
+  return inode;
+}
+
+type Decoder = (id: InodeId, storeKey: ByteString) => Inode;
+const decoders: readonly (Decoder | undefined)[] = [undefined, decodeVersion1];
+
+type MutableInode = {-readonly [field in keyof Inode]: Inode[field]};
+
+function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
+  const flags = reader.byte() | (reader.byte() << 8);
+  const kind = inodeKinds[flags & kindBits];
+  if (kind === undefined || flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
+  const mode = reader.byte() | (reader.byte() << 8);
+  if (mode > 0o7777) throw reader.corrupt(`mode ${mode}`);
+  const mtime = reader.int64();
+  const parent = reader.number() as InodeId;
+  const name = reader.byteString();
+  const uid = reader.number();
+  const gid = reader.number();
+  const atime = flags & flag.atime ? reader.int64() : mtime;
+  const ctime = flags & flag.ctime ? reader.int64() : mtime;
+  const checkedAt = flags & flag.checkedAt ? reader.number() : 0;
+  const inode: MutableInode = {id, kind, parent, name, mode, uid, gid, atime, mtime, ctime, checkedAt};
+  if (flags & flag.listedAt) inode.listedAt = reader.number();
+  if (flags & flag.storePrefix) inode.storePrefix = reader.byteString();
+  if (flags & flag.mount) inode.mount = reader.number() as MountId;
+  if (flags & flag.target) inode.target = reader.byteString();
+  if (flags & flag.content) inode.content = readContent(reader, inode.storePrefix ?? storeKey, ctime);
+  if (flags & flag.xattrs) inode.xattrs = readXattrs();
+  if (flags & flag.implied) inode.implied = true;
+  if (flags & flag.pinned) inode.pinned = true;
+  return inode;
+}
+
+function writeXattrs(xattrs: Readonly<Record<string, Uint8Array>>): void {
+  const names = Object.keys(xattrs);
+  out.number(names.length);
+  for (const name of names) {
+    out.text(name);
+    out.bytes(xattrs[name]!);
+  }
+}
+
+function readXattrs(): Record<string, Uint8Array> {
+  const count = reader.number();
+  const xattrs: Record<string, Uint8Array> = {};
+  for (let i = 0; i < count; i++) {
+    const name = reader.text();
+    setOwn(xattrs, name, reader.bytes());
+  }
+  return xattrs;
+}
+
+/** What can be told from the head of a record, without decoding it. */
+export interface InodeHead {
+  readonly implied: boolean;
+  readonly hasContent: boolean;
+  readonly mtime: TimeNs;
+}
+
+export function peekInode(record: Uint8Array): InodeHead {
+  reader.open(record);
+  if (reader.byte() !== 1) throw reader.corrupt(`version ${record[0]} is not known`);
+  const flags = reader.byte() | (reader.byte() << 8);
+  reader.byte();
+  reader.byte();
+  return {implied: (flags & flag.implied) !== 0, hasContent: (flags & flag.content) !== 0, mtime: reader.int64()};
+}
+

@@ -1,0 +1,105 @@
+/**
+ * Where the namespace lies in the metastore: one letter for the table, then the key within it. Ids are 8 bytes big-endian,
+ * so that byte order is number order.
+ *
+ *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
+ *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
+ *   g content          garbage: a content that nothing refers to any more and that caches may still hold
+ *   i inode            inode record
+ *   m mount            mount record
+ *   n mount            usage counters of a mount
+ *   p upload NUL part  part of a multipart upload
+ *   t inode            tombstone: a removed tree whose records, and objects in the store, are still to be deleted
+ *   u upload           multipart upload
+ *   v inode            move intent: a renamed tree that the store has still to follow
+ *   w path NUL time upload   order of uploads: by path, then by time of initiation
+ *   #                  next id that is not reserved
+ *   l inode parent name  (kept free for the second and further names of an inode)
+ *
+ * Never key by full path: a rename would touch every key below. (Uploads are: they belong to a key, not to an inode.)
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {InodeKind} from '#model/inode.ts';
+
+export interface KeyRange {
+  /** Inclusive. */
+  readonly from: ByteString;
+  /** Exclusive. */
+  readonly to: ByteString;
+}
+
+const idBytes = 8;
+
+/** 8 bytes, big-endian. */
+function idKey(id: number): string {
+  const high = Math.floor(id / 0x1_0000_0000);
+  return String.fromCharCode(
+    (high >>> 24) & 255, (high >>> 16) & 255, (high >>> 8) & 255, high & 255,
+    (id >>> 24) & 255, (id >>> 16) & 255, (id >>> 8) & 255, id & 255,
+  );
+}
+
+function idAt(key: ByteString, at: number): number {
+  let id = 0;
+  for (let i = at; i < at + idBytes; i++) id = id * 256 + key.charCodeAt(i);
+  return id;
+}
+
+const table = (letter: string): KeyRange => ({from: letter as ByteString, to: String.fromCharCode(letter.charCodeAt(0) + 1) as ByteString});
+
+/** A name as it stands in entry keys: directories end in `/`. */
+export function entryName(name: ByteString, kind: InodeKind): ByteString {
+  return (kind === 'directory' ? `${name}/` : name) as ByteString;
+}
+
+/** `name` as made by entryName. */
+export function entryKey(parent: InodeId, name: ByteString): ByteString {
+  return `e${idKey(parent)}${name}` as ByteString;
+}
+
+/** The entry name in an entry's key. */
+export function nameOfEntryKey(key: ByteString): ByteString {
+  return key.slice(1 + idBytes) as ByteString;
+}
+
+/** Entries of a directory with names ≥ `from`. */
+export function entriesOf(parent: InodeId, from: ByteString): KeyRange {
+  return {from: entryKey(parent, from), to: `e${idKey(parent + 1)}` as ByteString};
+}
+
+export const inodeKey = (id: InodeId): ByteString => `i${idKey(id)}` as ByteString;
+export const garbageKey = (id: ContentId): ByteString => `g${idKey(id)}` as ByteString;
+export const mountKey = (id: MountId): ByteString => `m${idKey(id)}` as ByteString;
+export const usageKey = (id: MountId): ByteString => `n${idKey(id)}` as ByteString;
+export const tombstoneKey = (id: InodeId): ByteString => `t${idKey(id)}` as ByteString;
+export const moveKey = (id: InodeId): ByteString => `v${idKey(id)}` as ByteString;
+export const idsKey = '#' as ByteString;
+
+/** The id in a key that is a letter and an id. */
+export const idOfKey = (key: ByteString): number => idAt(key, 1);
+
+export const garbageTable = table('g');
+export const mountTable = table('m');
+export const usageTable = table('n');
+export const tombstoneTable = table('t');
+export const moveTable = table('v');
+
+export const uploadKey = (uploadId: string): ByteString => `u${uploadId}` as ByteString;
+/** Exclusive of the upload's other data: its parts, ascending, with numbers > `after`. */
+export const partsOf = (uploadId: string, after: number): KeyRange => ({from: partKey(uploadId, after + 1), to: `p${uploadId}\x01` as ByteString});
+export const partKey = (uploadId: string, partNumber: number): ByteString => `p${uploadId}\0${idKey(partNumber)}` as ByteString;
+
+/** Paths may be longer than keys: what is beyond this many bytes does not take part in the stored order. */
+export const uploadOrderPathBytesMax = 1200;
+
+/** `initiatedAt` in ns. */
+export function uploadOrderKey(path: ByteString, initiatedAt: bigint, uploadId: string): ByteString {
+  return `w${path.slice(0, uploadOrderPathBytesMax)}\0${idKey(Number(initiatedAt / 1024n))}${uploadId}` as ByteString;
+}
+
+/** The part of an order key that uploads of the same (long) path share. */
+export const uploadOrderGroup = (key: ByteString): ByteString => key.slice(0, key.indexOf('\0') + 1) as ByteString;
+export const uploadIdOfOrderKey = (key: ByteString): string => key.slice(key.indexOf('\0') + 1 + idBytes);
+/** Uploads of paths ≥ `from` (cut as the keys are). */
+export const uploadOrderFrom = (from: ByteString): KeyRange => ({from: `w${from.slice(0, uploadOrderPathBytesMax)}` as ByteString, to: 'x' as ByteString});

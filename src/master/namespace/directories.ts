@@ -1,0 +1,111 @@
+/**
+ * What files share about the directories above them: making the missing ones, letting the implied ones vanish, keeping
+ * times and emptiness. A directory is *implied* when only keys below it call it into being; it goes with its last child.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {type InodeId, rootInodeId} from '#base/ids.ts';
+import {toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {decodeInode, peekInode} from '#codec/namespace/inode-record.ts';
+import {inodeKey} from '#codec/namespace/keys.ts';
+import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {childOf, deleteEntry, inodeAt, inodeRecord, isEmpty, isReserved, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
+import {existing, type Resolution, shown} from '#master/namespace/resolve.ts';
+import {addUsage} from '#master/namespace/usage.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+
+export const directoryModeDefault = 0o755;
+
+/** As fine as ext4 keeps them (a kernel tick): many creations in a row write their directory's times once. */
+const timeGranularityNs = 4_000_000n;
+
+export interface NewDirectory {
+  readonly implied?: boolean;
+  readonly mode?: number | undefined;
+  /** Wall ms; 0 when nobody has seen it in a store. Default: now. */
+  readonly checkedAt?: number;
+}
+
+/** Makes a directory that does not exist. The caller has checked that it may. */
+export function addDirectory(tx: Transaction, op: Operation, parent: Place, name: ByteString, options: NewDirectory): Place {
+  const id = op.ids.next<InodeId>();
+  const place: Place = {
+    id, kind: 'directory', parent: parent.id, name, mount: parent.mount, mountPoint: false, storeKey: `${parent.storeKey}${name}/` as ByteString,
+  };
+  const inode: Inode = {
+    id, kind: 'directory', parent: parent.id, name, ...ownerOf(op), mode: options.mode ?? directoryModeDefault,
+    atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}),
+  };
+  writeEntry(tx, parent.id, name, {id, kind: 'directory'});
+  writeInode(tx, inode, place.storeKey);
+  addUsage(tx, place.mount, {files: 0, directories: 1, bytes: 0});
+  return place;
+}
+
+export function ownerOf(op: Operation): {uid: number; gid: number} {
+  return {uid: op.principal?.uid ?? 0, gid: op.principal?.gids[0] ?? 0};
+}
+
+/**
+ * The directory in which the last name of a path stands, made with all that is missing above it. With `none` a missing
+ * one is NotFound (or NotADirectory). With `explicit`, as POSIX has it, a file of that name is in the way: NotADirectory.
+ */
+export function parentFor(tx: Transaction, op: Operation, resolution: Resolution, missing: 'implied' | 'explicit' | 'none'): Place {
+  const {path, depth} = resolution;
+  let {parent} = resolution;
+  const last = path.names.length - 1;
+  if (depth === last) return parent;
+  if (missing === 'none') return existing(tx, {...resolution, path: {...path, kind: 'directory'}});
+  mustWrite(tx, op, parent);
+  for (let i = depth; i < last; i++) {
+    const name = path.names[i]!;
+    if (isReserved(parent, name)) throw new WeirError('PermissionDenied', `${toText(name)} in a mount is Weir's own`);
+    if (i === depth) {
+      if (missing === 'explicit' && childOf(tx, parent, name, 'file')) throw new WeirError('NotADirectory', `${shown(path)}: ${JSON.stringify(toText(name))} is a file`);
+      touch(tx, op, parent);
+    }
+    parent = addDirectory(tx, op, parent, name, {implied: missing === 'implied'});
+  }
+  return parent;
+}
+
+/** PermissionDenied unless names may be added to the directory. */
+export function mustWrite(tx: Transaction, op: Operation, directory: Place): void {
+  if (isUnchecked(op.principal)) return;
+  const inode = inodeAt(tx, directory);
+  if (!mayAccess(inode, op.principal, 'write') || !mayAccess(inode, op.principal, 'search')) throw denied(op.principal, 'add to or remove from', inode);
+}
+
+/** A name was added to the directory or taken from it. */
+export function touch(tx: Transaction, op: Operation, directory: Pick<Place, 'id' | 'storeKey'>): void {
+  const record = inodeRecord(tx, directory.id);
+  const since = op.now - peekInode(record).mtime;
+  if (since >= 0n && since < timeGranularityNs) return;
+  writeInode(tx, {...decodeInode(directory.id, record, directory.storeKey), mtime: op.now, ctime: op.now}, directory.storeKey);
+}
+
+/**
+ * Lets a directory vanish if it is implied and empty, and then the one above it, and so on. Only entries and inodes are
+ * touched: an implied directory has nothing in the store. Answers the first directory that stays.
+ */
+export function vanishIfEmpty(tx: Transaction, place: Pick<Place, 'id' | 'mount'>): InodeId {
+  let id = place.id;
+  while (id !== rootInodeId) {
+    const record = inodeRecord(tx, id);
+    if (!peekInode(record).implied || !isEmpty(tx, id)) break;
+    const {parent, name} = decodeInode(id, record, '' as ByteString);
+    deleteEntry(tx, parent, name, 'directory');
+    tx.delete(inodeKey(id));
+    addUsage(tx, place.mount, {files: 0, directories: -1, bytes: 0});
+    id = parent;
+  }
+  return id;
+}
+
+/** After a name was taken from the directory: its times change, or it vanishes. */
+export function childRemoved(tx: Transaction, op: Operation, directory: Place): void {
+  const {implied} = peekInode(inodeRecord(tx, directory.id));
+  if (!implied || vanishIfEmpty(tx, directory) === directory.id) touch(tx, op, directory);
+}

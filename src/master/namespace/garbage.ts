@@ -1,0 +1,21 @@
+/** Contents that lost their last name: noted in the transaction in which they did, so that the caches can drop them behind it. */
+import type {ContentId} from '#base/ids.ts';
+import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
+import {garbageKey, garbageTable, idOfKey} from '#codec/namespace/keys.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+
+export function discard(tx: Transaction, inode: Inode): void {
+  if (!inode.content) return;
+  tx.put(garbageKey(inode.content.id), encodeGarbage({content: inode.content.id, inode: inode.id, pinned: inode.pinned === true}));
+}
+
+/** Oldest content first. */
+export function listGarbage(reader: Reader, limit: number): Garbage[] {
+  return Array.from(reader.range({...garbageTable, limit}), ({key, value}) => decodeGarbage(idOfKey(key) as ContentId, value));
+}
+
+/** The caches have let go. */
+export function forgetGarbage(tx: Transaction, contents: readonly ContentId[]): void {
+  for (const id of contents) tx.delete(garbageKey(id));
+}

@@ -1,0 +1,90 @@
+/**
+ * Places: an entry as a walk meets it, with what the walk knows of the way there: which mount it is in, and under which
+ * key that mount's store has it. A walk reads one small entry a name and no inode, except where a tree's store prefix is
+ * not told by names.
+ */
+import {assert} from '#base/assert.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
+import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
+import {decodeInode, encodeInode} from '#codec/namespace/inode-record.ts';
+import {entriesOf, entryKey, entryName, inodeKey} from '#codec/namespace/keys.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Inode, InodeKind} from '#model/inode.ts';
+
+export interface Place extends Entry {
+  readonly parent: InodeId;
+  readonly name: ByteString;
+  /** The mount that this place lies in; at a mount point the one that begins here. */
+  readonly mount: MountId;
+  readonly mountPoint: boolean;
+  /** Where the mount's store has it, as names and store prefixes tell. A directory's ends in `/`; a mount point's is empty. */
+  readonly storeKey: ByteString;
+}
+
+/** The mount that holds the root directory. */
+export const rootMountId = 1 as MountId;
+
+export const rootPlace: Place = {
+  id: rootInodeId, kind: 'directory', parent: rootInodeId, name: '' as ByteString, mount: rootMountId, mountPoint: true, storeKey: '' as ByteString,
+};
+
+const ownName = '.weir';
+
+/** True for Weir's own folder in a mount: hidden from every listing, refused in every path. */
+export function isReserved(directory: Pick<Place, 'mountPoint'>, name: ByteString): boolean {
+  return directory.mountPoint && name === ownName;
+}
+
+export function placeOf(reader: Reader, directory: Place, name: ByteString, entry: Entry): Place {
+  const {id, kind} = entry;
+  const parent = directory.id;
+  if (entry.mount !== undefined) return {id, kind, parent, name, mount: entry.mount, mountPoint: true, storeKey: '' as ByteString};
+  const derived = (directory.storeKey + entryName(name, kind)) as ByteString;
+  if (!entry.prefixed) return {id, kind, parent, name, mount: directory.mount, mountPoint: false, storeKey: derived};
+  const {storePrefix} = decodeInode(id, inodeRecord(reader, id), derived);
+  assert(storePrefix !== undefined, `inode ${id} is entered as having a store prefix and has none`);
+  return {id, kind, parent, name, mount: directory.mount, mountPoint: false, storeKey: storePrefix, prefixed: true};
+}
+
+/** The directory `name/`, or the file or symbolic link `name`. */
+export function childOf(reader: Reader, directory: Place, name: ByteString, kind: 'file' | 'directory'): Place | undefined {
+  const record = reader.get(entryKey(directory.id, entryName(name, kind)));
+  return record && placeOf(reader, directory, name, decodeEntry(record));
+}
+
+/** The stored bytes; an entry without its inode is Corrupt. */
+export function inodeRecord(reader: Reader, id: InodeId): Uint8Array {
+  const record = reader.get(inodeKey(id));
+  if (!record) throw new WeirError('Corrupt', `inode ${id} is missing from the metadata`);
+  return record;
+}
+
+export function inodeAt(reader: Reader, place: Pick<Place, 'id' | 'storeKey'>): Inode {
+  return decodeInode(place.id, inodeRecord(reader, place.id), place.storeKey);
+}
+
+/** Writes the inode of an existing or new place. */
+export function writeInode(tx: Transaction, inode: Inode, storeKey: ByteString): void {
+  tx.put(inodeKey(inode.id), encodeInode(inode, storeKey));
+}
+
+/** Enters a name for an inode. */
+export function writeEntry(tx: Transaction, directory: InodeId, name: ByteString, entry: Entry): void {
+  tx.put(entryKey(directory, entryName(name, entry.kind)), encodeEntry(entry));
+}
+
+export function deleteEntry(tx: Transaction, directory: InodeId, name: ByteString, kind: InodeKind): void {
+  tx.delete(entryKey(directory, entryName(name, kind)));
+}
+
+export function isEmpty(reader: Reader, directory: InodeId): boolean {
+  for (const _ of reader.range({...entriesOf(directory, '' as ByteString), limit: 1})) return false;
+  return true;
+}
+
+export function infoOf(path: ByteString, inode: Inode, mount: MountId): FileInfo {
+  return {path, inode, length: inode.kind === 'file' ? (inode.content?.length ?? 0) : 0, mount};
+}

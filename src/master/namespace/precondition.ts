@@ -1,0 +1,17 @@
+/** Conditions on what a path holds, checked in the transaction that changes it. */
+import {WeirError} from '#base/errors.ts';
+import type {Precondition} from '#contracts/master-api.ts';
+import type {Content} from '#model/content.ts';
+
+/** PreconditionFailed; NotFound where a version is demanded and there is none (as S3 has it). `what` names the path. */
+export function checkPrecondition(content: Content | undefined, precondition: Precondition | undefined, what: string): void {
+  if (precondition === undefined) return;
+  const {ifMatch, ifNoneMatch} = precondition;
+  if (ifMatch !== undefined) {
+    if (!content) throw new WeirError('NotFound', `${what} does not exist, and only a certain version was to be changed`);
+    if (ifMatch !== '*' && ifMatch !== content.etag) throw new WeirError('PreconditionFailed', `${what} has ETag ${content.etag}, not ${ifMatch}`);
+  }
+  if (ifNoneMatch !== undefined && content && (ifNoneMatch === '*' || ifNoneMatch === content.etag)) {
+    throw new WeirError('PreconditionFailed', `${what} exists with ETag ${content.etag}`);
+  }
+}

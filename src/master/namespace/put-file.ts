@@ -1,0 +1,126 @@
+/**
+ * A file comes into being at a path, or another takes its place. What is replaced from outside gets a new inode, as
+ * `mv new old` would give it: open handles keep the old one, whose content goes to the garbage.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import {inodeKey} from '#codec/namespace/keys.ts';
+import type {FileInfo, Precondition} from '#contracts/master-api.ts';
+import {denied, mayRemoveFrom} from '#master/namespace/access.ts';
+import {addDirectory, mustWrite, ownerOf, parentFor, touch} from '#master/namespace/directories.ts';
+import {discard} from '#master/namespace/garbage.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {childOf, infoOf, inodeAt, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
+import {checkPrecondition} from '#master/namespace/precondition.ts';
+import {canonicalPath, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
+import {addUsage} from '#master/namespace/usage.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Content, TimeNs} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import type {Path} from '#model/path.ts';
+
+export const fileModeDefault = 0o644;
+
+export interface PutFileOptions {
+  /** Absent: a file that is being written and has no content yet. */
+  readonly content?: Content;
+  readonly mode?: number | undefined;
+  /** Default: the operation's principal. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly mtime?: TimeNs | undefined;
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+  /**
+   * `implied` (default) is what an S3 key does: directories appear, and a directory of the same name is no obstacle.
+   * `explicit` and `none` are what a file system does: a directory of that name is in the way.
+   */
+  readonly parents?: 'implied' | 'explicit' | 'none';
+  readonly precondition?: Precondition | undefined;
+  /** `fail`: AlreadyExists when the path has a file. Default `replace`. */
+  readonly existing?: 'replace' | 'fail';
+}
+
+/**
+ * Makes the content visible at the path, whole. A path that asks for a directory gets the content as its marker (the S3
+ * object `k/`). NotFound, NotADirectory, IsADirectory, AlreadyExists, PreconditionFailed, PermissionDenied, InvalidPath.
+ */
+export function putFile(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {
+  return path.kind === 'directory' ? putMarker(tx, op, path, options) : putPlainFile(tx, op, path, options);
+}
+
+/** What putFile would refuse, without writing: for refusing early what will be written later. */
+export function checkPut(reader: Reader, op: Pick<Operation, 'principal'>, path: Path, options: PutFileOptions): Resolution {
+  const {names} = path;
+  const target: Path = path.kind === 'directory' ? path : {names, kind: 'file'};
+  if (names.length === 0) throw new WeirError('IsADirectory', '/ is a directory');
+  if (target.kind === 'file' && names.at(-1) === '') throw new WeirError('InvalidPath', 'a file must have a name');
+  const resolution = resolve(reader, target, op.principal);
+  const old = resolution.place && inodeAt(reader, resolution.place);
+  checkPrecondition(old?.content, options.precondition, shown(target));
+  if (target.kind === 'file') {
+    if (old && options.existing === 'fail') throw new WeirError('AlreadyExists', `${shown(target)} exists`);
+    const posix = (options.parents ?? 'implied') !== 'implied';
+    if (posix && !old && resolution.depth === names.length - 1 && childOf(reader, resolution.parent, names.at(-1)!, 'directory')) {
+      throw new WeirError('IsADirectory', `${shown(target)} is a directory`);
+    }
+  }
+  return resolution;
+}
+
+function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {
+  const resolution = checkPut(tx, op, path, options);
+  const parent = parentFor(tx, op, resolution, options.parents ?? 'implied');
+  const old = resolution.place && inodeAt(tx, resolution.place);
+  if (!old) mustWrite(tx, op, parent);
+  else if (op.principal && !mayRemoveFrom(inodeAt(tx, parent), old, op.principal)) throw denied(op.principal, 'replace', old);
+  const inode = newFile(op, parent, path.names.at(-1)!, options, old);
+  setFile(tx, parent, inode, old);
+  touch(tx, op, parent);
+  return infoOf(canonicalPath(path, inode), inode, parent.mount);
+}
+
+function newFile(op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined): Inode {
+  const owner = ownerOf(op);
+  return {
+    id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
+    atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.content ? millisecondsOf(op.now) : 0,
+    ...(options.content ? {content: options.content} : {}), ...(options.xattrs ? {xattrs: options.xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
+  };
+}
+
+/** Enters a new file or symbolic link, in the place of `old` if there is one. */
+export function setFile(tx: Transaction, parent: Place, inode: Inode, old: Inode | undefined): void {
+  if (old) {
+    discard(tx, old);
+    tx.delete(inodeKey(old.id));
+  }
+  writeEntry(tx, parent.id, inode.name, {id: inode.id, kind: inode.kind});
+  writeInode(tx, inode, (parent.storeKey + inode.name) as ByteString);
+  addUsage(tx, parent.mount, {files: old ? 0 : 1, directories: 0, bytes: (inode.content?.length ?? 0) - (old?.content?.length ?? 0)});
+}
+
+function putMarker(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {
+  const resolution = checkPut(tx, op, path, options);
+  if (!options.content) throw new WeirError('IsADirectory', `${shown(path)} asks for a directory`);
+  let {place} = resolution;
+  if (!place) {
+    const parent = parentFor(tx, op, resolution, options.parents ?? 'implied');
+    mustWrite(tx, op, parent);
+    touch(tx, op, parent);
+    place = addDirectory(tx, op, parent, path.names.at(-1)!, {mode: options.mode});
+  } else mustWrite(tx, op, place);
+  const inode = setMarker(tx, place, options.content, millisecondsOf(op.now));
+  return infoOf(canonicalPath(path, inode), inode, place.mount);
+}
+
+/** Gives a directory its marker content, or another one; it is not implied any longer. */
+export function setMarker(tx: Transaction, place: Place, content: Content, checkedAt: number): Inode {
+  const old = inodeAt(tx, place);
+  discard(tx, old);
+  const {implied: _, ...kept} = old;
+  const inode: Inode = {...kept, content, checkedAt};
+  writeInode(tx, inode, place.storeKey);
+  addUsage(tx, place.mount, {files: 0, directories: 0, bytes: content.length - (old.content?.length ?? 0)});
+  return inode;
+}
