@@ -1,0 +1,71 @@
+/** What commands stand on; `process/` hands it in, tests hand in their own. */
+import type {FileSystem} from '#client/file-system.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface Terminal {
+  out(text: string | Uint8Array): Promise<void>;
+  err(text: string): void;
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Whether progress and colour make sense on stderr. */
+  readonly interactive: boolean;
+  readonly columns: number;
+}
+
+export interface UpOptions {
+  readonly uris: readonly {readonly uri: string; readonly path?: string; readonly options: Readonly<Record<string, string>>}[];
+  readonly host: string;
+  readonly s3Port: number;
+  readonly httpPort: number;
+  readonly rpcPort: number;
+  /** Bytes of a tier in memory; 0 = none. */
+  readonly memoryBytes?: number;
+  readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
+}
+
+/** What a running instance tells about itself, in its home. */
+export interface InstanceInfo {
+  readonly pid: number;
+  readonly home: string;
+  readonly s3: string;
+  readonly http: string;
+  readonly rpc: {readonly host: string; readonly port: number};
+  readonly startedAt: number;
+}
+
+export interface RootKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** The instance at `--home`, as a whole. */
+export interface InstanceControl {
+  readonly home: string;
+  /** Runs until it is told to stop; `onReady` when everything answers. AlreadyRunning. */
+  run(options: UpOptions, onReady: (info: InstanceInfo, key: RootKey) => Promise<void>): Promise<void>;
+  /** Undefined when none is running. */
+  find(): Promise<InstanceInfo | undefined>;
+  key(): Promise<RootKey>;
+  /** Stops a running instance and waits until it is gone. */
+  stop(info: InstanceInfo): Promise<void>;
+  /** Makes the metadata of a stopped instance from a backup. AlreadyRunning, AlreadyExists (unless `force`), Corrupt. */
+  restore(backup: AsyncIterable<Uint8Array>, options: {readonly force: boolean}): Promise<{readonly entries: number}>;
+  demo(options: {readonly megabytes: number}): Promise<void>;
+}
+
+export interface CliEnvironment {
+  readonly runtime: Runtime;
+  readonly terminal: Terminal;
+  readonly version: string;
+  /** The directory that relative local paths start from. */
+  readonly workingDirectory: string;
+  /** The process's environment variables. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  instance(home: string | undefined): InstanceControl;
+  /** A client of the instance at that home. Unavailable when none is running. */
+  connect(home: string | undefined): Promise<FileSystem & AsyncDisposable>;
+  /** The text of http://…/metrics of the instance at that home. */
+  metrics(home: string | undefined): Promise<string>;
+  /** The principal and the signal that commands call with: aborted by Ctrl-C. */
+  readonly context: CallContext;
+}

@@ -1,0 +1,34 @@
+/** weir fs stat */
+import {toText} from '#base/byte-string.ts';
+import {example, type Register, withFiles} from '#cli/command.ts';
+import {infoJson, pathArgument, print, showMode, showName, showTime, table} from '#cli/output.ts';
+
+export const registerStat: Register = (parent, environment) => {
+  const command = parent
+    .command('stat PATH...')
+    .description('everything that is known of a file or directory')
+    .action(async (paths: string[]) => {
+      await withFiles(environment, command, async (files, context, globals) => {
+        for (const path of paths) {
+          const info = await files.stat(pathArgument(path), {}, context);
+          const {inode} = info;
+          const rows = [
+            ['path', showName(info.path)],
+            ['kind', inode.kind],
+            ['id', String(inode.id)],
+            ['length', String(info.length)],
+            ['mode', `${showMode(info)} (${(inode.mode & 0o7777).toString(8).padStart(4, '0')})`],
+            ['owner', `${inode.uid}:${inode.gid}`],
+            ['modified', showTime(inode.mtime)],
+            ['changed', showTime(inode.ctime)],
+            ...(inode.target === undefined ? [] : [['target', toText(inode.target)]]),
+            ...(inode.content ? [['etag', inode.content.etag], ['content', String(inode.content.id)]] : []),
+            ...Object.entries(inode.content?.metadata ?? {}),
+            ...Object.keys(inode.xattrs ?? {}).map((name) => ['xattr', name]),
+          ];
+          await print(environment.terminal, globals.json, infoJson(info), table([], rows));
+        }
+      });
+    });
+  example(command, 'weir fs stat /my-bucket/table/part-0.parquet');
+};

@@ -1,0 +1,166 @@
+/** weir up, down, status, env: the instance as a whole. */
+import {type Command, Option} from 'commander';
+import {WeirError} from '#base/errors.ts';
+import {formatDuration, formatSize, parseSize} from '#base/units.ts';
+import {example, globals, portOption, type Register, sizeOption} from '#cli/command.ts';
+import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
+import {json, print, table} from '#cli/output.ts';
+
+/** `URI` or `URI=/PATH`; a `=` inside the URI's query is no separator. */
+function splitMount(argument: string): {uri: string; path?: string} {
+  const at = argument.lastIndexOf('=/');
+  return at > 0 ? {uri: argument.slice(0, at), path: argument.slice(at + 1)} : {uri: argument};
+}
+
+/** `DIR:SIZE`. */
+function parseDisk(text: string): {directory: string; quotaBytes: number} {
+  const at = text.lastIndexOf(':');
+  if (at <= 0) throw new WeirError('InvalidArgument', `not a cache directory: ${text} (write DIR:SIZE, for example /mnt/ssd/weir:100GiB)`);
+  return {directory: text.slice(0, at), quotaBytes: parseSize(text.slice(at + 1))};
+}
+
+/**
+ * Options of the mount before them: commander sees flags and arguments apart, so the raw words are read again. Returns the URIs with
+ * their options.
+ */
+export function pairMountOptions(words: readonly string[], uris: readonly string[]): UpOptions['uris'] {
+  const mounts: {uri: string; path?: string; options: Record<string, string>}[] = [];
+  let next = 0;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === uris[next]) {
+      mounts.push({...splitMount(word), options: {}});
+      next++;
+      continue;
+    }
+    const pair = word === '-o' ? words[++i] : /^-o.+/.test(word) ? word.slice(2) : undefined;
+    if (pair === undefined) continue;
+    const at = pair.indexOf('=');
+    if (at <= 0) throw new WeirError('InvalidArgument', `-o takes NAME=VALUE, not ${pair}`);
+    const mount = mounts.at(-1);
+    if (!mount) throw new WeirError('InvalidArgument', `-o ${pair.slice(0, at)} stands before the URI that it is for; write it after`);
+    mount.options[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return mounts;
+}
+
+function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[]): string {
+  return `Weir is up (home ${info.home})
+
+  S3      ${info.s3}
+  REST    ${info.http}/api/v1   metrics ${info.http}/metrics
+  keys    ${key.accessKeyId} / ${key.secretAccessKey}
+
+Try in another shell:
+  eval "$(weir env)"
+  aws s3 ls${uris.length > 0 ? '' : '            # nothing yet: aws s3 mb s3://my-bucket'}
+Stop with Ctrl-C.
+`;
+}
+
+export const registerUp: Register = (parent, environment) => {
+  const collect = (text: string, before: string[] = []) => [...before, text];
+  const command: Command = parent
+    .command('up [URI...]')
+    .description('start everything in one process, in the foreground; mounts each URI (URI=/PATH for another place than /BUCKET)')
+    .option('--host <ADDR>', 'listen there', '127.0.0.1')
+    .option('--s3-port <N>', 'S3; 0 = any free port', portOption, 7480)
+    .option('--http-port <N>', 'REST, metrics, health', portOption, 7481)
+    .option('--rpc-port <N>', 'the command line and the client', portOption, 7482)
+    .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
+    .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
+    .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
+    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; memory?: number; disk?: string[]}) => {
+      const {terminal} = environment;
+      const {home, json: asJson} = globals(command);
+      const root: Command & {rawArgs?: string[]} = parent;
+      const mounts = pairMountOptions(root.rawArgs ?? [], uris);
+      const up: UpOptions = {
+        uris: mounts,
+        host: options.host,
+        s3Port: options.s3Port,
+        httpPort: options.httpPort,
+        rpcPort: options.rpcPort,
+        ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
+        disks: (options.disk ?? []).map(parseDisk),
+      };
+      await environment.instance(home).run(up, async (info, key) => {
+        const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...key};
+        await terminal.out(asJson ? json(line) : welcome(info, key, mounts));
+      });
+    });
+  example(
+    command,
+    'weir up s3://my-bucket',
+    'weir up s3://my-bucket/data=/data -o endpoint=https://minio.example:9000 -o maxAge=5m --disk /mnt/ssd/weir:500GiB',
+    'weir up            # a namespace over a folder of its home, where buckets can be made',
+  );
+};
+
+export const registerDown: Register = (parent, environment) => {
+  const command: Command = parent
+    .command('down')
+    .description('stop the instance and wait until it is gone')
+    .action(async () => {
+      const options = globals(command);
+      const instance = environment.instance(options.home);
+      const info = await instance.find();
+      if (!info) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
+      await instance.stop(info);
+      await print(environment.terminal, options.json, {stopped: true, pid: info.pid}, 'stopped\n');
+    });
+  example(command, 'weir down');
+};
+
+export const registerStatus: Register = (parent, environment) => {
+  const command: Command = parent
+    .command('status')
+    .description('is it running, since when, what is mounted, how full is the cache')
+    .action(async () => {
+      const options = globals(command);
+      const instance = environment.instance(options.home);
+      const info = await instance.find();
+      if (!info) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
+      await using files = await environment.connect(options.home);
+      const [status, mounts] = await Promise.all([files.status(environment.context), files.listMounts(environment.context)]);
+      const hits = status.hitBytes + status.missBytes === 0 ? '–' : `${Math.round((100 * status.hitBytes) / (status.hitBytes + status.missBytes))}%`;
+      const rows = [
+        ['pid', String(info.pid)],
+        ['up for', formatDuration(environment.runtime.clock.nowMs() - info.startedAt)],
+        ['home', info.home],
+        ['S3', info.s3],
+        ['REST', info.http],
+        ['mounts', String(mounts.length)],
+        ['cached', `${formatSize(status.tiers.reduce((sum, tier) => sum + tier.usedBytes, 0))} of ${formatSize(status.tiers.reduce((sum, tier) => sum + tier.quotaBytes, 0))}, ${status.contents} files`],
+        ['served from cache', `${formatSize(status.hitBytes)} (${hits})`],
+        ['read upstream', `${formatSize(status.upstreamBytes)} in ${status.upstreamRequests} requests`],
+      ];
+      await print(environment.terminal, options.json, {...info, ...status, mounts: mounts.length}, table([], rows));
+    });
+  example(command, 'weir status --json | jq .upstreamRequests');
+};
+
+export const registerEnv: Register = (parent, environment) => {
+  const command: Command = parent
+    .command('env')
+    .description('shell lines that point S3 clients here')
+    .action(async () => {
+      const options = globals(command);
+      const instance = environment.instance(options.home);
+      const info = await instance.find();
+      if (!info) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
+      const key = await instance.key();
+      const variables: Record<string, string> = {
+        AWS_ENDPOINT_URL: info.s3,
+        AWS_ENDPOINT_URL_S3: info.s3,
+        AWS_ACCESS_KEY_ID: key.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
+        AWS_REGION: 'us-east-1',
+        AWS_DEFAULT_REGION: 'us-east-1',
+        AWS_EC2_METADATA_DISABLED: 'true',
+      };
+      const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
+      await print(environment.terminal, options.json, variables, `${lines.join('')}unset AWS_SESSION_TOKEN AWS_PROFILE\n`);
+    });
+  example(command, 'eval "$(weir env)"', 'aws s3 ls');
+};
