@@ -1,5 +1,6 @@
 /** Garbage records: contents that nothing in the namespace refers to any more, until every cache has let go of them. */
-import type {ContentId, InodeId} from '#base/ids.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 
 export interface Garbage {
@@ -8,16 +9,26 @@ export interface Garbage {
   readonly inode: InodeId;
   /** It was pinned in the caches. */
   readonly pinned: boolean;
+  /** The store has the object still, at a place that no other record tells: it is to be removed there too. */
+  readonly stored?: {readonly mount: MountId; readonly storeKey: ByteString};
 }
 
 const version = 1;
+const pinnedFlag = 1;
+const storedFlag = 2;
+const knownFlags = 3;
+
 const out = new BinaryWriter();
 const reader = new BinaryReader('garbage');
 
 export function encodeGarbage(garbage: Garbage): Uint8Array {
   out.byte(version);
-  out.byte(garbage.pinned ? 1 : 0);
+  out.byte((garbage.pinned ? pinnedFlag : 0) | (garbage.stored ? storedFlag : 0));
   out.number(garbage.inode);
+  if (garbage.stored) {
+    out.number(garbage.stored.mount);
+    out.byteString(garbage.stored.storeKey);
+  }
   return out.take();
 }
 
@@ -26,8 +37,10 @@ export function decodeGarbage(content: ContentId, record: Uint8Array): Garbage {
   reader.open(record);
   const found = reader.byte();
   if (found !== version) throw reader.corrupt(`version ${found} is not known`);
-  const pinned = reader.byte() === 1;
+  const flags = reader.byte();
+  if (flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
   const inode = reader.number() as InodeId;
+  const stored = flags & storedFlag ? {mount: reader.number() as MountId, storeKey: reader.byteString()} : undefined;
   reader.end();
-  return {content, inode, pinned};
+  return {content, inode, pinned: (flags & pinnedFlag) !== 0, ...(stored ? {stored} : {})};
 }

@@ -5,9 +5,12 @@ import {garbageKey, garbageTable, idOfKey} from '#codec/namespace/keys.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
-export function discard(tx: Transaction, inode: Inode): void {
-  if (!inode.content) return;
-  tx.put(garbageKey(inode.content.id), encodeGarbage({content: inode.content.id, inode: inode.id, pinned: inode.pinned === true}));
+/** `stored`: nothing else will remove the object from the store. */
+export function discard(tx: Transaction, inode: Inode, stored = false): void {
+  const {content} = inode;
+  if (!content) return;
+  const where = stored ? {stored: {mount: content.mount, storeKey: content.storeKey}} : {};
+  tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where}));
 }
 
 /** Oldest content first. */

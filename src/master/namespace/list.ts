@@ -57,7 +57,7 @@ function* listEntries(reader: Reader, directory: Place, path: ByteString, reques
     if (fold !== undefined) {
       yield {key: fold, folded: true};
       const beyond = prefixEnd(fold);
-      if (fold === key) cursor.skip();
+      if (fold === key && place.kind === 'directory') cursor.skip();
       else if (beyond === undefined) return;
       else cursor.seek(beyond);
       continue;

@@ -1,13 +1,15 @@
 /** The mount table, and the directories at which mounts begin. */
-import type {ByteString} from '#base/byte-string.ts';
+import {assert} from '#base/assert.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import {type MountId, rootInodeId} from '#base/ids.ts';
+import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
 import {inodeKey, mountKey, mountTable} from '#codec/namespace/keys.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
-import {addDirectory, directoryModeDefault, parentFor, touch} from '#master/namespace/directories.ts';
+import {addDirectory, childRemoved, directoryModeDefault, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
-import {childOf, inodeAt, isEmpty, type Place, rootMountId, rootPlace, writeEntry, writeInode} from '#master/namespace/place.ts';
+import {childOf, deleteEntry, inodeAt, isEmpty, type Place, rootMountId, rootPlace, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {resolve, shown} from '#master/namespace/resolve.ts';
+import {bury} from '#master/namespace/tombstones.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Mount} from '#model/mount.ts';
@@ -64,4 +66,30 @@ export function getMount(reader: Reader, id: MountId): Mount | undefined {
 /** In the order in which they were made. */
 export function listMounts(reader: Reader): Mount[] {
   return Array.from(reader.range(mountTable), ({value}) => decodeMount(value));
+}
+
+/** Busy when a mount begins at or below a directory, given by its canonical path. */
+export function refuseMountsIn(reader: Reader, directory: ByteString): void {
+  const inside = listMounts(reader).find((mount) => mount.path.startsWith(directory));
+  if (inside) throw new WeirError('Busy', `${toText(inside.path)} is a mount point`);
+}
+
+/**
+ * Forgets a mount and all metadata below it; its directory goes, with implied ones above it. The records are deleted behind
+ * (reapTombstone), the store is never touched: the caller forgets the tombstone when the records are gone. NotFound,
+ * Busy (mounts within, or the root's). Answers the tombstone's id.
+ */
+export function removeMount(tx: Transaction, op: Operation, id: MountId): InodeId {
+  const mount = getMount(tx, id);
+  if (!mount) throw new WeirError('NotFound', `there is no mount ${id}`);
+  if (id === rootMountId) throw new WeirError('Busy', 'the root cannot be unmounted');
+  const path = parsePath(mount.path, 'directory');
+  tx.delete(mountKey(id));
+  refuseMountsIn(tx, mount.path);
+  const {place, parent} = resolve(tx, path);
+  assert(place?.mount === id, `mount ${id} is not at ${mount.path}`);
+  deleteEntry(tx, parent.id, place.name, 'directory');
+  childRemoved(tx, op, parent);
+  bury(tx, op, place, mount.path);
+  return place.id;
 }

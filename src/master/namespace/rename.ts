@@ -1,0 +1,112 @@
+/**
+ * Rename, of a file or a whole tree: one entry goes, one comes, one inode changes. What lies below a renamed directory is
+ * not touched, however much it is.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
+import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
+import {refuseMountsIn} from '#master/namespace/mounts.ts';
+import {noteMove} from '#master/namespace/moves.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {childOf, deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
+import {deleteInode} from '#master/namespace/remove.ts';
+import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import {isWithin, type Path} from '#model/path.ts';
+
+export interface RenameOptions {
+  /** What is at the target gives way: a file to a file, an empty directory to a directory. Else AlreadyExists. */
+  readonly replace: boolean;
+  readonly parents?: 'implied' | 'explicit' | 'none';
+  /**
+   * Trees: `follow` when the store renames them too, so that keys go with the names; `prefix` when it cannot: the tree
+   * keeps its keys under a store prefix, and a move intent is noted.
+   */
+  readonly trees: 'follow' | 'prefix';
+  /**
+   * A file's content as the store has it after the rename, given where it was and the key that the new name derives.
+   * Default: where it was.
+   */
+  readonly relocate?: (content: Content, storeKey: ByteString) => Content;
+}
+
+export interface Renamed {
+  readonly info: FileInfo;
+  /** Keys in the store as names tell: before and after. Equal when nothing was to be done. */
+  readonly fromKey: ByteString;
+  readonly toKey: ByteString;
+  /** What gave way. */
+  readonly replaced?: FileInfo;
+}
+
+/** NotFound, AlreadyExists, NotADirectory, IsADirectory, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), Busy (mount points), PermissionDenied. */
+export function rename(tx: Transaction, op: Operation, from: Path, to: Path, options: RenameOptions): Renamed {
+  const source = resolve(tx, from, op.principal);
+  const place = existing(tx, source);
+  if (place.mountPoint) throw new WeirError('Busy', `${shown(from)} is a mount point`);
+  if (to.names.length === 0) throw new WeirError('AlreadyExists', '/ cannot be replaced');
+  if (place.kind !== 'directory' && to.names.at(-1) === '') throw new WeirError('InvalidPath', 'a file must have a name');
+  const directory = place.kind === 'directory';
+  const canonical = canonicalPath(from, place);
+  if (directory) refuseMountsIn(tx, canonical);
+  const target = resolve(tx, {names: to.names, kind: directory ? 'directory' : 'file'}, op.principal);
+  const toPath = canonicalPath(to, place);
+  if (target.place?.id === place.id) return {info: infoOf(toPath, inodeAt(tx, place), place.mount), fromKey: place.storeKey, toKey: place.storeKey};
+  if (directory && isWithin(from.names, to.names)) throw new WeirError('InvalidArgument', `${shown(from)} cannot be moved into itself`);
+  if (directory || to.kind !== 'file') refuseOtherKind(tx, directory, to, options);
+  const replaced = target.place && checkReplaced(tx, target.place, to, options);
+  const inode = inodeAt(tx, place);
+  checkRights(tx, op, source.parent, inode, target.place ? replaced : undefined, target.parent);
+  if (target.parent.mount !== place.mount) throw new WeirError('CrossMount', `${shown(from)} and ${shown(to)} lie in different mounts`);
+  const parent = parentFor(tx, op, target, options.parents ?? 'none');
+  if (!replaced) mustWrite(tx, op, parent);
+
+  if (replaced) deleteInode(tx, target.place!, replaced);
+  const moved = movedInode(op, place, inode, parent, to.names.at(-1)!, options);
+  const toKey = (parent.storeKey + moved.name + (directory ? '/' : '')) as ByteString;
+  deleteEntry(tx, place.parent, place.name, place.kind);
+  writeEntry(tx, parent.id, moved.name, {id: place.id, kind: place.kind, ...(moved.storePrefix === undefined ? {} : {prefixed: true})});
+  writeInode(tx, moved, toKey);
+  if (moved.storePrefix !== undefined) noteMove(tx, {id: place.id, mount: place.mount, from: moved.storePrefix, startedAt: millisecondsOf(op.now)});
+  touch(tx, op, parent);
+  if (parent.id !== place.parent) childRemoved(tx, op, source.parent);
+  return {
+    info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey,
+    ...(replaced ? {replaced: infoOf(toPath, replaced, place.mount)} : {}),
+  };
+}
+
+/** A directory over a file, or a file over a directory: never, except that S3's `a` and `a/` stand side by side. */
+function refuseOtherKind(tx: Transaction, directory: boolean, to: Path, {replace}: RenameOptions): void {
+  const {parent, depth} = resolve(tx, {names: to.names, kind: 'file'});
+  if (depth < to.names.length - 1 || !childOf(tx, parent, to.names.at(-1)!, directory ? 'file' : 'directory')) return;
+  if (!replace) throw new WeirError('AlreadyExists', `${shown(to)} exists`);
+  throw directory ? new WeirError('NotADirectory', `${shown(to)} is a file`) : new WeirError('IsADirectory', `${shown(to)} is a directory`);
+}
+
+function checkReplaced(tx: Transaction, target: Place, to: Path, {replace}: RenameOptions): Inode {
+  if (!replace) throw new WeirError('AlreadyExists', `${shown(to)} exists`);
+  if (target.mountPoint) throw new WeirError('Busy', `${shown(to)} is a mount point`);
+  if (target.kind === 'directory' && !isEmpty(tx, target.id)) throw new WeirError('DirectoryNotEmpty', `${shown(to)} is not empty`);
+  return inodeAt(tx, target);
+}
+
+function checkRights(tx: Transaction, op: Operation, parent: Place, inode: Inode, replaced: Inode | undefined, targetParent: Place): void {
+  if (isUnchecked(op.principal)) return;
+  if (!mayRemoveFrom(inodeAt(tx, parent), inode, op.principal)) throw denied(op.principal, 'rename', inode);
+  if (replaced && !mayRemoveFrom(inodeAt(tx, targetParent), replaced, op.principal)) throw denied(op.principal, 'replace', replaced);
+}
+
+function movedInode(op: Operation, place: Place, inode: Inode, parent: Place, name: ByteString, options: RenameOptions): Inode {
+  const moved = {...inode, parent: parent.id, name, ctime: op.now, checkedAt: millisecondsOf(op.now)};
+  const key = (parent.storeKey + name) as ByteString;
+  if (place.kind !== 'directory') return inode.content && options.relocate ? {...moved, content: options.relocate(inode.content, key)} : moved;
+  if (options.trees === 'prefix') return {...moved, storePrefix: place.storeKey};
+  const {storePrefix: _, ...derived} = moved;
+  const marker = inode.content?.storeKey === place.storeKey ? {content: {...inode.content, storeKey: `${key}/` as ByteString}} : {};
+  return {...derived, ...marker};
+}

@@ -1,0 +1,123 @@
+/**
+ * Removed trees. In the transaction that removes one, only its entry goes; the records below are deleted afterwards, a
+ * bounded number at a time, in depth-first order. Where that has got to is one directory id in the tombstone: parents
+ * are in the inodes, so it needs neither a stack nor a position, and goes on after a crash.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
+import {decodeEntry} from '#codec/namespace/entry-record.ts';
+import {decodeInode} from '#codec/namespace/inode-record.ts';
+import {decodeTombstone, encodeTombstone, type Tombstone} from '#codec/namespace/intent-record.ts';
+import {entriesOf, idOfKey, inodeKey, moveKey, tombstoneKey, tombstoneTable} from '#codec/namespace/keys.ts';
+import {discard} from '#master/namespace/garbage.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {deleteEntry, inodeRecord, type Place} from '#master/namespace/place.ts';
+import {addUsage} from '#master/namespace/usage.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+
+const readAheadEntries = 64;
+
+/** Notes a tree whose entry has just been deleted. */
+export function bury(tx: Transaction, op: Operation, place: Place, path: ByteString): void {
+  const {id, mount, storeKey} = place;
+  tx.put(tombstoneKey(id), encodeTombstone({id, mount, storePrefix: storeKey, path, removedAt: millisecondsOf(op.now), cursor: id, deleted: 0}));
+}
+
+/** In the order in which the directories were made. */
+export function listTombstones(reader: Reader): Tombstone[] {
+  return Array.from(reader.range(tombstoneTable), ({key, value}) => decodeTombstone(idOfKey(key) as InodeId, value));
+}
+
+/**
+ * Deletes up to `limit` inodes below (and then the directory itself). Their contents go to the garbage; a content that
+ * the store has outside the tree's prefix (a rename that the store had not followed) is marked to be removed there. The
+ * tombstone itself stays until `forgetTombstone`. True when no record is left.
+ */
+export function reapTombstone(tx: Transaction, id: InodeId, limit: number): boolean {
+  const record = tx.get(tombstoneKey(id));
+  if (!record) return true;
+  const tombstone = decodeTombstone(id, record);
+  if (tombstone.cursor === undefined) return true;
+  const deletion = new Deletion(tx, tombstone);
+  let cursor: InodeId | undefined = tombstone.cursor;
+  for (let left = limit; cursor !== undefined && left > 0; left--) cursor = deletion.step(cursor);
+  const {cursor: _, ...kept} = tombstone;
+  tx.put(tombstoneKey(id), encodeTombstone({...kept, deleted: tombstone.deleted + deletion.finish(), ...(cursor === undefined ? {} : {cursor})}));
+  return cursor === undefined;
+}
+
+/** The store has lost the tree too. */
+export function forgetTombstone(tx: Transaction, id: InodeId): void {
+  tx.delete(tombstoneKey(id));
+}
+
+class Deletion {
+  readonly #tx: Transaction;
+  readonly #tombstone: Tombstone;
+  #files = 0;
+  #directories = 0;
+  #bytes = 0;
+  /** Entries of one directory, read ahead; deleting them does not disturb the reading. */
+  #ahead: {readonly directory: InodeId; readonly entries: ReturnType<Deletion['read']>; index: number} | undefined;
+
+  constructor(tx: Transaction, tombstone: Tombstone) {
+    this.#tx = tx;
+    this.#tombstone = tombstone;
+  }
+
+  /** Deletes one file, or goes down, or deletes the empty directory and goes up. Answers the directory to go on with. */
+  step(directory: InodeId): InodeId | undefined {
+    const entry = this.#nextEntry(directory);
+    if (!entry) return this.#leave(directory);
+    if (entry.kind === 'directory') return entry.id;
+    this.#tx.delete(entry.key);
+    this.#deleteInode(decodeInode(entry.id, inodeRecord(this.#tx, entry.id), this.#tombstone.storePrefix));
+    this.#files++;
+    return directory;
+  }
+
+  finish(): number {
+    addUsage(this.#tx, this.#tombstone.mount, {files: -this.#files, directories: -this.#directories, bytes: -this.#bytes});
+    return this.#files + this.#directories;
+  }
+
+  read(directory: InodeId): {key: ByteString; id: InodeId; kind: Inode['kind']}[] {
+    return Array.from(this.#tx.range({...entriesOf(directory, '' as ByteString), limit: readAheadEntries}), ({key, value}) => ({key, ...decodeEntry(value)}));
+  }
+
+  #nextEntry(directory: InodeId): ReturnType<Deletion['read']>[number] | undefined {
+    if (this.#ahead?.directory !== directory || this.#ahead.index === this.#ahead.entries.length) {
+      this.#ahead = {directory, entries: this.read(directory), index: 0};
+    }
+    const entry = this.#ahead.entries[this.#ahead.index];
+    if (entry?.kind !== 'directory') this.#ahead.index++;
+    else this.#ahead = undefined;
+    return entry;
+  }
+
+  #leave(directory: InodeId): InodeId | undefined {
+    const inode = decodeInode(directory, inodeRecord(this.#tx, directory), this.#tombstone.storePrefix);
+    this.#deleteInode(inode);
+    this.#tx.delete(moveKey(directory));
+    this.#directories++;
+    if (directory === this.#tombstone.id) return undefined;
+    this.#buryElsewhere(inode);
+    deleteEntry(this.#tx, inode.parent, inode.name, 'directory');
+    return inode.parent;
+  }
+
+  /** A tree renamed into this one that the store has elsewhere: its records are gone, its objects get a tombstone of their own. */
+  #buryElsewhere({id, storePrefix}: Inode): void {
+    if (storePrefix === undefined || storePrefix.startsWith(this.#tombstone.storePrefix)) return;
+    const {mount, path, removedAt} = this.#tombstone;
+    this.#tx.put(tombstoneKey(id), encodeTombstone({id, mount, storePrefix, path, removedAt, deleted: 0}));
+  }
+
+  #deleteInode(inode: Inode): void {
+    const stray = inode.content !== undefined && !inode.content.storeKey.startsWith(this.#tombstone.storePrefix);
+    discard(this.#tx, inode, stray);
+    this.#tx.delete(inodeKey(inode.id));
+    this.#bytes += inode.content?.length ?? 0;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Multipart uploads and their parts. They belong to a path, not to an inode, and no listing of files shows them. Two
+ * records an upload: one by its id, one for the order of listings (path, then time of initiation).
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {partKey, partsOf, uploadIdOfOrderKey, uploadKey, uploadOrderFrom, uploadOrderGroup, uploadOrderKey} from '#codec/namespace/keys.ts';
+import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
+import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+
+const uploadIdPattern = /^[A-Za-z0-9._~-]{1,128}$/;
+export const partNumberMax = 10_000;
+
+/** InvalidArgument for an id that is not 1 to 128 URL-safe characters; the caller chooses ids that do not repeat. */
+export function createUpload(tx: Transaction, upload: UploadRecord): void {
+  if (!uploadIdPattern.test(upload.uploadId)) throw new WeirError('InvalidArgument', `not an upload id: ${JSON.stringify(upload.uploadId.slice(0, 200))}`);
+  tx.put(uploadKey(upload.uploadId), encodeUpload(upload));
+  tx.put(orderKey(upload), noValue);
+}
+
+/** NotFound when there is no such upload of that path. */
+export function getUpload(reader: Reader, path: ByteString, uploadId: string): UploadRecord {
+  const record = uploadIdPattern.test(uploadId) ? reader.get(uploadKey(uploadId)) : undefined;
+  const upload = record && decodeUpload(record);
+  if (upload?.path !== path) throw new WeirError('NotFound', 'there is no such upload of this path; it may have been completed or aborted');
+  return upload;
+}
+
+/** Replaces a part of the same number. NotFound (the upload), InvalidArgument (the number). */
+export function putPart(tx: Transaction, path: ByteString, uploadId: string, part: PartRecord): void {
+  getUpload(tx, path, uploadId);
+  const {partNumber} = part;
+  if (!(Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= partNumberMax)) throw new WeirError('InvalidArgument', `part numbers are 1 to ${partNumberMax}, not ${partNumber}`);
+  tx.put(partKey(uploadId, partNumber), encodePart(part));
+}
+
+/** Ascending, with numbers > `after`. NotFound. */
+export function listParts(reader: Reader, path: ByteString, uploadId: string, after: number, limit: number): PartRecord[] {
+  getUpload(reader, path, uploadId);
+  return Array.from(reader.range({...partsOf(uploadId, after), limit}), ({value}) => decodePart(value));
+}
+
+/** The upload and its parts go. NotFound. */
+export function removeUpload(tx: Transaction, path: ByteString, uploadId: string): UploadRecord {
+  const upload = getUpload(tx, path, uploadId);
+  const parts = Array.from(tx.range(partsOf(uploadId, 0)), ({key}) => key);
+  for (const key of parts) tx.delete(key);
+  tx.delete(uploadKey(uploadId));
+  tx.delete(orderKey(upload));
+  return upload;
+}
+
+export interface UploadListRequest {
+  /** Canonical path of a directory; keys are relative to it. */
+  readonly directory: ByteString;
+  readonly prefix?: ByteString | undefined;
+  /** Exclusive. Of an upload that has gone, only the key counts: uploads of that key are listed again. */
+  readonly after?: {readonly key: ByteString; readonly uploadId: string} | undefined;
+  readonly limit: number;
+}
+
+/** Ordered by key, then by time of initiation. */
+export function listUploads(reader: Reader, request: UploadListRequest): UploadRecord[] {
+  const first = (request.directory + (request.prefix ?? '')) as ByteString;
+  const after = request.after && {path: (request.directory + request.after.key) as ByteString, initiatedAt: initiatedAt(reader, request.after.uploadId), uploadId: request.after.uploadId};
+  const from = after && after.path > first ? after.path : first;
+  const found: UploadRecord[] = [];
+  for (const group of groups(reader, from)) {
+    const wanted = group.filter((upload) => upload.path.startsWith(first) && (!after || compareOrder(upload, after) > 0));
+    found.push(...wanted.slice(0, request.limit - found.length));
+    const beyond = group.every((upload) => upload.path > first && !upload.path.startsWith(first));
+    if (beyond || found.length >= request.limit) break;
+  }
+  return found;
+}
+
+/** Uploads whose order keys share the (cut) path, sorted; the groups come in the order of paths. */
+function* groups(reader: Reader, from: ByteString): Generator<UploadRecord[]> {
+  let name: ByteString | undefined;
+  let group: UploadRecord[] = [];
+  for (const {key} of reader.range(uploadOrderFrom(from))) {
+    const next = uploadOrderGroup(key);
+    if (name !== undefined && next !== name) {
+      yield group.sort(compareOrder);
+      group = [];
+    }
+    name = next;
+    group.push(decodeUpload(reader.get(uploadKey(uploadIdOfOrderKey(key)))!));
+  }
+  if (group.length > 0) yield group.sort(compareOrder);
+}
+
+type Order = Pick<UploadRecord, 'path' | 'initiatedAt' | 'uploadId'>;
+
+function compareOrder(a: Order, b: Order): number {
+  if (a.path !== b.path) return a.path < b.path ? -1 : 1;
+  if (a.initiatedAt !== b.initiatedAt) return a.initiatedAt < b.initiatedAt ? -1 : 1;
+  return a.uploadId < b.uploadId ? -1 : a.uploadId > b.uploadId ? 1 : 0;
+}
+
+function initiatedAt(reader: Reader, uploadId: string): bigint {
+  const record = uploadIdPattern.test(uploadId) ? reader.get(uploadKey(uploadId)) : undefined;
+  return record ? decodeUpload(record).initiatedAt : -1n;
+}
+
+const noValue = new Uint8Array(0);
+const orderKey = (upload: UploadRecord): ByteString => uploadOrderKey(upload.path, upload.initiatedAt, upload.uploadId);
