@@ -1,0 +1,105 @@
+/** The fills of a worker: one ContentFills per content in use, one link estimate per store, and the counts that `explain` shows. */
+import type {ContentId, MountId} from '#base/ids.ts';
+import type {BlockStore} from '#blockstore/block-store.ts';
+import type {ReadableContent} from '#model/content.ts';
+import type {Clock} from '#runtime/clock.ts';
+import type {StoreProvider} from '#understore/store-provider.ts';
+import {ContentFills, type FillCounters, type FillParts} from '#worker/fills/content-fills.ts';
+import {Fragments} from '#worker/fills/fragments.ts';
+import {HeldBytes} from '#worker/fills/held-bytes.ts';
+import {LinkEstimate} from '#worker/fills/link-estimate.ts';
+
+/** Contents of which fills remember readers and thrift. Those with flights stay whatever their number. */
+const contentsMax = 4096;
+/** Contents of which counts are kept. */
+const countedContentsMax = 131_072;
+
+/** What one content cost and brought since it was first counted. */
+export class ContentCounters implements FillCounters {
+  upstreamRequests = 0;
+  upstreamBytes = 0;
+  servedBytes = 0;
+}
+
+export interface FillLimits {
+  /** Bytes held in memory by all fills together. */
+  readonly heldBytesMax: number;
+  /** Bytes of page fragments kept in memory. */
+  readonly fragmentBytesMax: number;
+}
+
+export class Fills {
+  readonly held: HeldBytes;
+  readonly totals = new ContentCounters();
+  readonly #parts: FillParts;
+  readonly #stores: StoreProvider;
+  readonly #contents = new Map<ContentId, ContentFills>();
+  readonly #counters = new Map<ContentId, ContentCounters>();
+  readonly #links = new Map<MountId, LinkEstimate>();
+
+  constructor(parts: {readonly blocks: BlockStore; readonly clock: Clock; readonly stores: StoreProvider}, limits: FillLimits) {
+    this.held = new HeldBytes(limits.heldBytesMax);
+    this.#parts = {blocks: parts.blocks, clock: parts.clock, held: this.held, fragments: new Fragments(limits.fragmentBytesMax)};
+    this.#stores = parts.stores;
+  }
+
+  /** The fills of a content if there were any lately. */
+  known(id: ContentId): ContentFills | undefined {
+    return this.#contents.get(id);
+  }
+
+  of(content: ReadableContent): ContentFills {
+    const known = this.#contents.get(content.id);
+    if (known) return known;
+    if (this.#contents.size >= contentsMax) this.#forgetOne();
+    const fills = new ContentFills(content, () => this.#stores.get(content.mount), this.link(content.mount), this.#parts, [this.counters(content.id), this.totals]);
+    this.#contents.set(content.id, fills);
+    return fills;
+  }
+
+  link(mount: MountId): LinkEstimate {
+    let link = this.#links.get(mount);
+    if (!link) this.#links.set(mount, (link = new LinkEstimate()));
+    return link;
+  }
+
+  counters(id: ContentId): ContentCounters {
+    let counters = this.#counters.get(id);
+    if (!counters) {
+      if (this.#counters.size >= countedContentsMax) this.#counters.delete(this.#counters.keys().next().value!);
+      this.#counters.set(id, (counters = new ContentCounters()));
+    }
+    return counters;
+  }
+
+  /** Bytes that left from the cache. */
+  served(id: ContentId, bytes: number): void {
+    this.counters(id).servedBytes += bytes;
+    this.totals.servedBytes += bytes;
+  }
+
+  /** Requests on their way to stores. */
+  get flights(): number {
+    let count = 0;
+    for (const fills of this.#contents.values()) count += fills.flights.length;
+    return count;
+  }
+
+  /** Breaks off what is on its way for a content that is no longer of use. */
+  cancel(id: ContentId): void {
+    for (const flight of this.#contents.get(id)?.flights.slice() ?? []) flight.cancel();
+    this.#contents.delete(id);
+  }
+
+  close(): void {
+    for (const id of this.#contents.keys()) this.cancel(id);
+  }
+
+  #forgetOne(): void {
+    for (const [id, fills] of this.#contents) {
+      if (fills.flights.length > 0) continue;
+      this.#contents.delete(id);
+      return;
+    }
+  }
+}

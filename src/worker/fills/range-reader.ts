@@ -1,0 +1,162 @@
+/**
+ * Reads a range of a content from wherever its bytes are: from flights as they arrive, from the cache, from kept fragments, and,
+ * where they are nowhere, from a flight that it starts. Keeps several flights ahead of itself; never holds more than one buffer.
+ */
+import {WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
+import type {BlockStore} from '#blockstore/block-store.ts';
+import type {ContentFills} from '#worker/fills/content-fills.ts';
+import type {Flight, FlightReader} from '#worker/fills/flight.ts';
+
+/** Bytes read back from the cache at a time. */
+const cacheReadBytesMax = MiB;
+/** Times that a cache may say "present" and then not deliver, before the reader gives up on it. */
+const cacheMissesMax = 3;
+
+const finished: IteratorResult<Uint8Array, undefined> = {done: true, value: undefined};
+
+export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Array, undefined> {
+  position: number;
+  readonly end: number;
+  readonly #fills: ContentFills;
+  readonly #blocks: BlockStore;
+  readonly #signal: AbortSignal;
+  readonly #served: (bytes: number) => void;
+  /** Flights that were started or met for this reader. */
+  readonly #attached = new Set<Flight>();
+  readonly #onAbort = () => this.#close(true);
+  #plannedTo: number;
+  #closed = false;
+  /** A buffer that was taken before anybody asked for it (see `prime`). */
+  #primed: Uint8Array | undefined;
+
+  constructor(fills: ContentFills, blocks: BlockStore, range: {readonly offset: number; readonly length: number}, signal: AbortSignal, served: (bytes: number) => void) {
+    this.#fills = fills;
+    this.#blocks = blocks;
+    this.#signal = signal;
+    this.#served = served;
+    this.position = range.offset;
+    this.#plannedTo = range.offset;
+    this.end = range.offset + range.length;
+    signal.addEventListener('abort', this.#onAbort, {once: true});
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Waits for the first buffer and shows it, so that what makes the read impossible is known before anything is delivered. */
+  async prime(): Promise<Uint8Array> {
+    try {
+      return (this.#primed = await this.#take());
+    } catch (error) {
+      this.#close(true);
+      throw error;
+    }
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const primed = this.#primed;
+    if (primed) {
+      this.#primed = undefined;
+      return {done: false, value: primed};
+    }
+    if (this.position >= this.end) return finished;
+    try {
+      return {done: false, value: await this.#take()};
+    } catch (error) {
+      this.#close(true);
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#primed = undefined;
+    this.#close(this.position < this.end);
+    this.position = this.end;
+    return finished;
+  }
+
+  async #take(): Promise<Uint8Array> {
+    for (let misses = 0; ; ) {
+      if (this.#signal.aborted) throw cancelled(this.#signal);
+      if (this.#closed) throw new WeirError('Cancelled', 'the read was given up');
+      const at = this.position;
+      const flight = this.#fills.flightAt(at);
+      if (flight) {
+        this.#attach(flight);
+        this.#planAhead(flight.end);
+        const bytes = flight.take(at);
+        if (bytes) return this.#advance(bytes, flight);
+        await flight.wait();
+        // A failure is this reader's too, unless the bytes that it needs came before it.
+        if (flight.failure && flight.take(at) === undefined) throw flight.failure;
+        continue;
+      }
+      const presentTo = this.#fills.presentUntil(at, Math.min(this.end, at + cacheReadBytesMax));
+      if (presentTo > at) {
+        this.#planAhead(presentTo);
+        const bytes = await this.#blocks.read(this.#fills.content, at, presentTo - at);
+        if (bytes) {
+          this.#served(bytes.length);
+          return this.#advance(bytes, undefined);
+        }
+        if (++misses > cacheMissesMax) throw new WeirError('Io', `content ${this.#fills.id}: the cache has pages that it cannot read`);
+        continue;
+      }
+      const piece = this.#fills.knownPiece(at, this.end);
+      if (piece) {
+        this.#served(piece.length);
+        return this.#advance(piece, undefined);
+      }
+      const started = this.#fills.demand(this);
+      if (started) {
+        this.#attached.add(started);
+        this.#plannedTo = Math.max(started.end, at);
+      } else {
+        await this.#fills.slotFree();
+      }
+    }
+  }
+
+  #advance(found: Uint8Array, flight: Flight | undefined): Uint8Array {
+    const room = this.end - this.position;
+    const bytes = found.length > room ? found.subarray(0, room) : found;
+    this.position += bytes.length;
+    if (flight) {
+      if (this.position >= flight.end || this.position >= this.end) this.#detach(flight, false);
+      else flight.advanced();
+    }
+    if (this.position >= this.end) this.#close(false);
+    return bytes;
+  }
+
+  #planAhead(from: number): void {
+    if (this.#plannedTo < from) this.#plannedTo = from;
+    if (this.#plannedTo < this.end) this.#plannedTo = this.#fills.ahead(this, this.#plannedTo);
+    // What was started for this reader ahead of it is told when it goes away.
+    for (const flight of this.#fills.flights) if (flight.readers.has(this)) this.#attached.add(flight);
+  }
+
+  #attach(flight: Flight): void {
+    if (flight.readers.has(this)) return;
+    flight.attach(this);
+    this.#attached.add(flight);
+  }
+
+  #detach(flight: Flight, gone: boolean): void {
+    this.#attached.delete(flight);
+    flight.detach(this, gone);
+  }
+
+  #close(gone: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    for (const flight of this.#attached) this.#detach(flight, gone);
+  }
+}
+
+function cancelled(signal: AbortSignal): Error {
+  return signal.reason instanceof WeirError ? signal.reason : new WeirError('Cancelled', 'the reader went away', {cause: signal.reason});
+}

@@ -1,0 +1,41 @@
+/**
+ * Recognises sequential readers of one content, several at a time: each sequence is known by where it should go on. The window
+ * to read ahead starts with the second step, doubles with each further one up to a bound, and a jump starts a new sequence
+ * with none.
+ */
+import {KiB, MiB} from '#base/units.ts';
+
+/** Sequences remembered per content; the one that moved longest ago gives way. */
+const sequencesMax = 8;
+/** A reader that skips or repeats this little (kernel read-ahead out of order, record headers) is still the same reader. */
+const slackBytes = 128 * KiB;
+const windowBytesMin = 128 * KiB;
+const windowBytesMax = 32 * MiB;
+
+interface Sequence {
+  next: number;
+  steps: number;
+  window: number;
+}
+
+export class Sequences {
+  /** Most recently moved last. */
+  readonly #sequences: Sequence[] = [];
+
+  /** Takes note of a read; returns how many bytes behind its end are worth fetching ahead (0: not sequential so far). */
+  note(offset: number, length: number): number {
+    const end = offset + length;
+    const at = this.#sequences.findLastIndex(s => offset <= s.next + slackBytes && offset >= s.next - slackBytes && end > s.next);
+    if (at === -1) {
+      if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
+      this.#sequences.push({next: end, steps: 1, window: 0});
+      return 0;
+    }
+    const [sequence] = this.#sequences.splice(at, 1) as [Sequence];
+    this.#sequences.push(sequence);
+    sequence.next = end;
+    sequence.steps++;
+    sequence.window = Math.min(windowBytesMax, Math.max(windowBytesMin, sequence.window * 2, length));
+    return sequence.window;
+  }
+}

@@ -1,0 +1,207 @@
+/** What the worker's tests stand on: a block store in memory, a clock that jumps, and objects whose every 4 KiB say what they are. */
+import assert from 'node:assert/strict';
+import {asciiBytes, type ByteString} from '#base/byte-string.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import {KiB} from '#base/units.ts';
+import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import {systemContext} from '#contracts/context.ts';
+import type {Body} from '#contracts/worker-api.ts';
+import type {ReadableContent} from '#model/content.ts';
+import type {Descriptor, FileLease} from '#model/file-lease.ts';
+import type {Clock} from '#runtime/clock.ts';
+import type {Metrics} from '#runtime/metrics.ts';
+import {MemoryUnderStore, type MemoryStoreOptions} from '#understore/memory/memory-store.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+import {Worker, type WorkerParts} from '#worker/worker.ts';
+
+/** A clock whose sleeps take no time but move it. */
+export class JumpingClock implements Clock {
+  now = 1_000_000;
+  nowMs(): number { return this.now; }
+  nowNs(): bigint { return BigInt(Math.round(this.now * 1e6)) + BigInt(++this.#ticks); }
+  monotonicMs(): number { return this.now; }
+  async sleep(ms: number, options?: {signal?: AbortSignal}): Promise<void> {
+    options?.signal?.throwIfAborted();
+    await this.yield();
+    this.now += ms;
+  }
+  after(): Disposable { return {[Symbol.dispose]: () => {}}; }
+  yield(): Promise<void> { return new Promise(resolve => setImmediate(resolve)); }
+  #ticks = 0;
+}
+
+interface Cached {
+  readonly bytes: Buffer;
+  readonly pages: Set<number>;
+  pinned: boolean;
+}
+
+/** Leases point into `leased`. */
+export const leasedFiles = new Map<Descriptor, Uint8Array>();
+
+export class MemoryBlocks implements BlockStore {
+  readonly contents = new Map<ContentId, Cached>();
+  /** `refuse`: no room. `fail`: every call throws or misses. */
+  mode: 'ok' | 'refuse' = 'ok';
+  /** Called before a fill is kept, to make it slow. */
+  beforeFill: () => Promise<void> = async () => {};
+  fills = 0;
+  liveDrafts = 0;
+  readonly warm = true;
+
+  presence(id: ContentId): Presence | undefined {
+    const cached = this.contents.get(id);
+    if (!cached) return undefined;
+    const presentBytes = [...cached.pages].reduce((sum, page) => sum + Math.min(pageBytes, cached.bytes.length - page * pageBytes), 0);
+    return {length: cached.bytes.length, complete: presentBytes === cached.bytes.length, presentBytes, tier: 'MEM', pinned: cached.pinned, dirty: false};
+  }
+  missing(content: ContentHandle, first: number, last: number): readonly {first: number; count: number}[] {
+    const pages = this.contents.get(content.id)?.pages;
+    const runs: {first: number; count: number}[] = [];
+    for (let page = first; page <= last; page++) {
+      if (pages?.has(page)) continue;
+      const run = runs.at(-1);
+      if (run && run.first + run.count === page) run.count++;
+      else runs.push({first: page, count: 1});
+    }
+    return runs;
+  }
+  async fill(content: ContentHandle, firstPage: number, buffers: readonly Uint8Array[]): Promise<boolean> {
+    const bytes = Buffer.concat(buffers);
+    await this.beforeFill();
+    if (this.mode === 'refuse') return false;
+    const start = firstPage * pageBytes;
+    assert.ok(bytes.length > 0 && (bytes.length % pageBytes === 0 || start + bytes.length === content.length), 'only whole pages are stored');
+    if (content.length <= segmentContentBytesMax) assert.equal(bytes.length, content.length, 'small contents are stored whole');
+    this.fills++;
+    const cached = this.#of(content);
+    bytes.copy(cached.bytes, start);
+    for (let page = firstPage; page * pageBytes < start + bytes.length; page++) cached.pages.add(page);
+    return true;
+  }
+  readResident(content: ContentHandle, offset: number, length: number): Uint8Array | undefined {
+    const cached = this.contents.get(content.id);
+    if (!cached || length === 0 || this.missing(content, Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)).length > 0) return undefined;
+    return cached.bytes.subarray(offset, offset + length);
+  }
+  async read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined> {
+    await new Promise(resolve => setImmediate(resolve));
+    const bytes = this.readResident(content, offset, length);
+    return bytes && Buffer.from(bytes);
+  }
+  async lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
+    if (this.readResident(content, offset, length) === undefined) return undefined;
+    const file = {} as Descriptor;
+    const bytes = Buffer.from(this.contents.get(content.id)!.bytes);
+    leasedFiles.set(file, bytes);
+    return {file, offset, length, resident: true, read: async (into, position) => bytes.copy(into, 0, position, position + into.length), [Symbol.dispose]: () => void leasedFiles.delete(file)};
+  }
+  async draft(): Promise<Draft | undefined> {
+    if (this.mode === 'refuse') return undefined;
+    this.liveDrafts++;
+    const pieces: {chunk: Uint8Array; position: number}[] = [];
+    const isAlive = () => this.mode === 'ok';
+    return {
+      get alive() { return isAlive(); },
+      write: async (chunk, position) => void pieces.push({chunk, position}),
+      seal: async content => {
+        this.liveDrafts--;
+        if (!isAlive()) return false;
+        const cached = this.#of(content);
+        for (const {chunk, position} of pieces) cached.bytes.set(chunk, position);
+        for (let page = 0; page * pageBytes < content.length; page++) cached.pages.add(page);
+        return true;
+      },
+      discard: async () => void this.liveDrafts--,
+    };
+  }
+  async drop(id: ContentId): Promise<void> { this.contents.delete(id); }
+  pin(id: ContentId, pinned: boolean): void {
+    const cached = this.contents.get(id);
+    if (cached) cached.pinned = pinned;
+  }
+  async clean(): Promise<void> {}
+  pages(id: ContentId): readonly (readonly [first: number, count: number])[] {
+    const cached = this.contents.get(id);
+    return cached ? [...cached.pages].toSorted((a, b) => a - b).map(page => [page, 1] as const) : [];
+  }
+  status() {
+    return {tiers: [{name: 'MEM', directory: '', quotaBytes: 0, usedBytes: 0, state: 'ok' as const}], contents: this.contents.size, indexBytes: 0};
+  }
+  async close(): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {}
+  #of(content: ContentHandle): Cached {
+    let cached = this.contents.get(content.id);
+    if (!cached) this.contents.set(content.id, (cached = {bytes: Buffer.alloc(content.length), pages: new Set(), pinned: false}));
+    return cached;
+  }
+}
+
+const stampBytes = 4 * KiB;
+
+/** Bytes of which every 4 KiB carry object, version and offset, and nothing is zero. */
+export function stamped(name: string, version: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length, 0x2e);
+  for (let at = 0; at < length; at += stampBytes) {
+    const stamp = Buffer.from(`<${name}:${version}:${at}>`.padEnd(64, '#'));
+    stamp.copy(bytes, at, 0, Math.min(stamp.length, length - at));
+  }
+  return bytes;
+}
+
+export const noMetrics: Metrics = {
+  counter: () => ({add: () => {}}), histogram: () => ({observe: () => {}}), gauge: () => {}, counterFrom: () => {}, render: async () => '',
+};
+const noLog = {debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => noLog};
+
+export const mount = 1 as MountId;
+
+export interface TestWorker {
+  readonly worker: Worker;
+  readonly blocks: MemoryBlocks;
+  readonly store: MemoryUnderStore;
+  readonly clock: JumpingClock;
+  /** Puts an object into the store and says what to read. */
+  readonly put: (name: string, bytes: Uint8Array) => ReadableContent;
+}
+
+export function testWorker(options: {store?: Partial<MemoryStoreOptions>; wrap?: (store: UnderStore, clock: JumpingClock) => UnderStore; limits?: WorkerParts['limits']} = {}): TestWorker {
+  const clock = new JumpingClock();
+  const blocks = new MemoryBlocks();
+  const store = new MemoryUnderStore({clock, ...options.store});
+  const wrapped = options.wrap?.(store, clock) ?? store;
+  let random = 0;
+  const worker = new Worker({
+    runtime: {clock, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
+    blocks, stores: {get: () => wrapped}, ...(options.limits ? {limits: options.limits} : {}),
+  });
+  let contents = 0;
+  return {
+    worker, blocks, store, clock,
+    put: (name, bytes) => {
+      const object = store.outside.put(asciiBytes(name), bytes);
+      return contentOf(++contents, object.key, object.length, object.fingerprint);
+    },
+  };
+}
+
+export function contentOf(id: number, storeKey: ByteString, length: number, fingerprint: string): ReadableContent {
+  return {id: id as ContentId, length, mount, storeKey, fingerprint};
+}
+
+/** All bytes of a body; it must deliver what it promised. */
+export async function bytesOf(body: Body): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  if (body.kind === 'bytes') parts.push(body.bytes);
+  else if (body.kind === 'lease') {
+    using lease = body.lease;
+    parts.push(Buffer.from(leasedFiles.get(lease.file)!.subarray(lease.offset, lease.offset + lease.length)));
+  } else for await (const chunk of body.stream) parts.push(Buffer.from(chunk));
+  const bytes = Buffer.concat(parts);
+  assert.equal(bytes.length, body.length);
+  return bytes;
+}
+
+export async function read(worker: Worker, content: ReadableContent, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+  return bytesOf(await worker.read(content, {offset, length}, {}, signal ? {...systemContext, signal} : systemContext));
+}

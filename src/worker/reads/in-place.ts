@@ -1,0 +1,132 @@
+/**
+ * Contents of stores whose files are on this host (capability `localFile`): read in place, never cached, because the kernel
+ * does that already. Others may change such a file at any time, so its fingerprint is compared before the first byte and again
+ * after the last one was taken; only then are the bytes vouched for. Descriptors are kept open, a bounded number of them.
+ */
+import {WeirError, isKind} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
+import {systemContext} from '#contracts/context.ts';
+import type {Body, ByteRange} from '#contracts/worker-api.ts';
+import type {ReadableContent} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+const openFilesMax = 512;
+
+interface OpenFile {
+  readonly file: DiskFile;
+  /** Reads and leases under way; closed by the last of them once evicted. */
+  users: number;
+  evicted: boolean;
+}
+
+export class InPlaceReads {
+  readonly #files = new Map<ContentId, Promise<OpenFile>>();
+
+  /** ContentChanged when the file is not (or no longer) this version. Up to `inlineBytesMax` come as bytes, more as a lease. */
+  async read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
+    const open = await this.#acquire(store, content);
+    try {
+      if (range.length <= inlineBytesMax) {
+        const bytes = Buffer.allocUnsafe(range.length);
+        const count = open.file.readResident(bytes, range.offset) ?? (await open.file.read(bytes, range.offset));
+        await validate(store, content, signal);
+        if (count < range.length) throw changed(content);
+        this.#release(open);
+        return {kind: 'bytes', length: range.length, bytes};
+      }
+      await validate(store, content, signal);
+    } catch (error) {
+      this.#forget(content.id);
+      this.#release(open);
+      throw error;
+    }
+    let disposed = false;
+    const lease: FileLease = {
+      file: open.file.descriptor,
+      offset: range.offset,
+      length: range.length,
+      resident: false,
+      read: (into, position) => open.file.read(into, position),
+      validate: () => validate(store, content, signal),
+      [Symbol.dispose]: () => {
+        if (disposed) return;
+        disposed = true;
+        this.#release(open);
+      },
+    };
+    return {kind: 'lease', length: range.length, lease};
+  }
+
+  get openFiles(): number {
+    return this.#files.size;
+  }
+
+  async close(): Promise<void> {
+    for (const id of this.#files.keys()) this.#forget(id);
+  }
+
+  async #acquire(store: UnderStore, content: ReadableContent): Promise<OpenFile> {
+    for (;;) {
+      let opening = this.#files.get(content.id);
+      if (opening) {
+        // Moved to the end: the map's order is the order of use.
+        this.#files.delete(content.id);
+      } else {
+        opening = openChecked(store, content);
+        if (this.#files.size >= openFilesMax) this.#forget(this.#files.keys().next().value!);
+      }
+      this.#files.set(content.id, opening);
+      let open: OpenFile;
+      try {
+        open = await opening;
+      } catch (error) {
+        if (this.#files.get(content.id) === opening) this.#files.delete(content.id);
+        throw error;
+      }
+      if (open.evicted) continue;
+      open.users++;
+      return open;
+    }
+  }
+
+  #release(open: OpenFile): void {
+    open.users--;
+    if (open.evicted && open.users === 0) void open.file.close().catch(() => {});
+  }
+
+  #forget(id: ContentId): void {
+    const opening = this.#files.get(id);
+    this.#files.delete(id);
+    void opening?.then(
+      open => {
+        if (open.evicted) return;
+        open.evicted = true;
+        open.users++;
+        this.#release(open);
+      },
+      () => {},
+    );
+  }
+}
+
+async function openChecked(store: UnderStore, content: ReadableContent): Promise<OpenFile> {
+  try {
+    const {file, object} = await store.openLocal(content.storeKey, {signal: systemContext.signal});
+    if (object.fingerprint === content.fingerprint) return {file, users: 0, evicted: false};
+    await file.close();
+  } catch (error) {
+    if (!isKind(error, 'NotFound')) throw error;
+  }
+  throw changed(content);
+}
+
+async function validate(store: UnderStore, content: ReadableContent, signal: AbortSignal): Promise<void> {
+  const object = await store.stat(content.storeKey, {signal});
+  if (object?.fingerprint !== content.fingerprint) throw changed(content);
+}
+
+function changed(content: ReadableContent): WeirError {
+  return new WeirError('ContentChanged', `the file of content ${content.id} is another version now`, {details: {content: content.id}});
+}

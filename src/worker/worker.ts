@@ -1,0 +1,212 @@
+/**
+ * The worker: bytes of contents from the cache or the store behind it, and new bytes to both. This file is the map of it; each
+ * idea has its own file: `reads/` (what form an answer takes), `fills/` (what to ask the store, and who gets it), `writes/`.
+ *
+ * Invariants:
+ * 1. A read delivers bytes of exactly one version, or fails with ContentChanged.
+ * 2. One page is fetched once, however many ask.
+ * 3. The cache never fails a read or a write that the store could answer.
+ * 4. Memory for bytes under way stays within `heldBytesMax`, plus one buffer for each reader that waits.
+ */
+import {assert} from '#base/assert.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import {KiB, MiB} from '#base/units.ts';
+import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Body, ByteRange, CacheLocation, LoadProgress, PartStream, Probe, ProbeRange, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
+import type {Checksums, ReadableContent} from '#model/content.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {StoreProvider} from '#understore/store-provider.ts';
+import type {FlightSource} from '#worker/fills/flight.ts';
+import {type FillLimits, Fills} from '#worker/fills/fills.ts';
+import {RangeReader} from '#worker/fills/range-reader.ts';
+import {registerWorkerMetrics} from '#worker/metrics.ts';
+import {InPlaceReads} from '#worker/reads/in-place.ts';
+import {loadContent} from '#worker/reads/load.ts';
+import {Probes} from '#worker/reads/probes.ts';
+import {Writes} from '#worker/writes/writes.ts';
+
+/** Present ranges up to this size are answered as bytes rather than as a lease. */
+const inlineBytesMax = 64 * KiB;
+
+const defaultLimits: FillLimits = {heldBytesMax: 64 * MiB, fragmentBytesMax: 32 * MiB};
+const noBytes = new Uint8Array(0);
+
+export interface WorkerParts {
+  readonly runtime: Pick<Runtime, 'clock' | 'metrics' | 'random' | 'log' | 'crashPoint'>;
+  readonly blocks: BlockStore;
+  readonly stores: StoreProvider;
+  readonly limits?: Partial<FillLimits>;
+}
+
+export class Worker implements WorkerApi, AsyncDisposable {
+  readonly #blocks: BlockStore;
+  readonly #stores: StoreProvider;
+  readonly #fills: Fills;
+  readonly #probes: Probes;
+  readonly #inPlace = new InPlaceReads();
+  readonly #writes: Writes;
+
+  constructor({runtime, blocks, stores, limits}: WorkerParts) {
+    this.#blocks = blocks;
+    this.#stores = stores;
+    this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
+    this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
+    this.#writes = new Writes({blocks, stores, clock: runtime.clock});
+    registerWorkerMetrics(runtime.metrics, this.#fills);
+  }
+
+  read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body> {
+    assert(range.offset >= 0 && range.length >= 0 && range.offset + range.length <= content.length, 'a read lies within its content');
+    if (range.length <= inlineBytesMax && options.probeId === undefined) {
+      const bytes = this.#blocks.readResident(content, range.offset, range.length);
+      if (bytes) {
+        this.#fills.served(content.id, range.length);
+        const fills = this.#fills.known(content.id);
+        fills?.readAhead(range, fills.note(range));
+        return Promise.resolve({kind: 'bytes', length: range.length, bytes});
+      }
+    }
+    return this.#read(content, range, options.probeId, context);
+  }
+
+  async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, context: CallContext): Promise<Probe> {
+    return this.#probes.probe(mount, storeKey, range, context);
+  }
+
+  async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {
+    return this.#writes.write(ticket, options, context);
+  }
+
+  async copy(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+    const byStore = await this.#writes.copyByStore(source, ticket, ready, context);
+    if (byStore) return byStore;
+    const stream = await this.#writes.write(ticket, {length: source.length}, context);
+    try {
+      const reader = this.#reader(source, {offset: 0, length: source.length}, context);
+      for await (const chunk of reader) await stream.write(chunk);
+      return await stream.finish(ready, {length: source.length});
+    } catch (error) {
+      await stream.abort();
+      throw error;
+    }
+  }
+
+  createUpload(ticket: WriteTicket, context: CallContext): Promise<string> {
+    return this.#writes.createUpload(ticket, context);
+  }
+
+  uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream> {
+    return this.#writes.uploadPart(upload, partNumber, options, context);
+  }
+
+  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+    return this.#writes.completeUpload(upload, parts, ready, context);
+  }
+
+  abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {
+    return this.#writes.abortUpload(upload, context);
+  }
+
+  async *load(content: ReadableContent, context: CallContext): AsyncGenerator<LoadProgress, void, undefined> {
+    if (content.length === 0 || this.#isInPlace(content)) yield {loadedBytes: content.length, totalBytes: content.length};
+    else yield* loadContent(this.#fills.of(content), context.signal);
+  }
+
+  async free(contents: readonly ContentId[]): Promise<void> {
+    for (const id of contents) {
+      this.#fills.cancel(id);
+      await this.#blocks.drop(id);
+    }
+  }
+
+  async pin(content: ContentId, pinned: boolean): Promise<void> {
+    this.#blocks.pin(content, pinned);
+  }
+
+  async locate(content: ReadableContent): Promise<CacheLocation> {
+    const presence = this.#blocks.presence(content.id);
+    const {upstreamRequests, upstreamBytes, servedBytes} = this.#fills.counters(content.id);
+    return {
+      tiers: presence ? [{name: presence.tier, bytes: presence.presentBytes, pages: this.#blocks.pages(content.id)}] : [],
+      pageBytes, pinned: presence?.pinned ?? false, upstreamRequests, upstreamBytes, servedBytes, inPlace: this.#isInPlace(content),
+    };
+  }
+
+  async status(): Promise<WorkerStatus> {
+    const {tiers, contents} = this.#blocks.status();
+    const {servedBytes, upstreamBytes, upstreamRequests} = this.#fills.totals;
+    return {tiers, contents, hitBytes: servedBytes, missBytes: upstreamBytes, upstreamRequests, upstreamBytes};
+  }
+
+  /** Bytes of fills in memory, now and at most so far. */
+  get heldBytes(): {readonly now: number; readonly peak: number} {
+    return {now: this.#fills.held.held, peak: this.#fills.held.peak};
+  }
+
+  async close(): Promise<void> {
+    this.#probes.close();
+    this.#fills.close();
+    this.#writes.close();
+    await this.#inPlace.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #read(content: ReadableContent, range: ByteRange, probeId: number | undefined, context: CallContext): Promise<Body> {
+    const {offset, length} = range;
+    const source = probeId === undefined ? undefined : this.#probes.claim(probeId, content);
+    if (length === 0) {
+      if (source) giveBack(source);
+      return {kind: 'bytes', length: 0, bytes: noBytes};
+    }
+    const store = this.#stores.get(content.mount);
+    if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, inlineBytesMax, context.signal);
+    const fills = this.#fills.of(content);
+    const window = fills.note(range);
+    if (source && !fills.adopt(source)) giveBack(source);
+    if (fills.presentUntil(offset, offset + length) === offset + length) {
+      const present = await this.#readPresent(content, range);
+      if (present) {
+        fills.readAhead(range, window);
+        return present;
+      }
+    }
+    const reader = this.#reader(content, range, context);
+    const primed = reader.prime();
+    fills.readAhead(range, window);
+    const first = await primed;
+    return first.length === length ? {kind: 'bytes', length, bytes: first} : {kind: 'stream', length, stream: reader};
+  }
+
+  async #readPresent(content: ReadableContent, range: ByteRange): Promise<Body | undefined> {
+    const {offset, length} = range;
+    if (length <= inlineBytesMax) {
+      const bytes = await this.#blocks.read(content, offset, length);
+      if (!bytes) return undefined;
+      this.#fills.served(content.id, length);
+      return {kind: 'bytes', length, bytes};
+    }
+    const lease = await this.#blocks.lease(content, offset, length);
+    if (!lease) return undefined;
+    this.#fills.served(content.id, length);
+    return {kind: 'lease', length, lease};
+  }
+
+  #reader(content: ReadableContent, range: ByteRange, context: CallContext): RangeReader {
+    return new RangeReader(this.#fills.of(content), this.#blocks, range, context.signal, bytes => this.#fills.served(content.id, bytes));
+  }
+
+  #isInPlace(content: ReadableContent): boolean {
+    return this.#stores.get(content.mount).capabilities.localFile;
+  }
+}
+
+function giveBack(source: FlightSource): void {
+  source.abort.abort();
+  void source.read.body[Symbol.asyncIterator]().return?.().catch(() => {});
+}

@@ -1,0 +1,73 @@
+/**
+ * A new object on its way: each chunk goes through the digests, to the store and to the cache at the same time. The last chunk
+ * is held back until `finish` has checked everything and the caller is ready, because a store may make the object visible with
+ * its last byte. The store's failure is the write's failure; the cache's is not.
+ */
+import {WeirError} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
+import type {WrittenObject} from '#contracts/master-api.ts';
+import type {WriteStream} from '#contracts/worker-api.ts';
+import type {StoreWrite} from '#understore/under-store.ts';
+import type {CacheCopy} from '#worker/writes/cache-copy.ts';
+import type {Digests, ExpectedDigests} from '#worker/writes/digests.ts';
+
+export class ContentWrite implements WriteStream {
+  readonly #content: ContentId;
+  readonly #store: StoreWrite;
+  readonly #cache: CacheCopy | undefined;
+  readonly #digests: Digests;
+  #heldBack: Uint8Array | undefined;
+  #state: 'open' | 'finishing' | 'done' | 'aborted' = 'open';
+
+  constructor(content: ContentId, store: StoreWrite, cache: CacheCopy | undefined, digests: Digests) {
+    this.#content = content;
+    this.#store = store;
+    this.#cache = cache;
+    this.#digests = digests;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#mustBe('open');
+    if (chunk.length === 0) return;
+    const before = this.#heldBack;
+    this.#heldBack = chunk;
+    try {
+      const sent = before ? this.#store.write(before) : undefined;
+      const [, , result] = await Promise.allSettled([this.#cache?.write(chunk), this.#digests.update(chunk), sent]);
+      if (result.status === 'rejected') throw result.reason;
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
+  }
+
+  async finish(ready: () => Promise<void>, expected?: ExpectedDigests): Promise<WrittenObject> {
+    this.#mustBe('open');
+    this.#state = 'finishing';
+    try {
+      const {length, md5, checksums} = this.#digests.finish(expected);
+      await ready();
+      if (this.#heldBack) await this.#store.write(this.#heldBack);
+      this.#heldBack = undefined;
+      const object = await this.#store.finish();
+      if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given`);
+      this.#state = 'done';
+      await this.#cache?.seal(this.#content);
+      return {length, fingerprint: object.fingerprint, etag: md5, checksums};
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'done' || this.#state === 'aborted') return;
+    this.#state = 'aborted';
+    this.#heldBack = undefined;
+    await Promise.allSettled([this.#store.abort(), this.#cache?.discard()]);
+  }
+
+  #mustBe(state: 'open'): void {
+    if (this.#state !== state) throw new WeirError('Cancelled', 'this write has already ended');
+  }
+}

@@ -1,0 +1,96 @@
+/** New bytes: whole objects, parts of uploads, copies. Decides which parts of the machinery each of them needs. */
+import {WeirError} from '#base/errors.ts';
+import type {BlockStore} from '#blockstore/block-store.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {PartStream, WriteStream} from '#contracts/worker-api.ts';
+import type {Checksums, ReadableContent} from '#model/content.ts';
+import {multipartChecksum, multipartEtag} from '#model/multipart.ts';
+import type {Clock} from '#runtime/clock.ts';
+import type {StoreProvider} from '#understore/store-provider.ts';
+import {CacheCopy} from '#worker/writes/cache-copy.ts';
+import {Channel} from '#worker/writes/channel.ts';
+import {ContentWrite} from '#worker/writes/content-write.ts';
+import {Digests} from '#worker/writes/digests.ts';
+import {PartWrite} from '#worker/writes/part-write.ts';
+import {UploadDrafts} from '#worker/writes/upload-drafts.ts';
+
+export interface WritesParts {
+  readonly blocks: BlockStore;
+  readonly stores: StoreProvider;
+  readonly clock: Clock;
+}
+
+export class Writes {
+  readonly #blocks: BlockStore;
+  readonly #stores: StoreProvider;
+  readonly #clock: Clock;
+  readonly #uploads: UploadDrafts;
+
+  constructor({blocks, stores, clock}: WritesParts) {
+    this.#blocks = blocks;
+    this.#stores = stores;
+    this.#clock = clock;
+    this.#uploads = new UploadDrafts(blocks);
+  }
+
+  async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {
+    const store = this.#stores.get(ticket.mount);
+    const digests = await Digests.start(options.checksums ?? [], this.#clock);
+    const {storeKey: key, metadata} = ticket;
+    const write = await store.write({key, metadata, ...(options.length === undefined ? {} : {length: options.length})}, {signal: context.signal});
+    const cache = store.capabilities.localFile ? undefined : new CacheCopy(this.#blocks, options.length);
+    return new ContentWrite(ticket.content, write, cache, digests);
+  }
+
+  /** Undefined when the store cannot copy, or not between these two. */
+  async copyByStore(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject | undefined> {
+    const store = this.#stores.get(ticket.mount);
+    if (source.mount !== ticket.mount || !store.capabilities.copy) return undefined;
+    await ready();
+    const object = await store.copy(source.storeKey, ticket.storeKey, {metadata: ticket.metadata, ifFingerprint: source.fingerprint}, {signal: context.signal});
+    if (object.length !== source.length) throw new WeirError('ContentChanged', `content ${source.id} was replaced in the store while it was copied`);
+    return {length: object.length, fingerprint: object.fingerprint, etag: object.etag, checksums: object.checksums};
+  }
+
+  async createUpload(ticket: WriteTicket, context: CallContext): Promise<string> {
+    const store = this.#stores.get(ticket.mount);
+    if (!store.capabilities.multipart) throw new WeirError('Unsupported', 'this under store has no multipart uploads');
+    return store.createUpload({key: ticket.storeKey, metadata: ticket.metadata}, {signal: context.signal});
+  }
+
+  async uploadPart(
+    upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext,
+  ): Promise<PartStream> {
+    const store = this.#stores.get(upload.mount);
+    const digests = await Digests.start(options.checksums ?? [], this.#clock);
+    const draft = store.capabilities.localFile ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
+    const channel = new Channel();
+    const uploading = store.uploadPart(upload.storeKey, upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
+    return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs: () => this.#clock.nowNs()});
+  }
+
+  async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+    const store = this.#stores.get(upload.mount);
+    const {checksumAlgorithm: algorithm, storeKey, storeUploadId} = upload;
+    const checksum = algorithm && multipartChecksum(parts, algorithm, upload.checksumType);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    await ready();
+    const storeParts = parts.map(part => ({partNumber: part.partNumber, token: part.storePart, length: part.length}));
+    const object = await store.completeUpload(storeKey, storeUploadId, storeParts, undefined, {signal: context.signal});
+    if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
+    await this.#uploads.complete(upload.uploadId, upload.content, parts);
+    return {length, fingerprint: object.fingerprint, etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm!]: checksum}};
+  }
+
+  async abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {
+    this.#uploads.drop(upload.uploadId);
+    await this.#stores.get(upload.mount).abortUpload(upload.storeKey, upload.storeUploadId, {signal: context.signal});
+  }
+
+  close(): void {
+    this.#uploads.close();
+  }
+}
+
+const noDraft = {write: async () => {}, done: () => {}, abandon: () => {}};
