@@ -1,0 +1,95 @@
+/**
+ * The C library, where koffi is installed: a handful of named calls that Node lacks. We only call out, never register callbacks.
+ * Everything works without it, more slowly; callers ask `libc()` and take another way when it is undefined.
+ *
+ * Sources: preadv2(2), sendfile(2), flock(2), fallocate(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
+ */
+import {createRequire} from 'node:module';
+
+export interface Libc {
+  /** Bytes read, only if the page cache has them all the way; -errno otherwise (-11 EAGAIN: it would wait). */
+  preadResident(fd: number, into: Uint8Array, position: number): number;
+  /** Bytes that the socket took; -errno. */
+  sendfile(socket: number, file: number, position: number, count: number): number;
+  /** Pages of the range in the page cache, and pages in the range; undefined on kernels without cachestat. */
+  cached(fd: number, position: number, length: number): {readonly cached: number; readonly pages: number} | undefined;
+  /** 0 or -errno. */
+  lockExclusive(fd: number): number;
+  punchHole(fd: number, position: number, length: number): number;
+  /** A new descriptor of the same open file, closed on exec; -errno. */
+  duplicate(fd: number): number;
+  close(fd: number): void;
+}
+
+const RWF_NOWAIT = 8;
+const LOCK_EX_NB = 2 | 4;
+const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 2 | 1;
+const F_DUPFD_CLOEXEC = 1030;
+const SYS_cachestat = 451;
+const pageBytes = 4096;
+
+interface Koffi {
+  load(path: string | null): {func(declaration: string): (...args: unknown[]) => number};
+  address(buffer: Uint8Array): bigint;
+  errno(): number;
+}
+
+let loaded: Libc | undefined | 'untried' = 'untried';
+
+/** Undefined where koffi or a call is missing. */
+export function libc(): Libc | undefined {
+  if (loaded === 'untried') {
+    try {
+      loaded = bind(createRequire(import.meta.url)('koffi') as Koffi);
+    } catch {
+      loaded = undefined;
+    }
+  }
+  return loaded;
+}
+
+function bind(koffi: Koffi): Libc {
+  const library = koffi.load(null);
+  const preadv2 = library.func('int64 preadv2(int fd, void *iov, int count, int64 offset, int flags)');
+  const sendfile = library.func('int64 sendfile(int out, int in, void *offset, uint64 count)');
+  const flock = library.func('int flock(int fd, int operation)');
+  const fallocate = library.func('int fallocate(int fd, int mode, int64 offset, int64 length)');
+  const fcntl = library.func('int fcntl(int fd, int command, int argument)');
+  const close = library.func('int close(int fd)');
+  const syscall = library.func('int64 syscall(int64 number, int fd, void *range, void *result, uint32 flags)');
+  const answer = (value: number): number => (value < 0 ? -koffi.errno() : value);
+
+  // One of each is enough: calls are synchronous, on one thread.
+  const vector = Buffer.alloc(16);
+  const offset = Buffer.alloc(8);
+  const range = Buffer.alloc(16);
+  const statistics = Buffer.alloc(40);
+  let cachestat = true;
+
+  return {
+    preadResident: (fd, into, position) => {
+      vector.writeBigUInt64LE(koffi.address(into), 0);
+      vector.writeUInt32LE(into.length, 8);
+      return answer(preadv2(fd, vector, 1, position, RWF_NOWAIT));
+    },
+    sendfile: (socket, file, position, count) => {
+      offset.writeBigInt64LE(BigInt(position), 0);
+      return answer(sendfile(socket, file, offset, count));
+    },
+    cached: (fd, position, length) => {
+      if (!cachestat) return undefined;
+      range.writeBigUInt64LE(BigInt(position), 0);
+      range.writeBigUInt64LE(BigInt(length), 8);
+      if (syscall(SYS_cachestat, fd, range, statistics, 0) < 0) {
+        cachestat = false;
+        return undefined;
+      }
+      const pages = Math.ceil((position + length) / pageBytes) - Math.floor(position / pageBytes);
+      return {cached: Number(statistics.readBigUInt64LE(0)), pages};
+    },
+    lockExclusive: (fd) => answer(flock(fd, LOCK_EX_NB)),
+    punchHole: (fd, position, length) => answer(fallocate(fd, FALLOC_FL_PUNCH_HOLE_KEEP_SIZE, position, length)),
+    duplicate: (fd) => answer(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+    close: (fd) => void close(fd),
+  };
+}

@@ -1,0 +1,35 @@
+import type {Clock} from '#runtime/clock.ts';
+
+/** The real clock. */
+export function nodeClock(): Clock {
+  let last = 0n;
+  return {
+    nowMs: () => Date.now(),
+    nowNs: () => {
+      const now = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e3)) * 1000n;
+      last = now > last ? now : last + 1n;
+      return last;
+    },
+    monotonicMs: () => performance.now(),
+    sleep: (ms, options) =>
+      new Promise((resolve, reject) => {
+        const {signal} = options ?? {};
+        if (signal?.aborted) return reject(signal.reason as Error);
+        const onAbort = () => {
+          clearTimeout(timer);
+          reject(signal!.reason as Error);
+        };
+        const timer = setTimeout(() => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        }, ms);
+        if (options?.unref) timer.unref();
+        signal?.addEventListener('abort', onAbort, {once: true});
+      }),
+    after: (ms, fn) => {
+      const timer = setTimeout(fn, ms).unref();
+      return {[Symbol.dispose]: () => clearTimeout(timer)};
+    },
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
+  };
+}

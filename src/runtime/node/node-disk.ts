@@ -1,0 +1,210 @@
+/** Real disks, by node:fs. Everything that may wait for a medium goes through libuv's threads. */
+import * as fs from 'node:fs';
+import {type FileHandle, open as openFile} from 'node:fs/promises';
+import * as fsp from 'node:fs/promises';
+import {type ByteString, fromBytes} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {Descriptor} from '#model/file-lease.ts';
+import type {DirectoryEntry, Disk, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
+import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
+import {libc} from '#runtime/node/native/libc.ts';
+import {systemError} from '#runtime/node/system-errors.ts';
+
+const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC} = fs.constants;
+const openFlags: Readonly<Record<OpenOptions['mode'], number>> = {read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT, exclusive: O_RDWR | O_CREAT | O_EXCL};
+const scanBatchEntries = 512;
+
+const native = (path: DiskPath): string | Buffer => (typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength));
+const shown = (path: DiskPath): string => (typeof path === 'string' ? path : Buffer.from(path).toString());
+
+type Kinds = Pick<fs.Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
+function kindOf(entry: Kinds): FileStat['kind'] {
+  if (entry.isFile()) return 'file';
+  if (entry.isDirectory()) return 'directory';
+  return entry.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function toStat(stat: fs.BigIntStats): FileStat {
+  return {
+    kind: kindOf(stat as unknown as Kinds),
+    size: Number(stat.size),
+    allocated: Number(stat.blocks) * 512,
+    mode: Number(stat.mode) & 0o7777,
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    device: stat.dev,
+    inode: stat.ino,
+  };
+}
+
+class NodeFile implements DiskFile {
+  readonly descriptor: Descriptor;
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  #closed = false;
+
+  constructor(handle: FileHandle, path: string) {
+    this.#handle = handle;
+    this.#path = path;
+    this.descriptor = makeDescriptor(handle.fd);
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    try {
+      while (done < into.length) {
+        const {bytesRead} = await this.#handle.read(into, done, into.length - done, position + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw systemError(error, `reading ${this.#path}`);
+    }
+    return done;
+  }
+
+  readResident(into: Uint8Array, position: number): number | undefined {
+    if (this.#closed) throw new WeirError('Io', `reading ${this.#path}: it is closed`);
+    const count = libc()?.preadResident(this.#handle.fd, into, position);
+    return count === undefined || count < 0 ? undefined : count;
+  }
+
+  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    try {
+      if (buffers.length === 1) await this.#writeWhole(buffers[0]!, position);
+      else {
+        const total = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+        const {bytesWritten} = await this.#handle.writev(buffers, position);
+        // A short vectored write (a nearly full disk, a signal): the rest goes one by one.
+        if (bytesWritten < total) await this.#writeRest(buffers, bytesWritten, position);
+      }
+    } catch (error) {
+      throw systemError(error, `writing ${this.#path}`);
+    }
+  }
+
+  async #writeWhole(buffer: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < buffer.length; ) {
+      const {bytesWritten} = await this.#handle.write(buffer, done, buffer.length - done, position + done);
+      done += bytesWritten;
+    }
+  }
+
+  async #writeRest(buffers: readonly Uint8Array[], written: number, position: number): Promise<void> {
+    let start = 0;
+    for (const buffer of buffers) {
+      const skip = Math.min(buffer.length, Math.max(0, written - start));
+      if (skip < buffer.length) await this.#writeWhole(buffer.subarray(skip), position + start + skip);
+      start += buffer.length;
+    }
+  }
+
+  async datasync(): Promise<void> {
+    await this.#handle.datasync().catch((error: unknown) => {
+      throw systemError(error, `syncing ${this.#path}`);
+    });
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.#handle.truncate(size).catch((error: unknown) => {
+      throw systemError(error, `truncating ${this.#path}`);
+    });
+  }
+
+  punch(offset: number, length: number): Promise<void> {
+    const result = libc()?.punchHole(this.#handle.fd, offset, length);
+    if (result === 0) return Promise.resolve();
+    return Promise.reject(new WeirError('Unsupported', `punching a hole into ${this.#path}: ${result === undefined ? 'no way to on this system' : `error ${-result}`}`));
+  }
+
+  async stat(): Promise<FileStat> {
+    try {
+      return toStat(await this.#handle.stat({bigint: true}));
+    } catch (error) {
+      throw systemError(error, `looking at ${this.#path}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    forgetDescriptor(this.descriptor);
+    await this.#handle.close().catch((error: unknown) => {
+      throw systemError(error, `closing ${this.#path}`);
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** One place that turns failures of a call into ours. */
+async function attempt<T>(what: string, path: DiskPath, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw systemError(error, `${what} ${shown(path)}`);
+  }
+}
+
+export const nodeDisk: Disk = {
+  open: (path, options) =>
+    attempt('opening', path, async () => {
+      const handle = await openFile(native(path), openFlags[options.mode] | (options.truncate ? O_TRUNC : 0), options.permissions ?? 0o600);
+      if (options.beneath !== undefined) {
+        // What was opened, wherever links led; a path that is changed in between cannot fool this.
+        const real = fromBytes(await fsp.readlink(`/proc/self/fd/${handle.fd}`, {encoding: 'buffer'}));
+        if (options.beneath !== '/' && !real.startsWith(`${options.beneath}/`)) {
+          await handle.close();
+          throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
+        }
+      }
+      return new NodeFile(handle, shown(path));
+    }),
+  stat: (path) => attempt('looking at', path, async () => toStat(await fsp.lstat(native(path), {bigint: true}))),
+  readDirectory: (path) => attempt('listing', path, () => fsp.readdir(native(path), {encoding: 'utf8'})),
+  async *scanDirectory(path): AsyncGenerator<readonly DirectoryEntry[]> {
+    const directory = await attempt('listing', path, () => fsp.opendir(native(path) as string, {encoding: 'latin1' as BufferEncoding, bufferSize: scanBatchEntries}));
+    try {
+      for (let batch: DirectoryEntry[] = []; ; ) {
+        const entry = await attempt('listing', path, () => directory.read());
+        if (entry) batch.push({name: entry.name as ByteString, kind: kindOf(entry)});
+        if (batch.length > 0 && (!entry || batch.length >= scanBatchEntries)) {
+          yield batch;
+          batch = [];
+        }
+        if (!entry) return;
+      }
+    } finally {
+      await directory.close();
+    }
+  },
+  readLink: (path) => attempt('reading the link', path, async () => fromBytes(await fsp.readlink(native(path), {encoding: 'buffer'}))),
+  realPath: (path) => attempt('resolving', path, async () => fromBytes(await fsp.realpath(native(path), {encoding: 'buffer'}))),
+  makeDirectory: (path, options) =>
+    attempt('making the directory', path, async () => {
+      await fsp.mkdir(native(path), {recursive: options?.recursive ?? false, mode: options?.permissions ?? 0o700});
+    }),
+  unlink: (path) => attempt('removing', path, () => fsp.unlink(native(path))),
+  removeDirectory: (path) => attempt('removing the directory', path, () => fsp.rmdir(native(path))),
+  rename: (from, to) => attempt('renaming', from, () => fsp.rename(native(from), native(to))),
+  copy: (from, to) => attempt('copying', from, () => fsp.copyFile(native(from), native(to), fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE)),
+  syncDirectory: (path) =>
+    attempt('syncing the directory', path, async () => {
+      await using handle = await openFile(native(path), O_RDONLY);
+      await handle.sync();
+    }),
+  space: (path) =>
+    attempt('measuring the space of', path, async () => {
+      const {bavail, blocks, bsize} = await fsp.statfs(native(path));
+      return {free: bavail * bsize, total: blocks * bsize};
+    }),
+  lock: (path) =>
+    attempt('locking', path, async () => {
+      const {lockFile} = await import('#runtime/node/file-lock.ts');
+      return lockFile(native(path).toString());
+    }),
+};

@@ -1,0 +1,12 @@
+import {nodeClock} from '#runtime/node/node-clock.ts';
+import {nodeDisk} from '#runtime/node/node-disk.ts';
+import {type NodeLogOptions, nodeLog} from '#runtime/node/node-log.ts';
+import {nodeMetrics} from '#runtime/node/node-metrics.ts';
+import {nodeNet} from '#runtime/node/node-net.ts';
+import {nodeRandom} from '#runtime/node/node-random.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+/** The real machine. */
+export function createNodeRuntime(options: {readonly log?: NodeLogOptions} = {}): Runtime {
+  return {clock: nodeClock(), random: nodeRandom, disk: nodeDisk, net: nodeNet, log: nodeLog(options.log), metrics: nodeMetrics(), crashPoint: () => {}};
+}
