@@ -1,0 +1,272 @@
+/** A directory of this host (local disk, NFS, any mounted path) as an under store. Files keep their names and bytes. */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import {GiB, KiB, TiB} from '#base/units.ts';
+import type {ContentMetadata} from '#model/content.ts';
+import type {Disk, DiskFile} from '#runtime/disk.ts';
+import type {
+  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+} from '#understore/under-store.ts';
+import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
+import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
+import {DirectoryLister} from '#connectors/file/lister.ts';
+import {Place, notFound} from '#connectors/file/place.ts';
+import {Publisher} from '#connectors/file/publisher.ts';
+import {Uploads} from '#connectors/file/uploads.ts';
+
+const capabilities: Capabilities = {
+  write: true, localFile: true, directories: true, listAfter: true, orderedList: true, recursiveList: true, conditionalRead: true, conditionalWrite: true,
+  rename: 'tree', copy: true, multipart: true, metadata: false, permissions: true, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 8 * TiB,
+};
+
+const readBytes = 256 * KiB;
+const removalsInFlightMax = 16;
+
+export class LocalStore implements UnderStore {
+  readonly capabilities: Capabilities;
+  readonly #disk: Disk;
+  readonly #place: Place;
+  readonly #publisher: Publisher;
+  readonly #uploads: Uploads;
+  readonly #lister: DirectoryLister;
+
+  /** `root` in canonical form (Disk.realPath). */
+  constructor(root: ByteString, environment: Pick<ConnectorEnvironment, 'disk' | 'random'>) {
+    this.capabilities = capabilities;
+    this.#disk = environment.disk;
+    this.#place = new Place(environment.disk, root);
+    this.#publisher = new Publisher(this.#place, environment.random);
+    this.#uploads = new Uploads(this.#place, this.#publisher, environment.random);
+    this.#lister = new DirectoryLister(this.#place);
+  }
+
+  sweep(clock: ConnectorEnvironment['clock']): Promise<void> {
+    return this.#publisher.sweep(clock);
+  }
+
+  async stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined> {
+    options.signal.throwIfAborted();
+    const found = await this.#place.find(key);
+    if (!found) return undefined;
+    const target = found.stat.kind === 'symlink' ? await this.#disk.readLink(diskPath(found.path)) : undefined;
+    return objectOf(key, found.stat, target);
+  }
+
+  async read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead> {
+    options.signal.throwIfAborted();
+    const {file, stat} = await this.#place.openFile(key);
+    try {
+      const object = objectOf(key, stat)!;
+      if (request.ifFingerprint !== undefined && request.ifFingerprint !== object.fingerprint) throw changed(key);
+      const wanted = request.offset ?? 0;
+      const offset = wanted < 0 ? Math.max(0, stat.size + wanted) : wanted;
+      if (offset > 0 && offset >= stat.size) throw new WeirError('RangeNotSatisfiable', `${toText(key)} has ${stat.size} bytes; the range starts at ${offset}`, {details: {length: stat.size}});
+      const length = Math.min(request.length ?? stat.size, stat.size - offset);
+      return {object, offset, length, body: fileBody(file, object, offset, length, options.signal)};
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  list(request: StoreListRequest, options: StoreCallOptions): Promise<StoreListPage> {
+    return this.#lister.list(request, options.signal);
+  }
+
+  async write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite> {
+    options.signal.throwIfAborted();
+    const {key} = request;
+    pathOfKey(key);
+    if (key.endsWith('/')) throw new WeirError('Unsupported', `${toText(key)}: a directory of a file system cannot have bytes of its own`);
+    const temporary = await this.#publisher.create(request.mode);
+    let position = 0;
+    let open = true;
+    return {
+      write: async chunk => {
+        options.signal.throwIfAborted();
+        const at = position;
+        position += chunk.length;
+        await temporary.file.write([chunk], at);
+      },
+      finish: async () => {
+        options.signal.throwIfAborted();
+        if (!open) throw new WeirError('Cancelled', `the write of ${toText(key)} has ended`);
+        if (request.length !== undefined && position !== request.length) {
+          throw new WeirError('IncompleteBody', `${toText(key)}: ${position} of ${request.length} announced bytes were written`);
+        }
+        open = false;
+        return await this.#publisher.publish(temporary, key, request.condition);
+      },
+      abort: async () => {
+        if (open) await this.#publisher.discard(temporary);
+        open = false;
+      },
+    };
+  }
+
+  async remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]> {
+    const failed: {key: ByteString; error: Error}[] = [];
+    const changedDirectories = new Set<ByteString>();
+    const queue = keys.values();
+    const workers = Array.from({length: Math.min(removalsInFlightMax, keys.length)}, async () => {
+      for (const key of queue) {
+        try {
+          options.signal.throwIfAborted();
+          const parent = await this.#removeOne(key);
+          if (parent !== undefined) changedDirectories.add(parent);
+        } catch (error) {
+          failed.push({key, error: error instanceof Error ? error : new WeirError('Cancelled', String(error))});
+        }
+      }
+    });
+    await Promise.all(workers);
+    for (const directory of changedDirectories) {
+      try {
+        await this.#place.syncs.sync(directory);
+      } catch (error) {
+        // Removed as well by now; then its own parent is among those to sync.
+        if (!isKind(error, 'NotFound')) throw error;
+      }
+    }
+    return failed;
+  }
+
+  async copy(from: ByteString, to: ByteString, request: {metadata?: ContentMetadata; ifFingerprint?: string}, options: StoreCallOptions): Promise<StoreObject> {
+    options.signal.throwIfAborted();
+    const source = await this.#place.openFile(from);
+    try {
+      const before = fingerprintOf(source.stat);
+      if (request.ifFingerprint !== undefined && request.ifFingerprint !== before) throw changed(from);
+      const copied = await this.#publisher.createCopy(source.path);
+      try {
+        if (fingerprintOf(await source.file.stat()) !== before) throw changed(from);
+      } catch (error) {
+        await this.#publisher.discard(copied);
+        throw error;
+      }
+      return await this.#publisher.publish(copied, to, undefined);
+    } finally {
+      await source.file.close();
+    }
+  }
+
+  async rename(from: ByteString, to: ByteString, options: StoreCallOptions): Promise<void> {
+    options.signal.throwIfAborted();
+    const tree = from.endsWith('/');
+    if (tree !== to.endsWith('/') || from === '' || to === '') throw new WeirError('InvalidArgument', `${toText(from)} and ${toText(to)} are not of one kind`);
+    if (tree && to.startsWith(from)) throw new WeirError('InvalidArgument', `${toText(to)} lies within ${toText(from)}`);
+    using _turn = await this.#publisher.lock(to);
+    const source = await this.#place.find(from);
+    if (!source) throw notFound(from);
+    const target = tree ? await this.#treeTarget(to) : await this.#place.target(to);
+    await this.#disk.rename(diskPath(source.path), diskPath(target));
+    await this.#place.syncs.sync(parentOf(target) || ('/' as ByteString));
+    if (parentOf(source.path) !== parentOf(target)) await this.#place.syncs.sync(parentOf(source.path) || ('/' as ByteString));
+  }
+
+  async makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void> {
+    options.signal.throwIfAborted();
+    if (!key.endsWith('/')) throw new WeirError('InvalidArgument', `the key of a directory ends in "/": ${toText(key)}`);
+    await this.#place.makeDirectories(pathOfKey(key));
+  }
+
+  createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string> {
+    options.signal.throwIfAborted();
+    return this.#uploads.create(request);
+  }
+
+  uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart> {
+    return this.#uploads.put(key, uploadId, partNumber, body, length, options.signal);
+  }
+
+  completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {
+    return this.#uploads.complete(key, uploadId, parts, condition, options.signal);
+  }
+
+  abortUpload(_key: ByteString, uploadId: string, _options: StoreCallOptions): Promise<void> {
+    return this.#uploads.abort(uploadId);
+  }
+
+  async openLocal(key: ByteString, options: StoreCallOptions): Promise<{file: DiskFile; object: StoreObject}> {
+    options.signal.throwIfAborted();
+    const {file, stat} = await this.#place.openFile(key);
+    return {file, object: objectOf(key, stat)!};
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** The directory whose names changed; undefined when there was nothing. */
+  async #removeOne(key: ByteString): Promise<ByteString | undefined> {
+    const found = await this.#place.find(key);
+    if (!found || key === '') return undefined;
+    try {
+      if (found.stat.kind === 'directory') await this.#removeDirectory(key, found.path);
+      else await this.#disk.unlink(diskPath(found.path));
+    } catch (error) {
+      if (!isKind(error, 'NotFound')) throw error;
+    }
+    return parentOf(found.path) || ('/' as ByteString);
+  }
+
+  async #removeDirectory(key: ByteString, path: ByteString): Promise<void> {
+    await this.#disk.removeDirectory(diskPath(path));
+    const shadow = shadowOf(pathOfKey(key));
+    if (shadow === undefined) return;
+    try {
+      await this.#disk.rename(diskPath(this.#place.absolute(shadow)), diskPath(path));
+    } catch (error) {
+      if (!isKind(error, 'NotFound')) throw error;
+    }
+  }
+
+  async #treeTarget(to: ByteString): Promise<ByteString> {
+    const relative = pathOfKey(to);
+    const there = await this.#place.find(to);
+    // Makes room by the usual way (a file of that name goes to its escape); the empty directory is then replaced.
+    if (!there) await this.#place.makeDirectories(relative);
+    return this.#place.absolute(relative);
+  }
+}
+
+async function* chunksOf(file: DiskFile, object: StoreObject, offset: number, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let done = 0; done < length; ) {
+    signal.throwIfAborted();
+    const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, length - done));
+    const count = await file.read(buffer, offset + done);
+    done += count;
+    // The last bytes leave only when the file is still what it was at the first.
+    if (count < buffer.length || (done === length && fingerprintOf(await file.stat()) !== object.fingerprint)) throw changed(object.key);
+    yield buffer;
+  }
+}
+
+/** The file is closed when the body has ended, in whatever way. Not a generator: one given back before its first use would not close. */
+function fileBody(file: DiskFile, object: StoreObject, offset: number, length: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const chunks = chunksOf(file, object, offset, length, signal);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= file.close());
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      try {
+        const result = await chunks.next();
+        if (result.done) await close();
+        return result;
+      } catch (error) {
+        await close();
+        throw error;
+      }
+    },
+    async return() {
+      await chunks.return();
+      await close();
+      return {done: true, value: undefined};
+    },
+  };
+  return {[Symbol.asyncIterator]: () => iterator};
+}
+
+function changed(key: ByteString): WeirError {
+  return new WeirError('ContentChanged', `${toText(key)} is another version now`);
+}

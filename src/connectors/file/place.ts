@@ -1,0 +1,140 @@
+/**
+ * The root directory of a mount and the way in: no operation leaves it. Symbolic links on the way are followed while they
+ * stay within the root; one that leads out is PermissionDenied. Files are checked once they are open (see OpenOptions.beneath),
+ * so that nobody can swap a directory for a link in between; for names that are changed, the directory is resolved just before.
+ */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
+import {DirectorySync} from '#connectors/file/directory-sync.ts';
+import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
+
+export class Place {
+  readonly disk: Disk;
+  /** Canonical: resolved, without a trailing slash. */
+  readonly root: ByteString;
+  readonly syncs: DirectorySync;
+
+  constructor(disk: Disk, root: ByteString) {
+    this.disk = disk;
+    this.root = root === '/' ? ('' as ByteString) : root;
+    this.syncs = new DirectorySync(disk);
+  }
+
+  /** The absolute path of a path relative to the root. */
+  absolute(relative: ByteString): ByteString {
+    return (relative === '' ? this.root || '/' : `${this.root}/${relative}`) as ByteString;
+  }
+
+  /** The file or link of a key (or, for a directory's key, the directory), and where it was found; undefined when there is none. */
+  async find(key: ByteString): Promise<{path: ByteString; stat: FileStat} | undefined> {
+    const relative = pathOfKey(key);
+    if (!(await this.#enter(parentOf(relative)))) return undefined;
+    const wantsDirectory = key === '' || key.endsWith('/');
+    const found = await this.#stat(relative);
+    if (found && (found.kind === 'directory') === wantsDirectory) return {path: this.absolute(relative), stat: found};
+    const shadow = wantsDirectory ? undefined : shadowOf(relative);
+    const shadowed = shadow === undefined ? undefined : await this.#stat(shadow);
+    return shadowed && shadowed.kind !== 'directory' ? {path: this.absolute(shadow!), stat: shadowed} : undefined;
+  }
+
+  /** Opens the file of a key for reading. NotFound, PermissionDenied (a link leads out). */
+  async openFile(key: ByteString): Promise<{file: DiskFile; stat: FileStat; path: ByteString}> {
+    const relative = pathOfKey(key);
+    if (relative === '' || key.endsWith('/')) throw notFound(key);
+    const shadow = shadowOf(relative);
+    for (const candidate of shadow === undefined ? [relative] : [relative, shadow]) {
+      const opened = await this.#open(candidate);
+      if (opened) return {...opened, path: this.absolute(candidate)};
+    }
+    throw notFound(key);
+  }
+
+  /**
+   * Where a file of this key is to be put; makes the directories above. A directory that has its name stays, and the file
+   * goes beside it under its escape; a file that has the name of a directory above is moved to its escape.
+   */
+  async target(key: ByteString): Promise<ByteString> {
+    const relative = pathOfKey(key);
+    if (relative === '' || key.endsWith('/')) throw new WeirError('IsADirectory', `${toText(key) || '/'} is a directory`);
+    await this.makeDirectories(parentOf(relative));
+    const found = await this.#stat(relative);
+    if (found?.kind !== 'directory') return this.absolute(relative);
+    const shadow = shadowOf(relative);
+    if (shadow === undefined) throw new WeirError('IsADirectory', `${toText(key)} is a directory, and its name is too long to stand beside it`);
+    return this.absolute(shadow);
+  }
+
+  /** Makes a directory (relative path) and those above it, durable; existing ones are fine. */
+  async makeDirectories(relative: ByteString): Promise<void> {
+    if (await this.#enter(relative)) {
+      if ((await this.#stat(relative))?.kind === 'directory' || relative === '') return;
+    }
+    const parent = parentOf(relative);
+    if (relative === '') throw new WeirError('Unavailable', `the mounted directory ${toText(this.root)} is gone`);
+    await this.makeDirectories(parent);
+    const there = await this.#stat(relative);
+    if (there?.kind === 'symlink') {
+      // A link to a directory within the root counts as the directory; anything else cannot be one.
+      if (await this.#enter(relative)) return;
+      throw new WeirError('NotADirectory', `${toText(relative)} is a symbolic link that leads nowhere`);
+    }
+    if (there && there.kind !== 'directory') {
+      const shadow = shadowOf(relative);
+      if (shadow === undefined) throw new WeirError('NotADirectory', `${toText(relative)} is a file, and its name is too long to stand beside a directory`);
+      await this.disk.rename(diskPath(this.absolute(relative)), diskPath(this.absolute(shadow)));
+    }
+    try {
+      await this.disk.makeDirectory(diskPath(this.absolute(relative)));
+    } catch (error) {
+      if (!isKind(error, 'AlreadyExists')) throw error;
+    }
+    await this.syncs.sync(this.absolute(parent));
+  }
+
+  /** True when the directory (relative path) exists and really lies within the root; PermissionDenied when it lies elsewhere. */
+  async #enter(relative: ByteString): Promise<boolean> {
+    let real: ByteString;
+    try {
+      real = await this.disk.realPath(diskPath(this.absolute(relative)));
+    } catch (error) {
+      if (isKind(error, 'NotFound', 'NotADirectory')) return false;
+      throw error;
+    }
+    if (real !== (this.root || '/') && !real.startsWith(`${this.root}/`)) throw new WeirError('PermissionDenied', `${toText(relative)} leads out of the mounted directory by a symbolic link`);
+    return true;
+  }
+
+  async #stat(relative: ByteString): Promise<FileStat | undefined> {
+    try {
+      return await this.disk.stat(diskPath(this.absolute(relative)));
+    } catch (error) {
+      // A name too long for the file system is no name of it.
+      if (isKind(error, 'NotFound', 'NotADirectory', 'NameTooLong')) return undefined;
+      throw error;
+    }
+  }
+
+  async #open(relative: ByteString): Promise<{file: DiskFile; stat: FileStat} | undefined> {
+    let file: DiskFile;
+    try {
+      file = await this.disk.open(diskPath(this.absolute(relative)), {mode: 'read', beneath: (this.root || '/') as ByteString});
+    } catch (error) {
+      if (isKind(error, 'NotFound', 'NotADirectory', 'IsADirectory')) return undefined;
+      throw error;
+    }
+    try {
+      const stat = await file.stat();
+      if (stat.kind === 'file') return {file, stat};
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await file.close();
+    return undefined;
+  }
+}
+
+export function notFound(key: ByteString): WeirError {
+  return new WeirError('NotFound', `${toText(key)} does not exist`);
+}

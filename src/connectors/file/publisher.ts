@@ -1,0 +1,130 @@
+/**
+ * New files, whole or not at all: written under a name of their own in `.weir/tmp` (the same file system), made durable,
+ * renamed to their place, and the name made durable. What a crash leaves behind in `.weir/tmp` is swept when it is a day old.
+ *
+ * Conditions are checked under a lock of the key: they hold against all writers of this process; a file system has no
+ * way to hold them against others.
+ */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import {KeyedMutex} from '#base/keyed-mutex.ts';
+import type {Clock} from '#runtime/clock.ts';
+import type {Disk, DiskFile} from '#runtime/disk.ts';
+import type {Random} from '#runtime/random.ts';
+import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
+import {diskPath, ownDirectory, parentOf} from '#connectors/file/names.ts';
+import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
+import type {Place} from '#connectors/file/place.ts';
+
+const leftoverAgeMs = 24 * 3_600_000;
+
+export interface TemporaryFile {
+  readonly file: DiskFile;
+  readonly path: ByteString;
+}
+
+export class Publisher {
+  readonly #place: Place;
+  readonly #disk: Disk;
+  readonly #random: Random;
+  readonly #keys = new KeyedMutex();
+  #ready = false;
+
+  constructor(place: Place, random: Random) {
+    this.#place = place;
+    this.#disk = place.disk;
+    this.#random = random;
+  }
+
+  get #directory(): ByteString {
+    return this.#place.absolute(`${ownDirectory}/tmp` as ByteString);
+  }
+
+  create(permissions = 0o644): Promise<TemporaryFile> {
+    return this.#make(path => this.#disk.open(diskPath(path), {mode: 'exclusive', permissions}));
+  }
+
+  /** With the bytes of another file; shares its blocks where the file system can. */
+  createCopy(of: ByteString): Promise<TemporaryFile> {
+    return this.#make(async path => {
+      await this.#disk.copy(diskPath(of), diskPath(path));
+      return await this.#disk.open(diskPath(path), {mode: 'write'});
+    });
+  }
+
+  async #make(open: (path: ByteString) => Promise<DiskFile>): Promise<TemporaryFile> {
+    if (!this.#ready) await this.#disk.makeDirectory(diskPath(this.#directory), {recursive: true});
+    this.#ready = true;
+    const path = `${this.#directory}/${this.#random.id()}` as ByteString;
+    try {
+      return {file: await open(path), path};
+    } catch (error) {
+      // Somebody removed our directory: make it anew the next time.
+      this.#ready = false;
+      throw error;
+    }
+  }
+
+  /** Puts a finished temporary file at its key; the file is closed and gone from its temporary name whatever happens. */
+  async publish({file, path}: TemporaryFile, key: ByteString, condition: StoreWriteRequest['condition']): Promise<StoreObject> {
+    try {
+      await file.datasync();
+      using _turn = await this.#keys.acquire(key);
+      const target = await this.#place.target(key);
+      if (condition) await this.#check(key, condition);
+      await this.#disk.rename(diskPath(path), diskPath(target));
+      await this.#place.syncs.sync(parentOf(target) || ('/' as ByteString));
+      // Renaming changes ctime, so the fingerprint is that of after.
+      return objectOf(key, await file.stat())!;
+    } catch (error) {
+      await this.#remove(path);
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async discard({file, path}: TemporaryFile): Promise<void> {
+    await file.close();
+    await this.#remove(path);
+  }
+
+  /** The turn of a key, for other changes that must not meet a publication. */
+  lock(key: ByteString): Promise<Disposable> {
+    return this.#keys.acquire(key);
+  }
+
+  /** Removes what crashes have left behind. */
+  async sweep(clock: Pick<Clock, 'nowMs'>): Promise<void> {
+    let names: string[];
+    try {
+      names = await this.#disk.readDirectory(diskPath(this.#directory));
+    } catch (error) {
+      if (isKind(error, 'NotFound', 'NotADirectory')) return;
+      throw error;
+    }
+    for (const name of names) {
+      const path = `${this.#directory}/${name}` as ByteString;
+      try {
+        const {mtimeNs} = await this.#disk.stat(diskPath(path));
+        if (Number(mtimeNs / 1_000_000n) < clock.nowMs() - leftoverAgeMs) await this.#disk.unlink(diskPath(path));
+      } catch (error) {
+        if (!isKind(error, 'NotFound')) throw error;
+      }
+    }
+  }
+
+  async #check(key: ByteString, condition: NonNullable<StoreWriteRequest['condition']>): Promise<void> {
+    const found = await this.#place.find(key);
+    const met = 'ifAbsent' in condition ? !found : found !== undefined && fingerprintOf(found.stat) === condition.ifFingerprint;
+    if (!met) throw new WeirError('PreconditionFailed', found ? `${toText(key)} exists in another version` : `${toText(key)} does not exist`);
+  }
+
+  async #remove(path: ByteString): Promise<void> {
+    try {
+      await this.#disk.unlink(diskPath(path));
+    } catch (error) {
+      if (!isKind(error, 'NotFound')) throw error;
+    }
+  }
+}
