@@ -33,7 +33,8 @@ export class DirectoryLister {
   async list(request: StoreListRequest, signal: AbortSignal): Promise<StoreListPage> {
     signal.throwIfAborted();
     const found: Found[] = [];
-    let {walk: ongoing, after} = this.#resume(request);
+    const {walk: kept, after} = this.#resume(request);
+    let ongoing = kept;
     if (!ongoing) {
       const slash = request.prefix.lastIndexOf('/') + 1;
       const directory = request.prefix.slice(0, slash) as ByteString;

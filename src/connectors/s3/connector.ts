@@ -1,0 +1,18 @@
+/** `s3://bucket/prefix` (and `s3a://`): Amazon S3 and everything that speaks its dialect. */
+import type {Connector} from '#understore/under-store.ts';
+import {options, placeOf, readConfig} from '#connectors/s3/config.ts';
+import {S3Store} from '#connectors/s3/s3-store.ts';
+
+export const connector: Connector = {
+  schemes: ['s3', 's3a'],
+  options,
+
+  describe(uri, given) {
+    const config = readConfig(uri, given);
+    return {place: placeOf(config), defaultName: config.bucket};
+  },
+
+  async open(uri, given, environment) {
+    return new S3Store(readConfig(uri, given, environment.variables), environment);
+  },
+};

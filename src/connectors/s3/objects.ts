@@ -1,0 +1,64 @@
+/** What S3 says about an object, in headers and listings. */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {HttpClientResponse} from '#runtime/http.ts';
+import type {StoreObject} from '#understore/under-store.ts';
+import {metadataFrom} from '#connectors/s3/metadata.ts';
+
+/** Marks the fingerprint of an object for which the store has no ETag. */
+const dateMark = '@';
+
+/** The object that an answer to GET or HEAD describes; `length` is the whole object's. */
+export function objectFrom(key: ByteString, response: HttpClientResponse, length: number): StoreObject {
+  const etag = unquote(response.header('etag') ?? '');
+  const modified = response.header('last-modified');
+  return makeObject(key, {etag, length, modified, checksums: checksumsFrom(response), metadata: metadataFrom(response.rawHeaders)});
+}
+
+export function makeObject(
+  key: ByteString,
+  {etag, length, modified, checksums, metadata}: {etag: string; length: number; modified: string | undefined; checksums?: Checksums; metadata?: ContentMetadata},
+): StoreObject {
+  return {
+    key,
+    kind: key.endsWith('/') ? 'directory' : 'file',
+    length,
+    fingerprint: etag === '' ? `${dateMark}${modified ?? ''}` : etag,
+    etag,
+    modified: parseTime(modified),
+    checksums: checksums ?? {},
+    ...(metadata === undefined ? {} : {metadata}),
+  };
+}
+
+/** Headers that make a request conditional on a version. */
+export function conditionHeaders(fingerprint: string, prefix = ''): Record<string, string> {
+  if (fingerprint.startsWith(dateMark)) return {[`${prefix}if-unmodified-since`]: fingerprint.slice(dateMark.length)};
+  return {[`${prefix}if-match`]: `"${fingerprint}"`};
+}
+
+export function unquote(etag: string): string {
+  return etag.replace(/^W\//, '').replace(/^"(.*)"$/s, '$1');
+}
+
+/** The size that a header announces. Unavailable when there is none: then nothing can tell a cut body from a whole one. */
+export function announcedLength(response: HttpClientResponse): number {
+  const text = response.header('content-length') ?? '';
+  if (!/^\d{1,15}$/.test(text)) throw new WeirError('Unavailable', `the store did not say how long its answer is (content-length ${JSON.stringify(text.slice(0, 30))})`);
+  return Number(text);
+}
+
+function checksumsFrom(response: HttpClientResponse): Checksums {
+  const found: Record<string, string> = {};
+  for (const name of ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256']) {
+    const value = response.header(`x-amz-checksum-${name}`);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+function parseTime(text: string | undefined): TimeNs {
+  const ms = text === undefined ? Number.NaN : Date.parse(text);
+  return BigInt(Number.isFinite(ms) ? ms : 0) * 1_000_000n;
+}
