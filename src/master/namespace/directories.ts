@@ -2,12 +2,11 @@
  * What files share about the directories above them: making the missing ones, letting the implied ones vanish, keeping
  * times and emptiness. A directory is *implied* when only keys below it call it into being; it goes with its last child.
  */
-import type {ByteString} from '#base/byte-string.ts';
-import {type InodeId, rootInodeId} from '#base/ids.ts';
-import {toText} from '#base/byte-string.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import {decodeInode, peekInode} from '#codec/namespace/inode-record.ts';
-import {inodeKey} from '#codec/namespace/keys.ts';
+import {inodeKey, moveKey} from '#codec/namespace/keys.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, inodeAt, inodeRecord, isEmpty, isReserved, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
@@ -91,17 +90,21 @@ export function touch(tx: Transaction, op: Operation, directory: Pick<Place, 'id
  * touched: an implied directory has nothing in the store. Answers the first directory that stays.
  */
 export function vanishIfEmpty(tx: Transaction, place: Pick<Place, 'id' | 'mount'>): InodeId {
-  let id = place.id;
-  while (id !== rootInodeId) {
-    const record = inodeRecord(tx, id);
-    if (!peekInode(record).implied || !isEmpty(tx, id)) break;
-    const {parent, name} = decodeInode(id, record, '' as ByteString);
-    deleteEntry(tx, parent, name, 'directory');
-    tx.delete(inodeKey(id));
-    addUsage(tx, place.mount, {files: 0, directories: -1, bytes: 0});
-    id = parent;
-  }
+  let {id} = place;
+  for (let parent = vanish(tx, place); parent !== undefined; parent = vanish(tx, {id, mount: place.mount})) id = parent;
   return id;
+}
+
+/** One step of vanishIfEmpty: answers the directory above if this one has vanished, undefined if it stays. */
+export function vanish(tx: Transaction, {id, mount}: Pick<Place, 'id' | 'mount'>): InodeId | undefined {
+  const record = inodeRecord(tx, id);
+  if (!peekInode(record).implied || !isEmpty(tx, id)) return undefined;
+  const {parent, name} = decodeInode(id, record, '' as ByteString);
+  deleteEntry(tx, parent, name, 'directory');
+  tx.delete(inodeKey(id));
+  tx.delete(moveKey(id));
+  addUsage(tx, mount, {files: 0, directories: -1, bytes: 0});
+  return parent;
 }
 
 /** After a name was taken from the directory: its times change, or it vanishes. */

@@ -2,7 +2,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {addDirectory, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
-import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import type {Operation} from '#master/namespace/operation.ts';
 import {childOf, infoOf, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {canonicalPath, resolve, shown} from '#master/namespace/resolve.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -33,7 +33,7 @@ export function makeDirectory(tx: Transaction, op: Operation, path: Path, option
 
 function promote(tx: Transaction, op: Operation, path: Path, place: Place): FileInfo {
   const {implied, ...inode} = inodeAt(tx, place);
-  const kept = implied ? {...inode, ctime: op.now, checkedAt: millisecondsOf(op.now)} : inode;
+  const kept = implied ? {...inode, ctime: op.now} : inode;
   if (implied) writeInode(tx, kept, place.storeKey);
   return infoOf(canonicalPath(path, place), kept, place.mount);
 }

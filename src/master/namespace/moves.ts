@@ -55,3 +55,9 @@ export function claimOf(reader: Reader, mount: MountId, storeKey: ByteString): M
   return listMoves(reader).find((move) => move.mount === mount && storeKey.startsWith(move.from)) ??
     listTombstones(reader).find((tombstone) => tombstone.mount === mount && storeKey.startsWith(tombstone.storePrefix));
 }
+
+/** All prefixes that `claimOf` looks at. */
+export function claimsOf(reader: Reader, mount: MountId): ByteString[] {
+  const moves = listMoves(reader).filter((move) => move.mount === mount).map((move) => move.from);
+  return [...moves, ...listTombstones(reader).filter((tombstone) => tombstone.mount === mount).map((tombstone) => tombstone.storePrefix)];
+}

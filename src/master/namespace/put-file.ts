@@ -90,7 +90,7 @@ function newFile(op: Operation, parent: Place, name: ByteString, options: PutFil
 }
 
 /** Enters a new file or symbolic link, in the place of `old` if there is one. */
-export function setFile(tx: Transaction, parent: Place, inode: Inode, old: Inode | undefined): void {
+export function setFile(tx: Transaction, parent: Pick<Place, 'id' | 'mount' | 'storeKey'>, inode: Inode, old: Inode | undefined): void {
   if (old) {
     discard(tx, old);
     tx.delete(inodeKey(old.id));

@@ -1,0 +1,100 @@
+/** One object as a store shows it becomes an inode, or confirms or replaces the one that is there. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import {addDirectory, directoryModeDefault} from '#master/namespace/directories.ts';
+import type {Operation} from '#master/namespace/operation.ts';
+import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
+import {fileModeDefault, setFile, setMarker} from '#master/namespace/put-file.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import type {StoreObject} from '#understore/under-store.ts';
+
+export interface UpsertOptions {
+  /** Wall ms at which the store was asked: what is entered was confirmed then. */
+  readonly startedAt: number;
+  readonly directories: boolean;
+  readonly confirm?: (id: InodeId) => void;
+}
+
+/** The version of an object that the store showed, as a content. Without metadata in the object it is marked as `listed`. */
+export function contentOf(op: Operation, object: StoreObject, mount: MountId, storeKey: ByteString): Content {
+  const {length, fingerprint, etag, checksums, metadata, modified} = object;
+  const content = {id: op.ids.next<ContentId>(), length, mount, storeKey, fingerprint, etag, checksums, metadata: metadata ?? {}, committedAt: modified};
+  return metadata ? content : {...content, listed: true};
+}
+
+export function sameVersion(inode: Inode, object: StoreObject): boolean {
+  if (inode.kind !== object.kind) return false;
+  return object.kind === 'symlink' ? inode.target === object.target : inode.content?.fingerprint === object.fingerprint;
+}
+
+export class Upsert {
+  readonly #tx: Transaction;
+  readonly #op: Operation;
+  readonly #options: UpsertOptions;
+  entered = 0;
+  changed = 0;
+
+  constructor(tx: Transaction, op: Operation, options: UpsertOptions) {
+    this.#tx = tx;
+    this.#op = op;
+    this.#options = options;
+  }
+
+  confirm(place: Place, inode: Inode): void {
+    if (this.#options.confirm) this.#options.confirm(inode.id);
+    else if (inode.checkedAt < this.#options.startedAt) writeInode(this.#tx, {...inode, checkedAt: this.#options.startedAt}, place.storeKey);
+  }
+
+  enterFile(parent: Place, name: ByteString, object: StoreObject): void {
+    setFile(this.#tx, parent, this.#newFile(parent, name, object, undefined), undefined);
+    this.entered++;
+  }
+
+  /** Mode, owner and pin stay where the store does not say. */
+  replace(place: Place, old: Inode, object: StoreObject): void {
+    const parent = {id: old.parent, mount: place.mount, storeKey: place.storeKey.slice(0, place.storeKey.length - place.name.length) as ByteString};
+    setFile(this.#tx, parent, this.#newFile(parent, place.name, object, old), old);
+    this.changed++;
+  }
+
+  #newFile(parent: Pick<Place, 'id' | 'mount' | 'storeKey'>, name: ByteString, object: StoreObject, old: Inode | undefined): Inode {
+    const {modified, target} = object;
+    const link = object.kind === 'symlink' && target !== undefined;
+    return {
+      id: this.#op.ids.next<InodeId>(), kind: link ? 'symlink' : 'file', parent: parent.id, name,
+      mode: object.mode ?? old?.mode ?? fileModeDefault, uid: object.uid ?? old?.uid ?? 0, gid: object.gid ?? old?.gid ?? 0,
+      atime: modified, mtime: modified, ctime: modified, checkedAt: this.#options.startedAt,
+      ...(link ? {target} : {content: contentOf(this.#op, object, parent.mount, (parent.storeKey + name) as ByteString)}),
+      ...(old?.pinned ? {pinned: true} : {}),
+    };
+  }
+
+  /** Makes a directory: real where the store has such and showed it; with a marker where it showed one; else implied. */
+  enterDirectory(parent: Place, name: ByteString, object: StoreObject | undefined): Place {
+    const real = this.#options.directories && object !== undefined;
+    const place = addDirectory(this.#tx, this.#op, parent, name, {implied: !real, mode: object?.mode ?? directoryModeDefault, checkedAt: 0});
+    this.entered++;
+    if (object) this.directory(place, inodeAt(this.#tx, place), object);
+    return place;
+  }
+
+  /** A directory that is there, and what the store shows of it: nothing but its name, itself, or its marker. */
+  directory(place: Place, inode: Inode, object: StoreObject | undefined): void {
+    if (!object) return;
+    if (!this.#options.directories) return this.#marker(place, inode, object);
+    const {implied: _, ...kept} = inode;
+    const seen = {...kept, mode: object.mode ?? inode.mode, uid: object.uid ?? inode.uid, gid: object.gid ?? inode.gid, mtime: object.modified};
+    const same = !inode.implied && seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
+    if (same) this.confirm(place, inode);
+    else writeInode(this.#tx, {...seen, checkedAt: Math.max(inode.checkedAt, this.#options.startedAt)}, place.storeKey);
+  }
+
+  #marker(place: Place, inode: Inode, object: StoreObject): void {
+    if (inode.content?.fingerprint === object.fingerprint) return this.confirm(place, inode);
+    if (inode.content && inode.checkedAt >= this.#options.startedAt) return;
+    setMarker(this.#tx, place, contentOf(this.#op, object, place.mount, place.storeKey), this.#options.startedAt);
+    this.changed++;
+  }
+}
