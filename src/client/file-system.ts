@@ -68,8 +68,11 @@ export interface CompleteUploadOptions {
 
 export interface FileSystem extends NamespaceCalls {
   /**
-   * Opens a file for reading. `range` is what will be read first: where nothing is known of the path yet, it is asked of the
-   * store together with the metadata, in one round trip. NotFound, IsADirectory.
+   * Opens a file for reading. `range` is what will be read first (a whole file: `{offset: 0}`), and reading it begins with the
+   * open: where nothing is known of the path yet, it is asked of the store together with the metadata, in one round trip; and where
+   * the store has another version than the namespace thought, the new one is opened instead. Reading that very range then
+   * costs nothing more; without `range` nothing is read, and a version that is gone fails the read. Dispose of the file
+   * when it is not read after all. NotFound, IsADirectory.
    */
   open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;

@@ -11,7 +11,7 @@ import type {FileLease} from '#model/file-lease.ts';
 /**
  * Bytes on their way out, in the cheapest form that there is:
  * `bytes` are small and in memory; a `lease` is a range of a local file that can leave by sendfile(2) and must be disposed;
- * a `stream` yields buffers that the receiver owns. All three deliver exactly `length` bytes or fail.
+ * a `stream` yields buffers that the receiver may keep but not change (others read and store them too). All three deliver exactly `length` bytes or fail.
  */
 export type Body =
   | {readonly kind: 'bytes'; readonly length: number; readonly bytes: Uint8Array}
@@ -38,7 +38,8 @@ export interface WriteStream {
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Lets the store finish the object. `ready` is awaited just before the store could make it visible; if it throws, the
-   * object is not made. `expected` is verified against what was written: BadDigest, IncompleteBody.
+   * object is not made. `expected` is verified against what was written: BadDigest, IncompleteBody. `md5` is hexadecimal (an
+   * ETag) or base64 (a Content-MD5).
    */
   finish(ready: () => Promise<void>, expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<WrittenObject>;
   /** Stops and leaves nothing behind in store or cache. Harmless after finish. */

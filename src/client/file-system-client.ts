@@ -1,0 +1,204 @@
+/**
+ * The file system over a master and a worker, in this process or behind connections. Namespace calls pass through; what
+ * touches bytes is put together here: open (with the short way for files that nobody knew), create, copy, uploads, and
+ * work on whole trees.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
+import {TicketWriter} from '#client/file-writer.ts';
+import {OpenedFile, type Started} from '#client/opened-file.ts';
+import {abandon, publish} from '#client/publish.ts';
+import {resolveRange} from '#client/range.ts';
+import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
+import {Uploads} from '#client/uploads.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {
+  FileInfo, JobInfo, ListPage, ListRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, Precondition, UploadRecord,
+} from '#contracts/master-api.ts';
+import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
+import type {Checksums, Content} from '#model/content.ts';
+import type {AttributePatch} from '#model/inode.ts';
+import type {Mount} from '#model/mount.ts';
+
+export class FileSystemClient implements FileSystem {
+  readonly #master: MasterApi;
+  readonly #worker: WorkerApi;
+  readonly #uploads: Uploads;
+  readonly #services: {readonly master: MasterApi; readonly worker: WorkerApi};
+
+  constructor(services: {readonly master: MasterApi; readonly worker: WorkerApi}) {
+    this.#services = services;
+    this.#master = services.master;
+    this.#worker = services.worker;
+    this.#uploads = new Uploads(services.master, services.worker);
+  }
+
+  async open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile> {
+    const opened = await this.#master.open(path, {kind: options.kind ?? 'file'}, context);
+    if ('known' in opened) return this.#start(opened.known, options.range, undefined, context);
+    const {mount, storeKey} = opened.unknown;
+    const {observation, probeId} = await this.#worker.probe(mount, storeKey, options.range ?? {offset: 0}, context);
+    const info = await this.#master.observe(path, observation, context);
+    return this.#start(info, options.range, probeId, context);
+  }
+
+  async create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter> {
+    const {length, checksums, ...begin} = options;
+    const ticket = await this.#master.beginWrite(path, begin, context);
+    try {
+      const stream = await this.#worker.write(ticket, {...(length === undefined ? {} : {length}), ...(checksums ? {checksums} : {})}, context);
+      return new TicketWriter(this.#master, ticket, stream, context);
+    } catch (error) {
+      await abandon(this.#master, ticket, context);
+      throw error;
+    }
+  }
+
+  async copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo> {
+    const kind = options.kind ?? 'file';
+    const source = await this.#master.stat(from, {kind}, context);
+    try {
+      return await this.#copyVersion(source, to, {...options, kind}, context);
+    } catch (error) {
+      const {content} = source.inode;
+      if (!content || !isKind(error, 'ContentChanged')) throw error;
+      return this.#copyVersion(await this.#master.contentChanged(source.path, content.id, context), to, {...options, kind}, context);
+    }
+  }
+
+  createUpload(path: ByteString, options: CreateOptions & Pick<UploadRecord, 'checksumAlgorithm' | 'checksumType'>, context: CallContext): Promise<UploadRecord> {
+    return this.#uploads.create(path, options, context);
+  }
+  uploadPart(path: ByteString, uploadId: string, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartWriter> {
+    return this.#uploads.part(path, uploadId, partNumber, options, context);
+  }
+  completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
+    return this.#uploads.complete(path, uploadId, parts, options, context);
+  }
+  abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
+    return this.#uploads.abort(path, uploadId, context);
+  }
+
+  load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {
+    return loadTree(this.#master, this.#worker, path, options, context);
+  }
+  free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}> {
+    return freeTree(this.#master, this.#worker, path, options, context);
+  }
+  pin(path: ByteString, pinned: boolean, context: CallContext): Promise<void> {
+    return pinTree(this.#master, this.#worker, path, pinned, context);
+  }
+
+  async explain(path: ByteString, options: PathOptions, context: CallContext): Promise<{master: PathExplanation; cache?: CacheLocation}> {
+    const master = await this.#master.explain(path, options, context);
+    const {content} = master.info.inode;
+    return content ? {master, cache: await this.#worker.locate(content, context)} : {master};
+  }
+  status(context: CallContext): Promise<WorkerStatus> {
+    return this.#worker.status(context);
+  }
+
+  stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    return this.#master.stat(path, options, context);
+  }
+  list(request: ListRequest, context: CallContext): Promise<ListPage> {
+    return this.#master.list(request, context);
+  }
+  makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+    return this.#master.makeDirectory(path, options, context);
+  }
+  makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {
+    return this.#master.makeSymlink(path, target, context);
+  }
+  setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    return this.#master.setAttributes(path, patch, options, context);
+  }
+  rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+    return this.#master.rename(from, to, options, context);
+  }
+  remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
+    return this.#master.remove(path, options, context);
+  }
+  mount(request: MountRequest, context: CallContext): Promise<Mount> {
+    return this.#master.mount(request, context);
+  }
+  updateMount(path: ByteString, change: Partial<Omit<MountRequest, 'path' | 'uri'>>, context: CallContext): Promise<Mount> {
+    return this.#master.updateMount(path, change, context);
+  }
+  unmount(path: ByteString, context: CallContext): Promise<void> {
+    return this.#master.unmount(path, context);
+  }
+  listMounts(context: CallContext): Promise<readonly Mount[]> {
+    return this.#master.listMounts(context);
+  }
+  refresh(path: ByteString, context: CallContext): Promise<void> {
+    return this.#master.refresh(path, context);
+  }
+  listJobs(context: CallContext): Promise<readonly JobInfo[]> {
+    return this.#master.listJobs(context);
+  }
+  cancelJob(id: number, context: CallContext): Promise<void> {
+    return this.#master.cancelJob(id, context);
+  }
+  usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+    return this.#master.usage(path, context);
+  }
+  backup(context: CallContext): AsyncIterable<Uint8Array> {
+    return this.#master.backup(context);
+  }
+  getUpload(path: ByteString, uploadId: string, context: CallContext): Promise<UploadRecord> {
+    return this.#master.getUpload(path, uploadId, context);
+  }
+  listParts(path: ByteString, uploadId: string, after: number, limit: number, context: CallContext): Promise<readonly PartRecord[]> {
+    return this.#master.listParts(path, uploadId, after, limit, context);
+  }
+  listUploads(request: Parameters<MasterApi['listUploads']>[0], context: CallContext): Promise<readonly UploadRecord[]> {
+    return this.#master.listUploads(request, context);
+  }
+
+  /** Starts the first read with the open, so that a version which the store no longer has is noticed before anything is delivered. */
+  async #start(info: FileInfo, range: RangeSpec | undefined, probeId: number | undefined, context: CallContext): Promise<OpenFile> {
+    try {
+      const content = contentOf(info);
+      return new OpenedFile(this.#services, info, content, await this.#firstRead(content, range, probeId, context));
+    } catch (error) {
+      const known = info.inode.content;
+      if (!known || !isKind(error, 'ContentChanged')) throw error;
+      const fresh = await this.#master.contentChanged(info.path, known.id, context);
+      const content = contentOf(fresh);
+      return new OpenedFile(this.#services, fresh, content, await this.#firstRead(content, range, undefined, context));
+    }
+  }
+
+  async #firstRead(content: Content, range: RangeSpec | undefined, probeId: number | undefined, context: CallContext): Promise<Started | undefined> {
+    const probed = probeId === undefined ? undefined : {probeId};
+    if (range === undefined) return probed;
+    let resolved;
+    try {
+      resolved = resolveRange(range, content.length);
+    } catch {
+      // The caller will hear of it when it resolves the range itself, with the file's metadata at hand.
+      return probed;
+    }
+    return {range: resolved, body: await this.#worker.read(content, resolved, probed ?? {}, context)};
+  }
+
+  async #copyVersion(source: FileInfo, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo> {
+    const content = contentOf(source);
+    const {ifMatch, ifNoneMatch} = options.sourcePrecondition ?? {};
+    const isMet = (ifMatch === undefined || ifMatch === '*' || ifMatch === content.etag) && ifNoneMatch !== '*' && ifNoneMatch !== content.etag;
+    if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
+    const begin = {metadata: options.metadata ?? content.metadata, ...(options.precondition ? {precondition: options.precondition} : {}), kind: options.kind ?? 'file'} as const;
+    const ticket = await this.#master.beginWrite(to, begin, context);
+    // The same bytes have the same name, whatever the store calls its copy.
+    const write = async (ready: () => Promise<void>) => ({...(await this.#worker.copy(content, ticket, ready, context)), etag: content.etag, checksums: content.checksums});
+    return publish(this.#master, ticket, write, context);
+  }
+}
+
+function contentOf(info: FileInfo): Content {
+  const {content, kind} = info.inode;
+  if (content) return content;
+  throw new WeirError(kind === 'directory' ? 'IsADirectory' : 'InvalidArgument', kind === 'directory' ? 'it is a directory' : 'it has no content to read');
+}

@@ -1,0 +1,41 @@
+/** A new version of a file on its way: chunks to the worker, then the publication. */
+import type {FileWriter} from '#client/file-system.ts';
+import {abandon, publish, type PublishingMaster} from '#client/publish.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, WriteTicket} from '#contracts/master-api.ts';
+import type {WriteStream} from '#contracts/worker-api.ts';
+import type {Checksums} from '#model/content.ts';
+
+export class TicketWriter implements FileWriter {
+  readonly #master: PublishingMaster;
+  readonly #ticket: WriteTicket;
+  readonly #stream: WriteStream;
+  readonly #context: CallContext;
+  #ended = false;
+
+  constructor(master: PublishingMaster, ticket: WriteTicket, stream: WriteStream, context: CallContext) {
+    this.#master = master;
+    this.#ticket = ticket;
+    this.#stream = stream;
+    this.#context = context;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#stream.write(chunk);
+  }
+
+  async commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<FileInfo> {
+    this.#ended = true;
+    return publish(this.#master, this.#ticket, ready => this.#stream.finish(ready, expected), this.#context);
+  }
+
+  async abort(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    try {
+      await this.#stream.abort();
+    } finally {
+      await abandon(this.#master, this.#ticket, this.#context);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** Multipart uploads: the master keeps the records, the worker moves the parts, and this keeps the two in step. */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import type {CompletedPart, CompleteUploadOptions, CreateOptions, PartWriter} from '#client/file-system.ts';
+import {abandon, publish} from '#client/publish.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, MasterApi, PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {WorkerApi} from '#contracts/worker-api.ts';
+import type {Checksums} from '#model/content.ts';
+import {multipartChecksum} from '#model/multipart.ts';
+
+const partsAPage = 1000;
+
+export class Uploads {
+  readonly #master: MasterApi;
+  readonly #worker: WorkerApi;
+
+  constructor(master: MasterApi, worker: WorkerApi) {
+    this.#master = master;
+    this.#worker = worker;
+  }
+
+  async create(path: ByteString, options: CreateOptions & Pick<UploadRecord, 'checksumAlgorithm' | 'checksumType'>, context: CallContext): Promise<UploadRecord> {
+    const {checksumAlgorithm, checksumType, length: _length, checksums: _checksums, ...begin} = options;
+    const ticket = await this.#master.beginWrite(path, begin, context);
+    let storeUploadId: string | undefined;
+    try {
+      storeUploadId = await this.#worker.createUpload(ticket, context);
+      const upload = {
+        storeUploadId,
+        ...(checksumAlgorithm ? {checksumAlgorithm} : {}), ...(checksumType ? {checksumType} : {}), ...(begin.mode === undefined ? {} : {mode: begin.mode}),
+      };
+      return await this.#master.createUpload(ticket, upload, context);
+    } catch (error) {
+      if (storeUploadId !== undefined) {
+        const {content, mount, storeKey, metadata} = ticket;
+        const lost = {uploadId: '', path, mount, storeKey, content, storeUploadId, metadata, initiatedAt: 0n, initiator: ''};
+        await this.#worker.abortUpload(lost, context).catch(() => {});
+      }
+      await abandon(this.#master, ticket, context);
+      throw error;
+    }
+  }
+
+  async part(path: ByteString, uploadId: string, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartWriter> {
+    const upload = await this.#master.getUpload(path, uploadId, context);
+    const stream = await this.#worker.uploadPart(upload, partNumber, options, context);
+    return {
+      write: chunk => stream.write(chunk),
+      commit: async expected => {
+        const part = await stream.finish(expected);
+        await this.#master.putPart(path, uploadId, part, context);
+        return part;
+      },
+      abort: () => stream.abort(),
+    };
+  }
+
+  async complete(path: ByteString, uploadId: string, wanted: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
+    const upload = await this.#master.getUpload(path, uploadId, context);
+    const parts = select(wanted, await this.#parts(path, uploadId, context));
+    verify(upload, parts, options);
+    const ticket = await this.#master.beginCompleteUpload(path, uploadId, options.precondition ? {precondition: options.precondition} : {}, context);
+    return publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, parts, ready, context), context);
+  }
+
+  async abort(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
+    const upload = await this.#master.getUpload(path, uploadId, context);
+    try {
+      await this.#worker.abortUpload(upload, context);
+    } catch (error) {
+      // The store has forgotten it already, or the mount is gone.
+      if (!isKind(error, 'NotFound')) throw error;
+    }
+    await this.#master.removeUpload(path, uploadId, context);
+  }
+
+  async #parts(path: ByteString, uploadId: string, context: CallContext): Promise<Map<number, PartRecord>> {
+    const parts = new Map<number, PartRecord>();
+    for (let after = 0; ; ) {
+      const page = await this.#master.listParts(path, uploadId, after, partsAPage, context);
+      for (const part of page) parts.set(part.partNumber, part);
+      const last = page.at(-1);
+      if (!last || page.length < partsAPage) return parts;
+      after = last.partNumber;
+    }
+  }
+}
+
+function select(wanted: readonly CompletedPart[], known: ReadonlyMap<number, PartRecord>): PartRecord[] {
+  if (wanted.length === 0) throw new WeirError('InvalidArgument', 'an upload is completed with at least one part');
+  return wanted.map(({partNumber, etag, checksums}, i) => {
+    const details = {partNumber};
+    if (i > 0 && wanted[i - 1]!.partNumber >= partNumber) throw new WeirError('InvalidArgument', `part ${partNumber} is out of order`, {details});
+    const part = known.get(partNumber);
+    if (part?.etag !== etag) throw new WeirError('InvalidArgument', part ? `part ${partNumber} has another ETag` : `part ${partNumber} was not uploaded`, {details});
+    for (const [algorithm, value] of Object.entries(checksums ?? {}) as [keyof Checksums, string][]) {
+      const stored = part.checksums[algorithm];
+      if (stored !== undefined && stored !== value) throw new WeirError('BadDigest', `part ${partNumber} has another ${algorithm} checksum`, {details});
+    }
+    return part;
+  });
+}
+
+function verify(upload: UploadRecord, parts: readonly PartRecord[], expected: CompleteUploadOptions): void {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (expected.length !== undefined && expected.length !== length) throw new WeirError('InvalidArgument', `the parts have ${length} bytes together, not ${expected.length}`);
+  for (const [algorithm, value] of Object.entries(expected.checksums ?? {}) as [keyof Checksums, string][]) {
+    const isComposite = /-\d+$/.test(value);
+    const computed = multipartChecksum(parts, algorithm, isComposite ? 'COMPOSITE' : upload.checksumAlgorithm === algorithm ? upload.checksumType : 'FULL_OBJECT');
+    if (computed === undefined) throw new WeirError('InvalidArgument', `the parts were uploaded without ${algorithm} checksums`);
+    // Some clients leave out the number of parts.
+    if (computed !== value && computed.replace(/-\d+$/, '') !== value) throw new WeirError('BadDigest', `the ${algorithm} checksum of the whole object is another`);
+  }
+}
