@@ -18,8 +18,10 @@ export const connector: Connector = {
 
   async open(uri, options, environment) {
     const path = pathOf(uri);
-    if (options['create'] === 'true') await environment.disk.makeDirectory(diskPath(path), {recursive: true});
-    const store = new LocalStore(await realDirectory(path, environment.disk), environment);
+    if (options['create'] === 'true') await environment.disk.makeDirectory(diskPath(path), {recursive: true, permissions: 0o777});
+    const root = await realDirectory(path, environment.disk);
+    const {inode} = await environment.disk.stat(diskPath(root));
+    const store = new LocalStore({path: root, inode}, environment);
     await store.sweep(environment.clock);
     return store;
   },
@@ -27,7 +29,7 @@ export const connector: Connector = {
 
 /** The absolute path that the URI names, percent-decoded, without `.`, `..`, doubled and trailing slashes. InvalidArgument. */
 function pathOf(uri: string): ByteString {
-  const match = /^file:(?:\/\/(?:localhost)?)?(\/[^?#]*)$/i.exec(uri);
+  const match = /^file:(?:\/\/(?:localhost)?)?(\/(?!\/)[^?#]*)$/i.exec(uri);
   if (!match) throw new WeirError('InvalidArgument', `a directory of this host is written file:///path: ${JSON.stringify(uri)}`);
   const decoded = fromText(match[1]!).replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   if (decoded.includes('\0')) throw new WeirError('InvalidArgument', 'a path cannot hold a NUL byte');

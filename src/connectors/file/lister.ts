@@ -39,6 +39,7 @@ export class DirectoryLister {
       const slash = request.prefix.lastIndexOf('/') + 1;
       const directory = request.prefix.slice(0, slash) as ByteString;
       if (request.delimiter && directory !== request.prefix) throw new WeirError('InvalidArgument', `with a delimiter a prefix ends in "/": ${toText(request.prefix)}`);
+      await this.#place.assertThere();
       const itself = await this.#place.find(directory);
       if (!itself || (directory !== '' && itself.stat.kind !== 'directory')) return {objects: [], prefixes: []};
       if (directory !== '' && directory === request.prefix && (after === undefined || after < directory)) found.push({key: directory, kind: 'directory', path: itself.path});

@@ -10,7 +10,7 @@ import type {
 import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
-import {Place, notFound} from '#connectors/file/place.ts';
+import {Place, type Root, notFound} from '#connectors/file/place.ts';
 import {Publisher} from '#connectors/file/publisher.ts';
 import {Uploads} from '#connectors/file/uploads.ts';
 
@@ -30,8 +30,7 @@ export class LocalStore implements UnderStore {
   readonly #uploads: Uploads;
   readonly #lister: DirectoryLister;
 
-  /** `root` in canonical form (Disk.realPath). */
-  constructor(root: ByteString, environment: Pick<ConnectorEnvironment, 'disk' | 'random'>) {
+  constructor(root: Root, environment: Pick<ConnectorEnvironment, 'disk' | 'random'>) {
     this.capabilities = capabilities;
     this.#disk = environment.disk;
     this.#place = new Place(environment.disk, root);
@@ -47,7 +46,10 @@ export class LocalStore implements UnderStore {
   async stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined> {
     options.signal.throwIfAborted();
     const found = await this.#place.find(key);
-    if (!found) return undefined;
+    if (!found) {
+      await this.#place.assertThere();
+      return undefined;
+    }
     const target = found.stat.kind === 'symlink' ? await this.#disk.readLink(diskPath(found.path)) : undefined;
     return objectOf(key, found.stat, target);
   }

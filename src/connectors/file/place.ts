@@ -9,15 +9,24 @@ import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
 import {DirectorySync} from '#connectors/file/directory-sync.ts';
 import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 
+export interface Root {
+  /** Canonical (Disk.realPath). */
+  readonly path: ByteString;
+  readonly inode: bigint;
+}
+
 export class Place {
   readonly disk: Disk;
-  /** Canonical: resolved, without a trailing slash. */
+  /** Without a trailing slash. */
   readonly root: ByteString;
   readonly syncs: DirectorySync;
 
-  constructor(disk: Disk, root: ByteString) {
+  readonly #inode: bigint;
+
+  constructor(disk: Disk, root: Root) {
     this.disk = disk;
-    this.root = root === '/' ? ('' as ByteString) : root;
+    this.root = root.path === '/' ? ('' as ByteString) : root.path;
+    this.#inode = root.inode;
     this.syncs = new DirectorySync(disk);
   }
 
@@ -47,6 +56,7 @@ export class Place {
       const opened = await this.#open(candidate);
       if (opened) return {...opened, path: this.absolute(candidate)};
     }
+    await this.assertThere();
     throw notFound(key);
   }
 
@@ -63,6 +73,11 @@ export class Place {
     const shadow = shadowOf(relative);
     if (shadow === undefined) throw new WeirError('IsADirectory', `${toText(key)} is a directory, and its name is too long to stand beside it`);
     return this.absolute(shadow);
+  }
+
+  /** Asked before anything is called absent: Unavailable when the root is gone, or is another directory (what was mounted there no longer is). */
+  async assertThere(): Promise<void> {
+    if ((await this.#stat('' as ByteString))?.inode !== this.#inode) throw new WeirError('Unavailable', `the mounted directory ${toText(this.root)} is gone`);
   }
 
   /** Makes a directory (relative path) and those above it, durable; existing ones are fine. */
@@ -85,7 +100,7 @@ export class Place {
       await this.disk.rename(diskPath(this.absolute(relative)), diskPath(this.absolute(shadow)));
     }
     try {
-      await this.disk.makeDirectory(diskPath(this.absolute(relative)));
+      await this.disk.makeDirectory(diskPath(this.absolute(relative)), {permissions: 0o777});
     } catch (error) {
       if (!isKind(error, 'AlreadyExists')) throw error;
     }

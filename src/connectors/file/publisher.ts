@@ -40,7 +40,7 @@ export class Publisher {
     return this.#place.absolute(`${ownDirectory}/tmp` as ByteString);
   }
 
-  create(permissions = 0o644): Promise<TemporaryFile> {
+  create(permissions = 0o666): Promise<TemporaryFile> {
     return this.#make(path => this.#disk.open(diskPath(path), {mode: 'exclusive', permissions}));
   }
 

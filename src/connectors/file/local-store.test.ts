@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import {mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, utimes, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterEach, beforeEach, test} from 'node:test';
+import fc from 'fast-check';
+import {type ByteString, fromBytes, fromText, prefixEnd} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import type {Disk} from '#runtime/disk.ts';
+import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
+import type {StoreObject, UnderStore} from '#understore/under-store.ts';
+import {connector} from '#connectors/file/connector.ts';
+import {DirectorySync} from '#connectors/file/directory-sync.ts';
+import {pathOfKey, readName} from '#connectors/file/names.ts';
+import {walk} from '#connectors/file/walk.ts';
+
+const runtime = createNodeRuntime();
+const call = {signal: new AbortController().signal};
+const key = fromText;
+let base: string;
+let root: string;
+let store: UnderStore;
+
+const environment = {disk: runtime.disk, clock: runtime.clock, random: runtime.random, variables: {}, http: {request: () => Promise.reject(new Error('no network'))}};
+const open = (at = root): Promise<UnderStore> => connector.open(`file://${at}`, {}, environment);
+
+beforeEach(async () => {
+  base = await mkdtemp(path.join(tmpdir(), 'weir-local-'));
+  root = path.join(base, 'root');
+  await mkdir(root);
+  store = await open();
+});
+afterEach(() => rm(base, {recursive: true}));
+
+async function put(name: ByteString, text: string, to: UnderStore = store): Promise<StoreObject> {
+  const write = await to.write({key: name, metadata: {}}, call);
+  await write.write(Buffer.from(text));
+  return await write.finish();
+}
+
+async function get(name: ByteString): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await store.read(name, {}, call)).body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+async function keys(): Promise<string[]> {
+  const page = await store.list({prefix: key(''), delimiter: false, limit: 10_000}, call);
+  return page.objects.filter(object => object.kind !== 'directory').map(object => object.key);
+}
+
+test('names that a file system cannot hold are escaped, and come back', async () => {
+  const long = 'x'.repeat(300);
+  const names = ['a//b', 'dots/./x', 'dots/../x', '..', '.weir~e', '.weir~~', `long/${long}`, `long/${long}y`, `long/${'x'.repeat(200)}`, `long/${'x'.repeat(1024)}/inside`, 'ends//x'];
+  for (const name of names) await put(key(name), name);
+  for (const name of names) assert.equal(await get(key(name)), name);
+  assert.deepEqual(await keys(), names.toSorted());
+  const listed = await store.list({prefix: key('long/'), delimiter: true, limit: 100}, call);
+  assert.deepEqual(listed.prefixes, [`long/${'x'.repeat(1024)}/`]);
+  assert.deepEqual(await store.remove(names.map(key), call), []);
+  assert.deepEqual(await keys(), []);
+});
+
+test('escaping is reversible for any name', () => {
+  const byte = fc.integer({min: 1, max: 255}).filter(n => n !== 0x2f);
+  const name = fc.oneof(fc.array(byte, {maxLength: 1024}).map(bytes => fromBytes(Uint8Array.from(bytes))), fc.constantFrom('', '.', '..', '.weir~', '.weir~=x', '.weir~+', 'a').map(key));
+  fc.assert(
+    fc.property(name, original => {
+      const pieces = pathOfKey(`top/${original}/end` as ByteString).split('/').slice(1, -1) as ByteString[];
+      assert.ok(pieces.every(piece => piece.length > 0 && piece.length <= 255 && piece !== '.' && piece !== '..'));
+      const read = pieces.map(piece => readName(piece)!);
+      assert.equal(read.map(piece => piece.name).join(''), original);
+      assert.deepEqual(read.map(piece => piece.form), pieces.length === 1 ? ['plain'] : [...pieces.slice(1).map(() => 'piece'), 'last']);
+    }),
+  );
+});
+
+test('nothing leaves the root', async () => {
+  await writeFile(path.join(base, 'secret'), 'outside');
+  await mkdir(path.join(base, 'elsewhere'));
+  await put(key('inside/file'), 'inside');
+  await symlink(path.join(base, 'secret'), path.join(root, 'link'));
+  await symlink('../elsewhere', path.join(root, 'out'));
+  await symlink('inside', path.join(root, 'in'));
+  for (const name of ['../secret', 'inside/../../secret', '..', '/etc/passwd']) assert.equal(await store.stat(key(name), call), undefined, name);
+  for (const name of ['nul\0', '.weir/tmp/x', '.weir']) await assert.rejects(store.stat(key(name), call), error => isKind(error, 'InvalidPath'), name);
+  await assert.rejects(store.read(key('link'), {}, call), error => isKind(error, 'PermissionDenied'));
+  await assert.rejects(store.openLocal(key('link'), call), error => isKind(error, 'PermissionDenied'));
+  await assert.rejects(put(key('out/new'), 'x'), error => isKind(error, 'PermissionDenied'));
+  await assert.rejects(store.makeDirectory(key('out/new/'), call), error => isKind(error, 'PermissionDenied'));
+  assert.ok(isKind((await store.remove([key('out/x')], call))[0]?.error, 'PermissionDenied'));
+  assert.deepEqual(await readdir(path.join(base, 'elsewhere')), []);
+  assert.equal(await get(key('in/file')), 'inside', 'a link within the root is followed');
+  const link = (await store.stat(key('link'), call))!;
+  assert.deepEqual([link.kind, link.target], ['symlink', path.join(base, 'secret')]);
+  await put(key('link'), 'replaced');
+  assert.equal(await readFile(path.join(base, 'secret'), 'utf8'), 'outside', 'a link is replaced, not written through');
+});
+
+test('a file and a directory of one name stand side by side', async () => {
+  await put(key('a'), 'file');
+  await put(key('a/b'), 'below');
+  assert.deepEqual([await get(key('a')), await get(key('a/b'))], ['file', 'below']);
+  assert.deepEqual(await keys(), ['a', 'a/b']);
+  assert.deepEqual((await readdir(root)).toSorted(), ['.weir', '.weir~fa', 'a']);
+  await put(key('a'), 'newer');
+  assert.equal(await get(key('a')), 'newer');
+  assert.deepEqual(await store.remove([key('a/b')], call), []);
+  assert.deepEqual(await store.remove([key('a/')], call), []);
+  assert.deepEqual((await readdir(root)).toSorted(), ['.weir', 'a'], 'the file has its own name again');
+  assert.equal(await get(key('a')), 'newer');
+});
+
+test('names that are no UTF-8 are names like others', async () => {
+  const name = fromBytes(Uint8Array.of(0xff, 0x41, 0xe9));
+  await put(name, 'bytes');
+  assert.deepEqual(await keys(), [name]);
+  assert.equal(await get(name), 'bytes');
+  assert.deepEqual((await readdir(root, {encoding: 'buffer'})).map(bytes => fromBytes(bytes)).filter(found => found !== '.weir'), [name]);
+});
+
+test('a file that changes while it is read is not passed off as whole', async () => {
+  await put(key('big'), 'x'.repeat(600_000));
+  const read = await store.read(key('big'), {}, call);
+  let bytes = 0;
+  await assert.rejects(
+    async () => {
+      for await (const chunk of read.body) {
+        if (bytes === 0) await writeFile(path.join(root, 'big'), 'y'.repeat(600_000));
+        bytes += chunk.length;
+      }
+    },
+    error => isKind(error, 'ContentChanged'),
+  );
+  assert.ok(bytes < 600_000);
+});
+
+test('a walk in small windows finds what one in a large window finds', async () => {
+  for (const name of ['b', 'a/1', 'a/2/x', 'a/2/y', 'a-', 'a.b', 'c/d/e/f', 'c/d+', 'z']) await put(key(name), '1');
+  const collect = async (windowNames: number, recursive: boolean, after?: ByteString): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const item of walk(runtime.disk, fromText(root), key(''), {namePrefix: key(''), after, recursive, windowNames})) found.push(item.key);
+    return found;
+  };
+  for (const recursive of [true, false]) {
+    const all = await collect(1000, recursive);
+    assert.deepEqual(all, all.toSorted());
+    for (const window of [1, 2, 3]) assert.deepEqual(await collect(window, recursive), all);
+    for (const after of [...all, 'a/2', 'a/2/xx', 'c/d/', '0', '~']) {
+      const start = recursive || !after.includes('/') ? undefined : prefixEnd(after.slice(0, after.indexOf('/') + 1) as ByteString);
+      assert.deepEqual(await collect(2, recursive, after as ByteString), all.filter(name => (start === undefined ? name > after : name >= start)), `${recursive} ${after}`);
+    }
+  }
+});
+
+test('a continuation outlives the walk behind it', async () => {
+  for (let i = 0; i < 30; i++) await put(key(`f${String(i).padStart(2, '0')}`), 'x');
+  const first = await store.list({prefix: key(''), delimiter: true, limit: 10}, call);
+  for (const other of [store, await open()]) {
+    const next = await other.list({prefix: key(''), delimiter: true, limit: 10, continuation: first.continuation!}, call);
+    assert.deepEqual(next.objects.map(object => object.key), Array.from({length: 10}, (_, i) => `f${10 + i}`));
+  }
+});
+
+test('syncs of one directory are shared', async () => {
+  let running = 0;
+  let count = 0;
+  const gates: (() => void)[] = [];
+  const disk = {
+    syncDirectory: async (): Promise<void> => {
+      assert.equal(++running, 1, 'one at a time');
+      count++;
+      await new Promise<void>(resolve => gates.push(resolve));
+      running--;
+    },
+  };
+  const syncs = new DirectorySync(disk as unknown as Disk);
+  const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+  const all = [syncs.sync(key('/d'))];
+  await turn();
+  for (let i = 0; i < 20; i++) all.push(syncs.sync(key('/d')));
+  await turn();
+  gates.shift()!();
+  await turn();
+  gates.shift()!();
+  await Promise.all(all);
+  assert.equal(count, 2);
+});
+
+test('what a crash left behind is swept when it is old', async () => {
+  await put(key('x'), 'x');
+  await writeFile(path.join(root, '.weir/tmp/old'), '');
+  await writeFile(path.join(root, '.weir/tmp/young'), '');
+  await utimes(path.join(root, '.weir/tmp/old'), 1, 1);
+  await open();
+  assert.deepEqual(await readdir(path.join(root, '.weir/tmp')), ['young']);
+});
+
+test('the root gone is an outage, not an empty store', async () => {
+  await put(key('x'), 'x');
+  await rename(root, `${root}-away`);
+  await assert.rejects(store.list({prefix: key(''), delimiter: true, limit: 10}, call), error => isKind(error, 'Unavailable'));
+  await assert.rejects(store.stat(key('x'), call), error => isKind(error, 'Unavailable'));
+  await assert.rejects(store.read(key('x'), {}, call), error => isKind(error, 'Unavailable'));
+  await rename(`${root}-away`, root);
+});
+
+test('URIs are read strictly', async () => {
+  assert.deepEqual(connector.describe('file:///data/./x/../y%20z/', {}), {place: 'file:///data/y z/', defaultName: 'y z'});
+  for (const uri of ['file://host/x', 'file:x', 'file:///a?b', 'file:///a%00b']) assert.throws(() => connector.describe(uri, {}), error => isKind(error, 'InvalidArgument'), uri);
+  await assert.rejects(open(`${root}/absent`), error => isKind(error, 'NotFound'));
+});
