@@ -148,7 +148,7 @@ export class BinaryReader {
   bytes(): Uint8Array {
     const length = this.number();
     const start = this.#advance(length);
-    return Uint8Array.prototype.slice.call(this.#buffer, start, start + length);
+    return new Uint8Array(this.#buffer.subarray(start, start + length));
   }
 
   /** Bytes, as hexadecimal digits. */

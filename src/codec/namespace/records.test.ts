@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import type {ByteString} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
+import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
+import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
+import {decodeMove, decodeTombstone, encodeMove, encodeTombstone, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
+import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
+import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
+import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
+import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import type {Mount} from '#model/mount.ts';
+
+const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const id = <Id extends number>(): fc.Arbitrary<Id> => fc.oneof(fc.integer({min: 1, max: 300}), fc.integer({min: 1, max: Number.MAX_SAFE_INTEGER})) as fc.Arbitrary<Id>;
+const byteString = fc.uint8Array({maxLength: 40}).map((bytes) => Buffer.from(bytes).toString('latin1') as ByteString);
+const time = fc.bigInt({min: -(2n ** 63n), max: 2n ** 63n - 1n});
+const text = fc.string({unit: 'grapheme', maxLength: 12});
+const texts = fc.dictionary(fc.oneof(text, fc.constant('__proto__')), text, {maxKeys: 4, noNullPrototype: true});
+const mode = fc.integer({min: 0, max: 0o7777});
+const checksumNames = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
+const checksums = fc.record(Object.fromEntries(checksumNames.map((name) => [name, text])), {requiredKeys: [], noNullPrototype: true});
+const etag = fc.oneof(text, fc.uint8Array({minLength: 16, maxLength: 16}).map((bytes) => Buffer.from(bytes).toString('hex')));
+const always = fc.constant(true as const);
+
+const content: fc.Arbitrary<Content> = fc.record(
+  {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always},
+  {requiredKeys: ['id', 'length', 'mount', 'storeKey', 'fingerprint', 'etag', 'checksums', 'metadata', 'committedAt'], noNullPrototype: true},
+);
+
+const inode: fc.Arbitrary<Inode> = fc.record(
+  {
+    id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
+    atime: time, mtime: time, ctime: time, content, target: byteString, xattrs: fc.dictionary(fc.oneof(text, fc.constant('__proto__')), fc.uint8Array(), {maxKeys: 3, noNullPrototype: true}),
+    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(),
+  },
+  {requiredKeys: ['id', 'kind', 'parent', 'name', 'mode', 'uid', 'gid', 'atime', 'mtime', 'ctime', 'checkedAt'], noNullPrototype: true},
+);
+
+const entry: fc.Arbitrary<Entry> = fc.record(
+  {id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), mount: id<MountId>(), prefixed: always}, {requiredKeys: ['id', 'kind'], noNullPrototype: true},
+);
+
+const mount: fc.Arbitrary<Mount> = fc.record({
+  id: id<MountId>(), path: byteString, uri: text, options: texts, readOnly: fc.boolean(),
+  freshness: fc.oneof(fc.constant({kind: 'immutable' as const}), fc.constant({kind: 'always' as const}), fc.record({kind: fc.constant('maxAge' as const), ms: number}, {noNullPrototype: true})),
+  writeType: fc.constant('CACHE_THROUGH' as const), createdAt: number,
+}, {noNullPrototype: true});
+
+const upload: fc.Arbitrary<UploadRecord> = fc.record(
+  {
+    uploadId: text, path: byteString, mount: id<MountId>(), storeKey: byteString, content: id<ContentId>(), storeUploadId: text, metadata: texts, checksumAlgorithm: fc.constantFrom(...checksumNames),
+    checksumType: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const), mode, initiatedAt: time, initiator: text,
+  },
+  {requiredKeys: ['uploadId', 'path', 'mount', 'storeKey', 'content', 'storeUploadId', 'metadata', 'initiatedAt', 'initiator'], noNullPrototype: true},
+);
+
+const part: fc.Arbitrary<PartRecord> = fc.record({partNumber: number, length: number, etag, checksums, storePart: text, modifiedAt: time}, {noNullPrototype: true});
+const garbage: fc.Arbitrary<Garbage> = fc.record(
+  {content: fc.constant(5 as ContentId), inode: id<InodeId>(), pinned: fc.boolean(), stored: fc.record({mount: id<MountId>(), storeKey: byteString}, {noNullPrototype: true})},
+  {requiredKeys: ['content', 'inode', 'pinned'], noNullPrototype: true},
+);
+const tombstone: fc.Arbitrary<Tombstone> = fc.record(
+  {id: fc.constant(5 as InodeId), mount: id<MountId>(), storePrefix: byteString, path: byteString, removedAt: number, cursor: id<InodeId>(), deleted: number},
+  {requiredKeys: ['id', 'mount', 'storePrefix', 'path', 'removedAt', 'deleted'], noNullPrototype: true},
+);
+const move: fc.Arbitrary<MoveIntent> = fc.record({id: fc.constant(5 as InodeId), mount: id<MountId>(), from: byteString, startedAt: number}, {noNullPrototype: true});
+const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
+
+const somewhere = 'some/where' as ByteString;
+
+interface Codec {
+  readonly name: string;
+  readonly values: fc.Arbitrary<unknown>;
+  encode(value: unknown): Uint8Array;
+  decode(record: Uint8Array): unknown;
+}
+
+function codecOf<T>(name: string, values: fc.Arbitrary<T>, encode: (value: T) => Uint8Array, decode: (record: Uint8Array) => T): Codec {
+  return {name, values, encode: (value) => encode(value as T), decode};
+}
+
+const codecs: readonly Codec[] = [
+  codecOf('entry', entry, encodeEntry, decodeEntry),
+  codecOf('garbage', garbage, encodeGarbage, (record) => decodeGarbage(5 as ContentId, record)),
+  codecOf('mount', mount, encodeMount, decodeMount),
+  codecOf('tombstone', tombstone, encodeTombstone, (record) => decodeTombstone(5 as InodeId, record)),
+  codecOf('move', move, encodeMove, (record) => decodeMove(5 as InodeId, record)),
+  codecOf('upload', upload, encodeUpload, decodeUpload),
+  codecOf('part', part, encodePart, decodePart),
+  codecOf('usage', usage, encodeUsage, decodeUsage),
+  codecOf('next id', number, encodeNextId, decodeNextId),
+  codecOf('inode', inode.map((one) => ({...one, id: 5 as InodeId})), (one) => encodeInode(one, somewhere), (record) => decodeInode(5 as InodeId, record, somewhere)),
+];
+
+for (const codec of codecs) {
+  const {name} = codec;
+  test(`${name} records come back as they were written`, () => {
+    fc.assert(fc.property(codec.values, (value) => assert.deepEqual(codec.decode(codec.encode(value)), value)), {numRuns: 300});
+  });
+
+  test(`${name} records that are cut, mutated or random are refused or read as something`, () => {
+    const mutated = fc.tuple(codec.values, fc.array(fc.tuple(fc.nat(200), fc.nat(255)), {maxLength: 4}), fc.option(fc.nat(200))).map(([value, changes, cut]) => {
+      const record = Uint8Array.from(codec.encode(value));
+      for (const [at, byte] of changes) record[at % record.length] = byte;
+      return cut === null ? record : record.subarray(0, cut);
+    });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({maxLength: 64})), (record) => {
+        try {
+          codec.decode(record);
+        } catch (error) {
+          assert.ok(isKind(error, 'Corrupt'), String(error));
+        }
+      }),
+      {numRuns: 1000},
+    );
+  });
+
+  test(`every cut of ${name} records is refused`, () => {
+    fc.assert(fc.property(codec.values, (value) => {
+      const record = codec.encode(value);
+      for (let length = 0; length < record.length; length++) assert.throws(() => codec.decode(record.subarray(0, length)), (error) => isKind(error, 'Corrupt'));
+    }), {numRuns: 20});
+  });
+}
+
+test('a content that lies where its name says does not store where', () => {
+  fc.assert(fc.property(inode, content, (one, kept) => {
+    const {storePrefix: _, ...plain} = one;
+    const file = {...plain, content: {...kept, storeKey: 'old/name' as ByteString}};
+    const moved = decodeInode(one.id, encodeInode(file, 'old/name' as ByteString), 'new/name' as ByteString);
+    assert.equal(moved.content!.storeKey, 'new/name');
+    const stays = decodeInode(one.id, encodeInode(file, 'other' as ByteString), 'new/name' as ByteString);
+    assert.equal(stays.content!.storeKey, 'old/name');
+  }));
+});
+
+test('the head of a record tells what the whole does', () => {
+  fc.assert(fc.property(inode, (one) => {
+    assert.deepEqual(peekInode(encodeInode(one, somewhere)), {implied: one.implied === true, hasContent: one.content !== undefined, mtime: one.mtime});
+  }));
+});
+
+test('bytes written by the first release are read for ever', () => {
+  const file: Inode = {
+    id: 5 as InodeId, kind: 'file', parent: 1 as InodeId, name: 'f' as ByteString, mode: 0o644, uid: 1000, gid: 100, atime: 3n, mtime: 3n, ctime: 4n, checkedAt: 9, pinned: true,
+    content: {
+      id: 6 as ContentId, length: 300, mount: 1 as MountId, storeKey: somewhere, fingerprint: '"x"', etag: 'd41d8cd98f00b204e9800998ecf8427e', checksums: {crc32: 'AAAAAA=='},
+      metadata: {'content-type': 'a/b'}, committedAt: 4n,
+    },
+    xattrs: {'user.x': new Uint8Array([1])},
+  };
+  const version1 =
+    '015403a40103000000000000000101' + '66e80764' + '040000000000000009' + '0506ac020110d41d8cd98f00b204e9800998ecf8427e032278220108414141414141' + '3d3d01' +
+    '0c636f6e74656e742d747970' + '6503612f62' + '0106757365722e78' + '0101';
+  assert.equal(Buffer.from(encodeInode(file, somewhere)).toString('hex'), version1);
+  assert.deepEqual(decodeInode(5 as InodeId, Buffer.from(version1, 'hex'), somewhere), file);
+});
