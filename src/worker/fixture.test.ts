@@ -25,9 +25,90 @@ export class JumpingClock implements Clock {
     await this.yield();
     this.now += ms;
   }
-  after(): Disposable { return {[Symbol.dispose]: () => {}}; }
+  after(_ms: number, _fn: () => void): Disposable { return {[Symbol.dispose]: () => {}}; }
   yield(): Promise<void> { return new Promise(resolve => setImmediate(resolve)); }
   #ticks = 0;
+}
+
+/** A clock that moves to the next thing that somebody waits for, when nobody has anything else to do. */
+export class VirtualClock extends JumpingClock {
+  readonly #timers: {at: number; fn: () => void}[] = [];
+  override sleep(ms: number, options?: {signal?: AbortSignal}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const signal = options?.signal;
+      if (signal?.aborted) return reject(signal.reason);
+      const timer = this.#add(ms, resolve);
+      signal?.addEventListener('abort', () => { this.#remove(timer); reject(signal.reason); }, {once: true});
+    });
+  }
+  override after(ms: number, fn: () => void): Disposable {
+    const timer = this.#add(ms, fn);
+    return {[Symbol.dispose]: () => this.#remove(timer)};
+  }
+  /** Lets time pass until the work is done. */
+  async run<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    const settled = work.finally(() => { done = true; });
+    settled.catch(() => {});
+    for (let idle = 0; ; ) {
+      for (let turn = 0; turn < 3; turn++) await this.yield();
+      if (done) return settled;
+      const next = this.#timers.shift();
+      if (!next) {
+        assert.ok(++idle < 10_000, 'somebody waits for something that will never happen');
+        continue;
+      }
+      idle = 0;
+      this.now = Math.max(this.now, next.at);
+      next.fn();
+    }
+  }
+  #add(ms: number, fn: () => void): {at: number; fn: () => void} {
+    const timer = {at: this.now + ms, fn};
+    const place = this.#timers.findLastIndex(other => other.at <= timer.at) + 1;
+    this.#timers.splice(place, 0, timer);
+    return timer;
+  }
+  #remove(timer: {at: number; fn: () => void}): void {
+    const place = this.#timers.indexOf(timer);
+    if (place !== -1) this.#timers.splice(place, 1);
+  }
+}
+
+export interface LinkOptions {
+  readonly roundTripMs: number;
+  /** Bytes per ms of one connection, and of all together. */
+  readonly connectionRate?: number;
+  readonly linkRate?: number;
+}
+
+/** A store behind a link: every read waits a round trip, then its body comes as fast as its connection and the shared link let it. */
+export function behindLink(store: UnderStore, clock: Clock, {roundTripMs, connectionRate = Infinity, linkRate = Infinity}: LinkOptions): UnderStore {
+  let linkFreeAt = 0;
+  async function* slowed(body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let connectionFreeAt = clock.monotonicMs();
+    for await (const chunk of body) {
+      const now = clock.monotonicMs();
+      connectionFreeAt = Math.max(now, connectionFreeAt) + chunk.length / connectionRate;
+      linkFreeAt = Math.max(now, linkFreeAt) + chunk.length / linkRate;
+      const wait = Math.max(connectionFreeAt, linkFreeAt) - now;
+      if (wait > 0) await clock.sleep(wait, {signal});
+      yield chunk;
+    }
+  }
+  return new Proxy(store, {
+    get: (target, property) => {
+      if (property === 'read') {
+        return async (...args: Parameters<UnderStore['read']>) => {
+          await clock.sleep(roundTripMs, {signal: args[2].signal});
+          const read = await target.read(...args);
+          return {...read, body: slowed(read.body, args[2].signal)};
+        };
+      }
+      const value: unknown = Reflect.get(target, property);
+      return typeof value === 'function' ? value.bind(target) as unknown : value;
+    },
+  });
 }
 
 interface Cached {
@@ -92,7 +173,7 @@ export class MemoryBlocks implements BlockStore {
   async lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
     if (this.readResident(content, offset, length) === undefined) return undefined;
     const file = {} as Descriptor;
-    const bytes = Buffer.from(this.contents.get(content.id)!.bytes);
+    const {bytes} = this.contents.get(content.id)!;
     leasedFiles.set(file, bytes);
     return {file, offset, length, resident: true, read: async (into, position) => bytes.copy(into, 0, position, position + into.length), [Symbol.dispose]: () => void leasedFiles.delete(file)};
   }
@@ -165,8 +246,15 @@ export interface TestWorker {
   readonly put: (name: string, bytes: Uint8Array) => ReadableContent;
 }
 
-export function testWorker(options: {store?: Partial<MemoryStoreOptions>; wrap?: (store: UnderStore, clock: JumpingClock) => UnderStore; limits?: WorkerParts['limits']} = {}): TestWorker {
-  const clock = new JumpingClock();
+export interface TestWorkerOptions {
+  readonly clock?: JumpingClock;
+  readonly store?: Partial<MemoryStoreOptions>;
+  readonly wrap?: (store: UnderStore, clock: JumpingClock) => UnderStore;
+  readonly limits?: WorkerParts['limits'];
+}
+
+export function testWorker(options: TestWorkerOptions = {}): TestWorker {
+  const clock = options.clock ?? new JumpingClock();
   const blocks = new MemoryBlocks();
   const store = new MemoryUnderStore({clock, ...options.store});
   const wrapped = options.wrap?.(store, clock) ?? store;

@@ -65,7 +65,7 @@ export class Worker implements WorkerApi, AsyncDisposable {
       if (bytes) {
         this.#fills.served(content.id, range.length);
         const fills = this.#fills.known(content.id);
-        fills?.readAhead(range, fills.note(range));
+        fills?.readAhead(fills.note(range));
         return Promise.resolve({kind: 'bytes', length: range.length, bytes});
       }
     }
@@ -167,18 +167,18 @@ export class Worker implements WorkerApi, AsyncDisposable {
     const store = this.#stores.get(content.mount);
     if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, inlineBytesMax, context.signal);
     const fills = this.#fills.of(content);
-    const window = fills.note(range);
+    const sequence = fills.note(range);
     if (source && !fills.adopt(source)) giveBack(source);
     if (fills.presentUntil(offset, offset + length) === offset + length) {
       const present = await this.#readPresent(content, range);
       if (present) {
-        fills.readAhead(range, window);
+        fills.readAhead(sequence);
         return present;
       }
     }
     const reader = this.#reader(content, range, context);
     const primed = reader.prime();
-    fills.readAhead(range, window);
+    fills.readAhead(sequence);
     const first = await primed;
     return first.length === length ? {kind: 'bytes', length, bytes: first} : {kind: 'stream', length, stream: reader};
   }

@@ -14,8 +14,8 @@ import {Flight, type FlightObserver, type FlightReader, type FlightSource} from 
 import {footerSpan} from '#worker/fills/footer.ts';
 import type {Fragments} from '#worker/fills/fragments.ts';
 import type {HeldBytes} from '#worker/fills/held-bytes.ts';
-import type {LinkEstimate} from '#worker/fills/link-estimate.ts';
-import {Sequences} from '#worker/fills/sequences.ts';
+import {type LinkEstimate, pieceBytesMin} from '#worker/fills/link-estimate.ts';
+import {type Sequence, Sequences} from '#worker/fills/sequences.ts';
 import {Thrift} from '#worker/fills/thrift.ts';
 
 /** Requests for one content that readers wait for; the next reader waits for one of them to end. */
@@ -68,22 +68,30 @@ export class ContentFills implements FlightObserver {
     return this.#flights;
   }
 
-  /** Takes note of a read (cached or not) before it happens; returns how far ahead of it is worth fetching when it is part of a sequence. */
-  note(range: ByteRange): number {
+  /** Takes note of a read (cached or not) before it happens; hand the result to `readAhead`. */
+  note(range: ByteRange): Sequence {
     this.#thrift.asked(range.length);
     return this.#sequences.note(range.offset, range.length);
   }
 
-  /** Fetches up to `window` bytes behind the range; called when what the range itself needs has been asked for. */
-  readAhead(range: ByteRange, window: number): void {
+  /**
+   * Fetches ahead of a sequential reader; called when what the read itself needs has been asked for. Waits until half of the
+   * window is used up, so that the requests stay long.
+   */
+  readAhead(sequence: Sequence): void {
+    const {next, window} = sequence;
     if (window === 0 || this.#isRefusing) return;
-    const start = Math.ceil((range.offset + range.length) / pageBytes) * pageBytes;
-    const bytes = Math.min(window, this.#thrift.extra(0));
-    const end = Math.min(Math.floor((start + bytes) / pageBytes) * pageBytes, this.content.length);
-    for (let at = start; at < end && this.#mayFetchAhead; ) {
+    const ahead = Math.max(0, sequence.aheadTo - next);
+    const limit = Math.min(window, ahead + this.#thrift.extra(0));
+    if (ahead > limit / 2 || limit - ahead < pageBytes) return;
+    const start = Math.ceil((next + ahead) / pageBytes) * pageBytes;
+    const end = Math.min(Math.floor((next + limit) / pageBytes) * pageBytes, this.content.length);
+    let at = start;
+    while (at < end && this.#mayFetchAhead) {
       const flight = this.#start({start: at, end}, {forCache: true});
       at = flight ? Math.max(flight.end, at + 1) : this.#lookEnd({start: at, end});
     }
+    sequence.aheadTo = Math.max(sequence.aheadTo, at);
   }
 
   /** The flight from which a reader at `position` should take its bytes. */
@@ -136,6 +144,11 @@ export class ContentFills implements FlightObserver {
     const window = (aheadFlightsMax - 1) * this.#link.pieceBytes;
     let at = from;
     while (at < reader.end && at - reader.position < window && this.#mayFetchAhead) {
+      const known = this.knownPiece(at, reader.end);
+      if (known) {
+        at += known.length;
+        continue;
+      }
       const wanted = {start: at, end: reader.end};
       const flight = this.#start(wanted, {forCache: false});
       flight?.attach(reader);
@@ -198,6 +211,13 @@ export class ContentFills implements FlightObserver {
     return this.#flights.length < aheadFlightsMax && !this.#parts.held.full;
   }
 
+  /** The first of several requests are shorter, so that they do not all end, and leave the link idle, at the same moment. */
+  get #pieceBytes(): number {
+    const share = (this.#flights.length + 1) / aheadFlightsMax;
+    const {pieceBytes} = this.#link;
+    return share >= 1 ? pieceBytes : Math.max(pieceBytesMin, Math.ceil((pieceBytes * share) / pageBytes) * pageBytes);
+  }
+
   #absent(start: number, end: number): readonly {first: number; count: number}[] {
     return this.#parts.blocks.missing(this.content, Math.floor(start / pageBytes), Math.floor((end - 1) / pageBytes));
   }
@@ -229,7 +249,7 @@ export class ContentFills implements FlightObserver {
       wanted: near,
       absent: this.#absent(near.start, near.end),
       flying: this.#flights.map(flight => ({start: flight.heldFrom, end: flight.end})),
-      pieceBytes: this.#link.pieceBytes,
+      pieceBytes: this.#pieceBytes,
       gapBytes: this.#link.gapBytes,
       extraBytes: this.#thrift.extra(wanted.end - wanted.start),
       known: page => this.#partialPages.has(page),

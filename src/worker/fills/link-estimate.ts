@@ -10,7 +10,8 @@ const weight = 0.25;
 /** Shorter bodies say more about the first packet than about the rate. */
 const sampleBytesMin = 128 * KiB;
 const gapBytesMax = MiB;
-const pieceBytesMin = MiB;
+/** Shorter pieces cost more in requests than they gain. */
+export const pieceBytesMin = MiB;
 const pieceBytesMax = 8 * MiB;
 const pieceBytesUnknown = 4 * MiB;
 /** A piece lasts this many round trips, so that waiting for its first byte costs little of the whole. */

@@ -12,30 +12,34 @@ const slackBytes = 128 * KiB;
 const windowBytesMin = 128 * KiB;
 const windowBytesMax = 32 * MiB;
 
-interface Sequence {
+/** One reader, as far as can be told from outside. */
+export interface Sequence {
+  /** Where it should go on. */
   next: number;
-  steps: number;
+  /** Bytes behind `next` worth fetching ahead; 0 until it has proved sequential. */
   window: number;
+  /** Up to here was fetched ahead. */
+  aheadTo: number;
 }
 
 export class Sequences {
   /** Most recently moved last. */
   readonly #sequences: Sequence[] = [];
 
-  /** Takes note of a read; returns how many bytes behind its end are worth fetching ahead (0: not sequential so far). */
-  note(offset: number, length: number): number {
+  /** Takes note of a read; returns the sequence that it belongs to. */
+  note(offset: number, length: number): Sequence {
     const end = offset + length;
     const at = this.#sequences.findLastIndex(s => offset <= s.next + slackBytes && offset >= s.next - slackBytes && end > s.next);
     if (at === -1) {
       if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
-      this.#sequences.push({next: end, steps: 1, window: 0});
-      return 0;
+      const sequence = {next: end, window: 0, aheadTo: end};
+      this.#sequences.push(sequence);
+      return sequence;
     }
     const [sequence] = this.#sequences.splice(at, 1) as [Sequence];
     this.#sequences.push(sequence);
     sequence.next = end;
-    sequence.steps++;
     sequence.window = Math.min(windowBytesMax, Math.max(windowBytesMin, sequence.window * 2, length));
-    return sequence.window;
+    return sequence;
   }
 }
