@@ -1,0 +1,370 @@
+/**
+ * The change log: an append-only sequence of records in segment files, the truth from which the metastore's state is rebuilt.
+ *
+ * Invariants, each asserted and tested:
+ * 1. Records are numbered without gaps. After a crash exactly the first n come back, unchanged, with n ≥ every number whose `durable`
+ *    had resolved (power loss) or whose `safe` had resolved (the process died).
+ * 2. `durable` resolves only after a sync that began when the record was wholly written, of a file whose name is synced too.
+ * 3. A failed write or sync ends the log: a sync that failed once is never believed again (the kernel may have dropped the pages), so
+ *    nothing more is accepted until a restart has read back what is really there.
+ * 4. Damage before the durable end is Corrupt, never silently shortened.
+ *
+ * Writing and syncing overlap: while one group is synced, the next is gathered and written. One datasync covers everything written
+ * before it (group commit).
+ *
+ * Files: `NNNNNNNNNNNNNNNN.log`, sixteen hexadecimal digits of the first sequence; format in codec/journal/record.ts.
+ */
+import {assert} from '#base/assert.ts';
+import {WeirError} from '#base/errors.ts';
+import {
+  decodeRecord,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  recordHeaderBytes,
+  recordPayloadBytesMax,
+  sealRecord,
+  segmentHeaderBytes,
+} from '#codec/journal/record.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export const segmentBytesMax = 64 * 1024 * 1024;
+/** Bytes gathered and not yet written; beyond this `append` refuses (Overloaded), so a dead disk cannot fill memory. */
+export const pendingBytesMax = 256 * 1024 * 1024;
+const groupBytesInitial = 256 * 1024;
+
+export interface Appended {
+  readonly sequence: number;
+  readonly safe: Promise<void>;
+  readonly durable: Promise<void>;
+}
+
+export interface ChangeLogOptions {
+  readonly directory: string;
+  /** Records up to this sequence are not needed; the log may begin after it. */
+  readonly after: number;
+  /** Each record after that, in order, before open resolves. The payload is valid during the call. */
+  readonly onRecord: (sequence: number, payload: Buffer) => void;
+}
+
+interface Group {
+  buffer: Buffer;
+  length: number;
+  lastSequence: number;
+  readonly firstSequence: number;
+  readonly safe: PromiseWithResolvers<void>;
+  readonly durable: PromiseWithResolvers<void>;
+}
+
+interface Segment {
+  readonly firstSequence: number;
+  readonly path: string;
+}
+
+type Machine = Pick<Runtime, 'disk' | 'crashPoint' | 'log'>;
+
+const segmentName = (firstSequence: number) => `${firstSequence.toString(16).padStart(16, '0')}.log`;
+
+export class ChangeLog implements AsyncDisposable {
+  readonly #machine: Machine;
+  readonly #directory: string;
+  readonly #segments: Segment[];
+  #file: DiskFile;
+  #fileBytes: number;
+  #sequence: number;
+  #durableSequence: number;
+  #pending: Group | undefined;
+  /** Written and not yet synced, oldest first. */
+  #written: Group[] = [];
+  /** Being written. */
+  #current: Group | undefined;
+  #writing = false;
+  #syncing = false;
+  #syncRun: Promise<void> = Promise.resolve();
+  #failure: WeirError | undefined;
+  #closing = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  private constructor(machine: Machine, directory: string, segments: Segment[], file: DiskFile, fileBytes: number, sequence: number) {
+    this.#machine = machine;
+    this.#directory = directory;
+    this.#segments = segments;
+    this.#file = file;
+    this.#fileBytes = fileBytes;
+    this.#sequence = sequence;
+    this.#durableSequence = sequence;
+  }
+
+  /** Reads back what is there, mends a torn end, and is ready to append. Corrupt. */
+  static async open(machine: Machine, options: ChangeLogOptions): Promise<ChangeLog> {
+    const {disk} = machine;
+    const {directory, after} = options;
+    await disk.makeDirectory(directory, {recursive: true});
+    const names = (await disk.readDirectory(directory)).filter((name) => /^[0-9a-f]{16}[.]log$/.test(name)).sort();
+    const segments = names.map((name): Segment => ({firstSequence: Number.parseInt(name.slice(0, 16), 16), path: `${directory}/${name}`}));
+    let sequence = after;
+    if (segments.length > 0 && segments[0]!.firstSequence > after + 1) {
+      throw new WeirError('Corrupt', `the change log begins at ${segments[0]!.firstSequence}; the state holds only ${after}`);
+    }
+    let fileBytes = 0;
+    for (const [i, segment] of segments.entries()) {
+      const last = i === segments.length - 1;
+      const next = segments[i + 1]?.firstSequence;
+      if (next !== undefined && next <= after + 1) continue;
+      const read = await readSegment(machine, segment, last, (number, payload) => {
+        if (number <= after) return;
+        assert(number === sequence + 1, 'records are numbered without gaps');
+        sequence = number;
+        options.onRecord(number, payload);
+      });
+      fileBytes = read.bytes;
+      if (!last && read.nextSequence !== next) throw new WeirError('Corrupt', `${segment.path} ends before record ${next}`);
+      if (last) sequence = Math.max(sequence, read.nextSequence - 1);
+    }
+    const tail = segments.at(-1);
+    if (tail && fileBytes >= segmentHeaderBytes) {
+      const file = await disk.open(tail.path, {mode: 'write'});
+      // What was only written before is kept from now on: a reply may already have been given for it (safe), and we go on from here.
+      await file.datasync();
+      await disk.syncDirectory(directory);
+      return new ChangeLog(machine, directory, segments, file, fileBytes, sequence);
+    }
+    // No segment yet, or one that was just being made: its header is not whole, so nothing in it can have been acknowledged.
+    if (tail) {
+      segments.pop();
+      await disk.unlink(tail.path);
+    }
+    const made = await makeSegment(machine, directory, sequence + 1);
+    segments.push(made.segment);
+    return new ChangeLog(machine, directory, segments, made.file, segmentHeaderBytes, sequence);
+  }
+
+  /** The last number that was given out. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get durableSequence(): number {
+    return this.#durableSequence;
+  }
+
+  get failure(): WeirError | undefined {
+    return this.#failure;
+  }
+
+  /** Bytes of segments that are not full yet count whole. */
+  get bytes(): number {
+    return (this.#segments.length - 1) * segmentBytesMax + this.#fileBytes;
+  }
+
+  /**
+   * Adds one record of at most `sizeMax` bytes, which `encode` writes at `at` and returns its end. Io after a failure, Overloaded when the
+   * disk cannot keep up.
+   */
+  append(sizeMax: number, encode: (buffer: Buffer, at: number) => number): Appended {
+    if (this.#failure) throw this.#failure;
+    assert(!this.#closing, 'the log is open');
+    if (sizeMax > recordPayloadBytesMax) throw new WeirError('TooLarge', `a transaction of ${sizeMax} bytes is over the limit of ${recordPayloadBytesMax}`);
+    let group = this.#pending;
+    if (group && group.length > pendingBytesMax) throw new WeirError('Overloaded', 'the disk of the change log cannot keep up');
+    if (!group) {
+      const safe = Promise.withResolvers<void>();
+      const durable = Promise.withResolvers<void>();
+      // Whoever needs them waits on them; a failure with nobody waiting is remembered in #failure.
+      safe.promise.catch(() => undefined);
+      durable.promise.catch(() => undefined);
+      group = {buffer: Buffer.allocUnsafe(groupBytesInitial), length: 0, firstSequence: this.#sequence + 1, lastSequence: 0, safe, durable};
+      this.#pending = group;
+    }
+    const need = group.length + recordHeaderBytes + sizeMax;
+    if (need > group.buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(need, group.buffer.length * 2));
+      group.buffer.copy(larger, 0, 0, group.length);
+      group.buffer = larger;
+    }
+    const at = group.length;
+    const end = encode(group.buffer, at + recordHeaderBytes);
+    this.#sequence++;
+    sealRecord(group.buffer, at, end - at - recordHeaderBytes, this.#sequence, this.#durableSequence);
+    group.length = end;
+    group.lastSequence = this.#sequence;
+    if (!this.#writing) {
+      this.#writing = true;
+      queueMicrotask(() => void this.#write());
+    }
+    return {sequence: this.#sequence, safe: group.safe.promise, durable: group.durable.promise};
+  }
+
+  /** Segments that hold nothing after `sequence` are removed. */
+  async cut(sequence: number): Promise<void> {
+    let removed = false;
+    while (this.#segments.length > 1 && this.#segments[1]!.firstSequence <= sequence + 1) {
+      const [segment] = this.#segments.splice(0, 1);
+      this.#machine.crashPoint('journal.beforeCut');
+      await this.#machine.disk.unlink(segment!.path);
+      removed = true;
+    }
+    if (removed) await this.#machine.disk.syncDirectory(this.#directory);
+  }
+
+  /** Waits until everything is durable, then closes. Rejects when something could not be. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#writing || this.#syncing || this.#written.length > 0) {
+      this.#idle = Promise.withResolvers<void>();
+      if (!this.#failure) await this.#idle.promise;
+    }
+    await this.#file.close();
+    if (this.#failure) throw this.#failure;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #write(): Promise<void> {
+    const {crashPoint} = this.#machine;
+    try {
+      while (this.#pending) {
+        const group: Group = this.#pending;
+        this.#pending = undefined;
+        this.#current = group;
+        if (this.#fileBytes >= segmentBytesMax) await this.#roll(group.firstSequence);
+        crashPoint('journal.beforeWrite');
+        await this.#file.write([group.buffer.subarray(0, group.length)], this.#fileBytes);
+        crashPoint('journal.afterWrite');
+        this.#fileBytes += group.length;
+        group.safe.resolve();
+        this.#written.push(group);
+        this.#current = undefined;
+        if (!this.#syncing) {
+          this.#syncing = true;
+          this.#syncRun = this.#sync();
+        }
+      }
+      this.#writing = false;
+    } catch (error) {
+      this.#writing = false;
+      this.#fail(error);
+    }
+    this.#settle();
+  }
+
+  async #sync(): Promise<void> {
+    const {crashPoint} = this.#machine;
+    try {
+      while (this.#written.length > 0) {
+        const covered = this.#written;
+        this.#written = [];
+        try {
+          crashPoint('journal.beforeSync');
+          await this.#file.datasync();
+          crashPoint('journal.afterSync');
+        } catch (error) {
+          this.#written = [...covered, ...this.#written];
+          throw error;
+        }
+        this.#durableSequence = covered.at(-1)!.lastSequence;
+        for (const group of covered) group.durable.resolve();
+      }
+      this.#syncing = false;
+    } catch (error) {
+      this.#syncing = false;
+      this.#fail(error);
+    }
+    this.#settle();
+  }
+
+  /** A new segment begins only when the old one is wholly durable, so that at most one file ever has a torn end. */
+  async #roll(firstSequence: number): Promise<void> {
+    await this.#syncRun;
+    if (this.#failure) throw this.#failure;
+    assert(this.#written.length === 0, 'everything written is synced');
+    const made = await makeSegment(this.#machine, this.#directory, firstSequence);
+    await this.#file.close();
+    this.#segments.push(made.segment);
+    this.#file = made.file;
+    this.#fileBytes = segmentHeaderBytes;
+  }
+
+  #fail(error: unknown): void {
+    const cause = error instanceof Error ? error.message : String(error);
+    this.#failure ??= new WeirError('Io', `the change log in ${this.#directory} cannot be written: ${cause}; restart when the disk is well`, {cause: error});
+    this.#machine.log.error('the change log failed; nothing more is accepted', {error: this.#failure});
+    const lost = [...this.#written.splice(0), ...(this.#pending ? [this.#pending] : []), ...(this.#current ? [this.#current] : [])];
+    this.#pending = undefined;
+    for (const group of lost) {
+      group.safe.reject(this.#failure);
+      group.durable.reject(this.#failure);
+    }
+  }
+
+  #settle(): void {
+    if (!this.#writing && !this.#syncing) this.#idle?.resolve();
+  }
+}
+
+async function makeSegment(machine: Machine, directory: string, firstSequence: number): Promise<{segment: Segment; file: DiskFile}> {
+  const {disk, crashPoint} = machine;
+  const path = `${directory}/${segmentName(firstSequence)}`;
+  crashPoint('journal.beforeMake');
+  const file = await disk.open(path, {mode: 'exclusive'});
+  try {
+    await file.write([encodeSegmentHeader(firstSequence)], 0);
+    await file.datasync();
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  crashPoint('journal.afterMake');
+  return {segment: {firstSequence, path}, file};
+}
+
+/** Reads one segment, mends its torn end if it is the last, and says where it ends and which record comes next. */
+async function readSegment(
+  machine: Machine,
+  segment: Segment,
+  last: boolean,
+  onRecord: (sequence: number, payload: Buffer) => void,
+): Promise<{bytes: number; nextSequence: number}> {
+  await using file = await machine.disk.open(segment.path, {mode: last ? 'write' : 'read'});
+  const {size} = await file.stat();
+  const bytes = Buffer.allocUnsafe(size);
+  await file.read(bytes, 0);
+  const first = decodeSegmentHeader(bytes);
+  if (first === undefined || first !== segment.firstSequence) {
+    // The header is synced before the first record is written: only the last segment, with nothing in it, may lack one.
+    if (last && size <= segmentHeaderBytes) return {bytes: 0, nextSequence: segment.firstSequence};
+    throw new WeirError('Corrupt', `${segment.path} does not begin as a segment of the change log`);
+  }
+  let at = segmentHeaderBytes;
+  let next = first;
+  while (at < size) {
+    const record = decodeRecord(bytes, at);
+    if (record === undefined || record === 'short' || record.sequence !== next) break;
+    onRecord(record.sequence, record.payload);
+    next = record.sequence + 1;
+    at = record.end;
+  }
+  if (at === size) return {bytes: at, nextSequence: next};
+  if (!last || isCalledDurable(bytes, at, next)) {
+    throw new WeirError('Corrupt', `${segment.path} is damaged at byte ${at}: record ${next} was durable and cannot be read`);
+  }
+  machine.log.warn('the change log had a torn end', {file: segment.path, bytes: size - at, nextSequence: next});
+  await file.truncate(at);
+  return {bytes: at, nextSequence: next};
+}
+
+/** Whether a valid record behind the damage says that record `sequence` had been synced. */
+function isCalledDurable(bytes: Buffer, damage: number, sequence: number): boolean {
+  for (let at = damage + 1; at + recordHeaderBytes <= bytes.length; at++) {
+    // Cheap tests first: a plausible number, near the one that is missing.
+    if (bytes.readUInt32LE(at + 12) > 0x1f_ffff) continue;
+    const candidate = bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * 0x1_0000_0000;
+    if (candidate <= sequence || candidate > sequence + bytes.length) continue;
+    const record = decodeRecord(bytes, at);
+    if (record !== undefined && record !== 'short' && record.durable >= sequence) return true;
+  }
+  return false;
+}

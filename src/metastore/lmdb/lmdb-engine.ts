@@ -1,0 +1,83 @@
+/**
+ * The state engine on LMDB (package lmdb): memory-mapped, ordered, synchronous reads.
+ *
+ * What must be known of it: queued writes are invisible to its own reads until they are committed, which is why the metastore keeps an
+ * overlay; `committed` is not `flushed`; reads of one turn of the event loop share one read transaction, which must be given up before
+ * the overlay forgets what the engine took over.
+ */
+import {type Database, open, type RootDatabase} from 'lmdb';
+import {type ByteString, fromBytes, toBytes} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {Mutation} from '#codec/journal/record.ts';
+import type {StateEngine} from '#metastore/engine.ts';
+import type {KeyValue, MetastoreSnapshot, RangeOptions} from '#metastore/metastore.ts';
+import type {Disk} from '#runtime/disk.ts';
+
+/** Address space, not memory or disk: the file grows as it is used. */
+const mapBytes = 1024 ** 4;
+const formatVersion = 1;
+/** Before every key of the metastore (they never begin with two NULs). */
+const metaKey = Buffer.from([0, 0, 0x73]);
+
+function lmdbRange(database: Database<Buffer, Buffer>, options: RangeOptions, transaction?: ReturnType<RootDatabase['useReadTransaction']>): Iterable<KeyValue> {
+  const {from, to, limit, reverse} = options;
+  const bounds = reverse
+    ? {start: toBytes(to), end: toBytes(from), exclusiveStart: true, inclusiveEnd: true, reverse: true}
+    : {start: toBytes(from), end: toBytes(to)};
+  const rows = database.getRange({...bounds, ...(limit === undefined ? {} : {limit}), ...(transaction ? {transaction} : {})});
+  return rows.map(({key, value}) => ({key: fromBytes(key), value})) as Iterable<KeyValue>;
+}
+
+/** Opens (or makes) the state in `directory`. Corrupt when it is of another version. */
+export async function openLmdbEngine(disk: Disk, directory: string): Promise<StateEngine> {
+  await disk.makeDirectory(directory, {recursive: true});
+  const database = open<Buffer, Buffer>({
+    path: `${directory}/state.mdb`,
+    noSubdir: true,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    mapSize: mapBytes,
+    maxDbs: 1,
+    maxReaders: 64,
+    overlappingSync: true,
+    eventTurnBatching: false,
+    commitDelay: 0,
+    cache: false,
+  } as Parameters<typeof open<Buffer, Buffer>>[0]);
+  const meta = database.get(metaKey);
+  if (meta && meta.readUInt32LE(0) !== formatVersion) throw new WeirError('Corrupt', `${directory} holds metadata of version ${meta.readUInt32LE(0)}; this is version ${formatVersion}`);
+  let sequence = meta ? Number(meta.readBigUInt64LE(4)) : 0;
+
+  return {
+    get sequence() {
+      return sequence;
+    },
+    get: (key: ByteString) => database.get(toBytes(key)),
+    range: (options) => lmdbRange(database, options),
+    apply: async (mutations: readonly Mutation[], through: number) => {
+      const record = Buffer.alloc(12);
+      record.writeUInt32LE(formatVersion, 0);
+      record.writeBigUInt64LE(BigInt(through), 4);
+      await database.batch(() => {
+        for (const {key, value} of mutations) {
+          if (value === null) void database.remove(toBytes(key));
+          else void database.put(toBytes(key), value as Buffer);
+        }
+        void database.put(metaKey, record);
+      });
+      await database.flushed;
+      database.resetReadTxn();
+      sequence = through;
+    },
+    snapshot: (): MetastoreSnapshot => {
+      database.resetReadTxn();
+      const transaction = database.useReadTransaction();
+      return {
+        sequence,
+        range: (options) => lmdbRange(database, options, transaction),
+        [Symbol.asyncDispose]: () => Promise.resolve(transaction.done()),
+      };
+    },
+    close: () => database.close(),
+  };
+}

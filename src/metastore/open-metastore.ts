@@ -1,0 +1,303 @@
+/**
+ * The metastore: change log, overlay and state engine together (design 4.1).
+ *
+ * A transaction runs on the spot, on overlay over engine; its mutations go into the log and the overlay in the same turn, so the next
+ * transaction sees them. Behind, what the log calls durable is applied to the engine in synced batches, then leaves the overlay, and the
+ * log is cut. The engine never holds what the log could lose.
+ */
+import {assert} from '#base/assert.ts';
+import {type ByteString, fromText, prefixEnd} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {decodeTransaction, encodeTransaction, type Mutation, transactionBytes} from '#codec/journal/record.ts';
+import {ChangeLog} from '#journal/change-log.ts';
+import type {StateEngine} from '#metastore/engine.ts';
+import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, Transaction} from '#metastore/metastore.ts';
+import {mergeRanges, Overlay} from '#metastore/overlay.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+/** Entries in memory and not yet applied; beyond this transactions are refused (Overloaded) until the engine has caught up. */
+export const overlayEntriesMax = 400_000;
+/** One batch of the engine; larger ones are not faster, and hold the log longer. */
+const batchMutationsMax = 20_000;
+/** Waiting a little makes batches larger and hot keys cheaper. */
+const applyDelayMs = 20;
+export const keyBytesMax = 1900;
+/** Results of requests: `\0r` client `\0` counter (8 bytes, big-endian). Other keys do not begin with NUL. */
+const requestPrefix = '\0r';
+/** Acknowledged results that one commit forgets, so that no commit pays for a long silence. */
+const forgottenPerCommitMax = 32;
+
+export interface MetastoreOptions {
+  readonly runtime: Runtime;
+  /** For the log; the engine has its own place. */
+  readonly directory: string;
+  readonly engine: StateEngine;
+}
+
+const settled = Promise.resolve();
+
+function requestKey(client: string, counter: number): ByteString {
+  const tail = Buffer.alloc(8);
+  tail.writeBigUInt64BE(BigInt(counter));
+  return `${requestPrefix}${fromText(client)}\0${tail.toString('latin1')}` as ByteString;
+}
+
+/** Replays the log over the engine and is ready. Corrupt. */
+export async function openMetastore(options: MetastoreOptions): Promise<Metastore> {
+  return await LoggedMetastore.open(options);
+}
+
+class LoggedMetastore implements Metastore {
+  readonly #runtime: Runtime;
+  readonly #engine: StateEngine;
+  readonly #overlay = new Overlay();
+  #log!: ChangeLog;
+  /** Transactions not yet applied, oldest first. */
+  #unapplied: {readonly sequence: number; readonly mutations: readonly Mutation[]}[] = [];
+  #applying: Promise<void> | undefined;
+  #applyFailure: WeirError | undefined;
+  #closed = false;
+  /** While a function runs: the newest transaction that it has read of and that is not durable. */
+  #observed = 0;
+  #running = false;
+  /** The moments of transactions that are not durable yet, for readers that depend on them. */
+  readonly #moments: {readonly sequence: number; readonly safe: Promise<void>; readonly durable: Promise<void>}[] = [];
+
+  private constructor(options: MetastoreOptions) {
+    this.#runtime = options.runtime;
+    this.#engine = options.engine;
+  }
+
+  static async open(options: MetastoreOptions): Promise<LoggedMetastore> {
+    const store = new LoggedMetastore(options);
+    store.#log = await ChangeLog.open(options.runtime, {
+      directory: options.directory,
+      after: options.engine.sequence,
+      onRecord: (sequence, payload) => {
+        const {mutations, request} = decodeTransaction(payload);
+        // The payload's memory is the segment's: values that stay must be copies.
+        const kept = mutations.map(({key, value}) => ({key, value: value && Uint8Array.from(value)}));
+        if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result)});
+        store.#take(kept, sequence);
+      },
+    });
+    store.#scheduleApply();
+    return store;
+  }
+
+  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}): Commit<T> {
+    this.#enter();
+    try {
+      if (request) {
+        const stored = this.#get(requestKey(request.id.client, request.id.counter));
+        if (stored) return this.#readCommit(request.codec.decode(stored));
+      }
+      const changes = new Changes(this);
+      const result = fn(changes);
+      if (changes.size === 0 && !request) return this.#readCommit(result);
+      return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)});
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  read<T>(fn: (reader: Reader) => T): Commit<T> {
+    this.#enter();
+    try {
+      return this.#readCommit(fn(this.#reader));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** For the functions that run now. */
+  readonly #reader: Reader = {get: (key) => this.#get(key), range: (options) => this.#range(options)};
+
+  get reader(): Reader {
+    return this.#reader;
+  }
+
+  async snapshot(): Promise<MetastoreSnapshot> {
+    const target = this.#log.sequence;
+    while (this.#engine.sequence < target) await this.#applyNow();
+    return this.#engine.snapshot();
+  }
+
+  status(): MetastoreStatus {
+    return {
+      sequence: this.#log.sequence,
+      durableSequence: this.#log.durableSequence,
+      appliedSequence: this.#engine.sequence,
+      logBytes: this.#log.bytes,
+      overlayEntries: this.#overlay.size,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      while (this.#unapplied.length > 0 && !this.#applyFailure && !this.#log.failure) await this.#applyNow();
+      await this.#applying;
+    } finally {
+      try {
+        await this.#log.close();
+      } finally {
+        await this.#engine.close();
+      }
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #enter(): void {
+    assert(!this.#running, 'transactions do not nest');
+    if (this.#closed) throw new WeirError('Unavailable', 'the metadata store is closed');
+    if (this.#log.failure) throw this.#log.failure;
+    if (this.#applyFailure) throw this.#applyFailure;
+    if (this.#overlay.size > overlayEntriesMax) throw new WeirError('Overloaded', 'the metadata disk cannot keep up; try again');
+    this.#running = true;
+    this.#observed = 0;
+  }
+
+  #get(key: ByteString): Uint8Array | undefined {
+    const overlaid = this.#overlay.get(key);
+    if (!overlaid) return this.#engine.get(key);
+    if (overlaid.sequence > this.#observed) this.#observed = overlaid.sequence;
+    return overlaid.value ?? undefined;
+  }
+
+  #range(options: RangeOptions): Iterable<KeyValue> {
+    // A limit of the engine's own range would count entries that the overlay hides.
+    const {limit: _limit, ...bounds} = options;
+    return mergeRanges(this.#overlay.range(bounds), this.#engine.range(bounds)[Symbol.iterator](), options, (entry) => {
+      if (entry.sequence > this.#observed) this.#observed = entry.sequence;
+    });
+  }
+
+  #readCommit<T>(result: T): Commit<T> {
+    const sequence = this.#observed;
+    if (sequence <= this.#log.durableSequence) return {result, sequence, safe: settled, durable: settled};
+    const moment = this.#moments.find((candidate) => candidate.sequence >= sequence);
+    assert(moment, 'what is not durable yet has its moments');
+    return {result, sequence, safe: moment.safe, durable: moment.durable};
+  }
+
+  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined): Commit<T> {
+    const mutations = changes.mutations();
+    const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
+    if (request) mutations.push(...this.#forgotten(client, acknowledged));
+    const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
+    const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at));
+    this.#take(request ? [...mutations, {key: requestKey(client, counter), value: request.result}] : mutations, sequence);
+    const last = this.#moments.at(-1);
+    if (last?.durable !== durable) this.#moments.push({sequence, safe, durable});
+    else this.#moments[this.#moments.length - 1] = {sequence, safe, durable};
+    while (this.#moments.length > 0 && this.#moments[0]!.sequence <= this.#log.durableSequence) this.#moments.shift();
+    this.#scheduleApply();
+    return {result, sequence, safe, durable};
+  }
+
+  #forgotten(client: string, acknowledged: number): Mutation[] {
+    if (acknowledged <= 0) return [];
+    const prefix = `${requestPrefix}${fromText(client)}\0` as ByteString;
+    const old = this.#range({from: prefix, to: requestKey(client, acknowledged + 1), limit: forgottenPerCommitMax});
+    return [...old].map(({key}) => ({key, value: null}));
+  }
+
+  #take(mutations: readonly Mutation[], sequence: number): void {
+    for (const {key, value} of mutations) this.#overlay.set(key, {value, sequence});
+    this.#unapplied.push({sequence, mutations});
+  }
+
+  #scheduleApply(): void {
+    if (this.#applying || this.#unapplied.length === 0) return;
+    this.#applying = (async () => {
+      try {
+        await this.#runtime.clock.sleep(applyDelayMs, {unref: true});
+        while (this.#unapplied.length > 0 && !this.#log.failure) await this.#applyBatch();
+      } catch (error) {
+        this.#applyFailure ??= new WeirError('Io', `the metadata store cannot be written: ${error instanceof Error ? error.message : String(error)}`, {cause: error});
+        this.#runtime.log.error('the metadata store failed; nothing more is accepted', {error});
+      } finally {
+        this.#applying = undefined;
+      }
+    })();
+  }
+
+  async #applyNow(): Promise<void> {
+    if (this.#log.failure) throw this.#log.failure;
+    if (this.#applyFailure) throw this.#applyFailure;
+    this.#scheduleApply();
+    await this.#applying;
+  }
+
+  async #applyBatch(): Promise<void> {
+    // Only what power loss cannot take back may reach the engine.
+    const newest = this.#unapplied[Math.min(this.#unapplied.length, batchMutationsMax) - 1]!.sequence;
+    if (newest > this.#log.durableSequence) await this.#moments.find((moment) => moment.sequence >= newest)?.durable;
+    const durable = this.#log.durableSequence;
+    const latest = new Map<ByteString, Uint8Array | null>();
+    let count = 0;
+    let through = 0;
+    for (const {sequence, mutations} of this.#unapplied) {
+      if (sequence > durable || latest.size > batchMutationsMax) break;
+      for (const {key, value} of mutations) latest.set(key, value);
+      through = sequence;
+      count++;
+    }
+    assert(count > 0, 'there is something durable to apply');
+    await this.#engine.apply([...latest].map(([key, value]) => ({key, value})), through);
+    this.#unapplied.splice(0, count);
+    for (const key of latest.keys()) this.#overlay.settle(key, through);
+    await this.#log.cut(through);
+  }
+}
+
+/** The writes of one running transaction, over what the store holds. */
+class Changes implements Transaction {
+  readonly #store: LoggedMetastore;
+  readonly #values = new Map<ByteString, Uint8Array | null>();
+
+  constructor(store: LoggedMetastore) {
+    this.#store = store;
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  get(key: ByteString): Uint8Array | undefined {
+    const own = this.#values.get(key);
+    if (own !== undefined) return own ?? undefined;
+    return this.#store.reader.get(key);
+  }
+
+  range(options: RangeOptions): Iterable<KeyValue> {
+    if (this.#values.size === 0) return this.#store.reader.range(options);
+    const {from, to, reverse} = options;
+    const own = [...this.#values].filter(([key]) => key >= from && key < to).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (reverse) own.reverse();
+    const above = own.map(([key, value]): [ByteString, {value: Uint8Array | null; sequence: number}] => [key, {value, sequence: 0}]);
+    const {limit: _limit, ...bounds} = options;
+    return mergeRanges(above[Symbol.iterator](), this.#store.reader.range(bounds)[Symbol.iterator](), options, () => undefined);
+  }
+
+  put(key: ByteString, value: Uint8Array): void {
+    assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
+    this.#values.set(key, value);
+  }
+
+  delete(key: ByteString): void {
+    this.#values.set(key, null);
+  }
+
+  mutations(): Mutation[] {
+    return Array.from(this.#values, ([key, value]) => ({key, value}));
+  }
+}
+
+/** Every key of the metastore itself, for snapshots of everything. */
+export const everything: {readonly from: ByteString; readonly to: ByteString} = {from: '\0r' as ByteString, to: prefixEnd('\xfe' as ByteString)!};

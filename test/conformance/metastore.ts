@@ -1,0 +1,158 @@
+/** What every metastore must do, whatever engine is below. */
+import assert from 'node:assert/strict';
+import {describe, it} from 'node:test';
+import fc from 'fast-check';
+import type {ByteString} from '#base/byte-string.ts';
+import {fromBytes} from '#base/byte-string.ts';
+import type {Metastore, ResultCodec, Transaction} from '#metastore/metastore.ts';
+
+export interface MetastoreHome {
+  open(): Promise<Metastore>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const k = (text: string) => text as ByteString;
+const v = (text: string) => Buffer.from(text);
+const all = {from: k('\x01'), to: k('\xff\xff')};
+const textCodec: ResultCodec<string> = {encode: (result) => Buffer.from(result), decode: (bytes) => Buffer.from(bytes).toString()};
+
+function dump(store: Metastore): [string, string][] {
+  return store.read((reader) => Array.from(reader.range(all), ({key, value}): [string, string] => [key, Buffer.from(value).toString()])).result;
+}
+
+export function describeMetastore(name: string, makeHome: () => Promise<MetastoreHome>): void {
+  describe(`metastore on ${name}`, () => {
+    it('sees its own writes, inside and after a transaction', async () => {
+      await using home = await makeHome();
+      await using store = await home.open();
+      const commit = store.transact((tx) => {
+        tx.put(k('b'), v('1'));
+        tx.put(k('a'), v('2'));
+        tx.put(k('c'), v('3'));
+        tx.delete(k('c'));
+        assert.equal(Buffer.from(tx.get(k('a'))!).toString(), '2');
+        return Array.from(tx.range(all), ({key}) => key);
+      });
+      assert.deepEqual(commit.result, ['a', 'b']);
+      assert.deepEqual(dump(store), [['a', '2'], ['b', '1']]);
+      await commit.durable;
+    });
+
+    it('forgets a transaction that throws', async () => {
+      await using home = await makeHome();
+      await using store = await home.open();
+      store.transact((tx) => tx.put(k('a'), v('1')));
+      assert.throws(() =>
+        store.transact((tx) => {
+          tx.put(k('a'), v('2'));
+          tx.delete(k('a'));
+          throw new Error('no');
+        }),
+      );
+      assert.deepEqual(dump(store), [['a', '1']]);
+    });
+
+    it('remembers everything after closing and opening', async () => {
+      await using home = await makeHome();
+      {
+        await using store = await home.open();
+        for (let i = 0; i < 100; i++) store.transact((tx) => tx.put(k(`key${i}`), v(String(i))));
+        store.transact((tx) => tx.delete(k('key50')));
+      }
+      await using store = await home.open();
+      const entries = dump(store);
+      assert.equal(entries.length, 99);
+      assert.equal(store.status().sequence, 101);
+      assert.equal(store.transact((tx) => tx.put(k('x'), v('y'))).sequence, 102);
+    });
+
+    it('commits a request once, also after opening again, until it is acknowledged', async () => {
+      await using home = await makeHome();
+      const increment = (tx: Transaction) => {
+        const next = Number(Buffer.from(tx.get(k('n')) ?? v('0')).toString()) + 1;
+        tx.put(k('n'), v(String(next)));
+        return String(next);
+      };
+      const request = (counter: number, acknowledged = 0) => ({id: {client: 'c', counter, acknowledged}, codec: textCodec});
+      {
+        await using store = await home.open();
+        assert.equal(store.transact(increment, request(1)).result, '1');
+        assert.equal(store.transact(increment, request(1)).result, '1');
+        assert.equal(store.transact(increment, request(2)).result, '2');
+      }
+      await using store = await home.open();
+      assert.equal(store.transact(increment, request(2)).result, '2');
+      assert.equal(store.transact(increment, request(3, 2)).result, '3');
+      assert.equal(store.transact(increment, request(2)).result, '4', 'an acknowledged request may be forgotten');
+    });
+
+    it('gives a snapshot that later transactions do not change', async () => {
+      await using home = await makeHome();
+      await using store = await home.open();
+      for (let i = 0; i < 50; i++) store.transact((tx) => tx.put(k(`key${i}`), v('old')));
+      await using snapshot = await store.snapshot();
+      assert.ok(snapshot.sequence >= 50);
+      const seen: string[] = [];
+      for (const {key, value} of snapshot.range(all)) {
+        seen.push(Buffer.from(value).toString());
+        if (seen.length === 10) {
+          store.transact((tx) => {
+            for (let i = 0; i < 50; i++) tx.put(k(`key${i}`), v('new'));
+            tx.delete(key);
+          });
+          await using _later = await store.snapshot();
+        }
+      }
+      assert.deepEqual(seen, Array.from({length: 50}, () => 'old'));
+    });
+
+    it('agrees with a sorted map under random transactions, ranges and restarts', async () => {
+      const key = fc.uint8Array({minLength: 1, maxLength: 3}).map((raw) => fromBytes(raw.map((byte) => Math.max(1, byte))));
+      const change = fc.record({key, value: fc.option(fc.uint8Array({maxLength: 5}), {nil: null})});
+      const action = fc.oneof(
+        {weight: 6, arbitrary: fc.record({kind: fc.constant('commit' as const), changes: fc.array(change, {maxLength: 5})})},
+        {weight: 3, arbitrary: fc.record({kind: fc.constant('range' as const), a: key, b: key, limit: fc.option(fc.nat(4), {nil: undefined}), reverse: fc.boolean()})},
+        {weight: 1, arbitrary: fc.constant({kind: 'settle' as const})},
+        {weight: 1, arbitrary: fc.constant({kind: 'reopen' as const})},
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(action, {maxLength: 25}), async (actions) => {
+          await using home = await makeHome();
+          let store = await home.open();
+          const model = new Map<ByteString, string>();
+          try {
+            for (const step of actions) {
+              if (step.kind === 'commit') {
+                store.transact((tx) => {
+                  for (const {key: name, value} of step.changes) {
+                    if (value) tx.put(name, value);
+                    else tx.delete(name);
+                  }
+                });
+                for (const {key: name, value} of step.changes) {
+                  if (value) model.set(name, Buffer.from(value).toString('hex'));
+                  else model.delete(name);
+                }
+              } else if (step.kind === 'range') {
+                const [from, to] = step.a < step.b ? [step.a, step.b] : [step.b, step.a];
+                const bounds = {from, to, reverse: step.reverse, ...(step.limit === undefined ? {} : {limit: step.limit})};
+                const got = store.read((reader) => Array.from(reader.range(bounds), ({key: name, value}) => [name, Buffer.from(value).toString('hex')])).result;
+                const expected = [...model].filter(([name]) => name >= from && name < to).sort(([a], [b]) => (a < b ? -1 : 1));
+                if (step.reverse) expected.reverse();
+                assert.deepEqual(got, expected.slice(0, step.limit));
+              } else if (step.kind === 'settle') await (await store.snapshot())[Symbol.asyncDispose]();
+              else {
+                await store.close();
+                store = await home.open();
+              }
+            }
+            for (const [name, value] of model) assert.equal(store.read((reader) => Buffer.from(reader.get(name)!).toString('hex')).result, value);
+          } finally {
+            await store.close();
+          }
+        }),
+        {numRuns: 40},
+      );
+    });
+  });
+}
