@@ -28,7 +28,7 @@ const bans: readonly Ban[] = [
   {pattern: /\b(TODO|FIXME|XXX|HACK)\b/, instead: 'finish it, or let it fail clearly and write an issue', where: (file) => file !== 'tools/tidy.ts'},
   {pattern: /@ts-ignore|@ts-nocheck|@ts-expect-error/, instead: 'make the types say what is true', where: (file) => product(file)},
   {pattern: /\b(it|test|describe)[.]only\(/, instead: 'run all tests', where: (file) => file.endsWith('.test.ts')},
-  X,
+  {pattern: /from '[.][.]?\//, instead: "import by the alias '#folder/file.ts', so that the floor is visible", where: product},
   {pattern: /\bconsole[.](log|error|warn)\(/, instead: 'use runtime.log, or the command line\'s output', where: (file) => product(file) && !file.startsWith('src/runtime/node/')},
 ];
 
