@@ -46,11 +46,18 @@ async function* incoming(socket: Socket, broken: () => Error): AsyncGenerator<Ui
 
 export const nodeNet: Net = {
   connect: async (address, options) => {
-    const socket = connectSocket({host: address.host, port: address.port, ...(options?.signal ? {signal: options.signal} : {})});
+    const signal = options?.signal;
+    const socket = connectSocket({host: address.host, port: address.port});
+    // Only while connecting: a connection outlives the call that opened it.
+    const giveUp = () => void socket.destroy(new WeirError('Unavailable', `connecting to ${address.host}:${address.port}: given up`));
+    signal?.addEventListener('abort', giveUp, {once: true});
+    if (signal?.aborted) giveUp();
     try {
       await once(socket, 'connect');
     } catch (error) {
       throw systemError(error, `connecting to ${address.host}:${address.port}`, 'Unavailable');
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
     return wrap(socket);
   },

@@ -1,0 +1,173 @@
+/** What every Disk must do: one suite for the real and the simulated one. */
+import assert from 'node:assert/strict';
+import {describe, test} from 'node:test';
+import {fromText, toText} from '#base/byte-string.ts';
+import {isKind, type ErrorKind} from '#base/errors.ts';
+import type {Disk} from '#runtime/disk.ts';
+
+/** Runs `fn` on a disk with an empty directory, and removes that afterwards. */
+export type WithDisk = (fn: (disk: Disk, directory: string) => Promise<void>) => Promise<void>;
+
+const text = (value: string): Buffer => Buffer.from(value);
+const fails = (kind: ErrorKind, call: Promise<unknown>): Promise<void> => assert.rejects(call, (error) => isKind(error, kind) || assert.fail(`${String(error)}, not ${kind}`));
+
+export function describeDisk(name: string, withDisk: WithDisk): void {
+  const it = (what: string, fn: (disk: Disk, directory: string) => Promise<void>): void => test(what, () => withDisk(fn)) as unknown as void;
+
+  describe(`disk ${name}`, () => {
+    it('reads what was written, where it was written', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'create'});
+      await file.write([text('hello '), text(''), text('world')], 10);
+      const into = Buffer.alloc(40, 1);
+      assert.equal(await file.read(into, 0), 21);
+      assert.equal(into.subarray(0, 21).toString(), `${'\0'.repeat(10)}hello world`);
+      assert.equal(await file.read(into, 21), 0);
+      assert.equal(await file.read(into.subarray(0, 3), 12), 3);
+      assert.equal(into.subarray(0, 3).toString(), 'llo');
+      const resident = Buffer.alloc(5);
+      const count = file.readResident(resident, 10);
+      if (count !== undefined) assert.equal(resident.subarray(0, count).toString(), 'hello');
+      await file.truncate(13);
+      assert.equal((await file.stat()).size, 13);
+      await file.truncate(15);
+      assert.equal(await file.read(into, 10), 5);
+      assert.equal(into.subarray(0, 5).toString(), 'hel\0\0');
+      await file.datasync();
+    });
+
+    it('writes many buffers in their order', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'exclusive'});
+      const buffers = Array.from({length: 3000}, (_, i) => Buffer.alloc(i % 7, i));
+      await file.write(buffers, 3);
+      const expected = Buffer.concat([Buffer.alloc(3), ...buffers]);
+      const into = Buffer.alloc(expected.length + 1);
+      assert.equal(await file.read(into, 0), expected.length);
+      assert.ok(into.subarray(0, expected.length).equals(expected));
+    });
+
+    it('opens as it is told', async (disk, directory) => {
+      const path = `${directory}/f`;
+      await fails('NotFound', disk.open(path, {mode: 'read'}));
+      await fails('NotFound', disk.open(path, {mode: 'write'}));
+      await fails('NotFound', disk.open(`${directory}/no/f`, {mode: 'create'}));
+      await (await disk.open(path, {mode: 'exclusive'})).close();
+      await fails('AlreadyExists', disk.open(path, {mode: 'exclusive'}));
+      await fails('NotADirectory', disk.open(`${path}/below`, {mode: 'create'}));
+      await fails('IsADirectory', disk.open(directory, {mode: 'write'}));
+      await using file = await disk.open(path, {mode: 'write'});
+      await file.write([text('abc')], 0);
+      await using again = await disk.open(path, {mode: 'create', truncate: true});
+      assert.equal((await again.stat()).size, 0);
+      await using reader = await disk.open(path, {mode: 'read'});
+      await assert.rejects(reader.write([text('x')], 0));
+      await fails('NameTooLong', disk.open(`${directory}/${'n'.repeat(256)}`, {mode: 'create'}));
+    });
+
+    it('keeps to a directory when told to', async (disk, directory) => {
+      const beneath = await disk.realPath(directory);
+      await disk.makeDirectory(`${directory}/in`);
+      await (await disk.open(`${directory}/in/f`, {mode: 'create', beneath})).close();
+      await fails('PermissionDenied', disk.open(`${directory}/in/f`, {mode: 'read', beneath: fromText(`${toText(beneath)}/i`)}));
+    });
+
+    it('keeps an open file that lost its name', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'create'});
+      await file.write([text('still here')], 0);
+      await disk.unlink(`${directory}/f`);
+      await fails('NotFound', disk.stat(`${directory}/f`));
+      const into = Buffer.alloc(10);
+      assert.equal(await file.read(into, 0), 10);
+      assert.equal(into.toString(), 'still here');
+    });
+
+    it('punches holes that read as zeros', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'create'});
+      await file.write([Buffer.alloc(300_000, 7)], 0);
+      try {
+        await file.punch(65_536, 131_072);
+      } catch (error) {
+        assert.ok(isKind(error, 'Unsupported'));
+        return;
+      }
+      const into = Buffer.alloc(300_000);
+      assert.equal(await file.read(into, 0), 300_000);
+      assert.deepEqual([into[65_535], into[65_536], into[196_607], into[196_608]], [7, 0, 0, 7]);
+      assert.ok(into.subarray(65_536, 196_608).every((byte) => byte === 0));
+      assert.equal((await file.stat()).size, 300_000);
+    });
+
+    it('makes, lists and removes directories', async (disk, directory) => {
+      await disk.makeDirectory(`${directory}/a/b/c`, {recursive: true});
+      await disk.makeDirectory(`${directory}/a/b/c`, {recursive: true});
+      await fails('AlreadyExists', disk.makeDirectory(`${directory}/a`));
+      await fails('NotFound', disk.makeDirectory(`${directory}/x/y`));
+      await (await disk.open(`${directory}/a/größe`, {mode: 'create'})).close();
+      assert.deepEqual((await disk.readDirectory(`${directory}/a`)).sort(), ['b', 'größe']);
+      const entries = (await Array.fromAsync(disk.scanDirectory(`${directory}/a`))).flat().map((entry) => `${toText(entry.name)} ${entry.kind}`);
+      assert.deepEqual(entries.sort(), ['b directory', 'größe file']);
+      await fails('DirectoryNotEmpty', disk.removeDirectory(`${directory}/a`));
+      await fails('NotADirectory', disk.removeDirectory(`${directory}/a/größe`));
+      await fails('NotFound', disk.readDirectory(`${directory}/none`));
+      await fails('NotADirectory', disk.readDirectory(`${directory}/a/größe`));
+      await disk.removeDirectory(`${directory}/a/b/c`);
+      await disk.syncDirectory(`${directory}/a/b`);
+      assert.equal((await disk.stat(`${directory}/a/b`)).kind, 'directory');
+      await disk.unlink(`${directory}/a/größe`);
+    });
+
+    it('takes names of any bytes', async (disk, directory) => {
+      const path = Buffer.concat([text(`${directory}/`), Buffer.from([0xff, 0x41, 0xc3])]);
+      await (await disk.open(path, {mode: 'create'})).close();
+      const [entry] = (await Array.fromAsync(disk.scanDirectory(directory))).flat();
+      assert.equal(entry?.name, '\xffA\xc3');
+      assert.equal((await disk.stat(path)).kind, 'file');
+      await disk.unlink(path);
+    });
+
+    it('scans a large directory in batches', async (disk, directory) => {
+      await Promise.all(Array.from({length: 1300}, async (_, i) => (await disk.open(`${directory}/${i}`, {mode: 'create'})).close()));
+      const batches = await Array.fromAsync(disk.scanDirectory(directory));
+      assert.ok(batches.length > 1);
+      assert.equal(new Set(batches.flat().map(({name}) => name)).size, 1300);
+    });
+
+    it('renames over files and not over what is in use', async (disk, directory) => {
+      const write = async (path: string, value: string): Promise<void> => {
+        await using file = await disk.open(path, {mode: 'create', truncate: true});
+        await file.write([text(value)], 0);
+      };
+      await write(`${directory}/a`, 'one');
+      await write(`${directory}/b`, 'three');
+      await disk.rename(`${directory}/a`, `${directory}/b`);
+      assert.equal((await disk.stat(`${directory}/b`)).size, 3);
+      await fails('NotFound', disk.rename(`${directory}/a`, `${directory}/b`));
+      await disk.makeDirectory(`${directory}/full/x`, {recursive: true});
+      await fails('IsADirectory', disk.rename(`${directory}/b`, `${directory}/full`));
+      await disk.makeDirectory(`${directory}/d`);
+      await fails('DirectoryNotEmpty', disk.rename(`${directory}/d`, `${directory}/full`));
+      await disk.rename(`${directory}/full`, `${directory}/d`);
+      assert.deepEqual(await disk.readDirectory(`${directory}/d`), ['x']);
+    });
+
+    it('copies to a new name only', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/a`, {mode: 'create'});
+      await file.write([Buffer.alloc(10_000, 3)], 0);
+      await disk.copy(`${directory}/a`, `${directory}/b`);
+      assert.equal((await disk.stat(`${directory}/b`)).size, 10_000);
+      await fails('AlreadyExists', disk.copy(`${directory}/a`, `${directory}/b`));
+      await fails('NotFound', disk.copy(`${directory}/none`, `${directory}/c`));
+    });
+
+    it('tells the room that is left', async (disk, directory) => {
+      const {free, total} = await disk.space(directory);
+      assert.ok(free >= 0 && free <= total && total > 0);
+    });
+
+    it('gives a lock to one at a time', async (disk, directory) => {
+      const first = await disk.lock(`${directory}/lock`);
+      await fails('AlreadyRunning', disk.lock(`${directory}/lock`));
+      await first[Symbol.asyncDispose]();
+      await (await disk.lock(`${directory}/lock`))[Symbol.asyncDispose]();
+    });
+  });
+}
