@@ -48,6 +48,8 @@ export class ContentFills implements FlightObserver {
   readonly #thrift = new Thrift();
   readonly #sequences = new Sequences();
   readonly #partialPages = new Set<number>();
+  /** Readers that wait for one of the flights to end. */
+  readonly #queued = new Set<FlightReader>();
   #slot: PromiseWithResolvers<void> | undefined;
   #touched = false;
   #refusedAt = Number.NEGATIVE_INFINITY;
@@ -122,7 +124,11 @@ export class ContentFills implements FlightObserver {
    * as may be is in flight already: then the result of `slotFree` says when to look again.
    */
   demand(reader: FlightReader): Flight | undefined {
-    if (this.#flights.length >= demandFlightsMax) return undefined;
+    if (this.#flights.length >= demandFlightsMax) {
+      this.#queued.add(reader);
+      return undefined;
+    }
+    this.#queued.delete(reader);
     const first = !this.#touched;
     this.#touched = true;
     const wanted = {start: reader.position, end: reader.end};
@@ -130,10 +136,12 @@ export class ContentFills implements FlightObserver {
     assert(flight !== undefined, 'a reader asked for bytes that are there');
     flight.attach(reader);
     if (first) this.#fetchFooter(wanted);
+    // Who waits for a slot may find its bytes on this flight.
+    if (this.#queued.size > 0) this.#freeSlot();
     return flight;
   }
 
-  /** Resolves when a flight of this content has ended. */
+  /** Resolves when a queued reader should look again. */
   slotFree(): Promise<void> {
     this.#slot ??= Promise.withResolvers<void>();
     return this.#slot.promise;
@@ -197,6 +205,15 @@ export class ContentFills implements FlightObserver {
   ended(flight: Flight): void {
     const at = this.#flights.indexOf(flight);
     if (at !== -1) this.#flights.splice(at, 1);
+    this.#freeSlot();
+  }
+
+  /** A reader that was queued goes on otherwise. */
+  unqueue(reader: FlightReader): void {
+    this.#queued.delete(reader);
+  }
+
+  #freeSlot(): void {
     const slot = this.#slot;
     this.#slot = undefined;
     slot?.resolve();
@@ -247,7 +264,8 @@ export class ContentFills implements FlightObserver {
     return planFill({
       contentLength: this.content.length,
       wanted: near,
-      absent: this.#absent(near.start, near.end),
+      others: Array.from(this.#queued, reader => ({start: reader.position, end: reader.end})),
+      absent: this.#absent(near.start, Math.min(this.content.length, near.end + this.#link.gapBytes)),
       flying: this.#flights.map(flight => ({start: flight.heldFrom, end: flight.end})),
       pieceBytes: this.#pieceBytes,
       gapBytes: this.#link.gapBytes,

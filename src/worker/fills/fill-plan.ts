@@ -1,9 +1,10 @@
 /**
  * Which bytes the next request to the store asks for. Pure: everything it needs is handed in.
  *
- * The run begins with the first wanted byte that is neither cached nor on its way, goes on to the end of what is wanted or to
- * the length of a piece, swallows cached gaps that cost less than another request, and is widened to whole pages (only whole
- * pages can be cached) as far as the allowance for unwanted bytes goes. What it is not allowed to widen stays exact.
+ * The run begins with the first wanted byte that is neither cached nor on its way and goes on to the end of what is wanted, or of
+ * the hole in the cache, or to the length of a piece. It reaches over to what other readers wait for in the same hole when the
+ * gap costs less than another request, and is widened to whole pages (only whole pages can be cached); both as far as
+ * the allowance for unwanted bytes goes. What it is not allowed to widen stays exact. Cached pages are never fetched again.
  */
 import {pageBytes} from '#blockstore/block-store.ts';
 
@@ -17,6 +18,8 @@ export interface PlanInput {
   readonly contentLength: number;
   /** What is wanted, starting where the search begins. */
   readonly wanted: Span;
+  /** What other readers wait for, in any order. */
+  readonly others?: readonly Span[];
   /** Runs of absent pages that touch `wanted`, ascending, as the block store tells them. */
   readonly absent: readonly {readonly first: number; readonly count: number}[];
   /** What is on its way, in any order. */
@@ -33,35 +36,31 @@ const pageOf = (offset: number): number => Math.floor(offset / pageBytes);
 
 /** Undefined when all that is wanted is cached or on its way. */
 export function planFill(input: PlanInput): Span | undefined {
-  const {wanted, contentLength} = input;
-  let run: {start: number; end: number} | undefined;
+  const {wanted, contentLength, pieceBytes} = input;
+  const hole = firstHole(input);
+  if (!hole) return undefined;
+  const start = Math.max(hole.start, wanted.start);
+  let end = Math.min(hole.end, wanted.end);
   let extra = input.extraBytes;
-  for (const free of uncovered(input)) {
-    const start = Math.max(free.start, wanted.start);
-    const end = Math.min(free.end, wanted.end);
-    if (start >= end) continue;
-    if (!run) {
-      run = {start, end};
-    } else {
-      const gap = start - run.end;
-      const crossesFlight = input.flying.some(flight => flight.start < start && flight.end > run!.end);
-      if (crossesFlight || gap > input.gapBytes || gap > extra || end - run.start > input.pieceBytes) break;
-      extra -= gap;
-      run.end = end;
-    }
-    if (run.end - run.start >= input.pieceBytes) break;
+  for (const other of input.others?.toSorted((a, b) => a.start - b.start) ?? []) {
+    if (other.end <= end || other.start < start || other.start >= hole.end) continue;
+    const gap = Math.max(0, other.start - end);
+    if (gap > input.gapBytes || gap > extra || end - start >= pieceBytes) break;
+    extra -= gap;
+    end = Math.min(other.end, hole.end);
   }
-  if (!run) return undefined;
-  run.end = Math.min(run.end, run.start + input.pieceBytes);
-  // A piece that ends within what is wanted ends with a page, so that the next one starts with one.
-  if (run.end < wanted.end && run.end % pageBytes !== 0 && pageOf(run.end) * pageBytes > run.start && !endsAtFlight(run.end, input.flying)) {
-    run.end = pageOf(run.end) * pageBytes;
+  if (end - start > pieceBytes) {
+    // A piece ends with a page, so that the next one starts with one.
+    const cut = pageOf(start + pieceBytes) * pageBytes;
+    end = cut > start ? cut : start + pieceBytes;
   }
-  return widen(run, extra, contentLength, input);
+  return widen({start, end}, extra, contentLength, input);
 }
 
-function endsAtFlight(end: number, flying: readonly Span[]): boolean {
-  return flying.some(flight => flight.start === end);
+function firstHole(input: PlanInput): Span | undefined {
+  const {start, end} = input.wanted;
+  for (const hole of uncovered(input)) if (hole.start < end && hole.end > start) return hole;
+  return undefined;
 }
 
 /** Absent bytes that no flight brings, ascending. */

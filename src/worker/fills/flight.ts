@@ -153,7 +153,7 @@ export class Flight implements Span {
   /** `gone`: the reader went away before its end. */
   detach(reader: FlightReader, gone: boolean): void {
     if (!this.readers.delete(reader)) return;
-    if (gone && this.readers.size === 0 && !this.forCache) this.cancel();
+    if (gone && this.readers.size === 0 && !this.forCache && !this.#landed) this.cancel();
     else this.advanced();
   }
 

@@ -115,6 +115,7 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
         this.#plannedTo = Math.max(started.end, at);
       } else {
         await this.#fills.slotFree();
+        this.#fills.unqueue(this);
       }
     }
   }
