@@ -22,6 +22,8 @@ import {Thrift} from '#worker/fills/thrift.ts';
 const demandFlightsMax = 32;
 /** Requests for one content while more than what a reader waits for is fetched. */
 const aheadFlightsMax = 8;
+/** Requests of the whole worker while nothing is fetched ahead any more: below what a store is asked at once, so that readers who wait get through. */
+const allFlightsAheadMax = 64;
 /** Pages remembered as asked for in part. */
 const partialPagesMax = 4096;
 
@@ -36,6 +38,8 @@ export interface FillParts {
   readonly clock: Clock;
   readonly held: HeldBytes;
   readonly fragments: Fragments;
+  /** Requests of the whole worker under way. */
+  readonly airspace: {flights: number};
 }
 
 export class ContentFills implements FlightObserver {
@@ -204,7 +208,9 @@ export class ContentFills implements FlightObserver {
 
   ended(flight: Flight): void {
     const at = this.#flights.indexOf(flight);
-    if (at !== -1) this.#flights.splice(at, 1);
+    if (at === -1) return;
+    this.#flights.splice(at, 1);
+    this.#parts.airspace.flights--;
     this.#freeSlot();
   }
 
@@ -225,7 +231,8 @@ export class ContentFills implements FlightObserver {
   }
 
   get #mayFetchAhead(): boolean {
-    return this.#flights.length < aheadFlightsMax && !this.#parts.held.full;
+    const {airspace, held} = this.#parts;
+    return this.#flights.length < aheadFlightsMax && airspace.flights < allFlightsAheadMax && !held.full;
   }
 
   /** The first of several requests are shorter, so that they do not all end, and leave the link idle, at the same moment. */
@@ -278,6 +285,7 @@ export class ContentFills implements FlightObserver {
     const {blocks, clock, held} = this.#parts;
     const flight = new Flight({content: this.content, store: this.#store(), blocks, clock, held, link: this.#link, observer: this}, span, options);
     this.#flights.push(flight);
+    this.#parts.airspace.flights++;
     return flight;
   }
 }

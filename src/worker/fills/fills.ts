@@ -39,7 +39,7 @@ export class Fills {
 
   constructor(parts: {readonly blocks: BlockStore; readonly clock: Clock; readonly stores: StoreProvider}, limits: FillLimits) {
     this.held = new HeldBytes(limits.heldBytesMax);
-    this.#parts = {blocks: parts.blocks, clock: parts.clock, held: this.held, fragments: new Fragments(limits.fragmentBytesMax)};
+    this.#parts = {blocks: parts.blocks, clock: parts.clock, held: this.held, fragments: new Fragments(limits.fragmentBytesMax), airspace: {flights: 0}};
     this.#stores = parts.stores;
   }
 
@@ -80,9 +80,7 @@ export class Fills {
 
   /** Requests on their way to stores. */
   get flights(): number {
-    let count = 0;
-    for (const fills of this.#contents.values()) count += fills.flights.length;
-    return count;
+    return this.#parts.airspace.flights;
   }
 
   /** Breaks off what is on its way for a content that is no longer of use. */
