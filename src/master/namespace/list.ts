@@ -12,7 +12,7 @@ import type {ListEntry, ListPage, ListRequest} from '#contracts/master-api.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {KeyCursor} from '#master/namespace/key-cursor.ts';
 import {infoOf, inodeAt, isEmpty, type Place} from '#master/namespace/place.ts';
-import {existing, resolve} from '#master/namespace/resolve.ts';
+import {existingDirectory, resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath} from '#model/path.ts';
@@ -25,7 +25,7 @@ export function list(reader: Reader, request: ListRequest, principal?: Principal
   if (!Number.isInteger(limit) || limit < 1 || limit > listEntriesMax) throw new WeirError('InvalidArgument', `a page has 1 to ${listEntriesMax} entries, not ${limit}`);
   if (request.delimiter === '') throw new WeirError('InvalidArgument', 'a delimiter cannot be empty');
   const path = {...parsePath(request.directory, 'directory'), kind: 'directory' as const};
-  const directory = existing(reader, resolve(reader, path, principal));
+  const directory = existingDirectory(reader, resolve(reader, path, principal));
   const inode = inodeAt(reader, directory);
   if (!mayAccess(inode, principal, 'read')) throw denied(principal, 'list', inode);
   return listPlace(reader, directory, formatPath(path), request);

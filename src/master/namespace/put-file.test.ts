@@ -58,6 +58,17 @@ test('a file stands beside a directory of its name for S3, and is refused for a 
   assert.deepEqual(list(space.store, {directory: bytes('/b'), limit: 10, view: 'tree'}).entries.map(({key}) => key), ['a', 'a/', 'a/x', 'f']);
 });
 
+test('only directories are listed, and mount points have no marker', () => {
+  const space = new Fixture();
+  space.run((tx, op) => putFile(tx, op, path('/b/f'), {content: space.content('b/f')}));
+  const children = (directory: string) => list(space.store, {directory: bytes(directory), limit: 1, view: 'children'});
+  assert.throws(() => children('/b/f'), (error) => isKind(error, 'NotADirectory'));
+  assert.throws(() => children('/b/g'), (error) => isKind(error, 'NotFound'));
+  assert.throws(() => children('/b/f/g'), (error) => isKind(error, 'NotADirectory'));
+  assert.throws(() => list(space.store, {directory: bytes('/b'), limit: 0, view: 'keys'}), (error) => isKind(error, 'InvalidArgument'));
+  assert.throws(() => space.run((tx, op) => putFile(tx, op, path('/'), {content: space.content('')})), (error) => isKind(error, 'IsADirectory'));
+});
+
 test('an object k/ is the marker of directory k', () => {
   const space = new Fixture();
   const content = space.content('b/k/', 'm');

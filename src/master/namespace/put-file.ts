@@ -56,6 +56,7 @@ export function checkPut(reader: Reader, op: Pick<Operation, 'principal'>, path:
   if (names.length === 0) throw new WeirError('IsADirectory', '/ is a directory');
   if (target.kind === 'file' && names.at(-1) === '') throw new WeirError('InvalidPath', 'a file must have a name');
   const resolution = resolve(reader, target, op.principal);
+  if (resolution.place?.mountPoint) throw new WeirError('IsADirectory', `${shown(target)} is a mount point and has no content of its own`);
   const old = resolution.place && inodeAt(reader, resolution.place);
   checkPrecondition(old?.content, options.precondition, shown(target));
   if (target.kind === 'file') {

@@ -5,7 +5,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
-import {inodeKey} from '#codec/namespace/keys.ts';
+import {inodeKey, moveKey} from '#codec/namespace/keys.ts';
 import type {FileInfo, Precondition} from '#contracts/master-api.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, vanishIfEmpty} from '#master/namespace/directories.ts';
@@ -98,6 +98,7 @@ function detach(tx: Transaction, op: Operation, parent: Place, place: Place): vo
 export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount'>, inode: Inode): void {
   discard(tx, inode);
   tx.delete(inodeKey(place.id));
+  if (inode.storePrefix !== undefined) tx.delete(moveKey(place.id));
   const directory = inode.kind === 'directory';
   addUsage(tx, place.mount, {files: directory ? 0 : -1, directories: directory ? -1 : 0, bytes: -(inode.content?.length ?? 0)});
 }

@@ -47,6 +47,14 @@ function checkStep(reader: Reader, directory: Place, name: ByteString, principal
   if (!mayAccess(inode, principal, 'search')) throw denied(principal, 'search', inode);
 }
 
+/** The directory, or NotFound; NotADirectory also where the last name is a file's. */
+export function existingDirectory(reader: Reader, resolution: Resolution): Place {
+  const {path, place, parent, depth} = resolution;
+  const file = !place && depth === path.names.length - 1 && childOf(reader, parent, path.names[depth]!, 'file');
+  if (file) throw new WeirError('NotADirectory', `${shown(path)} is a file`);
+  return existing(reader, resolution);
+}
+
 /** The place, or NotFound; NotADirectory where a file stands in the way of a path that is not an S3 key. */
 export function existing(reader: Reader, resolution: Resolution): Place {
   if (resolution.place) return resolution.place;
