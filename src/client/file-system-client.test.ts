@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import {describe, it} from 'node:test';
+import {asciiBytes} from '#base/byte-string.ts';
+import {FileSystemClient} from '#client/file-system-client.ts';
+import {FakeMaster, FakeWorker, textOf} from '#client/fixture.test.ts';
+import {systemContext as context} from '#contracts/context.ts';
+
+const path = asciiBytes('/m/file');
+
+function setUp() {
+  const master = new FakeMaster();
+  const worker = new FakeWorker();
+  return {master, worker, client: new FileSystemClient({master: master.api, worker: worker.api})};
+}
+
+describe('open', () => {
+  it('reads what is known, once, as asked', async () => {
+    const {master, worker, client} = setUp();
+    master.put(path, worker.put('file', 'hello world'));
+    await using file = await client.open(path, {range: {suffix: 5}}, context);
+    assert.equal(await textOf(await file.read(file.resolve({suffix: 5}), context)), 'world');
+    assert.equal(await textOf(await file.read(file.resolve(undefined), context)), 'hello world');
+    assert.deepEqual(worker.calls, ['read', 'read']);
+    assert.equal(worker.openBodies, 0);
+  });
+
+  it('learns of unknown files and reads them in one go', async () => {
+    const {master, worker, client} = setUp();
+    master.unknown.add(path);
+    worker.put('file', 'hello');
+    await using file = await client.open(path, {range: {offset: 0}}, context);
+    assert.equal(file.info.length, 5);
+    assert.equal(await textOf(await file.read(file.resolve({offset: 0}), context)), 'hello');
+    assert.deepEqual(worker.calls, ['probe', 'read probed']);
+    master.unknown.add(asciiBytes('/m/none'));
+    await assert.rejects(client.open(asciiBytes('/m/none'), {}, context), {kind: 'NotFound'});
+  });
+
+  it('takes the new version where the old one is gone before anything was delivered, and only then', async () => {
+    const {master, worker, client} = setUp();
+    master.put(path, worker.put('file', 'old'));
+    master.fresh = worker.put('file', 'newer');
+    await using file = await client.open(path, {range: {offset: 0}}, context);
+    assert.equal(file.info.length, 5);
+    assert.equal(await textOf(await file.read(file.resolve(undefined), context)), 'newer');
+    master.fresh = worker.put('file', 'newest');
+    await assert.rejects(file.read({offset: 0, length: 5}, context), {kind: 'ContentChanged'});
+    assert.deepEqual(master.calls, ['contentChanged', 'contentChanged']);
+    worker.store.clear();
+    master.fresh = undefined;
+    await assert.rejects(client.open(path, {range: {offset: 0}}, context), {kind: 'NotFound'});
+  });
+
+  it('gives back what was not read', async () => {
+    const {master, worker, client} = setUp();
+    master.put(path, worker.put('file', 'hello'));
+    {
+      await using file = await client.open(path, {range: {offset: 0}}, context);
+      assert.equal(file.info.length, 5);
+      assert.equal(worker.openBodies, 1);
+    }
+    assert.equal(worker.openBodies, 0);
+  });
+
+  it('lets ranges outside of the file fail when they are resolved', async () => {
+    const {master, worker, client} = setUp();
+    master.put(path, worker.put('file', 'hello'));
+    await using file = await client.open(path, {range: {offset: 5}}, context);
+    assert.throws(() => file.resolve({offset: 5}), {kind: 'RangeNotSatisfiable', details: {length: 5}});
+    assert.throws(() => file.resolve({suffix: 0}), {kind: 'RangeNotSatisfiable'});
+    assert.deepEqual(file.resolve({offset: 3, length: 100}), {offset: 3, length: 2});
+    assert.deepEqual(file.resolve({suffix: 100}), {offset: 0, length: 5});
+  });
+});
+
+describe('create', () => {
+  it('publishes in order, and what was written is read', async () => {
+    const {master, worker, client} = setUp();
+    const writer = await client.create(path, {metadata: {'content-type': 'text/plain'}}, context);
+    await writer.write(Buffer.from('hello'));
+    const info = await writer.commit();
+    assert.equal(info.inode.content?.metadata['content-type'], 'text/plain');
+    assert.deepEqual(master.calls, ['prepareCommit', 'commitWrite']);
+    assert.equal(master.openTickets.size, 0);
+    await using file = await client.open(path, {range: {offset: 0}}, context);
+    assert.equal(await textOf(await file.read(file.resolve(undefined), context)), 'hello');
+    assert.equal(worker.openBodies, 0);
+  });
+
+  it('gives the ticket back when the bytes are wrong, and asks anew when the store may be ahead', async () => {
+    const {master, worker, client} = setUp();
+    worker.failWrite = true;
+    await assert.rejects((await client.create(path, {}, context)).commit(), {kind: 'BadDigest'});
+    assert.deepEqual(master.calls, []);
+    worker.failWrite = false;
+    master.failCommit = true;
+    await assert.rejects((await client.create(path, {}, context)).commit(), {kind: 'Unavailable'});
+    assert.deepEqual(master.calls, ['prepareCommit', 'commitWrite', 'refresh']);
+    const writer = await client.create(path, {}, context);
+    await writer.abort();
+    await writer.abort();
+    assert.deepEqual(worker.calls, ['abort']);
+    assert.equal(master.openTickets.size, 0);
+  });
+});
+
+describe('copy', () => {
+  it('keeps name and checksums of the bytes, and goes on with a new version of the source', async () => {
+    const {master, worker, client} = setUp();
+    const to = asciiBytes('/m/copy');
+    const source = master.put(path, {...worker.put('file', 'old'), checksums: {crc32: 'AAAAAA=='}});
+    const copy = await client.copy(path, to, {metadata: {a: 'b'}}, context);
+    assert.equal(copy.inode.content?.etag, source.inode.content?.etag);
+    assert.deepEqual(copy.inode.content?.checksums, {crc32: 'AAAAAA=='});
+    assert.deepEqual(copy.inode.content?.metadata, {a: 'b'});
+    master.fresh = worker.put('file', 'newer');
+    assert.equal((await client.copy(path, to, {}, context)).length, 5);
+    await assert.rejects(client.copy(path, to, {sourcePrecondition: {ifMatch: 'else'}}, context), {kind: 'PreconditionFailed'});
+    assert.equal(master.openTickets.size, 0);
+  });
+});
+
+describe('uploads', () => {
+  it('are completed of the parts that are named, in order', async () => {
+    const {master, client} = setUp();
+    const {uploadId} = await client.createUpload(path, {}, context);
+    for (const partNumber of [1, 2, 3]) {
+      const part = await client.uploadPart(path, uploadId, partNumber, {length: 10}, context);
+      await part.write(Buffer.alloc(10));
+      await part.commit();
+    }
+    const part = (partNumber: number) => ({partNumber, etag: String(partNumber).repeat(32)});
+    await assert.rejects(client.completeUpload(path, uploadId, [part(4)], {}, context), {kind: 'InvalidArgument', details: {partNumber: 4}});
+    await assert.rejects(client.completeUpload(path, uploadId, [part(3), part(1)], {}, context), {kind: 'InvalidArgument', details: {partNumber: 1}});
+    await assert.rejects(client.completeUpload(path, uploadId, [{partNumber: 1, etag: 'x'}], {}, context), {kind: 'InvalidArgument'});
+    await assert.rejects(client.completeUpload(path, uploadId, [], {}, context), {kind: 'InvalidArgument'});
+    await assert.rejects(client.completeUpload(path, uploadId, [part(1)], {length: 11}, context), {kind: 'InvalidArgument'});
+    const info = await client.completeUpload(path, uploadId, [part(1), part(3)], {length: 20}, context);
+    assert.equal(info.length, '2 parts'.length);
+    assert.equal(master.openTickets.size, 0);
+  });
+
+  it('are forgotten when aborted', async () => {
+    const {master, worker, client} = setUp();
+    const {uploadId} = await client.createUpload(path, {}, context);
+    await client.abortUpload(path, uploadId, context);
+    assert.equal(master.uploads.size, 0);
+    assert.deepEqual(worker.calls, ['abortUpload']);
+    await assert.rejects(client.abortUpload(path, uploadId, context), {kind: 'NotFound'});
+  });
+});
+
+it('load, free and pin go over a tree, page by page', async () => {
+  const {master, worker, client} = setUp();
+  const root = asciiBytes('/m/');
+  const info = master.put(root, worker.put('', ''));
+  const {content: _, ...inode} = info.inode;
+  master.files.set(root, {...info, inode: {...inode, kind: 'directory'}});
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) master.put(asciiBytes(`/m/${name}`), worker.put(name, name));
+  const loaded = new Map<string, number>();
+  for await (const {path: file, loadedBytes} of client.load(root, {}, context)) loaded.set(file, loadedBytes);
+  assert.equal(loaded.size, 7);
+  assert.ok([...loaded.values()].every(bytes => bytes === 1));
+  assert.deepEqual(await client.free(root, {}, context), {files: 7});
+  await client.pin(root, true, context);
+  assert.deepEqual(worker.calls, ['free 7', ...Array.from({length: 7}, () => 'pin true')]);
+});
