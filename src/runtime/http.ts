@@ -29,8 +29,9 @@ export interface HttpExchange {
   /**
    * Answers. `headers` is a flat list like rawHeaders; Content-Length is taken from the body, Date is added. A body is
    * taken over (a lease is disposed, a stream is ended) whatever happens, also for HEAD, 204 and 304, which send none but
-   * announce its length. Resolves when the answer has left or the client is gone; after a failing stream or lease the connection is
-   * broken off, so that the answer cannot look complete. Unread request body is drained up to a bound, then the connection closes.
+   * announce its length. Resolves when the answer has left or the client is gone. Throws what the stream or lease throws: before
+   * its first bytes nothing has been sent and another answer may be given; afterwards the connection is broken off, so that the
+   * answer cannot look complete. Unread request body is drained up to a bound, then the connection closes.
    */
   respond(status: number, headers: readonly string[], body?: Body): Promise<void>;
   /** Answers with a body of unknown length, chunked (HTTP/1.1). */
