@@ -47,7 +47,7 @@ export class Coverage {
    */
   coveredTo(mount: MountId, directory: ByteString | undefined, from: ByteString, accept: (at: number) => boolean): ByteString | undefined {
     let reached: ByteString = from;
-    for (const range of this.#spaces.get(spaceKey(mount, directory)) ?? []) {
+    for (const range of this.#rangesFrom(mount, directory, from)) {
       if (range.from > reached) break;
       if (range.end !== undefined && range.end <= reached) continue;
       if (!accept(range.at)) break;
@@ -55,6 +55,31 @@ export class Coverage {
       reached = range.end;
     }
     return reached;
+  }
+
+  /** The moment of the oldest answer among those that together cover [from, end); 0 when they do not. */
+  coveredSince(mount: MountId, directory: ByteString | undefined, from: ByteString, end: ByteString | undefined): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    let reached = from;
+    for (const range of this.#rangesFrom(mount, directory, from)) {
+      if (range.from > reached) break;
+      if (range.end !== undefined && range.end <= reached) continue;
+      oldest = Math.min(oldest, range.at);
+      if (range.end === undefined || (end !== undefined && range.end >= end)) return oldest;
+      reached = range.end;
+    }
+    return 0;
+  }
+
+  *#rangesFrom(mount: MountId, directory: ByteString | undefined, from: ByteString): Generator<CoveredRange> {
+    const ranges = this.#spaces.get(spaceKey(mount, directory)) ?? [];
+    let low = 0;
+    for (let high = ranges.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (ranges[middle]!.from <= from) low = middle + 1;
+      else high = middle;
+    }
+    for (let i = Math.max(low - 1, 0); i < ranges.length; i++) yield ranges[i]!;
   }
 
   /** Forgets everything that was covered of keys with this prefix. */

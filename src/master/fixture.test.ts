@@ -1,0 +1,120 @@
+/** A master on the simulated machine, over stores in memory that outlive its lives, and hands for what a worker would do. */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import {type CallContext, rootPrincipal} from '#contracts/context.ts';
+import type {BeginWriteOptions, FileInfo} from '#contracts/master-api.ts';
+import {Master} from '#master/master.ts';
+import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
+import type {Metastore} from '#metastore/metastore.ts';
+import {openMetastore} from '#metastore/open-metastore.ts';
+import {type Freshness, parseFreshness} from '#model/mount.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import {createSimulation, type Simulation} from '#runtime/sim/simulation.ts';
+import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
+import type {StoreRegistry} from '#understore/store-provider.ts';
+import type {Capabilities, UnderStore} from '#understore/under-store.ts';
+
+export const bytes = (text: string): ByteString => text as ByteString;
+export const context: CallContext = {principal: rootPrincipal, signal: new AbortController().signal};
+
+const directoryStore: Partial<Capabilities> = {directories: true, rename: 'tree', metadata: false, permissions: true};
+
+export class World {
+  readonly simulation: Simulation;
+  readonly #medium = new MemoryMedium();
+  /** By URI; `wrap` may put something around what a master opens. */
+  readonly stores = new Map<string, MemoryUnderStore>();
+  wrap: (store: UnderStore) => UnderStore = store => store;
+  readonly dropped: number[] = [];
+
+  constructor(seed = 1) {
+    this.simulation = createSimulation(seed);
+    this.store('mem://home/', directoryStore);
+  }
+
+  store(uri: string, capabilities: Partial<Capabilities> = {}): MemoryUnderStore {
+    let store = this.stores.get(uri);
+    if (!store) this.stores.set(uri, (store = new MemoryUnderStore({clock: {nowNs: () => BigInt(Math.round(this.simulation.nowMs * 1e6)) + 1_700_000_000_000_000_000n}, capabilities})));
+    return store;
+  }
+
+  /** One life of the process; ends it in order. */
+  async life<T>(fn: (master: Master, runtime: Runtime) => Promise<T>): Promise<T> {
+    return await this.simulation.run(async runtime => {
+      const metastore = await this.metastore(runtime);
+      const master = await this.open(runtime, metastore);
+      try {
+        return await fn(master, runtime);
+      } finally {
+        await master.close();
+        await metastore.close();
+      }
+    });
+  }
+
+  async metastore(runtime: Runtime): Promise<Metastore> {
+    return await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium)});
+  }
+
+  async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
+    return await Master.open({metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, onContentDropped: contents => void this.dropped.push(...contents)});
+  }
+
+  #registry(): StoreRegistry {
+    const find = (uri: string): MemoryUnderStore => {
+      const store = this.stores.get(uri);
+      if (!store) throw new WeirError('InvalidArgument', `no such store: ${uri}`);
+      return store;
+    };
+    return {
+      schemes: ['mem'],
+      describe: async uri => ({place: (find(uri), uri), defaultName: 'mem', secrets: ['pin']}),
+      open: async uri => notClosed(this.wrap(find(uri))),
+    };
+  }
+}
+
+/** Stores outlive masters here. */
+function notClosed(store: UnderStore): UnderStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'close') return () => Promise.resolve();
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+}
+
+export async function mountBucket(master: Master, freshness: Freshness | string = 'maxAge=60s', path = '/b', uri = 'mem://bucket/'): Promise<void> {
+  await master.mount({path: bytes(path), uri, options: {}, freshness: typeof freshness === 'string' ? parseFreshness(freshness) : freshness}, context);
+}
+
+/** What worker and client do for a PUT. */
+export async function put(master: Master, path: string, body: string, options: BeginWriteOptions = {}): Promise<FileInfo> {
+  const ticket = await master.beginWrite(bytes(path), options, context);
+  try {
+    const write = await master.stores.get(ticket.mount).write({key: ticket.storeKey, metadata: ticket.metadata}, context);
+    await write.write(Buffer.from(body));
+    await master.prepareCommit(ticket, context);
+    const object = await write.finish();
+    return await master.commitWrite(ticket, {...object, mtime: object.modified}, context);
+  } finally {
+    await master.abandonWrite(ticket, context);
+  }
+}
+
+/** Keys of a listing, folded ones too; all pages. */
+export async function keys(master: Master, directory: string, more: {view?: 'keys' | 'children' | 'tree'; delimiter?: string; prefix?: string; limit?: number} = {}): Promise<string[]> {
+  const found: string[] = [];
+  for (let after: ByteString | undefined; ; ) {
+    const page = await master.list({
+      directory: bytes(directory), view: more.view ?? 'keys', limit: more.limit ?? 1000, ...(more.delimiter === undefined ? {} : {delimiter: bytes(more.delimiter)}),
+      ...(more.prefix === undefined ? {} : {prefix: bytes(more.prefix)}), ...(after === undefined ? {} : {after}),
+    }, context);
+    found.push(...page.entries.map(entry => entry.key));
+    if (page.next === undefined) return found;
+    after = page.next;
+  }
+}
+
+export const requestsOf = (store: MemoryUnderStore): number => Object.values(store.counters.requests).reduce((a, b) => a + b, 0);

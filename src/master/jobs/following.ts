@@ -1,0 +1,90 @@
+/**
+ * Where stores are following the namespace. *Trees*: prefixes whose objects a job is moving or removing, for seconds or
+ * hours; who wants to change something there waits for the job. *Keys*: single objects between the store's change and the
+ * commit, for the length of one request. For both, the namespace alone is right and the store is not believed.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
+
+interface FollowedTree {
+  readonly mount: MountId;
+  /** Each ends in `/`. */
+  readonly prefixes: readonly ByteString[];
+  readonly done: Promise<void>;
+  readonly finish: () => void;
+}
+
+export class Following {
+  /** By the id of the directory that was moved or removed. */
+  readonly #trees = new Map<InodeId, FollowedTree>();
+  readonly #keys = new Map<string, number>();
+
+  beginTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[]): void {
+    const {promise, resolve} = Promise.withResolvers<void>();
+    this.#trees.get(id)?.finish();
+    this.#trees.set(id, {mount, prefixes, done: promise, finish: resolve});
+  }
+
+  endTree(id: InodeId): void {
+    this.#trees.get(id)?.finish();
+    this.#trees.delete(id);
+  }
+
+  /** Until disposed, what the store says about these keys is not believed. */
+  keys(mount: MountId, keys: readonly ByteString[]): Disposable {
+    for (const key of keys) this.#keys.set(`${mount}:${key}`, (this.#keys.get(`${mount}:${key}`) ?? 0) + 1);
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        for (const key of keys) {
+          const name = `${mount}:${key}`;
+          const count = this.#keys.get(name)! - 1;
+          if (count === 0) this.#keys.delete(name);
+          else this.#keys.set(name, count);
+        }
+      },
+    };
+  }
+
+  covers(mount: MountId, key: ByteString): boolean {
+    return (this.#keys.size > 0 && this.#keys.has(`${mount}:${key}`)) || this.#treeOver(mount, key) !== undefined;
+  }
+
+  /** True when a job follows at, above or below a key. */
+  busy(mount: MountId, key: ByteString): boolean {
+    return this.#treeAt(mount, key) !== undefined;
+  }
+
+  /** Resolves when no job follows at, above or below the key any more; rejects with the signal's reason. */
+  async quiet(mount: MountId, key: ByteString, signal: AbortSignal): Promise<void> {
+    for (let tree = this.#treeAt(mount, key); tree; tree = this.#treeAt(mount, key)) {
+      const {promise: aborted, reject} = Promise.withResolvers<never>();
+      const onAbort = (): void => reject(signal.reason as Error);
+      signal.throwIfAborted();
+      signal.addEventListener('abort', onAbort, {once: true});
+      try {
+        await Promise.race([tree.done, aborted]);
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+    }
+  }
+
+  async ended(id: InodeId): Promise<void> {
+    await this.#trees.get(id)?.done;
+  }
+
+  #treeOver(mount: MountId, key: ByteString): FollowedTree | undefined {
+    for (const tree of this.#trees.values()) if (tree.mount === mount && tree.prefixes.some(prefix => key.startsWith(prefix))) return tree;
+    return undefined;
+  }
+
+  #treeAt(mount: MountId, key: ByteString): FollowedTree | undefined {
+    const inside = this.#treeOver(mount, key);
+    if (inside || !(key === '' || key.endsWith('/'))) return inside;
+    for (const tree of this.#trees.values()) if (tree.mount === mount && tree.prefixes.some(prefix => prefix.startsWith(key))) return tree;
+    return undefined;
+  }
+}

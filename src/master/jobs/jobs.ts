@@ -1,0 +1,183 @@
+/**
+ * Jobs: what stores have still to do after the namespace has changed: follow the rename of a tree, lose a removed one. Each
+ * is journaled by the change that caused it and goes on after a crash. A job that fails tries again, later and later, and
+ * never gives up by itself; people see it in listJobs.
+ */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
+import type {MoveIntent, Tombstone} from '#codec/namespace/intent-record.ts';
+import type {JobInfo} from '#contracts/master-api.ts';
+import type {RecentChanges} from '#master/freshness/recent-changes.ts';
+import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
+import type {Following} from '#master/jobs/following.ts';
+import {moveTree} from '#master/jobs/move-tree.ts';
+import type {MountTable} from '#master/mounts/mount-table.ts';
+import {locate} from '#master/namespace/locate.ts';
+import {listMoves} from '#master/namespace/moves.ts';
+import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
+import type {Transactions} from '#master/transactions.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+export interface JobServices {
+  readonly transactions: Transactions;
+  readonly mounts: MountTable;
+  readonly following: Following;
+  readonly recent: RecentChanges;
+  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
+}
+
+const jobsAtOnce = 4;
+const recordsAtOnce = 1_000;
+const backoffMinMs = 500;
+const backoffMaxMs = 60_000;
+
+interface Job {
+  info: JobInfo;
+  readonly ended: Promise<void>;
+}
+
+export class Jobs {
+  readonly #services: JobServices;
+  readonly #jobs = new Map<InodeId, Job>();
+  readonly #stop = new AbortController();
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(services: JobServices) {
+    this.#services = services;
+  }
+
+  /** Takes up what an earlier life has left. Before anything is served. */
+  resume(): void {
+    const {transactions} = this.#services;
+    for (const move of transactions.peek(listMoves)) {
+      const to = transactions.peek(reader => this.#keyByNames(move, locate(reader, move.id)?.path));
+      if (to !== undefined) this.startMove(move.id, move.mount, move.from, to);
+    }
+    for (const {id} of transactions.peek(listTombstones)) this.startRemoval(id);
+  }
+
+  /** In the turn of the commit that noted the move. */
+  startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString): true {
+    const {transactions, following, mounts, runtime} = this.#services;
+    following.beginTree(id, mount, [from, to]);
+    const move = transactions.peek(listMoves).find(each => each.id === id);
+    const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
+    if (move) {
+      this.#start(id, {kind: 'move', path}, [mount, from, to], async (signal, progress) => {
+        await moveTree({transactions, store: mounts.get(mount), move, to, signal, progress, crashPoint: name => runtime.crashPoint(name)});
+      });
+    } else following.endTree(id);
+    return true;
+  }
+
+  /** In the turn of the commit that removed the tree. */
+  startRemoval(id: InodeId): void {
+    const {transactions, following, mounts} = this.#services;
+    const tombstone = transactions.peek(listTombstones).find(each => each.id === id);
+    if (!tombstone) return;
+    const {mount, storePrefix, path} = tombstone;
+    const unmounted = !mounts.has(mount);
+    if (!unmounted) following.beginTree(id, mount, [storePrefix]);
+    this.#start(id, {kind: 'remove', path}, [mount, storePrefix], async (signal, progress) => await this.#remove(tombstone, unmounted, signal, progress));
+  }
+
+  async #remove({id, mount, storePrefix}: Tombstone, unmounted: boolean, signal: AbortSignal, progress: (count: number) => void): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    while (!(await transactions.changeOwn(tx => reapTombstone(tx, id, recordsAtOnce)))) {
+      signal.throwIfAborted();
+      runtime.crashPoint('master.removeTree.reaped');
+    }
+    if (!unmounted) await this.emptyPrefix(mounts.get(mount), storePrefix, signal, progress);
+    runtime.crashPoint('master.removeTree.forget');
+    await transactions.changeOwn(tx => {
+      forgetTombstone(tx, id);
+    });
+  }
+
+  async emptyPrefix(store: UnderStore, prefix: ByteString, signal: AbortSignal, progress: (count: number) => void = () => undefined): Promise<void> {
+    await emptyPrefix(store, prefix, signal, count => {
+      progress(count);
+      this.#services.runtime.crashPoint('master.removeTree.emptied');
+    });
+  }
+
+  list(): JobInfo[] {
+    return Array.from(this.#jobs.values(), ({info}) => info);
+  }
+
+  /** The store has to follow what the namespace says already: there is no way back that loses nothing. */
+  cancel(id: number): never {
+    const job = this.#jobs.get(id as InodeId);
+    if (!job) throw new WeirError('NotFound', `there is no job ${id}`);
+    throw new WeirError('Unsupported', `a ${job.info.kind} cannot be cancelled: the namespace shows it done, and the store has to follow`);
+  }
+
+  async ended(id: InodeId): Promise<void> {
+    await this.#jobs.get(id)?.ended;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new WeirError('Cancelled', 'this process is ending'));
+    for (const go of this.#waiting.splice(0)) go();
+    await Promise.all(Array.from(this.#jobs.values(), job => job.ended));
+  }
+
+  #start(id: InodeId, what: Pick<JobInfo, 'kind' | 'path'>, [mount, ...prefixes]: readonly [MountId, ...ByteString[]], run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>): void {
+    if (this.#jobs.has(id)) return;
+    const info: JobInfo = {id, ...what, state: 'waiting', done: 0, startedAt: this.#services.transactions.now()};
+    const job: {info: JobInfo; ended: Promise<void>} = {info, ended: Promise.resolve()};
+    this.#jobs.set(id, job);
+    job.ended = this.#run(job, run).then(done => {
+      if (!done) return;
+      this.#jobs.delete(id);
+      for (const prefix of prefixes) this.#services.recent.note(mount, prefix);
+      this.#services.following.endTree(id);
+    });
+  }
+
+  /** True when it is done, false when this process ends before. */
+  async #run(job: {info: JobInfo}, run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>): Promise<boolean> {
+    const {clock, log} = this.#services.runtime;
+    const {signal} = this.#stop;
+    for (let backoff = backoffMinMs; !signal.aborted; backoff = Math.min(backoff * 2, backoffMaxMs)) {
+      await this.#enter();
+      try {
+        if (signal.aborted) break;
+        job.info = {...job.info, state: 'running'};
+        await run(signal, count => {
+          job.info = {...job.info, done: job.info.done + count};
+        });
+        return true;
+      } catch (error) {
+        if (signal.aborted) break;
+        const lastError = error instanceof Error ? error.message : String(error);
+        job.info = {...job.info, state: 'failed', lastError};
+        log.warn('a job failed and will be tried again', {job: job.info.id, kind: job.info.kind, path: toText(job.info.path), error: lastError, retryMs: backoff});
+      } finally {
+        this.#leave();
+      }
+      await clock.sleep(backoff, {signal, unref: true}).catch(() => undefined);
+    }
+    return false;
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < jobsAtOnce) this.#running++;
+    else await new Promise<void>(resolve => this.#waiting.push(resolve));
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running--;
+  }
+
+  #keyByNames({mount, from}: MoveIntent, path: ByteString | undefined): ByteString | undefined {
+    if (path === undefined) return from;
+    const {mounts} = this.#services;
+    return mounts.has(mount) ? (path.slice(mounts.mount(mount).path.length) as ByteString) : undefined;
+  }
+}

@@ -1,0 +1,42 @@
+/** Brings one object of a store to another key, by the cheapest way that the store has: rename, copy, or through this process. */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {Content} from '#model/content.ts';
+import type {StoreObject, UnderStore} from '#understore/under-store.ts';
+
+/**
+ * Answers the object as it is at `to`. ContentChanged when the source is another version. `copied` is called when both
+ * exist, where they do for a moment: a repetition after a crash there does the same again.
+ */
+export async function moveObject(store: UnderStore, source: Pick<Content, 'storeKey' | 'fingerprint'>, to: ByteString, signal: AbortSignal, copied: () => void): Promise<StoreObject> {
+  const from = source.storeKey;
+  if (store.capabilities.rename !== 'none') {
+    await store.rename(from, to, {signal});
+    const moved = await store.stat(to, {signal});
+    if (!moved) throw new WeirError('ContentChanged', 'a renamed object has gone from its new key');
+    return moved;
+  }
+  const copy = await copyObject(store, source, to, signal);
+  copied();
+  await removeObject(store, from, signal);
+  return copy;
+}
+
+export async function copyObject(store: UnderStore, {storeKey, fingerprint}: Pick<Content, 'storeKey' | 'fingerprint'>, to: ByteString, signal: AbortSignal): Promise<StoreObject> {
+  if (store.capabilities.copy) return await store.copy(storeKey, to, {ifFingerprint: fingerprint}, {signal});
+  const read = await store.read(storeKey, {ifFingerprint: fingerprint}, {signal});
+  const write = await store.write({key: to, metadata: read.object.metadata ?? {}, length: read.length, ...(read.object.mode === undefined ? {} : {mode: read.object.mode})}, {signal});
+  try {
+    for await (const chunk of read.body) await write.write(chunk);
+    return await write.finish();
+  } catch (error) {
+    await write.abort();
+    throw error;
+  }
+}
+
+/** Absent is fine. */
+export async function removeObject(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<void> {
+  const [failed] = await store.remove([key], {signal});
+  if (failed) throw failed.error;
+}

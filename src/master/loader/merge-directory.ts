@@ -1,0 +1,55 @@
+/**
+ * Takes what a store said about one directory into the namespace: that it exists, by itself, by a marker, or because keys lie
+ * below it. (That nothing is there is a listing without entries: take-listing.ts.)
+ */
+import type {ObjectOrigin} from '#master/loader/merge-object.ts';
+import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
+import {addDirectory, parentFor} from '#master/namespace/directories.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {inodeAt, writeInode} from '#master/namespace/place.ts';
+import {setMarker} from '#master/namespace/put-file.ts';
+import {resolve} from '#master/namespace/resolve.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+
+/** What was seen of a directory: nothing but its being there, or its own object. */
+export interface SeenDirectory {
+  readonly object?: SeenObject;
+}
+
+/** Whether the namespace needs a commit to show the directory as seen. */
+export function knowsDirectory(reader: Reader, origin: ObjectOrigin, seen: SeenDirectory): Inode | undefined {
+  const {place} = resolve(reader, origin.path);
+  if (!place || place.mount !== origin.mount) return undefined;
+  const inode = inodeAt(reader, place);
+  if (place.mountPoint || !seen.object) return inode;
+  if (origin.capabilities.directories) return sameAttributes(inode, seen.object) ? inode : undefined;
+  return inode.content && isSameVersion(inode.content, seen.object) && !completed(inode.content, seen.object) ? inode : undefined;
+}
+
+/** Makes the directory what was seen of it. */
+export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOrigin, seen: SeenDirectory): void {
+  if (knowsDirectory(tx, origin, seen)) return;
+  const resolution = resolve(tx, origin.path);
+  if ((resolution.place ?? resolution.parent).mount !== origin.mount) return;
+  const {directories, metadata} = origin.capabilities;
+  const place = resolution.place ?? addDirectory(tx, op, parentFor(tx, op, resolution, 'implied'), origin.path.names.at(-1)!, {implied: !directories && !seen.object});
+  const {object} = seen;
+  if (!object) return;
+  const inode = inodeAt(tx, place);
+  if (directories) {
+    const {implied: _, ...kept} = inode;
+    const {mode, uid, gid, modified: mtime} = object;
+    writeInode(tx, {...kept, mode: mode ?? kept.mode, uid: uid ?? kept.uid, gid: gid ?? kept.gid, mtime, checkedAt: millisecondsOf(op.now)}, place.storeKey);
+  } else if (!inode.content || !isSameVersion(inode.content, object)) {
+    setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), millisecondsOf(op.now));
+  } else {
+    const content = completed(inode.content, object);
+    if (content) writeInode(tx, {...inode, content}, place.storeKey);
+  }
+}
+
+function sameAttributes(inode: Inode, {mode, uid, gid, modified}: SeenObject): boolean {
+  return !inode.implied && inode.mtime === modified && inode.mode === (mode ?? inode.mode) && inode.uid === (uid ?? inode.uid) && inode.gid === (gid ?? inode.gid);
+}
+

@@ -1,0 +1,95 @@
+/** What readers ask the master: what is at a path, what to read of a file, and what they learned from the store themselves. */
+import {WeirError} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
+import type {Loader, LoaderServices} from '#master/loader/loader.ts';
+import {denied, mayAccess} from '#master/namespace/access.ts';
+import {inodeAt} from '#master/namespace/place.ts';
+import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {stat} from '#master/namespace/stat.ts';
+import type {Turns} from '#master/writes/turns.ts';
+import type {Path} from '#model/path.ts';
+
+const roundsMax = 5;
+
+export class Reading {
+  readonly #services: LoaderServices & {readonly turns: Turns};
+  readonly #loader: Loader;
+
+  constructor(services: LoaderServices & {readonly turns: Turns}, loader: Loader) {
+    this.#services = services;
+    this.#loader = loader;
+  }
+
+  async stat(path: Path, {principal, signal}: CallContext): Promise<FileInfo> {
+    const {transactions} = this.#services;
+    await this.#loader.freshen(path, {askedAt: transactions.now(), signal, complete: true});
+    return await transactions.read(reader => stat(reader, path, principal));
+  }
+
+  /**
+   * A file whose version nobody knows yet, or of which only a listing told, is read from the store in the same round trip
+   * that brings its metadata: `unknown`. One that is known and only stale is asked about without its bytes.
+   */
+  async open(path: Path, context: CallContext): Promise<OpenResult> {
+    const {transactions, mounts} = this.#services;
+    const askedAt = transactions.now();
+    const questions = this.#loader.questions(path, {askedAt, complete: true});
+    const [question] = questions;
+    if (question && questions.length === 1 && question.path.kind === 'file') {
+      const unread = transactions.peek(reader => {
+        const {place} = resolve(reader, question.path, context.principal);
+        return !place || inodeAt(reader, place).content?.listed === true;
+      });
+      // Local files are read in place by who knows them; there the metadata comes first.
+      if (unread && !mounts.get(question.mount).capabilities.localFile) return {unknown: {mount: question.mount, storeKey: question.storeKey}};
+    }
+    if (questions.length > 0) await this.#loader.freshen(path, {askedAt, signal: context.signal, complete: true});
+    return {known: await transactions.read(reader => readable(stat(reader, path, context.principal), context))};
+  }
+
+  async observe(path: Path, {startedAt, object}: Observation, context: CallContext): Promise<FileInfo> {
+    const {transactions} = this.#services;
+    const file: Path = {names: path.names, kind: path.kind === 'directory' ? 'directory' : 'file'};
+    const {mount, storeKey, inode} = this.#question(file, context);
+    if (this.#loader.overtaken(mount, storeKey, startedAt)) return readable(await this.stat(file, context), context);
+    await this.#loader.takeInFile({mount, storeKey, path: file, ...(inode === undefined ? {} : {inode})}, object, startedAt);
+    return await transactions.read(reader => readable(stat(reader, file, context.principal), context));
+  }
+
+  async contentChanged(path: Path, content: ContentId, context: CallContext): Promise<FileInfo> {
+    const {transactions, following} = this.#services;
+    const file: Path = {names: path.names, kind: path.kind === 'directory' ? 'directory' : 'file'};
+    for (let round = 0; round < roundsMax; round++) {
+      const question = this.#question(file, context);
+      if (question.content !== content) break;
+      if (following.covers(question.mount, question.storeKey)) {
+        // The store is between two states; what it has when it is done is what the namespace says.
+        await following.quiet(question.mount, question.storeKey, context.signal);
+        using _turn = await this.#services.turns.acquire({mount: question.mount, keys: [question.storeKey]}, context.signal);
+        continue;
+      }
+      const before = transactions.now();
+      await this.#loader.ask({...question, path: file}, context.signal);
+      if (!this.#loader.overtaken(question.mount, question.storeKey, before)) break;
+    }
+    return await transactions.read(reader => readable(stat(reader, file, context.principal), context));
+  }
+
+  #question(path: Path, {principal}: CallContext) {
+    return this.#services.transactions.peek(reader => {
+      const resolution = resolve(reader, path, principal);
+      const {place, parent} = resolution;
+      if (place?.mountPoint) throw new WeirError('IsADirectory', `${shown(path)} is a mount point`);
+      const inode = place && inodeAt(reader, place);
+      return {mount: (place ?? parent).mount, storeKey: storeKeyOfPath(resolution), content: inode?.content?.id, ...(inode ? {inode: inode.id} : {})};
+    });
+  }
+}
+
+/** PermissionDenied when the caller may not read the file's bytes. */
+function readable(info: FileInfo, {principal}: CallContext): FileInfo {
+  if (!mayAccess(info.inode, principal, 'read')) throw denied(principal, 'read', info.inode);
+  return info;
+}

@@ -1,0 +1,280 @@
+/**
+ * The master: the namespace, the mounts, and the commit of writes (contracts/master-api.ts). This class only wires and
+ * delegates; the ideas are in the folders: `namespace/` changes metadata, synchronously; `freshness/` knows what may be
+ * believed; `loader/` asks stores; `writes/` lets store and namespace change together; `jobs/` lets stores follow;
+ * `mounts/` has the stores.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {
+  BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition, UploadRecord,
+  WriteTicket, WrittenObject,
+} from '#contracts/master-api.ts';
+import {explain} from '#master/explain.ts';
+import {Beliefs} from '#master/freshness/beliefs.ts';
+import {Coverage} from '#master/freshness/coverage.ts';
+import {Knowledge} from '#master/freshness/knowledge.ts';
+import {RecentChanges} from '#master/freshness/recent-changes.ts';
+import {Following} from '#master/jobs/following.ts';
+import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-collector.ts';
+import {Jobs} from '#master/jobs/jobs.ts';
+import {Lister} from '#master/loader/lister.ts';
+import {Loader} from '#master/loader/loader.ts';
+import {Reading} from '#master/loader/reading.ts';
+import {Mounting, type RootMount} from '#master/mounts/mounting.ts';
+import {MountTable} from '#master/mounts/mount-table.ts';
+import {setAttributes} from '#master/namespace/set-attributes.ts';
+import {inodeAt} from '#master/namespace/place.ts';
+import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
+import {Transactions} from '#master/transactions.ts';
+import {Mutations} from '#master/writes/mutations.ts';
+import {Turns} from '#master/writes/turns.ts';
+import {Uploads} from '#master/writes/uploads.ts';
+import {Writes} from '#master/writes/writes.ts';
+import type {Metastore} from '#metastore/metastore.ts';
+import type {AttributePatch} from '#model/inode.ts';
+import type {Mount} from '#model/mount.ts';
+import {parsePath, type Path} from '#model/path.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {StoreProvider, StoreRegistry} from '#understore/store-provider.ts';
+
+export interface MasterServices {
+  /** Opened and closed by who hands it in. */
+  readonly metastore: Metastore;
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log' | 'metrics' | 'crashPoint'>;
+  readonly stores: StoreRegistry;
+  /** The mount of `/`, used when the instance starts for the first time. */
+  readonly root: RootMount;
+  /** Told of contents that nothing refers to any more, in batches, at least once each. */
+  readonly onContentDropped?: OnContentDropped;
+  /** The backup's bytes; absent: backup is Unsupported. */
+  readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
+}
+
+export class Master implements MasterApi, AsyncDisposable {
+  readonly #services: MasterServices;
+  readonly #transactions: Transactions;
+  readonly #mounts: MountTable;
+  readonly #beliefs = new Beliefs();
+  readonly #coverage = new Coverage();
+  readonly #knowledge: Knowledge;
+  readonly #loader: Loader;
+  readonly #reading: Reading;
+  readonly #lister: Lister;
+  readonly #mounting: Mounting;
+  readonly #jobs: Jobs;
+  readonly #garbage: GarbageCollector;
+  readonly #writes: Writes;
+  readonly #uploads: Uploads;
+  readonly #mutations: Mutations;
+
+  /** Ready when the mounts are known and interrupted jobs go on. */
+  static async open(services: MasterServices): Promise<Master> {
+    const master = new Master(services);
+    await master.#mounting.open(services.root);
+    master.#jobs.resume();
+    master.#garbage.soon();
+    return master;
+  }
+
+  private constructor(services: MasterServices) {
+    const {metastore, runtime, stores} = services;
+    this.#services = services;
+    const transactions = (this.#transactions = new Transactions(metastore, runtime.clock));
+    const mounts = (this.#mounts = new MountTable(stores, runtime.log));
+    const now = (): number => transactions.now();
+    const following = new Following();
+    const recent = new RecentChanges(now);
+    const turns = new Turns();
+    const beliefs = this.#beliefs;
+    const coverage = this.#coverage;
+    this.#knowledge = new Knowledge({beliefs, coverage, mount: id => mounts.mount(id), following: (mount, key) => following.covers(mount, key), now});
+    const loading = {transactions, mounts, knowledge: this.#knowledge, beliefs, recent, following, coverage, turns};
+    this.#loader = new Loader(loading);
+    this.#reading = new Reading(loading, this.#loader);
+    this.#lister = new Lister(loading, this.#loader);
+    this.#jobs = new Jobs({transactions, mounts, following, recent, runtime});
+    this.#garbage = new GarbageCollector(transactions, mounts, runtime, services.onContentDropped ?? (() => undefined));
+    transactions.onCommit(() => this.#garbage.soon());
+    const changing = {...loading, runtime, loader: this.#loader};
+    this.#writes = new Writes(changing);
+    this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
+    this.#mutations = new Mutations({...changing, lister: this.#lister, jobs: this.#jobs});
+    this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
+    runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
+    runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => this.#jobs.list().length);
+  }
+
+  /** The open stores, by mount: the worker reads and writes through the same ones. */
+  get stores(): StoreProvider {
+    return this.#mounts;
+  }
+
+  async stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    return await this.#reading.stat(parsePath(path, options.kind), context);
+  }
+
+  async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {
+    return await this.#reading.open(parsePath(path, options.kind ?? 'file'), context);
+  }
+
+  async observe(path: ByteString, observation: Observation, context: CallContext): Promise<FileInfo> {
+    return await this.#reading.observe(parsePath(path, 'file'), observation, context);
+  }
+
+  async contentChanged(path: ByteString, content: ContentId, context: CallContext): Promise<FileInfo> {
+    return await this.#reading.contentChanged(parsePath(path, 'file'), content, context);
+  }
+
+  async list(request: ListRequest, context: CallContext): Promise<ListPage> {
+    return await this.#lister.list(request, context);
+  }
+
+  async makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+    return await this.#mutations.makeDirectory(path, options, context);
+  }
+
+  async makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {
+    return await this.#mutations.makeSymlink(path, target, context);
+  }
+
+  async setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    const parsed = parsePath(path, options.kind);
+    await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
+    return await this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch));
+  }
+
+  async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+    return await this.#mutations.rename(from, to, options, context);
+  }
+
+  async remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
+    await this.#mutations.remove(path, options, context);
+  }
+
+  async beginWrite(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): Promise<WriteTicket> {
+    return await this.#writes.begin(path, options, context);
+  }
+
+  async prepareCommit(ticket: WriteTicket, context: CallContext): Promise<void> {
+    await this.#writes.prepare(ticket, context);
+  }
+
+  async commitWrite(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
+    return await this.#writes.commit(ticket, object, context);
+  }
+
+  async abandonWrite(ticket: WriteTicket, _context: CallContext): Promise<void> {
+    this.#writes.abandon(ticket);
+  }
+
+  async createUpload(
+    ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext,
+  ): Promise<UploadRecord> {
+    return await this.#uploads.create(ticket, upload, context);
+  }
+
+  async getUpload(path: ByteString, uploadId: string, _context: CallContext): Promise<UploadRecord> {
+    return await this.#uploads.get(path, uploadId);
+  }
+
+  async putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void> {
+    await this.#uploads.putPart(path, uploadId, part, context);
+  }
+
+  async listParts(path: ByteString, uploadId: string, after: number, limit: number, _context: CallContext): Promise<readonly PartRecord[]> {
+    return await this.#uploads.listParts(path, uploadId, after, limit);
+  }
+
+  async listUploads(request: {directory: ByteString; prefix?: ByteString; after?: {key: ByteString; uploadId: string}; limit: number}, _context: CallContext): Promise<readonly UploadRecord[]> {
+    return await this.#uploads.list(request);
+  }
+
+  async beginCompleteUpload(path: ByteString, uploadId: string, options: {precondition?: Precondition}, context: CallContext): Promise<WriteTicket> {
+    return await this.#uploads.beginComplete(path, uploadId, options, context);
+  }
+
+  async removeUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
+    await this.#uploads.remove(path, uploadId, context);
+  }
+
+  async mount(request: MountRequest, context: CallContext): Promise<Mount> {
+    return await this.#mounting.mount(request, context);
+  }
+
+  async updateMount(path: ByteString, change: Partial<Omit<MountRequest, 'path' | 'uri'>>, context: CallContext): Promise<Mount> {
+    return await this.#mounting.update(path, change, context);
+  }
+
+  async unmount(path: ByteString, context: CallContext): Promise<void> {
+    await this.#mounting.unmount(path, context);
+  }
+
+  async listMounts(_context: CallContext): Promise<readonly Mount[]> {
+    return this.#mounting.list();
+  }
+
+  async refresh(path: ByteString, context: CallContext): Promise<void> {
+    const {names, kind} = parsePath(path);
+    const places = await this.#transactions.read(reader => (['file', 'directory'] as const).filter(each => kind === 'either' || kind === each).map(each => {
+      const wanted: Path = {names, kind: each};
+      const resolution = resolve(reader, wanted, context.principal);
+      return {mount: (resolution.place ?? resolution.parent).mount, key: storeKeyOfPath(resolution)};
+    }));
+    for (const {mount, key} of places) this.#mounting.forget(mount, key);
+    // Mounts further down are below the path too.
+    const directory = `/${names.map(name => `${name}/`).join('')}`;
+    for (const {mount} of this.#mounts) if (mount.path.startsWith(directory)) this.#mounting.forget(mount.id, '' as ByteString);
+  }
+
+  async explain(path: ByteString, options: PathOptions, context: CallContext): Promise<PathExplanation> {
+    const info = await this.#transactions.read(reader => {
+      const parsed = parsePath(path, options.kind);
+      const place = resolve(reader, parsed, context.principal).place;
+      return place ? {kind: place.kind, inode: inodeAt(reader, place), mount: place.mount, names: parsed.names} : undefined;
+    });
+    const known: FileInfo = info
+      ? {path: `/${info.names.join('/')}${info.kind === 'directory' && info.names.length > 0 ? '/' : ''}` as ByteString, inode: info.inode, length: info.inode.content?.length ?? 0, mount: info.mount}
+      : await this.stat(path, options, context);
+    return this.#transactions.peek(reader => explain(reader, known, {mounts: this.#mounts, knowledge: this.#knowledge, beliefs: this.#beliefs, now: this.#transactions.now()}));
+  }
+
+  async listJobs(_context: CallContext): Promise<readonly JobInfo[]> {
+    return this.#jobs.list();
+  }
+
+  async cancelJob(id: number, _context: CallContext): Promise<void> {
+    this.#jobs.cancel(id);
+  }
+
+  async usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+    return await this.#transactions.read(reader => {
+      const parsed = parsePath(path, 'directory');
+      if (parsed.names.length === 0) return usageOfAll(reader);
+      const place = existing(reader, resolve(reader, parsed, context.principal));
+      if (!place.mountPoint) throw new WeirError('Unsupported', 'counts are kept for the whole instance and for mount points; list the directory to sum it up');
+      return usageOfMount(reader, place.mount);
+    });
+  }
+
+  backup(_context: CallContext): AsyncIterable<Uint8Array> {
+    const {metastore, writeBackup} = this.#services;
+    if (!writeBackup) throw new WeirError('Unsupported', 'this instance was started without a backup format');
+    return writeBackup(metastore);
+  }
+
+  /** Lets running jobs stop where they can go on, and closes the stores. The metastore is its owner's to close. */
+  async close(): Promise<void> {
+    this.#writes.close();
+    await this.#jobs.close();
+    await this.#garbage.close();
+    await this.#mounts.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

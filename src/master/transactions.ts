@@ -1,0 +1,99 @@
+/**
+ * How the master speaks to its metastore: synchronous functions, run at once, answered when what they read or wrote is
+ * durable. Repeated request ids get the result that was stored with the first.
+ */
+import {toBytes, fromBytes} from '#base/byte-string.ts';
+import type {CallContext} from '#contracts/context.ts';
+import {IdAllocator} from '#master/namespace/ids.ts';
+import type {Operation} from '#master/namespace/operation.ts';
+import type {Commit, Metastore, Reader, ResultCodec, Transaction} from '#metastore/metastore.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+export class Transactions {
+  readonly ids = new IdAllocator();
+  readonly metastore: Metastore;
+  readonly #clock: Clock;
+  #onCommit: () => void = () => undefined;
+
+  constructor(metastore: Metastore, clock: Clock) {
+    this.metastore = metastore;
+    this.#clock = clock;
+  }
+
+  /** Wall ms. */
+  now(): number {
+    return this.#clock.nowMs();
+  }
+
+  /** Called after every change; must not throw or wait. */
+  onCommit(fn: () => void): void {
+    this.#onCommit = fn;
+  }
+
+  /** Runs `fn` for the caller and commits at once; the answer comes when it is durable. */
+  async change<T>(context: CallContext, fn: (tx: Transaction, op: Operation) => T): Promise<T> {
+    return await answered(this.changeNow(context, fn));
+  }
+
+  /** The same for who must do more in this very turn; `durable` of the commit is the caller's to await. */
+  changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
+    this.ids.ensure(this.metastore, idsMax);
+    const op: Operation = {now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : {})};
+    const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
+    const commit = this.metastore.transact(tx => fn(tx, op), request);
+    this.#onCommit();
+    return commit;
+  }
+
+  /** A change on Weir's own account, durable when it resolves. `idsMax`: how many new ids it may take. */
+  async changeOwn<T>(fn: (tx: Transaction, op: Operation) => T, idsMax?: number): Promise<T> {
+    return await answered(this.changeNow(undefined, fn, idsMax));
+  }
+
+  /** The same without telling who listens to changes. */
+  async changeQuietly(fn: (tx: Transaction) => void): Promise<void> {
+    await answered(this.metastore.transact(fn));
+  }
+
+  /** The result of an earlier call with this request id; undefined when it is new. For work that asks a store before it commits. */
+  async earlier<T>(context: CallContext): Promise<{readonly result: T} | undefined> {
+    if (!context.request) return undefined;
+    const isNew = new Error('this request is new');
+    try {
+      const commit = this.metastore.transact((): T => {
+        throw isNew;
+      }, {id: context.request, codec: resultCodec as ResultCodec<T>});
+      return {result: await answered(commit)};
+    } catch (error) {
+      if (error === isNew) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads at once; for deciding, not for answering. */
+  peek<T>(fn: (reader: Reader) => T): T {
+    return this.metastore.read(fn).result;
+  }
+
+  async read<T>(fn: (reader: Reader) => T): Promise<T> {
+    return await answered(this.metastore.read(fn));
+  }
+}
+
+async function answered<T>(commit: Commit<T>): Promise<T> {
+  await commit.durable;
+  return commit.result;
+}
+
+/** Results are plain data with bigints and byte arrays in them. */
+const resultCodec: ResultCodec<unknown> = {
+  encode: result => Buffer.from(JSON.stringify({result}, (_key, value: unknown) => {
+    if (typeof value === 'bigint') return {$bigint: value.toString()};
+    return value instanceof Uint8Array ? {$bytes: fromBytes(value)} : value;
+  })),
+  decode: bytes => (JSON.parse(Buffer.from(bytes).toString(), (_key, value: unknown) => {
+    if (typeof value !== 'object' || value === null) return value;
+    if ('$bigint' in value) return BigInt(value.$bigint as string);
+    return '$bytes' in value ? new Uint8Array(toBytes(value.$bytes as ReturnType<typeof fromBytes>)) : value;
+  }) as {result: unknown}).result,
+};

@@ -1,0 +1,239 @@
+/**
+ * Renames, deletes and new directories. Of single objects the store follows first, in the keys' turn, and the commit says
+ * so; a failure of the store changes nothing. Of trees the namespace goes first, in one commit that notes what the store
+ * has still to do (an intent, which survives a crash); where the store renames trees itself, the answer waits for it.
+ */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
+import type {MountId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, PathOptions, Precondition} from '#contracts/master-api.ts';
+import type {Jobs} from '#master/jobs/jobs.ts';
+import type {Lister} from '#master/loader/lister.ts';
+import {makeDirectory} from '#master/namespace/make-directory.ts';
+import {makeSymlink} from '#master/namespace/make-symlink.ts';
+import type {Operation} from '#master/namespace/operation.ts';
+import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
+import {setMarker} from '#master/namespace/put-file.ts';
+import {remove, type Removed, type RemoveOptions} from '#master/namespace/remove.ts';
+import {rename, type RenameOptions} from '#master/namespace/rename.ts';
+import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {contentOf} from '#master/loader/store-content.ts';
+import {moveObject} from '#master/jobs/move-object.ts';
+import {beginStoreChange} from '#master/writes/store-change.ts';
+import type {WriteServices} from '#master/writes/writes.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import {parsePath, type Path} from '#model/path.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+export interface MutationServices extends WriteServices {
+  readonly lister: Lister;
+  readonly jobs: Jobs;
+}
+
+const rolledBack = new Error('this transaction was only tried');
+
+export class Mutations {
+  readonly #services: MutationServices;
+
+  constructor(services: MutationServices) {
+    this.#services = services;
+  }
+
+  async makeDirectory(text: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader, mounts, runtime} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
+    const path: Path = {names: parsePath(text, 'directory').names, kind: 'directory'};
+    const fresh = {askedAt: transactions.now(), signal: context.signal};
+    await loader.freshen(path, fresh);
+    if (path.names.length > 1) await loader.freshen({names: path.names.slice(0, -1), kind: 'directory'}, fresh);
+    const {mount, storeKey, place} = transactions.peek(reader => target(reader, path, context));
+    if (place && (place.mountPoint || options.existing !== 'keep')) return (await transactions.change(context, (tx, op) => makeDirectory(tx, op, path, options).info));
+    const store = mounts.writable(mount);
+    using _turn = await beginStoreChange(this.#services, mount, [storeKey], context.signal);
+    this.#try(context, (tx, op) => makeDirectory(tx, op, path, options));
+    runtime.crashPoint('master.makeDirectory.store');
+    await store.makeDirectory(storeKey, {signal: context.signal});
+    const marker = store.capabilities.directories ? undefined : await store.stat(storeKey, {signal: context.signal});
+    runtime.crashPoint('master.makeDirectory.commit');
+    return await transactions.change(context, (tx, op) => {
+      const {info, created} = makeDirectory(tx, op, path, {...options, existing: 'keep', parents: true});
+      const {place: made} = resolve(tx, path);
+      if (!made) return info;
+      const inode = marker && !info.inode.content ? setMarker(tx, made, contentOf(op, mount, storeKey, marker, false), transactions.now()) : info.inode;
+      // Nothing was there before: what will be in it comes through us, or is found when this listing is no longer fresh.
+      return {...info, inode: created ? listedNow(tx, made, transactions.now()) : inode};
+    });
+  }
+
+  async makeSymlink(text: ByteString, targetText: ByteString, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader} = this.#services;
+    const path = parsePath(text, 'file');
+    await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
+    return await transactions.change(context, (tx, op) => makeSymlink(tx, op, path, targetText));
+  }
+
+  async remove(text: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
+    const {transactions, loader} = this.#services;
+    if (await transactions.earlier<null>(context)) return;
+    const path = parsePath(text, options.kind);
+    await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal, ...(options.precondition ? {complete: true} : {})});
+    const place = transactions.peek(reader => existing(reader, resolve(reader, path, context.principal)));
+    const exact: Path = {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'};
+    if (place.kind === 'directory') await this.#removeDirectory(exact, place, options, context);
+    else await this.#removeFile(exact, place, options, context);
+  }
+
+  async #removeFile(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    const store = mounts.writable(place.mount);
+    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    const {removed} = this.#try(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
+    runtime.crashPoint('master.remove.store');
+    await removeKey(store, removed.storeKey, context.signal);
+    runtime.crashPoint('master.remove.commit');
+    await transactions.change(context, (tx, op) => void remove(tx, op, path, {}));
+  }
+
+  async #removeDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+    const {transactions, mounts, lister, runtime, jobs} = this.#services;
+    if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
+    const store = mounts.writable(place.mount);
+    if (!options.recursive) {
+      const page = await lister.list({directory: `/${path.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context);
+      if (page.entries.length > 0) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
+    }
+    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    const tried = this.#try(context, (tx, op) => remove(tx, op, path, options));
+    if (tried.tombstone === undefined) {
+      // Under `recursive` the store may have more than we know; what is not empty there becomes a tree to follow.
+      const more = options.recursive === true && (await this.#holdsMore(store, place, context));
+      if (!more) {
+        runtime.crashPoint('master.remove.store');
+        await removeKey(store, place.storeKey, context.signal);
+        runtime.crashPoint('master.remove.commit');
+        await transactions.change(context, (tx, op) => void remove(tx, op, path, {}));
+        return;
+      }
+    }
+    runtime.crashPoint('master.removeTree.commit');
+    const commit = transactions.changeNow(context, (tx, op) => remove(tx, op, path, options));
+    runtime.crashPoint('master.removeTree.committed');
+    if (commit.result.tombstone !== undefined) jobs.startRemoval(commit.result.tombstone);
+    else await this.#removeUnknown(store, commit.result, context);
+    turn[Symbol.dispose]();
+    await commit.durable;
+  }
+
+  async #holdsMore(store: UnderStore, place: Place, context: CallContext): Promise<boolean> {
+    const page = await store.list({prefix: place.storeKey, delimiter: true, limit: 2}, {signal: context.signal});
+    return page.prefixes.length > 0 || page.objects.some(({key}) => key !== place.storeKey) || page.continuation !== undefined;
+  }
+
+  /** A tree of which the namespace knew nothing below the top: what the store has goes in this request. */
+  async #removeUnknown(store: UnderStore, removed: Removed, context: CallContext): Promise<void> {
+    await this.#services.jobs.emptyPrefix(store, removed.storeKey.endsWith('/') ? removed.storeKey : (`${removed.storeKey}/` as ByteString), context.signal);
+  }
+
+  async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader, mounts} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
+    const from = parsePath(fromText, options.kind);
+    const fresh = {askedAt: transactions.now(), signal: context.signal};
+    await loader.freshen(from, fresh);
+    const place = transactions.peek(reader => existing(reader, resolve(reader, from, context.principal)));
+    const kind = place.kind === 'directory' ? 'directory' : 'file';
+    const source: Path = {names: from.names, kind};
+    const to: Path = {names: parsePath(toText_, options.kind).names, kind: parsePath(toText_, options.kind).kind === 'file' && kind === 'file' ? 'file' : kind === 'directory' ? 'directory' : 'either'};
+    await loader.freshen({names: to.names, kind: options.kind === 'file' ? 'file' : 'either'}, fresh);
+    if (to.names.length > 1) await loader.freshen({names: to.names.slice(0, -1), kind: 'directory'}, fresh);
+    const exact: Path = {names: to.names, kind};
+    const goal = transactions.peek(reader => target(reader, exact, context));
+    if (place.mountPoint) throw new WeirError('Busy', `${toText(fromText)} is a mount point`);
+    if (goal.mount !== place.mount) throw new WeirError('CrossMount', `${toText(fromText)} and ${toText(toText_)} lie in different mounts`);
+    mounts.writable(place.mount);
+    const renaming: RenameOptions = {replace: options.replace, parents: options.kind === 'file' ? 'implied' : 'none', trees: 'prefix'};
+    if (goal.storeKey === place.storeKey || kind === 'directory') return await this.#renameTree(source, to, place, goal.storeKey, renaming, context);
+    return await this.#renameFile(source, to, place, goal.storeKey, renaming, context);
+  }
+
+  async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, mounts, runtime} = this.#services;
+    const store = mounts.writable(place.mount);
+    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
+    const tried = this.#try(context, (tx, op) => rename(tx, op, from, to, options));
+    const {content} = tried.info.inode;
+    runtime.crashPoint('master.rename.store');
+    const moved = content && (await moveObject(store, content, toKey, context.signal, () => runtime.crashPoint('master.rename.copied')));
+    runtime.crashPoint('master.rename.commit');
+    const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
+    return (await transactions.change(context, (tx, op) => rename(tx, op, from, to, {...options, relocate}).info));
+  }
+
+  async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, mounts, lister, runtime, jobs} = this.#services;
+    const store = mounts.writable(place.mount);
+    const tree = store.capabilities.rename === 'tree';
+    // A store that cannot rename trees is copied object by object; until that is done the namespace alone tells what is there.
+    if (!tree) await lister.coverTree(from, context);
+    else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
+    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
+    runtime.crashPoint('master.renameTree.commit');
+    const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
+    runtime.crashPoint('master.renameTree.committed');
+    const {info, fromKey} = commit.result;
+    const moving = fromKey !== commit.result.toKey && place.kind === 'directory' && jobs.startMove(info.inode.id, place.mount, fromKey, commit.result.toKey);
+    turn[Symbol.dispose]();
+    await commit.durable;
+    if (moving && tree) {
+      await jobs.ended(info.inode.id);
+      return transactions.peek(reader => {
+        const {place: now} = resolve(reader, to);
+        return now ? {...info, inode: inodeAt(reader, now)} : info;
+      });
+    }
+    return info;
+  }
+
+  /** What a change would answer or refuse, without making it. */
+  #try<T>(context: CallContext, fn: (tx: Transaction, op: Operation) => T): T {
+    let result: {readonly value: T} | undefined;
+    const {request: _, ...unnamed} = context;
+    try {
+      this.#services.transactions.changeNow(unnamed, (tx, op) => {
+        result = {value: fn(tx, op)};
+        throw rolledBack;
+      });
+    } catch (error) {
+      if (error !== rolledBack) throw error;
+    }
+    return result!.value;
+  }
+}
+
+function target(reader: Reader, path: Path, context: CallContext): {mount: MountId; storeKey: ByteString; place: Place | undefined} {
+  const resolution = resolve(reader, path, context.principal);
+  return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath(resolution), place: resolution.place};
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
+}
+
+/** A directory that was just made is empty, which a listing would not tell better. */
+function listedNow(tx: Transaction, place: Place, at: number): Inode {
+  const inode = {...inodeAt(tx, place), listedAt: at};
+  writeInode(tx, inode, place.storeKey);
+  return inode;
+}
+
+/** Absent is fine. */
+async function removeKey(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<void> {
+  const [failed] = await store.remove([key], {signal});
+  if (failed) throw failed.error;
+}
+

@@ -1,0 +1,49 @@
+/**
+ * The frame of every change that store and namespace make together: wait until no job works on the keys, take their turn,
+ * keep what the store says about them from being believed, and note afterwards that Weir changed them.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {MountId} from '#base/ids.ts';
+import type {Beliefs} from '#master/freshness/beliefs.ts';
+import type {RecentChanges} from '#master/freshness/recent-changes.ts';
+import type {Following} from '#master/jobs/following.ts';
+import type {Turns} from '#master/writes/turns.ts';
+
+export interface StoreChangeServices {
+  readonly turns: Turns;
+  readonly following: Following;
+  readonly recent: RecentChanges;
+  readonly beliefs: Beliefs;
+}
+
+/** Keys that end in `/` (or are empty) stand for all below them. */
+export async function beginStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
+  const {turns, following, recent, beliefs} = services;
+  for (;;) {
+    for (const key of keys) await following.quiet(mount, key, signal);
+    const turn = await turns.acquire({mount, keys: keys.filter(key => !isTree(key)), trees: keys.filter(isTree)}, signal);
+    // While we waited for the turn, a job may have begun; it needs the turn less than we its end.
+    if (keys.some(key => following.busy(mount, key))) {
+      turn[Symbol.dispose]();
+      continue;
+    }
+    const held = following.keys(mount, keys);
+    let open = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!open) return;
+        open = false;
+        for (const key of keys) {
+          recent.note(mount, key);
+          beliefs.exists(mount, key);
+        }
+        held[Symbol.dispose]();
+        turn[Symbol.dispose]();
+      },
+    };
+  }
+}
+
+function isTree(key: ByteString): boolean {
+  return key === '' || key.endsWith('/');
+}

@@ -1,0 +1,183 @@
+/**
+ * New contents (CACHE_THROUGH): a ticket reserves the content's id and key; the worker streams to the store; when the
+ * store is about to make the object visible, the key's turn is taken (`prepare`), and the commit gives it back. So the
+ * store's order of versions is the namespace's. Tickets live in memory: a restart forgets them, and with them nothing
+ * that anybody was told.
+ *
+ * Invariants: at most one prepared ticket a key; a ticket commits once; a turn ends by commit, abandon or time.
+ */
+import {assert} from '#base/assert.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Loader} from '#master/loader/loader.ts';
+import type {MountTable} from '#master/mounts/mount-table.ts';
+import {checkPut, putFile} from '#master/namespace/put-file.ts';
+import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {removeUpload} from '#master/namespace/uploads.ts';
+import type {Transactions} from '#master/transactions.ts';
+import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
+import type {Content} from '#model/content.ts';
+import {parsePath, type Path} from '#model/path.ts';
+import type {Clock} from '#runtime/clock.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface WriteServices extends StoreChangeServices {
+  readonly transactions: Transactions;
+  readonly mounts: MountTable;
+  readonly loader: Loader;
+  readonly runtime: Pick<Runtime, 'crashPoint'> & {readonly clock: Clock};
+}
+
+const ticketsMax = 100_000;
+/** A ticket that nobody has touched for so long is forgotten; longer than any upload of one object takes. */
+const ticketMs = 24 * 3_600_000;
+/** A store that was told to finish has answered by then; later the turn goes to the next. */
+const preparedMs = 10 * 60_000;
+
+interface TicketState {
+  readonly ticket: WriteTicket;
+  readonly path: Path;
+  readonly options: BeginWriteOptions;
+  /** The upload that ends with the commit. */
+  readonly uploadId: string | undefined;
+  turn: Disposable | undefined;
+  timer: Disposable;
+}
+
+export class Writes {
+  readonly #services: WriteServices;
+  readonly #tickets = new Map<number, TicketState>();
+
+  constructor(services: WriteServices) {
+    this.#services = services;
+  }
+
+  async begin(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext, upload?: {readonly uploadId: string; readonly content: ContentId}): Promise<WriteTicket> {
+    const {transactions, mounts, following, loader} = this.#services;
+    const parsed = parsePath(text, options.kind ?? 'file');
+    const path: Path = {names: parsed.names, kind: parsed.kind === 'directory' ? 'directory' : 'file'};
+    if (this.#tickets.size >= ticketsMax) throw new WeirError('Overloaded', `${ticketsMax} writes are under way`);
+    await this.#load(path, options, context);
+    for (;;) {
+      const {mount, storeKey} = transactions.peek(reader => {
+        const resolution = checkPut(reader, {principal: context.principal}, path, options);
+        return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path})};
+      });
+      mounts.writable(mount);
+      if (following.busy(mount, storeKey)) {
+        await following.quiet(mount, storeKey, context.signal);
+        await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
+        continue;
+      }
+      transactions.ids.ensure(transactions.metastore);
+      const ticket: WriteTicket = {
+        writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType: 'CACHE_THROUGH',
+      };
+      this.#keep({ticket, path, options, uploadId: upload?.uploadId, turn: undefined, timer: nothing}, ticketMs);
+      return ticket;
+    }
+  }
+
+  async prepare({writeId}: WriteTicket, context: CallContext): Promise<void> {
+    const {transactions, mounts} = this.#services;
+    const state = this.#state(writeId);
+    const {ticket, path, options} = state;
+    if (state.turn) return;
+    const turn = await beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal);
+    try {
+      await this.#load(path, options, context, true);
+      transactions.peek(reader => {
+        const resolution = checkPut(reader, {principal: context.principal}, path, options);
+        const mount = (resolution.place ?? resolution.parent).mount;
+        if (mount !== ticket.mount || storeKeyOfPath({...resolution, path}) !== ticket.storeKey) {
+          throw new WeirError('Conflict', `${toText(ticket.path)} has moved to another place of its store since the write began`);
+        }
+      });
+      mounts.writable(ticket.mount);
+      // The ticket may have been given back while we waited.
+      this.#state(writeId);
+      assert(!state.turn, `write ${writeId} was prepared twice at once`);
+    } catch (error) {
+      turn[Symbol.dispose]();
+      throw error;
+    }
+    state.turn = turn;
+    this.#keep(state, preparedMs);
+    this.#services.runtime.crashPoint('master.write.prepared');
+  }
+
+  /** Synchronous up to the commit; the answer comes when it is durable. */
+  async commit({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
+    const {transactions, runtime} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
+    const state = this.#state(writeId);
+    const {ticket, path, options, turn} = state;
+    if (!turn) throw new WeirError('Conflict', `the write of ${toText(ticket.path)} was not prepared, or its turn has passed`);
+    const {length, fingerprint, etag, checksums} = object;
+    runtime.crashPoint('master.write.finished');
+    try {
+      const commit = transactions.changeNow(context, (tx, op) => {
+        const content: Content = {id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now};
+        // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
+        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents: options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied')});
+        if (state.uploadId !== undefined) removeUpload(tx, ticket.path, state.uploadId);
+        return info;
+      }, path.names.length + 8);
+      runtime.crashPoint('master.write.committed');
+      this.#end(state);
+      await commit.durable;
+      return commit.result;
+    } finally {
+      this.#end(state);
+    }
+  }
+
+  abandon({writeId}: WriteTicket): void {
+    const state = this.#tickets.get(writeId);
+    if (state) this.#end(state);
+  }
+
+  get count(): number {
+    return this.#tickets.size;
+  }
+
+  close(): void {
+    for (const state of this.#tickets.values()) this.#end(state);
+  }
+
+  /** What must be known before a write may be judged: conditions speak of what the store has now, and file systems of parents. */
+  async #load(path: Path, options: BeginWriteOptions, context: CallContext, prepared = false): Promise<void> {
+    const {loader, transactions, mounts} = this.#services;
+    const askedAt = transactions.now();
+    const {signal} = context;
+    if (options.precondition !== undefined) await loader.freshen(path, {askedAt, signal, complete: true});
+    if (prepared || path.names.length < 2) return;
+    const {place, parent} = transactions.peek(reader => resolve(reader, path, context.principal));
+    const strict = options.parents === 'none' || options.parents === 'explicit' || mounts.get((place ?? parent).mount).capabilities.directories;
+    if (!place && strict) await loader.freshen({names: path.names.slice(0, -1), kind: 'directory'}, {askedAt, signal});
+  }
+
+  #state(writeId: number): TicketState {
+    const state = this.#tickets.get(writeId);
+    if (!state) throw new WeirError('NotFound', 'this write is not under way (any more): it was committed, given up, or forgotten by a restart');
+    return state;
+  }
+
+  #keep(state: TicketState, ms: number): void {
+    state.timer[Symbol.dispose]();
+    state.timer = this.#services.runtime.clock.after(ms, () => this.#end(state));
+    this.#tickets.set(state.ticket.writeId, state);
+  }
+
+  #end(state: TicketState): void {
+    state.timer[Symbol.dispose]();
+    state.turn?.[Symbol.dispose]();
+    this.#tickets.delete(state.ticket.writeId);
+  }
+}
+
+const nothing: Disposable = {[Symbol.dispose]: () => undefined};
