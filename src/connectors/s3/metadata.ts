@@ -2,18 +2,24 @@
  * Content headers and user metadata, to and from request headers. Headers are ASCII; text beyond that travels as RFC 2047
  * encoded words (`=?UTF-8?B?…?=`), which is also how S3 itself gives back what it was sent as raw UTF-8.
  */
+import {WeirError} from '#base/errors.ts';
 import type {ContentMetadata} from '#model/content.ts';
 
 const contentHeaders = new Set(['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires']);
 const userPrefix = 'x-amz-meta-';
 const encodedWord = /=\?utf-8\?([bq])\?([^?]*)\?=/gi;
+const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const plainValue = /^[\x20-\x7e\t]*$/;
 
+/** InvalidArgument: a name that is no header. */
 export function metadataHeaders(metadata: ContentMetadata): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(metadata)) {
     if (contentHeaders.has(name)) headers[name] = encodeValue(value);
-    else if (name.startsWith(userPrefix)) headers[name] = encodeValue(value);
+    else if (name.startsWith(userPrefix)) {
+      if (!headerName.test(name)) throw new WeirError('InvalidArgument', `not a name of metadata: ${JSON.stringify(name.slice(0, 100))}`);
+      headers[name] = encodeValue(value);
+    }
   }
   return headers;
 }

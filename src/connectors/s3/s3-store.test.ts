@@ -200,6 +200,7 @@ test('metadata of any text survives', () => {
       assert.deepEqual(metadataFrom(Object.entries(headers).flat()), {'content-type': 'a/b', 'x-amz-meta-k': text});
     }),
   );
+  for (const name of ['x-amz-meta-ü', 'x-amz-meta-a b', 'x-amz-meta-a\r\nhost', 'x-amz-meta-A']) assert.throws(() => metadataHeaders({[name]: 'x'}), kindIs('InvalidArgument'), name);
   const raw = Buffer.from('grün').toString('latin1');
   assert.deepEqual(metadataFrom(['X-Amz-Meta-A', '=?UTF-8?Q?gr=C3=BCn_1?= =?UTF-8?B?w7w=?=', 'x-amz-meta-b', raw, 'ETag', 'x']), {'x-amz-meta-a': 'grün 1ü', 'x-amz-meta-b': 'grün'});
 });
