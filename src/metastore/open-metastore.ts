@@ -12,7 +12,8 @@ import {decodeTransaction, encodeTransaction, type Mutation, transactionBytes} f
 import {ChangeLog} from '#journal/change-log.ts';
 import type {StateEngine} from '#metastore/engine.ts';
 import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, Transaction} from '#metastore/metastore.ts';
-import {mergeRanges, Overlay} from '#metastore/overlay.ts';
+import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
+import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 /** Entries in memory and not yet applied; beyond this transactions are refused (Overloaded) until the engine has caught up. */
@@ -260,6 +261,8 @@ class LoggedMetastore implements Metastore {
 class Changes implements Transaction {
   readonly #store: LoggedMetastore;
   readonly #values = new Map<ByteString, Uint8Array | null>();
+  /** The same in key order, from the first range on: most transactions ask for none, and one that asks for many must not sort each time. */
+  #ordered: OrderedMap<Uint8Array | null> | undefined;
 
   constructor(store: LoggedMetastore) {
     this.#store = store;
@@ -277,21 +280,34 @@ class Changes implements Transaction {
 
   range(options: RangeOptions): Iterable<KeyValue> {
     if (this.#values.size === 0) return this.#store.reader.range(options);
-    const {from, to, reverse} = options;
-    const own = [...this.#values].filter(([key]) => key >= from && key < to).sort(([a], [b]) => (a < b ? -1 : 1));
-    if (reverse) own.reverse();
-    const above = own.map(([key, value]): [ByteString, {value: Uint8Array | null; sequence: number}] => [key, {value, sequence: 0}]);
+    // A copy: the transaction may write while it reads on.
+    const own: [ByteString, Overlaid][] = [];
+    for (const [key, value] of this.#inOrder().entries(options.from)) {
+      if (key >= options.to) break;
+      own.push([key, {value, sequence: 0}]);
+    }
+    if (options.reverse) own.reverse();
     const {limit: _limit, ...bounds} = options;
-    return mergeRanges(above[Symbol.iterator](), this.#store.reader.range(bounds)[Symbol.iterator](), options, () => undefined);
+    return mergeRanges(own[Symbol.iterator](), this.#store.reader.range(bounds)[Symbol.iterator](), options, () => undefined);
   }
 
   put(key: ByteString, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
     this.#values.set(key, value);
+    this.#ordered?.set(key, value);
   }
 
   delete(key: ByteString): void {
     this.#values.set(key, null);
+    this.#ordered?.set(key, null);
+  }
+
+  #inOrder(): OrderedMap<Uint8Array | null> {
+    if (!this.#ordered) {
+      this.#ordered = orderedMap();
+      for (const [key, value] of this.#values) this.#ordered.set(key, value);
+    }
+    return this.#ordered;
   }
 
   mutations(): Mutation[] {
