@@ -224,17 +224,17 @@ class Merge {
       place = childOf(this.#tx, place, from.slice(at, slash) as ByteString, 'directory');
       if (place) this.#emptied.set(place.id, from.slice(0, slash + 1) as ByteString);
     }
-    for (const [id, prefix] of this.#emptied) this.#vanishUpwards(id, prefix, to);
-  }
-
-  #vanishUpwards(emptied: InodeId, prefix: ByteString, to: ByteString | undefined): void {
-    const {mount} = this.#merge.directory;
-    let id: InodeId | undefined = emptied;
-    for (let at = prefix; id !== undefined && !to?.startsWith(at); at = prefixAbove(at)) {
-      id = this.#tx.get(inodeKey(id)) && vanish(this.#tx, {id, mount});
-      if (at === '') {
-        if (id !== undefined) vanishIfEmpty(this.#tx, {id, mount});
-        return;
+    // Deepest first, each looked at once, when all below it has gone.
+    const depths: Map<InodeId, ByteString>[] = [];
+    const note = (id: InodeId, prefix: ByteString) => (depths[prefix.split('/').length] ??= new Map()).set(id, prefix);
+    for (const [id, prefix] of this.#emptied) note(id, prefix);
+    for (let depth = depths.length - 1; depth > 0; depth--) {
+      for (const [id, prefix] of depths[depth] ?? []) {
+        if (to?.startsWith(prefix) || !this.#tx.get(inodeKey(id))) continue;
+        const above = vanish(this.#tx, {id, mount: directory.mount});
+        if (above === undefined) continue;
+        if (prefix === '') vanishIfEmpty(this.#tx, {id: above, mount: directory.mount});
+        else note(above, prefixAbove(prefix));
       }
     }
   }

@@ -5,10 +5,10 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
-import {decodeEntry} from '#codec/namespace/entry-record.ts';
+import {decodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
 import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {decodeTombstone, encodeTombstone, type Tombstone} from '#codec/namespace/intent-record.ts';
-import {entriesOf, idOfKey, inodeKey, moveKey, tombstoneKey, tombstoneTable} from '#codec/namespace/keys.ts';
+import {entriesOf, entryName, idOfKey, inodeKey, moveKey, nameOfEntryKey, tombstoneKey, tombstoneTable} from '#codec/namespace/keys.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeRecord, type Place} from '#master/namespace/place.ts';
@@ -16,7 +16,8 @@ import {addUsage} from '#master/namespace/usage.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
-const readAheadEntries = 64;
+const readAheadEntriesMin = 4;
+const readAheadEntriesMax = 64;
 
 /** Notes a tree whose entry has just been deleted. */
 export function bury(tx: Transaction, op: Operation, place: Place, path: ByteString): void {
@@ -52,14 +53,27 @@ export function forgetTombstone(tx: Transaction, id: InodeId): void {
   tx.delete(tombstoneKey(id));
 }
 
+interface DirectoryEntry extends Entry {
+  readonly key: ByteString;
+}
+
+/** Entries of one directory, read in chunks. Goes on behind what was deleted, which would otherwise be skipped again and again. */
+interface ReadAhead {
+  readonly directory: InodeId;
+  from: ByteString;
+  entries: readonly DirectoryEntry[];
+  index: number;
+}
+
+const after = (name: ByteString): ByteString => `${name}\0` as ByteString;
+
 class Deletion {
   readonly #tx: Transaction;
   readonly #tombstone: Tombstone;
   #files = 0;
   #directories = 0;
   #bytes = 0;
-  /** Entries of one directory, read ahead; deleting them does not disturb the reading. */
-  #ahead: {readonly directory: InodeId; readonly entries: ReturnType<Deletion['read']>; index: number} | undefined;
+  #ahead: ReadAhead | undefined;
 
   constructor(tx: Transaction, tombstone: Tombstone) {
     this.#tx = tx;
@@ -82,18 +96,17 @@ class Deletion {
     return this.#files + this.#directories;
   }
 
-  read(directory: InodeId): {key: ByteString; id: InodeId; kind: Inode['kind']}[] {
-    return Array.from(this.#tx.range({...entriesOf(directory, '' as ByteString), limit: readAheadEntries}), ({key, value}) => ({key, ...decodeEntry(value)}));
-  }
-
-  #nextEntry(directory: InodeId): ReturnType<Deletion['read']>[number] | undefined {
-    if (this.#ahead?.directory !== directory || this.#ahead.index === this.#ahead.entries.length) {
-      this.#ahead = {directory, entries: this.read(directory), index: 0};
+  #nextEntry(directory: InodeId): DirectoryEntry | undefined {
+    if (this.#ahead?.directory !== directory) this.#ahead = {directory, from: '' as ByteString, entries: [], index: 0};
+    const ahead = this.#ahead;
+    if (ahead.index === ahead.entries.length) {
+      const limit = Math.min(Math.max(ahead.entries.length * 4, readAheadEntriesMin), readAheadEntriesMax);
+      const rows = this.#tx.range({...entriesOf(directory, ahead.from), limit});
+      ahead.entries = Array.from(rows, ({key, value}) => ({key, ...decodeEntry(value)}));
+      ahead.index = 0;
+      if (ahead.entries.length > 0) ahead.from = after(nameOfEntryKey(ahead.entries.at(-1)!.key));
     }
-    const entry = this.#ahead.entries[this.#ahead.index];
-    if (entry?.kind !== 'directory') this.#ahead.index++;
-    else this.#ahead = undefined;
-    return entry;
+    return ahead.entries[ahead.index++];
   }
 
   #leave(directory: InodeId): InodeId | undefined {
@@ -104,6 +117,7 @@ class Deletion {
     if (directory === this.#tombstone.id) return undefined;
     this.#buryElsewhere(inode);
     deleteEntry(this.#tx, inode.parent, inode.name, 'directory');
+    this.#ahead = {directory: inode.parent, from: after(entryName(inode.name, 'directory')), entries: [], index: 0};
     return inode.parent;
   }
 
