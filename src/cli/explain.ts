@@ -1,11 +1,11 @@
 /** weir explain: where a file's bytes are, how fresh its metadata is, what it cost, and why. */
 import type {Command} from 'commander';
-import {toText} from '#base/byte-string.ts';
 import {formatDuration, formatSize} from '#base/units.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
-import {infoJson, pathArgument, print, showName} from '#cli/output.ts';
+import {pathArgument, print, showName} from '#cli/output.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {formatFreshness} from '#model/mount.ts';
+import {explanationJson} from '#codec/rest/values.ts';
 
 type Explanation = Awaited<ReturnType<FileSystem['explain']>>;
 
@@ -59,17 +59,7 @@ export const registerExplain: Register = (parent, environment) => {
       await withFiles(environment, command, async (files, context, globals) => {
         for (const path of paths) {
           const explanation = await files.explain(pathArgument(path), {}, context);
-          const {master, cache} = explanation;
-          const value = {
-            ...infoJson(master.info),
-            store: {uri: master.mount.uri, key: toText(master.storeKey)},
-            fresh: master.fresh,
-            checkedAt: master.checkedAt,
-            validUntil: master.validUntil,
-            reason: master.reason,
-            metadataRequests: master.upstreamRequests,
-            ...(cache ? {cache} : {}),
-          };
+          const value = explanationJson(explanation.master, explanation.cache);
           await print(environment.terminal, globals.json, value, explainText(explanation, environment.runtime.clock.nowMs()));
         }
       });

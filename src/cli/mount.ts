@@ -1,20 +1,9 @@
 /** weir mount add, ls, set, rm */
 import type {Command} from 'commander';
-import {toText} from '#base/byte-string.ts';
 import {example, pairOption, type Register, withFiles} from '#cli/command.ts';
 import {json, pathArgument, print, showName, table} from '#cli/output.ts';
-import {formatFreshness, maskOptions, type Mount, parseFreshness} from '#model/mount.ts';
-
-function mountJson(mount: Mount): Record<string, unknown> {
-  return {
-    path: toText(mount.path),
-    uri: mount.uri,
-    readOnly: mount.readOnly,
-    freshness: formatFreshness(mount.freshness),
-    writeType: mount.writeType,
-    options: maskOptions(mount.options),
-  };
-}
+import {formatFreshness, maskOptions, parseFreshness} from '#model/mount.ts';
+import {mountJson} from '#codec/rest/values.ts';
 
 interface MountFlags {
   readonly o?: Record<string, string>;

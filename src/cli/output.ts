@@ -64,27 +64,6 @@ export function json(value: unknown): string {
   })}\n`;
 }
 
-/** A FileInfo as `--json` shows it. */
-export function infoJson(info: FileInfo): Record<string, unknown> {
-  const {inode} = info;
-  const xattrs = inode.xattrs && Object.fromEntries(Object.entries(inode.xattrs).map(([name, value]) => [name, Buffer.from(value).toString('base64')]));
-  return {
-    path: toText(info.path),
-    ...(isUtf8(info.path) ? {} : {pathBase64: Buffer.from(info.path, 'latin1').toString('base64')}),
-    kind: inode.kind,
-    id: inode.id,
-    length: info.length,
-    mode: (inode.mode & 0o7777).toString(8).padStart(4, '0'),
-    uid: inode.uid,
-    gid: inode.gid,
-    mtime: new Date(Number(inode.mtime / 1_000_000n)).toISOString(),
-    ...(inode.content ? {etag: inode.content.etag, contentId: inode.content.id, metadata: inode.content.metadata, checksums: inode.content.checksums} : {}),
-    ...(inode.target === undefined ? {} : {target: toText(inode.target)}),
-    ...(inode.pinned ? {pinned: true} : {}),
-    ...(xattrs ? {xattrs} : {}),
-  };
-}
-
 const advice: Partial<Record<string, string>> = {
   Unavailable: 'is the instance running? (weir status)',
   AlreadyRunning: 'stop it (weir down), or choose another --home',

@@ -2,11 +2,12 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
-import {infoJson, json, pathArgument, print} from '#cli/output.ts';
+import {json, pathArgument, print} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
 import {filesBelow} from '#cli/walk.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import {infoJson} from '#codec/rest/values.ts';
 
 /** Into a directory under the same name, else to the path itself, as `cp` and `mv` do. */
 async function target(files: FileSystem, from: ByteString, path: string, context: CallContext): Promise<ByteString> {

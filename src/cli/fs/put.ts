@@ -3,11 +3,12 @@ import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
 import type {CliEnvironment} from '#cli/environment.ts';
-import {infoJson, pathArgument, print, showName} from '#cli/output.ts';
+import {pathArgument, print, showName} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import {infoJson} from '#codec/rest/values.ts';
 
 const chunkBytes = 1024 * 1024;
 

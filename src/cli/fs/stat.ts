@@ -1,7 +1,8 @@
 /** weir fs stat */
 import {toText} from '#base/byte-string.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
-import {infoJson, pathArgument, print, showMode, showName, showTime, table} from '#cli/output.ts';
+import {pathArgument, print, showMode, showName, showTime, table} from '#cli/output.ts';
+import {infoJson} from '#codec/rest/values.ts';
 
 export const registerStat: Register = (parent, environment) => {
   const command = parent
