@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {toBytes, type ByteString} from '#base/byte-string.ts';
 import {connector} from '#connectors/http/connector.ts';
-import {nodeHttp} from '#runtime/node/node-http.ts';
+import {createHttp} from '#runtime/node/http/node-http.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import {describeUnderStore} from '../conformance/understore.ts';
 import {connectorEnvironment} from '../servers/environment.ts';
@@ -20,7 +20,7 @@ if ((await need('nginx', 'the http connector on nginx', installNginx)) !== undef
       await mkdir(path.join(root, 'base dir'));
       const server = (await startNginx('the http connector', {root, location}))!;
       return {
-        store: await connector.open(`${server.url}/base%20dir`, {}, connectorEnvironment(createNodeRuntime(), nodeHttp)),
+        store: await connector.open(`${server.url}/base%20dir`, {}, connectorEnvironment(createNodeRuntime(), createHttp())),
         seed: async (key: ByteString, bytes: Uint8Array) => {
           const directory = key.split('/').slice(0, -1).join('/') as ByteString;
           const below = (name: ByteString): Buffer => Buffer.concat([Buffer.from(`${root}/base dir/`), toBytes(name)]);

@@ -6,7 +6,7 @@ import {fromText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import {connector} from '#connectors/s3/connector.ts';
-import {nodeHttp} from '#runtime/node/node-http.ts';
+import {createHttp} from '#runtime/node/http/node-http.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 import {collect, describeUnderStore, pattern, write} from '../conformance/understore.ts';
@@ -31,7 +31,7 @@ for (const {name, start, cannotHold} of servers) {
     connector.open(
       uri,
       {endpoint: server.endpoint, accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey, conditionalWrites: 'true', ...options},
-      connectorEnvironment(runtime, nodeHttp),
+      connectorEnvironment(runtime, createHttp()),
     );
 
   describe(name, () => {
