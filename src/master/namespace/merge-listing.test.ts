@@ -108,6 +108,14 @@ test('after a listing of the children they are the store\'s, and what is below a
   );
 });
 
+test('a listing that ends with a directory that the store has lost takes it all', () => {
+  const space = new Fixture();
+  merge(space, observed({'a/deep/er/x': 'v1', 'a/y': 'v1', b: 'v1'}));
+  const page = {directory: rootPlace, from: bytes('A'), to: bytes('a/'), recursive: false, directories: false, observed: [], startedAt: space.nowMs + 500};
+  space.run((tx, op) => mergeListing(tx, op, page));
+  assert.deepEqual([...idsOf(space).keys()], ['b']);
+});
+
 test('many removals are done in several transactions', () => {
   const space = new Fixture();
   const many = Object.fromEntries(Array.from({length: 12_000}, (_, i) => [`d${i % 7}/f${i}`, 'v']));

@@ -230,7 +230,8 @@ class Merge {
     for (const [id, prefix] of this.#emptied) note(id, prefix);
     for (let depth = depths.length - 1; depth > 0; depth--) {
       for (const [id, prefix] of depths[depth] ?? []) {
-        if (to?.startsWith(prefix) || !this.#tx.get(inodeKey(id))) continue;
+        const goesOn = to?.startsWith(prefix) && (this.#merge.recursive || to !== prefix);
+        if (goesOn || !this.#tx.get(inodeKey(id))) continue;
         const above = vanish(this.#tx, {id, mount: directory.mount});
         if (above === undefined) continue;
         if (prefix === '') vanishIfEmpty(this.#tx, {id: above, mount: directory.mount});
