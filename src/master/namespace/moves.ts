@@ -40,10 +40,12 @@ export function finishMove(tx: Transaction, id: InodeId): void {
   const found = locate(tx, id);
   if (!found?.place.prefixed) return;
   const {place} = found;
-  const {storePrefix: _, ...inode} = inodeAt(tx, place);
+  const {storePrefix, content, ...inode} = inodeAt(tx, place);
   const parent = locate(tx, place.parent);
   assert(parent, `directory ${place.parent} is above a place and cannot be found`);
-  writeInode(tx, inode, `${parent.place.storeKey}${place.name}/` as ByteString);
+  const storeKey = `${parent.place.storeKey}${place.name}/` as ByteString;
+  const marker = content && {content: content.storeKey === storePrefix ? {...content, storeKey} : content};
+  writeInode(tx, {...inode, ...marker}, storeKey);
   writeEntry(tx, place.parent, place.name, {id, kind: 'directory'});
 }
 

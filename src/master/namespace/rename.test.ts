@@ -100,6 +100,17 @@ test('a tree whose store cannot follow keeps its keys, through further renames, 
   assert.deepEqual(listMoves(space.store).map(({from}) => from), ['a/b/c/']);
 });
 
+test('a marker goes with its directory', () => {
+  const space = filled('/a/', '/b/');
+  const key = (at: string) => stat(space.store, path(at, 'directory')).inode.content!.storeKey;
+  move(space, '/a', '/c');
+  assert.equal(key('/c/'), 'c/');
+  const {id} = move(space, '/b', '/d', {trees: 'prefix'}).info.inode;
+  assert.equal(key('/d/'), 'b/');
+  space.run((tx) => finishMove(tx, id));
+  assert.equal(key('/d/'), 'd/');
+});
+
 test('what the store has elsewhere is found when the tree around it is removed', () => {
   const space = filled('/a/f', '/old/deep/g', '/stray');
   move(space, '/old/deep', '/a/deep', {trees: 'prefix'});
