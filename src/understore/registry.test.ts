@@ -36,7 +36,10 @@ test('a connector is loaded when its scheme is first used', async () => {
 
 test('options are checked, those of the connector and those of the layers', async () => {
   const {stores} = registry();
-  for (const options of [{color: 'red'}, {toString: 'x'}, {retries: '0'}, {retries: 'many'}, {requestsMax: '-1'}, {timeout: 'soon'}, {timeout: '0'}, {readBandwidth: 'fast'}, {writeBandwidth: '0'}] as Record<string, string>[]) {
+  const bad: Record<string, string>[] = [
+    {color: 'red'}, {toString: 'x'}, {retries: '0'}, {retries: 'many'}, {requestsMax: '-1'}, {timeout: 'soon'}, {timeout: '0'}, {readBandwidth: 'fast'}, {writeBandwidth: '0'},
+  ];
+  for (const options of bad) {
     await assert.rejects(stores.describe('mem://x', options), kindIs('InvalidArgument'), JSON.stringify(options));
     await assert.rejects(stores.open('mem://x', options), kindIs('InvalidArgument'), JSON.stringify(options));
   }
