@@ -53,6 +53,8 @@ export class World {
   }
 
   async metastore(runtime: Runtime): Promise<Metastore> {
+    await runtime.disk.makeDirectory('/log', {recursive: true});
+    await runtime.disk.syncDirectory('/');
     return await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium)});
   }
 

@@ -33,6 +33,8 @@ const recordsAtOnce = 1_000;
 const backoffMinMs = 500;
 const backoffMaxMs = 60_000;
 
+const settled = Promise.resolve();
+
 interface Job {
   info: JobInfo;
   readonly ended: Promise<void>;
@@ -59,29 +61,33 @@ export class Jobs {
     for (const {id} of transactions.peek(listTombstones)) this.startRemoval(id);
   }
 
-  /** In the turn of the commit that noted the move. */
-  startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString): true {
+  /** In the turn of the commit that noted the move; the store is not touched before that is `durable`. */
+  startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString, durable: Promise<void> = settled): true {
     const {transactions, following, mounts, runtime} = this.#services;
     following.beginTree(id, mount, [from, to]);
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {
       this.#start(id, {kind: 'move', path}, [mount, from, to], async (signal, progress) => {
+        await durable;
         await moveTree({transactions, store: mounts.get(mount), move, to, signal, progress, crashPoint: name => runtime.crashPoint(name)});
       });
     } else following.endTree(id);
     return true;
   }
 
-  /** In the turn of the commit that removed the tree. */
-  startRemoval(id: InodeId): void {
+  /** In the turn of the commit that removed the tree; the store is not touched before that is `durable`. */
+  startRemoval(id: InodeId, durable: Promise<void> = settled): void {
     const {transactions, following, mounts} = this.#services;
     const tombstone = transactions.peek(listTombstones).find(each => each.id === id);
     if (!tombstone) return;
     const {mount, storePrefix, path} = tombstone;
     const unmounted = !mounts.has(mount);
     if (!unmounted) following.beginTree(id, mount, [storePrefix]);
-    this.#start(id, {kind: 'remove', path}, [mount, storePrefix], async (signal, progress) => await this.#remove(tombstone, unmounted, signal, progress));
+    this.#start(id, {kind: 'remove', path}, [mount, storePrefix], async (signal, progress) => {
+      await durable;
+      await this.#remove(tombstone, unmounted, signal, progress);
+    });
   }
 
   async #remove({id, mount, storePrefix}: Tombstone, unmounted: boolean, signal: AbortSignal, progress: (count: number) => void): Promise<void> {

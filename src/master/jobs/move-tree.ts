@@ -34,9 +34,9 @@ export async function moveTree(job: MoveTree): Promise<void> {
   const {store, move, to, signal, transactions} = job;
   if (store.capabilities.rename === 'tree') {
     job.crashPoint('master.move.rename');
-    await store.rename(move.from, to, {signal}).catch((error: unknown) => {
-      // Renamed by an earlier life, or never known to the store.
-      if (!isKind(error, 'NotFound')) throw error;
+    await store.rename(move.from, to, {signal}).catch(async (error: unknown) => {
+      // Renamed by an earlier life, or never known to the store: there is nothing left to rename.
+      if (!isKind(error, 'NotFound') && (await store.stat(move.from, {signal}))) throw error;
     });
   } else {
     await moveBelow(job, move.from);

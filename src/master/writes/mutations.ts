@@ -122,8 +122,11 @@ export class Mutations {
     runtime.crashPoint('master.removeTree.commit');
     const commit = transactions.changeNow(context, (tx, op) => remove(tx, op, path, options));
     runtime.crashPoint('master.removeTree.committed');
-    if (commit.result.tombstone !== undefined) jobs.startRemoval(commit.result.tombstone);
-    else await this.#removeUnknown(store, commit.result, context);
+    if (commit.result.tombstone !== undefined) jobs.startRemoval(commit.result.tombstone, commit.durable);
+    else {
+      await commit.durable;
+      await this.#removeUnknown(store, commit.result, context);
+    }
     turn[Symbol.dispose]();
     await commit.durable;
   }
@@ -186,7 +189,7 @@ export class Mutations {
     const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
     runtime.crashPoint('master.renameTree.committed');
     const {info, fromKey} = commit.result;
-    const moving = fromKey !== commit.result.toKey && place.kind === 'directory' && jobs.startMove(info.inode.id, place.mount, fromKey, commit.result.toKey);
+    const moving = fromKey !== commit.result.toKey && place.kind === 'directory' && jobs.startMove(info.inode.id, place.mount, fromKey, commit.result.toKey, commit.durable);
     turn[Symbol.dispose]();
     await commit.durable;
     if (moving && tree) {

@@ -1,0 +1,116 @@
+/** A crash at every named point of every operation that has more than one step; then recovery, and the store and the namespace agree. */
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {bytes, context, keys, mountBucket, put, World} from '#master/fixture.test.ts';
+import type {Master} from '#master/master.ts';
+import {SimulatedCrash} from '#runtime/sim/life.ts';
+import type {Capabilities} from '#understore/under-store.ts';
+
+interface Operation {
+  readonly name: string;
+  readonly run: (master: Master) => Promise<unknown>;
+  /** Keys with contents after it; before it they are `initial`. */
+  readonly after: Readonly<Record<string, string>>;
+  /** Also right when nobody was told that it is done: both ends of a copy. */
+  readonly between?: Readonly<Record<string, string>>;
+}
+
+const initial: Readonly<Record<string, string>> = {'t/a': 'A', 't/d/b': 'B', 't/d/c': 'C', 'u/z': 'Z'};
+const {'t/a': _a, ...withoutA} = initial;
+const {'u/z': _z, ...onlyT} = initial;
+
+const operations: readonly Operation[] = [
+  {name: 'put a new key', run: master => put(master, '/b/n/new', 'N'), after: {...initial, 'n/new': 'N'}},
+  {name: 'put over a key', run: master => put(master, '/b/t/a', 'A2'), after: {...initial, 't/a': 'A2'}},
+  {name: 'delete a file', run: master => master.remove(bytes('/b/t/a'), {kind: 'file'}, context), after: withoutA},
+  {name: 'rename a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/v/a'), {replace: false, kind: 'file'}, context), after: {...withoutA, 'v/a': 'A'}, between: {...initial, 'v/a': 'A'}},
+  {name: 'rename over a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/u/z'), {replace: true, kind: 'file'}, context), after: {...withoutA, 'u/z': 'A'}, between: {...initial, 'u/z': 'A'}},
+  {name: 'rename a tree', run: master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z'}},
+  {name: 'remove a tree', run: master => master.remove(bytes('/b/u/'), {recursive: true}, context), after: onlyT},
+];
+
+const stores: Readonly<Record<string, Partial<Capabilities>>> = {
+  'that copies': {},
+  'that renames files': {rename: 'file'},
+  'with directories': {directories: true, rename: 'tree', metadata: false},
+};
+
+function contents(world: World): Record<string, string> {
+  const {outside} = world.store('mem://bucket/');
+  return Object.fromEntries(outside.keys().filter(key => !key.endsWith('/')).map(key => [key, Buffer.from(outside.bytes(key)!).toString()]));
+}
+
+async function seen(world: World, master: Master): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const key of await keys(master, '/b/', {view: 'tree'})) {
+    if (key.endsWith('/')) continue;
+    const {inode} = await master.stat(bytes(`/b/${key}`), {kind: 'file'}, context);
+    const object = world.store('mem://bucket/').outside.object(inode.content!.storeKey);
+    assert.equal(object?.fingerprint, inode.content!.fingerprint, `${key} is the version that the store has`);
+    found[key] = Buffer.from(world.store('mem://bucket/').outside.bytes(inode.content!.storeKey)!).toString();
+  }
+  return found;
+}
+
+async function prepare(capabilities: Partial<Capabilities>): Promise<World> {
+  const world = new World(7);
+  const bucket = world.store('mem://bucket/', capabilities);
+  for (const [key, body] of Object.entries(initial)) bucket.outside.put(bytes(key), Buffer.from(body));
+  if (capabilities.directories) for (const key of ['t/', 't/d/', 'u/', 'v/', 'n/']) bucket.outside.put(bytes(key), Buffer.alloc(0));
+  await world.life(async master => {
+    await mountBucket(master);
+    await seen(world, master);
+  });
+  return world;
+}
+
+async function run(world: World, operation: Operation): Promise<'done' | 'crashed'> {
+  let acknowledged = false;
+  try {
+    await world.life(async (master, runtime) => {
+      await operation.run(master);
+      acknowledged = true;
+      await runtime.clock.sleep(5_000);
+    });
+  } catch (error) {
+    if (!(error instanceof SimulatedCrash)) throw error;
+  }
+  return acknowledged ? 'done' : 'crashed';
+}
+
+for (const [kind, capabilities] of Object.entries(stores)) {
+  for (const operation of operations) {
+    // What a store's abilities do not matter for is tried on one kind.
+    if (kind !== 'that copies' && !/tree|rename a/.test(operation.name)) continue;
+    test(`${operation.name}, on a store ${kind}, whatever the moment of a crash`, async () => {
+      const rehearsal = await prepare(capabilities);
+      const before = new Map(rehearsal.simulation.pointsHit);
+      assert.equal(await run(rehearsal, operation), 'done');
+      assert.deepEqual(contents(rehearsal), operation.after);
+      for (const [point, hits] of rehearsal.simulation.pointsHit) {
+        const count = hits - (before.get(point) ?? 0);
+        if (!/^(master|journal)/.test(point)) continue;
+        for (let hit = 1; hit <= Math.min(count, point.startsWith('master.') ? 4 : 1); hit++) {
+          const world = await prepare(capabilities);
+          world.simulation.crashAt(point, hit);
+          const outcome = await run(world, operation);
+          const where = `${point}, hit ${hit}, ${outcome}`;
+          await world.life(async (master, runtime) => {
+            // A listing that begins at once must not be wrong, whatever jobs do meanwhile.
+            await keys(master, '/b/', {view: 'tree'});
+            await runtime.clock.sleep(180_000);
+            assert.deepEqual(await master.listJobs(context), [], where);
+            const namespace = await seen(world, master);
+            assert.deepEqual(namespace, contents(world), `${where}: the namespace is what the store has`);
+            const allowed = outcome === 'done' ? [operation.after] : [initial, operation.after, ...(operation.between ? [operation.between] : [])];
+            assert.ok(allowed.some(state => isSame(state, namespace)), `${where}: ${JSON.stringify(namespace)}`);
+          });
+        }
+      }
+    });
+  }
+}
+
+function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  return Object.keys(a).length === Object.keys(b).length && Object.keys(a).every(key => a[key] === b[key]);
+}
