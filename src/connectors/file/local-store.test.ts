@@ -187,6 +187,31 @@ test('syncs of one directory are shared', async () => {
   assert.equal(count, 2);
 });
 
+test('a write below a directory that another has just made waits for its name too', async () => {
+  const gate = Promise.withResolvers<void>();
+  const stuck = Promise.withResolvers<void>();
+  const disk: Disk = {
+    ...runtime.disk,
+    syncDirectory: async at => {
+      if (at === root) {
+        stuck.resolve();
+        await gate.promise;
+      }
+      await runtime.disk.syncDirectory(at);
+    },
+  };
+  const slow = await connector.open(`file://${root}`, {}, {...environment, disk});
+  const answered: string[] = [];
+  const first = put(key('new/a'), 'a', slow).then(() => answered.push('a'));
+  await stuck.promise;
+  const second = put(key('new/b'), 'b', slow).then(() => answered.push('b'));
+  // Time enough for a write that does not wait: each turn is a trip to the disk and back.
+  for (let turn = 0; turn < 300 && answered.length === 0; turn++) await runtime.disk.stat(root);
+  assert.deepEqual(answered, []);
+  gate.resolve();
+  await Promise.all([first, second]);
+});
+
 test('what a crash left behind is swept when it is old', async () => {
   await put(key('x'), 'x');
   await writeFile(path.join(root, '.weir/tmp/old'), '');
