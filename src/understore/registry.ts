@@ -20,7 +20,7 @@ export type ConnectorLoader = () => Promise<{readonly connector: Connector}>;
 export const layerOptions: Connector['options'] = {
   retries: {help: `attempts of a call that failed and may be repeated (default ${defaultRetry.attemptsMax}; 1 = no retries)`},
   timeout: {help: `how long the store may be silent, in an answer or within a body (default ${defaultTimeout.callMs / 1000}s)`},
-  requestsMax: {help: `requests in flight towards the store (default ${defaultConcurrency.inFlightMax})`},
+  requestsMax: {help: `requests in flight towards the store, for reads and for changes each (default ${defaultConcurrency.inFlightMax})`},
   readBandwidth: {help: 'bytes a second read from the store at most, for example 100MiB (default: no limit)'},
   writeBandwidth: {help: 'bytes a second written to the store at most (default: no limit)'},
 };

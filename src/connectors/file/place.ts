@@ -22,6 +22,8 @@ export class Place {
   readonly syncs: DirectorySync;
 
   readonly #inode: bigint;
+  /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths. */
+  readonly #undurable = new Set<ByteString>();
 
   constructor(disk: Disk, root: Root) {
     this.disk = disk;
@@ -83,7 +85,7 @@ export class Place {
   /** Makes a directory (relative path) and those above it, durable; existing ones are fine. */
   async makeDirectories(relative: ByteString): Promise<void> {
     if (await this.#enter(relative)) {
-      if ((await this.#stat(relative))?.kind === 'directory' || relative === '') return;
+      if ((await this.#stat(relative))?.kind === 'directory' || relative === '') return await this.#makeDurable(relative);
     }
     const parent = parentOf(relative);
     if (relative === '') throw new WeirError('Unavailable', `the mounted directory ${toText(this.root)} is gone`);
@@ -100,11 +102,22 @@ export class Place {
       await this.disk.rename(diskPath(this.absolute(relative)), diskPath(this.absolute(shadow)));
     }
     try {
+      this.#undurable.add(relative);
       await this.disk.makeDirectory(diskPath(this.absolute(relative)), {permissions: 0o777});
     } catch (error) {
       if (!isKind(error, 'AlreadyExists')) throw error;
     }
-    await this.syncs.sync(this.absolute(parent));
+    await this.#makeDurable(relative);
+  }
+
+  /** Whoever finds a directory that another caller has just made waits for its name like the other. */
+  async #makeDurable(relative: ByteString): Promise<void> {
+    if (this.#undurable.size === 0) return;
+    for (let path = relative; path !== ''; path = parentOf(path)) {
+      if (!this.#undurable.has(path)) continue;
+      await this.syncs.sync(this.absolute(parentOf(path)));
+      this.#undurable.delete(path);
+    }
   }
 
   /** True when the directory (relative path) exists and really lies within the root; PermissionDenied when it lies elsewhere. */

@@ -70,38 +70,41 @@ async function smallestNames(disk: Disk, path: ByteString, top: boolean, prefix:
   let best: Entry[] = [];
   let cutoff: ByteString | undefined;
   const order = (a: Entry, b: Entry): number => (a.name < b.name ? -1 : 1);
-  for await (const entry of names(disk, path, '', '' as ByteString)) {
-    if (top && entry.name === `${ownDirectory}/`) continue;
-    if (!entry.name.startsWith(prefix) || (cutoff !== undefined && entry.name >= cutoff)) continue;
-    // A recursive walk that starts within a directory has to enter it again.
-    if (after && (entry.name < after.name || (entry.name === after.name && !(after.inside && recursive)))) continue;
-    best.push(entry);
-    if (best.length === 2 * count) {
-      best = best.sort(order).slice(0, count);
-      cutoff = best.at(-1)!.name;
+  for await (const batch of names(disk, path, '', '' as ByteString)) {
+    for (const entry of batch) {
+      if (top && entry.name === `${ownDirectory}/`) continue;
+      if (!entry.name.startsWith(prefix) || (cutoff !== undefined && entry.name >= cutoff)) continue;
+      // A recursive walk that starts within a directory has to enter it again.
+      if (after && (entry.name < after.name || (entry.name === after.name && !(after.inside && recursive)))) continue;
+      best.push(entry);
+      if (best.length === 2 * count) {
+        best = best.sort(order).slice(0, count);
+        cutoff = best.at(-1)!.name;
+      }
     }
   }
   return best.sort(order).slice(0, count);
 }
 
-/** All names that the directory stands for, unsorted; the pieces of long names put together. */
-async function* names(disk: Disk, path: ByteString, below: string, beginning: ByteString): AsyncGenerator<Entry, void, undefined> {
+/** All names that the directory stands for, unsorted, in batches; the pieces of long names put together. */
+async function* names(disk: Disk, path: ByteString, below: string, beginning: ByteString): AsyncGenerator<readonly Entry[], void, undefined> {
   try {
     for await (const batch of disk.scanDirectory(diskPath(path))) {
+      const entries: Entry[] = [];
       for (const {name: onDisk, kind: said} of batch) {
         const read = readName(onDisk);
         const inChain = beginning !== '';
         if (!read || (read.form !== 'piece' && inChain !== (read.form === 'last'))) continue;
-        const entryPath = `${path}/${onDisk}` as ByteString;
-        const kind = said === 'other' ? await kindOf(disk, entryPath) : said;
+        const kind = said === 'other' ? await kindOf(disk, `${path}/${onDisk}` as ByteString) : said;
         if (read.form === 'piece') {
-          if (kind === 'directory') yield* names(disk, entryPath, `${below}${onDisk}/`, (beginning + read.name) as ByteString);
+          if (kind === 'directory') yield* names(disk, `${path}/${onDisk}` as ByteString, `${below}${onDisk}/`, (beginning + read.name) as ByteString);
           continue;
         }
         if (kind === 'other' || (read.form === 'shadowed' && kind !== 'file')) continue;
         const name = beginning + read.name;
-        yield {name: (kind === 'directory' ? `${name}/` : name) as ByteString, kind, path: below + onDisk};
+        entries.push({name: (kind === 'directory' ? `${name}/` : name) as ByteString, kind, path: below + onDisk});
       }
+      yield entries;
     }
   } catch (error) {
     // Removed while we walked, or never there: an empty directory.

@@ -121,8 +121,10 @@ export class Platter {
         }
         this.#keep(changes);
         // What came before for the same names is past, also where it waits for another directory.
-        for (const [i, old] of earlier.entries()) {
-          earlier[i] = old.filter((a) => !changes.some((b) => a.directory === b.directory && a.name === b.name));
+        // In place: a sync of another directory that is under way knows these changes by identity.
+        for (const old of earlier) {
+          const rest = old.filter((a) => !changes.some((b) => a.directory === b.directory && a.name === b.name));
+          old.splice(0, old.length, ...rest);
         }
       }
       this.#pending = earlier.filter((changes) => changes.length > 0);

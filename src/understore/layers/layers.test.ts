@@ -166,6 +166,9 @@ test('the concurrency limit is fair, bounded, and gives places back in every way
     await (i % 2 ? write.abort() : write.finish());
     await write.abort();
   }
+  const slow = [await store.write({key: fromText('w1'), metadata: {}}, call), await store.write({key: fromText('w2'), metadata: {}}, call)];
+  assert.equal((await store.stat(key, call))?.length, 1000, 'writers that take their time do not keep readers out');
+  for (const write of slow) await write.abort();
   const [a, b] = [await store.read(key, {}, call), await store.read(key, {}, call)];
   const controller = new AbortController();
   const third = store.stat(key, controller);

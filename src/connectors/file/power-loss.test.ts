@@ -1,0 +1,81 @@
+/** Directories as stores on a disk that loses power at any moment and keeps any subset of what was not synced. */
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {type ByteString, fromText} from '#base/byte-string.ts';
+import {WeirError, isKind} from '#base/errors.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import {SimulatedCrash} from '#runtime/sim/life.ts';
+import {createSimulation} from '#runtime/sim/simulation.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+import {connector} from '#connectors/file/connector.ts';
+
+const call = {signal: new AbortController().signal};
+const seeds = 40;
+const lives = 3;
+const writers = 6;
+
+const open = ({disk, clock, random}: Runtime): Promise<UnderStore> =>
+  connector.open('file:///data', {}, {disk, clock, random, variables: {}, http: {request: () => Promise.reject(new WeirError('Unavailable', 'no network'))}});
+
+const contentOf = (key: ByteString, version: number): Buffer => Buffer.from(`${key}#${version};`.repeat(300 + (version % 7) * 50));
+
+async function readWhole(store: UnderStore, key: ByteString): Promise<Buffer | undefined> {
+  try {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await store.read(key, {}, call)).body) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  } catch (error) {
+    if (isKind(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
+test('what was answered survives, what was not is whole or absent', async () => {
+  let acknowledgedInAll = 0;
+  for (let seed = 1; seed <= seeds; seed++) {
+    const simulation = createSimulation(seed);
+    const attempted = new Map<ByteString, number>();
+    const acknowledged = new Map<ByteString, number>();
+    await simulation.run(async ({disk}) => {
+      await disk.makeDirectory('/data');
+      await disk.syncDirectory('/');
+    });
+    for (let life = 0; life < lives; life++) {
+      const working = simulation.run(async runtime => {
+        const store = await open(runtime);
+        runtime.clock.after(20 + runtime.random.number() * 100, () => simulation.crash());
+        await Promise.all(
+          Array.from({length: writers}, async (_, writer) => {
+            for (let i = 0; ; i++) {
+              const key = fromText(`dir${writer % 2}/new${Math.floor(i / 3)}/k${writer}`);
+              const version = (attempted.get(key) ?? 0) + 1;
+              attempted.set(key, version);
+              const write = await store.write({key, metadata: {}}, call);
+              await write.write(contentOf(key, version));
+              await write.finish();
+              acknowledged.set(key, version);
+            }
+          }),
+        );
+      });
+      await assert.rejects(working, SimulatedCrash);
+      await simulation.run(async runtime => {
+        const store = await open(runtime);
+        for (const [key, last] of attempted) {
+          const found = await readWhole(store, key);
+          const safe = acknowledged.get(key) ?? 0;
+          const candidates = Array.from({length: last - safe + 1}, (_, i) => safe + i).filter(version => version > 0);
+          const version = found === undefined ? 0 : candidates.find(candidate => contentOf(key, candidate).equals(found));
+          assert.ok(version !== undefined && version >= safe, `seed ${seed}, life ${life}: ${key} has ${found?.length} bytes of none of ${candidates.join(', ')}`);
+          acknowledgedInAll += safe;
+          // From here on what was found is what there is.
+          attempted.set(key, Math.max(version, safe));
+          acknowledged.set(key, Math.max(version, safe));
+        }
+        const listed = (await store.list({prefix: fromText(''), delimiter: false, limit: 10_000}, call)).objects.filter(({kind}) => kind === 'file').map(({key}) => key);
+        for (const key of listed) assert.ok(attempted.has(key), `seed ${seed}: ${key} was never written`);
+      });
+    }
+  }
+  assert.ok(acknowledgedInAll > seeds, 'the crashes came after some answers');
+});
