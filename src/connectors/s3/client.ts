@@ -1,5 +1,5 @@
 /** One signed request to a bucket and its answer. No retries: the layers around the connector do that. */
-import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
+import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {KiB, MiB} from '#base/units.ts';
 import type {HttpClientResponse} from '#runtime/http.ts';
@@ -52,7 +52,7 @@ export class S3Client {
   /** The path of a key as it is sent, `/bucket/key` or `/key`. */
   pathOf(key: ByteString | undefined): string {
     if (key === undefined) return this.config.virtualHost ? '/' : `/${this.config.bucket}`;
-    return this.#bucketPath + uriEncode(toBytes(this.fullKey(key)), true);
+    return this.#bucketPath + uriEncode(this.fullKey(key), true);
   }
 
   /** An answer with a status of 2xx; its body must be read or destroyed. Any other status is a WeirError. */
@@ -130,9 +130,4 @@ async function readAll(response: HttpClientResponse, bytesMax: number): Promise<
 /** Decodes what `encoding-type=url` has encoded: percent signs, and `+` for a space. */
 export function decodeKey(text: string): ByteString {
   return fromText(text.replace(/\+/g, ' ')).replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) as ByteString;
-}
-
-/** A header's value as bytes. */
-export function headerBytes(value: string): ByteString {
-  return fromBytes(Buffer.from(value, 'latin1'));
 }

@@ -26,22 +26,18 @@ export interface SignableRequest {
 export const unsignedPayload = 'UNSIGNED-PAYLOAD';
 export const emptyPayload = hash('sha256', '');
 
-/** Percent-encodes all bytes but the unreserved ones; `/` too unless kept. The text is taken as UTF-8, or as bytes when each character is one. */
-export function uriEncode(bytes: Buffer, keepSlash: boolean): string {
-  let encoded = '';
-  for (const byte of bytes) {
-    const plain =
-      (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2e || byte === 0x5f || byte === 0x7e ||
-      (keepSlash && byte === 0x2f);
-    encoded += plain ? String.fromCharCode(byte) : `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`;
-  }
-  return encoded;
+const reserved = /[^A-Za-z0-9\-._~]/g;
+const reservedButSlash = /[^A-Za-z0-9\-._~/]/g;
+
+/** Percent-encodes all bytes (one character each) but the unreserved ones; `/` too unless kept. */
+export function uriEncode(bytes: string, keepSlash: boolean): string {
+  return bytes.replace(keepSlash ? reservedButSlash : reserved, c => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
 
 /** The query string, encoded and in the order that the signature demands; the same is sent. Values are latin-1 bytes. */
 export function canonicalQuery(query: SignableRequest['query']): string {
   return query
-    .map(([name, value]) => `${uriEncode(Buffer.from(name, 'latin1'), false)}=${uriEncode(Buffer.from(value, 'latin1'), false)}`)
+    .map(([name, value]) => `${uriEncode(name, false)}=${uriEncode(value, false)}`)
     .sort()
     .join('&');
 }

@@ -1,5 +1,5 @@
 /** Multipart uploads, their parts, and copies within the store. */
-import {type ByteString, fromText, toBytes, toText} from '#base/byte-string.ts';
+import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import {GiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
@@ -54,7 +54,7 @@ export async function copyObject(client: S3Client, from: ByteString, to: ByteStr
   if (!source) throw new WeirError('NotFound', `${toText(from)} does not exist`);
   if (request.ifFingerprint !== undefined && request.ifFingerprint !== source.fingerprint) throw new WeirError('ContentChanged', `${toText(from)} is another version now`);
   const sourceHeaders = {
-    'x-amz-copy-source': `/${client.config.bucket}/${uriEncode(toBytes(client.fullKey(from)), true)}`,
+    'x-amz-copy-source': `/${client.config.bucket}/${uriEncode(client.fullKey(from), true)}`,
     ...conditionHeaders(source.fingerprint, 'x-amz-copy-source-'),
   };
   try {
