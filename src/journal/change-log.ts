@@ -25,6 +25,7 @@ import {
   sealRecord,
   segmentHeaderBytes,
 } from '#codec/journal/record.ts';
+import {makeLastingDirectory} from '#journal/lasting-directory.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -99,7 +100,7 @@ export class ChangeLog implements AsyncDisposable {
   static async open(machine: Machine, options: ChangeLogOptions): Promise<ChangeLog> {
     const {disk} = machine;
     const {directory, after} = options;
-    await disk.makeDirectory(directory, {recursive: true});
+    await makeLastingDirectory(disk, directory);
     const names = (await disk.readDirectory(directory)).filter((name) => /^[0-9a-f]{16}[.]log$/.test(name)).sort();
     const segments = names.map((name): Segment => ({firstSequence: Number.parseInt(name.slice(0, 16), 16), path: `${directory}/${name}`}));
     let sequence = after;

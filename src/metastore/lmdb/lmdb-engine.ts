@@ -9,6 +9,7 @@ import {type Database, open, type RootDatabase} from 'lmdb';
 import {type ByteString, fromBytes, toBytes} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Mutation} from '#codec/journal/record.ts';
+import {makeLastingDirectory} from '#journal/lasting-directory.ts';
 import type {StateEngine} from '#metastore/engine.ts';
 import type {KeyValue, MetastoreSnapshot, RangeOptions} from '#metastore/metastore.ts';
 import type {Disk} from '#runtime/disk.ts';
@@ -30,7 +31,7 @@ function lmdbRange(database: Database<Buffer, Buffer>, options: RangeOptions, tr
 
 /** Opens (or makes) the state in `directory`. Corrupt when it is of another version. */
 export async function openLmdbEngine(disk: Disk, directory: string): Promise<StateEngine> {
-  await disk.makeDirectory(directory, {recursive: true});
+  await makeLastingDirectory(disk, directory);
   const database = open<Buffer, Buffer>({
     path: `${directory}/state.mdb`,
     noSubdir: true,
@@ -44,6 +45,8 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
     commitDelay: 0,
     cache: false,
   } as Parameters<typeof open<Buffer, Buffer>>[0]);
+  // LMDB syncs its file, never the file's name; the log is cut on the word of both.
+  await disk.syncDirectory(directory);
   const meta = database.get(metaKey);
   if (meta && meta.readUInt32LE(0) !== formatVersion) throw new WeirError('Corrupt', `${directory} holds metadata of version ${meta.readUInt32LE(0)}; this is version ${formatVersion}`);
   let sequence = meta ? Number(meta.readBigUInt64LE(4)) : 0;
