@@ -25,6 +25,7 @@ import {Loader} from '#master/loader/loader.ts';
 import {Reading} from '#master/loader/reading.ts';
 import {Mounting, type RootMount} from '#master/mounts/mounting.ts';
 import {MountTable} from '#master/mounts/mount-table.ts';
+import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
@@ -67,6 +68,7 @@ export class Master implements MasterApi, AsyncDisposable {
   readonly #mounting: Mounting;
   readonly #jobs: Jobs;
   readonly #garbage: GarbageCollector;
+  readonly #written: WrittenMounts;
   readonly #writes: Writes;
   readonly #uploads: Uploads;
   readonly #mutations: Mutations;
@@ -75,6 +77,7 @@ export class Master implements MasterApi, AsyncDisposable {
   static async open(services: MasterServices): Promise<Master> {
     const master = new Master(services);
     await master.#mounting.open(services.root);
+    for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
     master.#jobs.resume();
     master.#garbage.soon();
     return master;
@@ -99,7 +102,8 @@ export class Master implements MasterApi, AsyncDisposable {
     this.#jobs = new Jobs({transactions, mounts, following, recent, runtime});
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, services.onContentDropped ?? (() => undefined));
     transactions.onCommit(() => this.#garbage.soon());
-    const changing = {...loading, runtime, loader: this.#loader};
+    this.#written = new WrittenMounts(transactions);
+    const changing = {...loading, written: this.#written, runtime, loader: this.#loader};
     this.#writes = new Writes(changing);
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
     this.#mutations = new Mutations({...changing, lister: this.#lister, jobs: this.#jobs});
@@ -271,6 +275,7 @@ export class Master implements MasterApi, AsyncDisposable {
     this.#writes.close();
     await this.#jobs.close();
     await this.#garbage.close();
+    await this.#written.clear();
     await this.#mounts.close();
   }
 

@@ -4,6 +4,7 @@
  *
  *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
  *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
+ *   d mount            mark: the mount's store was changed since the last orderly end
  *   g content          garbage: a content that nothing refers to any more and that caches may still hold
  *   i inode            inode record
  *   m mount            mount record
@@ -71,6 +72,7 @@ export function entriesOf(parent: InodeId, from: ByteString): KeyRange {
 export const inodeKey = (id: InodeId): ByteString => `i${idKey(id)}` as ByteString;
 export const garbageKey = (id: ContentId): ByteString => `g${idKey(id)}` as ByteString;
 export const mountKey = (id: MountId): ByteString => `m${idKey(id)}` as ByteString;
+export const writtenKey = (id: MountId): ByteString => `d${idKey(id)}` as ByteString;
 export const usageKey = (id: MountId): ByteString => `n${idKey(id)}` as ByteString;
 export const tombstoneKey = (id: InodeId): ByteString => `t${idKey(id)}` as ByteString;
 export const moveKey = (id: InodeId): ByteString => `v${idKey(id)}` as ByteString;
@@ -81,6 +83,7 @@ export const idOfKey = (key: ByteString): number => idAt(key, 1);
 
 export const garbageTable = table('g');
 export const mountTable = table('m');
+export const writtenTable = table('d');
 export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');

@@ -122,7 +122,7 @@ export class Loader {
     const {transactions, beliefs} = this.#services;
     const {mount, storeKey} = question;
     if (this.overtaken(mount, storeKey, startedAt)) return;
-    const origin = this.#origin(question);
+    const origin = this.#origin(question, startedAt);
     const {verdict, inode} = transactions.peek(reader => judgeFile(reader, origin, object));
     if (!object) beliefs.deny(mount, storeKey, startedAt);
     if (verdict === 'unchanged') {
@@ -143,7 +143,7 @@ export class Loader {
     const {transactions, beliefs} = this.#services;
     const {mount, storeKey} = question;
     if (this.overtaken(mount, storeKey, startedAt)) return;
-    const origin = this.#origin(question);
+    const origin = this.#origin(question, startedAt);
     if (!seen) {
       beliefs.deny(mount, storeKey, startedAt);
       await takeAbsentDirectory(transactions, mount, question.path, {
@@ -160,8 +160,8 @@ export class Loader {
     if (id !== undefined) beliefs.confirm(id, startedAt);
   }
 
-  #origin({mount, storeKey, path}: Question): ObjectOrigin {
-    return {mount, storeKey, path, capabilities: this.#services.mounts.get(mount).capabilities};
+  #origin({mount, storeKey, path}: Question, startedAt: number): ObjectOrigin {
+    return {mount, storeKey, path, startedAt, capabilities: this.#services.mounts.get(mount).capabilities};
   }
 }
 

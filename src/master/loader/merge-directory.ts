@@ -5,7 +5,7 @@
 import type {ObjectOrigin} from '#master/loader/merge-object.ts';
 import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
 import {addDirectory, parentFor} from '#master/namespace/directories.ts';
-import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
 import {resolve} from '#master/namespace/resolve.ts';
@@ -33,16 +33,16 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
   const resolution = resolve(tx, origin.path);
   if ((resolution.place ?? resolution.parent).mount !== origin.mount) return;
   const {directories, metadata} = origin.capabilities;
-  const place = resolution.place ?? addDirectory(tx, op, parentFor(tx, op, resolution, 'implied'), origin.path.names.at(-1)!, {implied: !directories && !seen.object});
+  const place = resolution.place ?? addDirectory(tx, op, parentFor(tx, op, resolution, 'implied'), origin.path.names.at(-1)!, {implied: !directories && !seen.object, checkedAt: origin.startedAt});
   const {object} = seen;
   if (!object) return;
   const inode = inodeAt(tx, place);
   if (directories) {
     const {implied: _, ...kept} = inode;
     const {mode, uid, gid, modified: mtime} = object;
-    writeInode(tx, {...kept, mode: mode ?? kept.mode, uid: uid ?? kept.uid, gid: gid ?? kept.gid, mtime, checkedAt: millisecondsOf(op.now)}, place.storeKey);
+    writeInode(tx, {...kept, mode: mode ?? kept.mode, uid: uid ?? kept.uid, gid: gid ?? kept.gid, mtime, checkedAt: origin.startedAt}, place.storeKey);
   } else if (!inode.content || !isSameVersion(inode.content, object)) {
-    setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), millisecondsOf(op.now));
+    setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
   } else {
     const content = completed(inode.content, object);
     if (content) writeInode(tx, {...inode, content}, place.storeKey);

@@ -6,7 +6,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
 import {childRemoved, parentFor} from '#master/namespace/directories.ts';
-import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {putFile, setFile} from '#master/namespace/put-file.ts';
 import {deleteInode} from '#master/namespace/remove.ts';
@@ -22,6 +22,8 @@ export interface ObjectOrigin {
   /** Of a file: `kind: 'file'`. */
   readonly path: Path;
   readonly capabilities: Pick<Capabilities, 'directories' | 'metadata'>;
+  /** Wall ms at which the store was asked. */
+  readonly startedAt: number;
 }
 
 /** How a file stands to what its store said: `unchanged` needs no commit. */
@@ -53,25 +55,25 @@ export function mergeFile(tx: Transaction, op: Operation, origin: ObjectOrigin, 
   }
   const seen = object!;
   if (verdict === 'metadata') {
-    writeInode(tx, {...inode!, content: completed(inode!.content!, seen)!, checkedAt: millisecondsOf(op.now)}, origin.storeKey);
+    writeInode(tx, {...inode!, content: completed(inode!.content!, seen)!, checkedAt: Math.max(inode!.checkedAt, origin.startedAt)}, origin.storeKey);
     return verdict;
   }
   const parents = origin.capabilities.directories ? 'explicit' : 'implied';
   if (seen.target !== undefined) {
     const parent = parentFor(tx, op, resolution, 'implied');
-    setFile(tx, parent, symlinkOf(op, parent, origin.path.names.at(-1)!, seen, seen.target), inode);
+    setFile(tx, parent, symlinkOf(op, parent, origin, seen, seen.target), inode);
     return verdict;
   }
   putFile(tx, op, origin.path, {
     content: contentOf(op, origin.mount, origin.storeKey, seen, origin.capabilities.metadata),
-    mode: seen.mode, uid: seen.uid, gid: seen.gid, mtime: seen.modified, ...(resolution.depth === origin.path.names.length - 1 ? {} : {parents}),
+    mode: seen.mode, uid: seen.uid, gid: seen.gid, mtime: seen.modified, checkedAt: origin.startedAt, ...(resolution.depth === origin.path.names.length - 1 ? {} : {parents}),
   });
   return verdict;
 }
 
-function symlinkOf(op: Operation, parent: Place, name: ByteString, seen: SeenObject, target: ByteString): Inode {
+function symlinkOf(op: Operation, parent: Place, {path, startedAt}: ObjectOrigin, seen: SeenObject, target: ByteString): Inode {
   return {
-    id: op.ids.next(), kind: 'symlink', parent: parent.id, name, mode: 0o777, uid: seen.uid ?? 0, gid: seen.gid ?? 0,
-    atime: op.now, mtime: seen.modified, ctime: op.now, target, checkedAt: millisecondsOf(op.now),
+    id: op.ids.next(), kind: 'symlink', parent: parent.id, name: path.names.at(-1)!, mode: 0o777, uid: seen.uid ?? 0, gid: seen.gid ?? 0,
+    atime: op.now, mtime: seen.modified, ctime: op.now, target, checkedAt: startedAt,
   };
 }

@@ -31,6 +31,8 @@ export interface PutFileOptions {
   readonly gid?: number | undefined;
   readonly mtime?: TimeNs | undefined;
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+  /** Wall ms at which the store showed the content. Default: now, for what is written here. */
+  readonly checkedAt?: number | undefined;
   /**
    * `implied` (default) is what an S3 key does: directories appear, and a directory of the same name is no obstacle.
    * `explicit` and `none` are what a file system does: a directory of that name is in the way.
@@ -85,7 +87,7 @@ function newFile(op: Operation, parent: Place, name: ByteString, options: PutFil
   const owner = ownerOf(op);
   return {
     id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
-    atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.content ? millisecondsOf(op.now) : 0,
+    atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.checkedAt ?? (options.content ? millisecondsOf(op.now) : 0),
     ...(options.content ? {content: options.content} : {}), ...(options.xattrs ? {xattrs: options.xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
   };
 }

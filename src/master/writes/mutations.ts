@@ -15,7 +15,7 @@ import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
-import {remove, type Removed, type RemoveOptions} from '#master/namespace/remove.ts';
+import {remove, removeMarker, type Removed, type RemoveOptions} from '#master/namespace/remove.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
@@ -77,13 +77,15 @@ export class Mutations {
   }
 
   async remove(text: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
-    const {transactions, loader} = this.#services;
+    const {transactions, loader, mounts} = this.#services;
     if (await transactions.earlier<null>(context)) return;
     const path = parsePath(text, options.kind);
     await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal, ...(options.precondition ? {complete: true} : {})});
     const place = transactions.peek(reader => existing(reader, resolve(reader, path, context.principal)));
     const exact: Path = {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'};
-    if (place.kind === 'directory') await this.#removeDirectory(exact, place, options, context);
+    const isMarkerKey = place.kind === 'directory' && options.kind === 'file' && !options.recursive && !mounts.get(place.mount).capabilities.directories;
+    if (isMarkerKey) await this.#removeMarker(exact, place, options, context);
+    else if (place.kind === 'directory') await this.#removeDirectory(exact, place, options, context);
     else await this.#removeFile(exact, place, options, context);
   }
 
@@ -96,6 +98,19 @@ export class Mutations {
     await removeKey(store, removed.storeKey, context.signal);
     runtime.crashPoint('master.remove.commit');
     await transactions.change(context, (tx, op) => void remove(tx, op, path, {}));
+  }
+
+  /** The S3 key `k/` on a store of objects: the directory stays while other keys imply it. */
+  async #removeMarker(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
+    const store = mounts.writable(place.mount);
+    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    this.#try(context, (tx, op) => removeMarker(tx, op, path, options));
+    runtime.crashPoint('master.remove.store');
+    await removeKey(store, place.storeKey, context.signal);
+    runtime.crashPoint('master.remove.commit');
+    await transactions.change(context, (tx, op) => void removeMarker(tx, op, path, {}));
   }
 
   async #removeDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {

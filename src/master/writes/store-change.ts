@@ -1,12 +1,14 @@
 /**
  * The frame of every change that store and namespace make together: wait until no job works on the keys, take their turn,
  * keep what the store says about them from being believed, and note afterwards that Weir changed them.
+ * The mount is marked as written first, so that a restart after a crash asks its store again.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {RecentChanges} from '#master/freshness/recent-changes.ts';
 import type {Following} from '#master/jobs/following.ts';
+import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import type {Turns} from '#master/writes/turns.ts';
 
 export interface StoreChangeServices {
@@ -14,11 +16,13 @@ export interface StoreChangeServices {
   readonly following: Following;
   readonly recent: RecentChanges;
   readonly beliefs: Beliefs;
+  readonly written: WrittenMounts;
 }
 
 /** Keys that end in `/` (or are empty) stand for all below them. */
 export async function beginStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
-  const {turns, following, recent, beliefs} = services;
+  const {turns, following, recent, beliefs, written} = services;
+  await written.mark(mount);
   for (;;) {
     for (const key of keys) await following.quiet(mount, key, signal);
     const turn = await turns.acquire({mount, keys: keys.filter(key => !isTree(key)), trees: keys.filter(isTree)}, signal);

@@ -1,0 +1,91 @@
+/** Many hands on few keys: writes, deletes and renames at once, with slow stores. When all is quiet, the namespace is what the store has. */
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import fc from 'fast-check';
+import {WeirError} from '#base/errors.ts';
+import {bytes, context, keys, mountBucket, put, World} from '#master/fixture.test.ts';
+import type {Master} from '#master/master.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+type Step = {readonly kind: 'put' | 'delete' | 'rename' | 'renameTree' | 'removeTree' | 'stat' | 'list'; readonly key: string; readonly to: string; readonly wait: number};
+
+const key = fc.constantFrom('a', 'd/a', 'd/b', 'e/a');
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('put', 'put', 'delete', 'rename', 'renameTree', 'removeTree', 'stat', 'list'), key, to: key, wait: fc.nat(40),
+});
+
+/** Answers take a random while, so that requests overtake each other. */
+function slow(store: UnderStore, pause: () => Promise<void>): UnderStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function' || name === 'close') return value;
+      return async (...args: unknown[]) => {
+        await pause();
+        const result: unknown = await (value as (...all: unknown[]) => Promise<unknown>).apply(target, args);
+        await pause();
+        return result;
+      };
+    },
+  });
+}
+
+async function take(master: Master, {kind, key: from, to}: Step, body: string): Promise<void> {
+  const tree = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/') + 1) : `${path}/`);
+  try {
+    switch (kind) {
+      case 'put':
+        return void (await put(master, `/b/${from}`, body));
+      case 'delete':
+        return await master.remove(bytes(`/b/${from}`), {kind: 'file'}, context);
+      case 'rename':
+        return void (await master.rename(bytes(`/b/${from}`), bytes(`/b/${to}`), {replace: true, kind: 'file'}, context));
+      case 'renameTree':
+        return void (await master.rename(bytes(`/b/${tree(from)}`), bytes(`/b/${tree(to)}`), {replace: true}, context));
+      case 'removeTree':
+        return await master.remove(bytes(`/b/${tree(from)}`), {recursive: true}, context);
+      case 'list':
+        return void (await keys(master, '/b/'));
+      default:
+        return void (await master.stat(bytes(`/b/${from}`), {kind: 'file'}, context));
+    }
+  } catch (error) {
+    if (!(error instanceof WeirError) || ['Internal', 'Corrupt', 'Timeout'].includes(error.kind)) throw error;
+  }
+}
+
+async function play(steps: readonly Step[], freshness: string, rename: 'none' | 'file'): Promise<void> {
+  const world = new World(11);
+  const bucket = world.store('mem://bucket/', {rename});
+  bucket.outside.put(bytes('d/a'), Buffer.from('first'));
+  let runtime: Runtime | undefined;
+  const life = world.life.bind(world);
+  world.wrap = store => slow(store, async () => {
+    if (runtime) await runtime.clock.sleep(1 + Math.floor(runtime.random.number() * 15));
+  });
+  await life(async (master, machine) => {
+    await mountBucket(master, freshness);
+    runtime = machine;
+    await Promise.all(steps.map(async (each, i) => {
+      await machine.clock.sleep(each.wait);
+      await take(master, each, `body ${i}`);
+    }));
+    await machine.clock.sleep(30_000);
+    assert.deepEqual(await master.listJobs(context), []);
+    // Without asking the store again: what we did ourselves must have left the namespace right.
+    const known = await keys(master, '/b/');
+    assert.deepEqual(known, bucket.outside.keys(), 'the namespace is what the store has');
+    for (const each of known) {
+      const {inode} = await master.stat(bytes(`/b/${each}`), {kind: 'file'}, context);
+      assert.equal(inode.content?.storeKey, each);
+      assert.equal(inode.content?.fingerprint, bucket.outside.object(bytes(each))?.fingerprint, `${each} is the store's version`);
+    }
+  });
+}
+
+for (const freshness of ['immutable', 'always']) {
+  test(`after quiescence namespace and store agree (${freshness})`, async () => {
+    await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 12}), fc.constantFrom('none' as const, 'file' as const), async (steps, rename) => await play(steps, freshness, rename)), {numRuns: 60});
+  });
+}
