@@ -11,6 +11,7 @@ import {KiB, MiB} from '#base/units.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
+import type {StoreReadRequest, UnderStore} from '#understore/under-store.ts';
 import {behindLink, bytesOf, stamped, type TestWorker, testWorker, VirtualClock} from '#worker/fixture.test.ts';
 
 interface Version {
@@ -56,15 +57,32 @@ async function readSome(t: TestWorker, {content, bytes}: Version, spec: {from: n
   }
 }
 
+/** A store that ignores conditions: only the fingerprint in its answers tells versions apart. */
+function deaf(store: UnderStore): UnderStore {
+  return spyOnReads(store, ({ifFingerprint: _, ...request}) => request);
+}
+
+/** The same store, whose reads are changed or looked at first. */
+function spyOnReads(store: UnderStore, look: (request: StoreReadRequest) => StoreReadRequest): UnderStore {
+  const read: UnderStore['read'] = (key, request, options) => store.read(key, look(request), options);
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'read') return read;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 describe('whatever happens', () => {
   it('no read mixes versions, holds zeros or ends early without saying so', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, {minLength: 5, maxLength: 40}), async steps => {
+      fc.asyncProperty(fc.array(step, {minLength: 5, maxLength: 40}), fc.boolean(), async (steps, conditional) => {
         const clock = new VirtualClock();
         const faults = new Faults();
         const t = testWorker({
           clock, store: {chunkBytes: 37_001}, limits: {heldBytesMax: MiB},
-          wrap: store => behindLink(withFaults(store, clock, faults), clock, {roundTripMs: 10, linkRate: 50_000}),
+          wrap: store => behindLink(withFaults(conditional ? store : deaf(store), clock, faults), clock, {roundTripMs: 10, linkRate: 50_000}),
         });
         const current = new Map<string, Version>();
         let version = 0;
@@ -124,6 +142,18 @@ describe('whatever happens', () => {
       }),
       {numRuns: 60, endOnFailure: true},
     );
+  });
+
+  it('every read of a known content is conditional on its version, also after a break', async () => {
+    const clock = new VirtualClock();
+    const faults = new Faults();
+    const conditions: (string | undefined)[] = [];
+    const t = testWorker({clock, wrap: store => spyOnReads(withFaults(store, clock, faults), request => (conditions.push(request.ifFingerprint), request))});
+    const content = t.put('a', stamped('a', 1, 20 * MiB));
+    faults.add({call: 'read', breakBodyAt: 200_000, times: 3});
+    await clock.run(t.worker.read(content, {offset: 0, length: content.length}, {}, systemContext).then(bytesOf));
+    assert.ok(conditions.length >= 6);
+    assert.deepEqual(new Set(conditions), new Set([content.fingerprint]));
   });
 
   it('a reader that leaves stops what nobody else wants', async () => {

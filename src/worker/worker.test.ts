@@ -83,3 +83,36 @@ describe('probes', () => {
     assert.equal((await worker.probe(mount, asciiBytes('short'), {offset: 1_000_000}, systemContext)).observation.object?.length, 10);
   });
 });
+
+describe('loads', () => {
+  it('bring a content into the cache, once, and say how far they are', async () => {
+    const {worker, store, blocks, put} = testWorker();
+    const bytes = stamped('l', 1, 30 * MiB + 5);
+    const content = put('l', bytes);
+    await read(worker, content, 9 * MiB, 100_000);
+    const steps = await Array.fromAsync(worker.load(content, systemContext));
+    assert.ok(steps.length > 3);
+    assert.ok(steps.every((step, i) => step.totalBytes === bytes.length && (i === 0 || step.loadedBytes >= steps[i - 1]!.loadedBytes)));
+    assert.equal(steps.at(-1)?.loadedBytes, bytes.length);
+    assert.equal(blocks.presence(content.id)?.complete, true);
+    assert.equal(store.counters.bytesRead, bytes.length);
+    const location = await worker.locate(content);
+    assert.equal(location.tiers[0]?.bytes, bytes.length);
+    assert.equal(location.upstreamBytes, bytes.length);
+    await Array.fromAsync(worker.load(content, systemContext));
+    assert.equal(store.counters.bytesRead, bytes.length);
+    await worker.free([content.id]);
+    assert.equal(blocks.presence(content.id), undefined);
+  });
+
+  it('fail when the cache does not keep them, or the version is gone', async () => {
+    const {worker, store, blocks, put} = testWorker();
+    const content = put('l', stamped('l', 1, 10 * MiB));
+    blocks.mode = 'refuse';
+    await assert.rejects(Array.fromAsync(worker.load(content, systemContext)), {kind: 'NoSpace'});
+    blocks.mode = 'ok';
+    store.outside.put(asciiBytes('l'), stamped('l', 2, 10 * MiB));
+    await assert.rejects(Array.fromAsync(worker.load(content, systemContext)), {kind: 'ContentChanged'});
+    assert.equal(worker.heldBytes.now, 0);
+  });
+});

@@ -157,10 +157,11 @@ export class Flight implements Span {
     else this.advanced();
   }
 
-  cancel(): void {
+  /** Breaks the request off; what has arrived in whole pages is still stored. */
+  cancel(reason: WeirError = new WeirError('Cancelled', 'nobody waits for these bytes any more')): void {
     if (this.#landed) return;
-    this.#abort.abort(new WeirError('Cancelled', 'nobody waits for these bytes any more'));
-    this.#end(new WeirError('Cancelled', 'nobody waits for these bytes any more'));
+    this.#abort.abort(reason);
+    this.#end(reason);
     this.#wakePull?.();
   }
 
@@ -317,7 +318,7 @@ export class Flight implements Span {
     } else {
       observer.refused();
       this.#pass(from);
-      if (this.readers.size === 0) this.cancel();
+      if (this.readers.size === 0) this.cancel(new WeirError('NoSpace', 'the cache does not take these bytes'));
     }
     this.#release();
     this.#storeBehind();
