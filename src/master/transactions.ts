@@ -25,6 +25,11 @@ export class Transactions {
     return this.#clock.nowMs();
   }
 
+  /** A moment long enough that what is asked after it is later than what happened before it. */
+  async pause(): Promise<void> {
+    await this.#clock.sleep(1);
+  }
+
   /** Called after every change; must not throw or wait. */
   onCommit(fn: () => void): void {
     this.#onCommit = fn;

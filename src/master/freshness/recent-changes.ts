@@ -40,11 +40,24 @@ export class RecentChanges {
   changedSince(mount: MountId, key: ByteString, startedAt: number): boolean {
     if (startedAt <= this.#floorMs) return true;
     if (this.#changes.size === 0) return false;
-    const noted = (name: string): boolean => (this.#changes.get(name) ?? Number.NEGATIVE_INFINITY) >= startedAt;
-    if (noted(`${mount}:${key}`) || noted(`${mount}:`)) return true;
+    return this.#noted(`${mount}:${key}`, startedAt) || this.treeChangedSince(mount, key, startedAt);
+  }
+
+  /**
+   * Whether that may be so because of a change of a whole tree above. Of a key that we changed, the namespace knows all; of what
+   * lies in a changed tree it may never have heard: then the store has to be asked again.
+   */
+  treeChangedSince(mount: MountId, key: ByteString, startedAt: number): boolean {
+    if (startedAt <= this.#floorMs) return true;
+    if (this.#changes.size === 0) return false;
+    if (this.#noted(`${mount}:`, startedAt)) return true;
     for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1)) {
-      if (noted(`${mount}:${key.slice(0, slash + 1)}`)) return true;
+      if (this.#noted(`${mount}:${key.slice(0, slash + 1)}`, startedAt)) return true;
     }
     return false;
+  }
+
+  #noted(name: string, startedAt: number): boolean {
+    return (this.#changes.get(name) ?? Number.NEGATIVE_INFINITY) >= startedAt;
   }
 }

@@ -209,23 +209,31 @@ export class Lister {
     if (from === undefined) return;
     const space = `${scope.mount}:${scope.recursive ? '*' : '/'}${scope.storeKey}`;
     await this.#flights.run(`${space}\0${from}`, signal, async flightSignal => {
-      const {mounts, transactions, coverage} = this.#services;
+      const {mounts, transactions, coverage, following, recent} = this.#services;
       const store = mounts.get(scope.mount);
       const startedAt = transactions.now();
       const {capabilities} = store;
       const start = capabilities.orderedList ? from : scope.storeKey;
       const fetched = capabilities.orderedList ? await this.#nextPage(store, scope, space, from, flightSignal) : await wholeDirectory(store, scope.storeKey, flightSignal);
-      const changedSince = (key: ByteString): boolean => this.#loader.overtaken(scope.mount, key, startedAt);
+      let unknown = false;
+      const changedSince = (key: ByteString): boolean => {
+        if (following.covers(scope.mount, key)) return true;
+        const tree = recent.treeChangedSince(scope.mount, key, startedAt);
+        unknown ||= tree;
+        return tree || recent.changedSince(scope.mount, key, startedAt);
+      };
       const {directories} = capabilities;
       const marker = fetched.objects.find(({key}) => key === scope.storeKey);
       if (marker) await this.#loader.takeInDirectory({mount: scope.mount, storeKey: scope.storeKey, path: scope.path}, {object: marker}, startedAt);
       const relative = (key: ByteString): ByteString => key.slice(scope.storeKey.length) as ByteString;
       await takeListing(transactions, {
-        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince,
+        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown,
         from: start === scope.storeKey ? ('' as ByteString) : relative(keyBefore(start)), observed: observed(fetched, relative), ...(fetched.last === undefined ? {} : {to: relative(fetched.last)}),
       });
       const end = fetched.last === undefined ? (scope.storeKey === '' ? undefined : prefixEnd(scope.storeKey)) : keyAfter(fetched.last, !scope.recursive && fetched.last.endsWith('/'));
-      coverage.add(scope.mount, scope.recursive ? undefined : scope.storeKey, {from: start, end, at: startedAt});
+      // A tree was changed here meanwhile, and what the page said of it was ignored: the next round asks again.
+      if (unknown) await transactions.pause();
+      else coverage.add(scope.mount, scope.recursive ? undefined : scope.storeKey, {from: start, end, at: startedAt});
     });
   }
 

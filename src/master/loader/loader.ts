@@ -121,7 +121,7 @@ export class Loader {
   async takeInFile(question: Question, object: (SeenObject & {readonly target?: ByteString | undefined}) | undefined, startedAt: number): Promise<void> {
     const {transactions, beliefs} = this.#services;
     const {mount, storeKey} = question;
-    if (this.overtaken(mount, storeKey, startedAt)) return;
+    if (this.overtaken(mount, storeKey, startedAt)) return await transactions.pause();
     const origin = this.#origin(question, startedAt);
     const {verdict, inode} = transactions.peek(reader => judgeFile(reader, origin, object));
     if (!object) beliefs.deny(mount, storeKey, startedAt);
@@ -142,7 +142,7 @@ export class Loader {
   async takeInDirectory(question: Question, seen: SeenDirectory | undefined, startedAt: number): Promise<void> {
     const {transactions, beliefs} = this.#services;
     const {mount, storeKey} = question;
-    if (this.overtaken(mount, storeKey, startedAt)) return;
+    if (this.overtaken(mount, storeKey, startedAt)) return await transactions.pause();
     const origin = this.#origin(question, startedAt);
     if (!seen) {
       beliefs.deny(mount, storeKey, startedAt);

@@ -44,6 +44,8 @@ export interface ListingMerge {
   readonly directories: boolean;
   /** Changed here since the store was asked, where the metadata cannot tell: what was removed, and all below trees made or renamed. By store key. */
   readonly changedSince?: (storeKey: ByteString) => boolean;
+  /** Asked at the end of a listing of everything: false when so much was ignored that the directory cannot be marked as listed. */
+  readonly complete?: () => boolean;
   /** Told of every inode that the listing confirms. With it, confirming writes nothing; without, `checkedAt` is written. */
   readonly confirm?: (id: InodeId) => void;
 }
@@ -118,7 +120,7 @@ class Merge {
       entry = this.#advance();
     }
     this.#vanish(from, next ?? to);
-    if (from === '' && to === undefined && next === undefined) this.#markListed();
+    if (from === '' && to === undefined && next === undefined && this.#merge.complete?.() !== false) this.#markListed();
     return {entered: this.#upsert.entered, changed: this.#upsert.changed, removed: this.#removed, ...(next === undefined ? {} : {next})};
   }
 

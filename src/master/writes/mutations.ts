@@ -15,7 +15,7 @@ import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
-import {remove, removeMarker, type Removed, type RemoveOptions} from '#master/namespace/remove.ts';
+import {remove, removeMarker, type RemoveOptions} from '#master/namespace/remove.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
@@ -137,11 +137,8 @@ export class Mutations {
     runtime.crashPoint('master.removeTree.commit');
     const commit = transactions.changeNow(context, (tx, op) => remove(tx, op, path, options));
     runtime.crashPoint('master.removeTree.committed');
-    if (commit.result.tombstone !== undefined) jobs.startRemoval(commit.result.tombstone, commit.durable);
-    else {
-      await commit.durable;
-      await this.#removeUnknown(store, commit.result, context);
-    }
+    if (commit.result.tombstone === undefined) await this.#removeUnknown(store, place, commit.durable, context);
+    else jobs.startRemoval(commit.result.tombstone, commit.durable);
     turn[Symbol.dispose]();
     await commit.durable;
   }
@@ -152,8 +149,16 @@ export class Mutations {
   }
 
   /** A tree of which the namespace knew nothing below the top: what the store has goes in this request. */
-  async #removeUnknown(store: UnderStore, removed: Removed, context: CallContext): Promise<void> {
-    await this.#services.jobs.emptyPrefix(store, removed.storeKey.endsWith('/') ? removed.storeKey : (`${removed.storeKey}/` as ByteString), context.signal);
+  async #removeUnknown(store: UnderStore, {id, mount, storeKey}: Place, durable: Promise<void>, context: CallContext): Promise<void> {
+    const {following, recent, jobs} = this.#services;
+    following.beginTree(id, mount, [storeKey]);
+    try {
+      await durable;
+      await jobs.emptyPrefix(store, storeKey, context.signal);
+    } finally {
+      recent.note(mount, storeKey);
+      following.endTree(id);
+    }
   }
 
   async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
