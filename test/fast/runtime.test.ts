@@ -1,9 +1,13 @@
 /** The machine's suites on the real and on the simulated form. */
-import {mkdtemp, rm} from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import {mkdtemp, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import {test} from 'node:test';
 import {describeDisk} from '../conformance/disk.ts';
 import {describeNet} from '../conformance/net.ts';
+import {fromText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
 
@@ -13,6 +17,26 @@ describeDisk('of this machine', async (fn) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'weir-disk-'));
   try {
     await fn(real.disk, directory);
+  } finally {
+    await rm(directory, {recursive: true});
+  }
+});
+test('makes and truncates nothing outside of the directory that it is kept to', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'weir-disk-'));
+  try {
+    const inside = path.join(directory, 'inside');
+    const beneath = fromText(inside);
+    await real.disk.makeDirectory(inside);
+    await writeFile(path.join(directory, 'outside'), 'untouched');
+    await symlink('../outside', path.join(inside, 'link'));
+    await symlink('../new', path.join(inside, 'dangling'));
+    await symlink('..', path.join(inside, 'up'));
+    for (const mode of ['read', 'write', 'create', 'exclusive'] as const) {
+      for (const name of ['link', 'dangling', 'up/new']) await assert.rejects(real.disk.open(path.join(inside, name), {mode, truncate: true, beneath}), WeirError);
+    }
+    assert.equal(await readFile(path.join(directory, 'outside'), 'utf8'), 'untouched');
+    assert.deepEqual((await readdir(directory)).sort(), ['inside', 'outside']);
+    for (const mode of ['exclusive', 'create', 'write', 'read'] as const) await (await real.disk.open(path.join(inside, 'f'), {mode, beneath})).close();
   } finally {
     await rm(directory, {recursive: true});
   }

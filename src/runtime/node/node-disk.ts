@@ -10,7 +10,8 @@ import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
 import {libc} from '#runtime/node/native/libc.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
-const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC} = fs.constants;
+// Without O_NONBLOCK, opening a named pipe that lies among the files would hold a thread for ever.
+const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY} = fs.constants;
 const openFlags: Readonly<Record<OpenOptions['mode'], number>> = {read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT, exclusive: O_RDWR | O_CREAT | O_EXCL};
 const scanBatchEntries = 512;
 
@@ -150,18 +151,50 @@ async function attempt<T>(what: string, path: DiskPath, call: () => Promise<T>):
   }
 }
 
+/**
+ * Opens a file and makes sure that it lies below a directory, wherever links led. The check is on what was opened, so a path that is changed
+ * in between cannot fool it; and nothing is made or truncated before it.
+ */
+async function openBeneath(path: DiskPath, options: OpenOptions, beneath: ByteString): Promise<FileHandle> {
+  const check = async (handle: FileHandle, inside: (real: string) => boolean): Promise<FileHandle> => {
+    const real = fromBytes(await fsp.readlink(`/proc/self/fd/${handle.fd}`, {encoding: 'buffer'}));
+    if (beneath === '/' || inside(real)) return handle;
+    await handle.close();
+    throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
+  };
+  const existing = async (): Promise<FileHandle> => {
+    const handle = await openFile(native(path), (options.mode === 'read' ? O_RDONLY : O_RDWR) | O_NONBLOCK);
+    await check(handle, (real) => real.startsWith(`${beneath}/`));
+    if (!options.truncate) return handle;
+    try {
+      await handle.truncate(0);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return handle;
+  };
+  if (options.mode === 'read' || options.mode === 'write') return await existing();
+  if (options.mode === 'create') {
+    try {
+      return await existing();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  const bytes = Buffer.from(native(path));
+  const slash = bytes.lastIndexOf('/');
+  await using parent = await openFile(bytes.subarray(0, Math.max(1, slash)), O_RDONLY | O_DIRECTORY);
+  await check(parent, (real) => real === beneath || real.startsWith(`${beneath}/`));
+  const made = Buffer.concat([Buffer.from(`/proc/self/fd/${parent.fd}/`), bytes.subarray(slash + 1)]);
+  return await openFile(made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, options.permissions ?? 0o600);
+}
+
 export const nodeDisk: Disk = {
   open: (path, options) =>
     attempt('opening', path, async () => {
-      const handle = await openFile(native(path), openFlags[options.mode] | (options.truncate ? O_TRUNC : 0), options.permissions ?? 0o600);
-      if (options.beneath !== undefined) {
-        // What was opened, wherever links led; a path that is changed in between cannot fool this.
-        const real = fromBytes(await fsp.readlink(`/proc/self/fd/${handle.fd}`, {encoding: 'buffer'}));
-        if (options.beneath !== '/' && !real.startsWith(`${options.beneath}/`)) {
-          await handle.close();
-          throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
-        }
-      }
+      if (options.beneath !== undefined) return new NodeFile(await openBeneath(path, options, options.beneath), shown(path));
+      const handle = await openFile(native(path), openFlags[options.mode] | O_NONBLOCK | (options.truncate ? O_TRUNC : 0), options.permissions ?? 0o600);
       return new NodeFile(handle, shown(path));
     }),
   stat: (path) => attempt('looking at', path, async () => toStat(await fsp.lstat(native(path), {bigint: true}))),
