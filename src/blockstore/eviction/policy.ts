@@ -1,0 +1,34 @@
+/**
+ * Which of the cached things goes next. Policies are pure: they are told what happens to nodes (rows of the node table) and name
+ * victims; they do no I/O and know no time. A node is in at most one policy, so all of them share the link columns.
+ */
+import type {Column} from '#blockstore/index/column.ts';
+
+/** What a policy may see of the nodes, and the columns that are its own. */
+export interface NodeSpace {
+  readonly next: Column<Uint32Array>;
+  readonly previous: Column<Uint32Array>;
+  /** One byte a node, 0 when the node is in no policy. */
+  readonly mark: Column<Uint8Array>;
+  bytesOf(node: number): number;
+  /** The same for the same thing when it comes back under another node. */
+  hashOf(node: number): number;
+}
+
+export interface EvictionPolicy {
+  insert(node: number): void;
+  use(node: number): void;
+  /** The node's bytes changed by `delta`; `bytesOf` tells the new size already. */
+  resized(node: number, delta: number): void;
+  /** Takes a node out without judging it. Harmless when it is not in. */
+  remove(node: number): void;
+  /** Takes the next victim out: the first in the policy's order that `mayEvict`. 0 when there is none among the first candidates. */
+  evict(mayEvict: (node: number) => boolean): number;
+  /** Memory beyond the shared columns. */
+  readonly bytes: number;
+}
+
+/** How many candidates that must stay (leased) are passed over in one call. */
+export const protectedSkipsMax = 256;
+
+export type PolicyName = 's3-fifo' | 'lru' | 'lfu' | 'lrfu';

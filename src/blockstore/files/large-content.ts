@@ -1,0 +1,112 @@
+/** A large content on one tier: a sparse file, and by blocks which of its pages are there, with their checksums. */
+import {crc32c} from '@node-rs/crc32';
+import type {ContentId} from '#base/ids.ts';
+import {blockBytes, pageBytes} from '#blockstore/block-store.ts';
+import type {Tier} from '#blockstore/tier.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+
+export const blockPages = blockBytes / pageBytes;
+
+export class Block {
+  readonly present: Uint8Array;
+  readonly verified: Uint8Array;
+  readonly checksums: Uint32Array;
+  bytes = 0;
+  /** Leases, reads and writes under way: not punched. */
+  holds = 0;
+  node = 0;
+
+  constructor(pages: number) {
+    this.present = new Uint8Array(pages);
+    this.verified = new Uint8Array(pages);
+    this.checksums = new Uint32Array(pages);
+  }
+}
+
+export class LargeContent {
+  readonly id: ContentId;
+  readonly length: number;
+  readonly tier: Tier;
+  readonly number: number;
+  readonly blocks: (Block | undefined)[] = [];
+  handle: DiskFile | undefined;
+  opening: Promise<DiskFile> | undefined;
+  holds = 0;
+  /** Unlinked; what is left goes with the last hold. */
+  gone = false;
+  /** A punch under way; writes wait for it. */
+  punching: Promise<void> = Promise.resolve();
+
+  constructor(id: ContentId, length: number, tier: Tier, number: number) {
+    this.id = id;
+    this.length = length;
+    this.tier = tier;
+    this.number = number;
+  }
+
+  get pages(): number {
+    return Math.ceil(this.length / pageBytes);
+  }
+
+  get folder(): string {
+    return (this.number % 256).toString(16).padStart(2, '0');
+  }
+
+  get path(): string {
+    return this.tier.path('files', this.folder, this.number.toString(16));
+  }
+
+  get bytes(): number {
+    return this.blocks.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
+  }
+
+  pageLength(page: number): number {
+    return Math.min(pageBytes, this.length - page * pageBytes);
+  }
+
+  blockOf(page: number): Block | undefined {
+    return this.blocks[Math.floor(page / blockPages)];
+  }
+
+  has(page: number): boolean {
+    return this.blockOf(page)?.present[page % blockPages] === 1;
+  }
+
+  hasAll(first: number, last: number): boolean {
+    for (let page = first; page <= last; page++) if (!this.has(page)) return false;
+    return true;
+  }
+
+  hold(first: number, last: number): Disposable {
+    const held: Block[] = [];
+    for (let b = Math.floor(first / blockPages); b <= Math.floor(last / blockPages); b++) {
+      const block = (this.blocks[b] ??= new Block(Math.min(blockPages, this.pages - b * blockPages)));
+      block.holds++;
+      held.push(block);
+    }
+    this.holds++;
+    return {
+      [Symbol.dispose]: () => {
+        for (const block of held.splice(0)) block.holds--;
+        this.holds--;
+      },
+    };
+  }
+}
+
+/** The checksum of each page of `bytes`, which begin at a page. */
+export function pageChecksums(bytes: readonly Uint8Array[]): Uint32Array {
+  const total = bytes.reduce((sum, part) => sum + part.length, 0);
+  const checksums = new Uint32Array(Math.ceil(total / pageBytes));
+  let position = 0;
+  for (const part of bytes) {
+    for (let at = 0; at < part.length; ) {
+      const take = Math.min(part.length - at, pageBytes - (position % pageBytes));
+      const page = Math.floor(position / pageBytes);
+      checksums[page] = crc32c(part.subarray(at, at + take), checksums[page]);
+      at += take;
+      position += take;
+    }
+  }
+  return checksums;
+}

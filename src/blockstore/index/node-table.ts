@@ -1,0 +1,105 @@
+/**
+ * What can be evicted, as rows of typed arrays: one row (a node) for each small content in a segment and for each 64 MiB block of
+ * a large content. Node 0 is nobody. 30 bytes a node; the hash table over the small ones adds 5 to 11.
+ */
+import {assert} from '#base/assert.ts';
+import type {ContentId} from '#base/ids.ts';
+import {uint32Column, uint8Column} from '#blockstore/index/column.ts';
+import type {NodeSpace} from '#blockstore/eviction/policy.ts';
+
+/** Bits of `flags`. */
+export const nodeUsed = 1;
+/** A block of a large content; its block number is in `offset`, its present bytes in `length`. */
+export const nodeBlock = 2;
+/** The bytes are known to match their checksum, in this process's life. */
+export const nodeVerified = 4;
+/** Pinned or dirty: out of the eviction policy's sight. */
+export const nodeKept = 8;
+
+/** Well-mixed 32 bits of a content id and a part number. */
+export function hashId(low: number, high: number): number {
+  let hash = Math.imul(low ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul((high + 0x7f4a7c15) | 0, 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+const two32 = 2 ** 32;
+export const lowOf = (id: number): number => id >>> 0;
+export const highOf = (id: number): number => Math.floor(id / two32);
+
+export class NodeTable implements NodeSpace {
+  readonly idLow = uint32Column();
+  readonly idHigh = uint32Column();
+  readonly segment = uint32Column();
+  readonly offset = uint32Column();
+  readonly length = uint32Column();
+  readonly flags = uint8Column();
+  readonly next = uint32Column();
+  readonly previous = uint32Column();
+  readonly mark = uint8Column();
+  readonly #columns = [this.idLow, this.idHigh, this.segment, this.offset, this.length, this.flags, this.next, this.previous, this.mark];
+  #end = 1;
+  #free = 0;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(id: ContentId, segment: number, offset: number, length: number, flags: number): number {
+    let node = this.#free;
+    if (node !== 0) this.#free = this.next.get(node);
+    else {
+      node = this.#end++;
+      assert(node < two32, 'the block index is full');
+      for (const column of this.#columns) column.reserve(node + 1);
+    }
+    this.idLow.set(node, lowOf(id));
+    this.idHigh.set(node, highOf(id));
+    this.segment.set(node, segment);
+    this.offset.set(node, offset);
+    this.length.set(node, length);
+    this.flags.set(node, flags | nodeUsed);
+    this.next.set(node, 0);
+    this.previous.set(node, 0);
+    this.mark.set(node, 0);
+    this.#count++;
+    return node;
+  }
+
+  /** The node must be out of its policy. */
+  release(node: number): void {
+    assert((this.flags.get(node) & nodeUsed) !== 0, 'a node is released once');
+    this.flags.set(node, 0);
+    this.next.set(node, this.#free);
+    this.#free = node;
+    this.#count--;
+  }
+
+  id(node: number): ContentId {
+    return (this.idHigh.get(node) * two32 + this.idLow.get(node)) as ContentId;
+  }
+
+  has(node: number, flag: number): boolean {
+    return (this.flags.get(node) & flag) !== 0;
+  }
+
+  setFlag(node: number, flag: number, on: boolean): void {
+    const flags = this.flags.get(node);
+    this.flags.set(node, on ? flags | flag : flags & ~flag);
+  }
+
+  bytesOf(node: number): number {
+    return this.length.get(node);
+  }
+
+  hashOf(node: number): number {
+    const part = this.has(node, nodeBlock) ? this.offset.get(node) + 1 : 0;
+    return hashId(this.idLow.get(node) ^ Math.imul(part, 0x9e3779b1), this.idHigh.get(node));
+  }
+
+  get bytes(): number {
+    return this.#columns.reduce((sum, column) => sum + column.bytes, 0);
+  }
+}

@@ -1,0 +1,405 @@
+/** The block store over its tiers. Invariants: block-store.ts. */
+import {assert} from '#base/assert.ts';
+import type {ContentId} from '#base/ids.ts';
+import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
+import {makePolicy} from '#blockstore/eviction/make-policy.ts';
+import type {PolicyName} from '#blockstore/eviction/policy.ts';
+import {FileDraft} from '#blockstore/file-draft.ts';
+import {LargeContents, runs} from '#blockstore/files/large-contents.ts';
+import {HashIndex} from '#blockstore/index/hash-index.ts';
+import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
+import {SmallContents, tierSync} from '#blockstore/segments/small-contents.ts';
+import {Tier} from '#blockstore/tier.ts';
+import {TierLog} from '#blockstore/tier-log.ts';
+import type {LogRecord} from '#codec/block/log-record.ts';
+import type {FileLease} from '#model/file-lease.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface BlockStoreOptions {
+  readonly runtime: Runtime;
+  /** From fastest to slowest. */
+  readonly tiers: readonly TierOptions[];
+  readonly policy?: PolicyName;
+}
+
+const victimsAtOnce = 64;
+const residentProbes = 8;
+/** A log that is read in this time is known before the first answer. */
+const openWaitMs = 500;
+
+export async function openBlockStore(options: BlockStoreOptions): Promise<BlockStore> {
+  const store = new TieredBlockStore(options);
+  await store.open();
+  return store;
+}
+
+const isSmall = (length: number): boolean => length <= segmentContentBytesMax;
+
+class TieredBlockStore implements BlockStore {
+  readonly #runtime: Runtime;
+  readonly #tiers: readonly Tier[];
+  readonly #logs: readonly TierLog[];
+  readonly #nodes = new NodeTable();
+  readonly #index = new HashIndex(this.#nodes);
+  readonly #pinned = new Set<ContentId>();
+  readonly #dirty = new Set<ContentId>();
+  readonly #small: SmallContents;
+  readonly #large: LargeContents;
+  readonly #locks: AsyncDisposable[] = [];
+  #warm = false;
+  #closed = false;
+  #loading: Promise<void> = Promise.resolve();
+
+  constructor({runtime, tiers, policy}: BlockStoreOptions) {
+    assert(tiers.length > 0, 'a block store has a tier');
+    this.#runtime = runtime;
+    this.#tiers = tiers.map((tier, i) => new Tier(i, tier, makePolicy(policy ?? 's3-fifo', this.#nodes), runtime));
+    this.#logs = this.#tiers.map((tier) => new TierLog(tier));
+    const isKept = (id: ContentId) => this.#pinned.has(id) || this.#dirty.has(id);
+    this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, isKept);
+    this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
+    for (const tier of this.#tiers) tier.freeSome = () => this.#freeSome(tier);
+  }
+
+  async open(): Promise<void> {
+    let life = 0;
+    for (const tier of this.#tiers) {
+      for (const folder of ['segments', 'files']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
+      // The tier's own name must survive power loss before anything dirty relies on it.
+      await this.#runtime.disk.syncDirectory(tier.path().slice(0, tier.path().lastIndexOf('/')) || '/');
+      this.#locks.push(await this.#runtime.disk.lock(tier.path('lock')));
+      life = Math.max(life, await this.#logs[tier.number]!.open());
+    }
+    this.#small.begin(life);
+    this.#large.begin(life);
+    const {promise, resolve} = Promise.withResolvers<void>();
+    this.#loading = this.#load(life, resolve);
+    await Promise.race([promise, this.#runtime.clock.sleep(openWaitMs, {unref: true})]);
+  }
+
+  get warm(): boolean {
+    return this.#warm;
+  }
+
+  presence(id: ContentId): Presence | undefined {
+    const kept = {pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
+    const node = this.#index.find(id);
+    if (node !== 0) {
+      const length = this.#nodes.length.get(node);
+      return {length, complete: true, presentBytes: length, tier: this.#small.segmentOf(node).tier.options.name, ...kept};
+    }
+    const content = this.#large.byId.get(id);
+    if (!content || content.bytes === 0) return undefined;
+    return {length: content.length, complete: content.bytes === content.length, presentBytes: content.bytes, tier: content.tier.options.name, ...kept};
+  }
+
+  missing({id, length}: ContentHandle, first: number, last: number): {first: number; count: number}[] {
+    if (isSmall(length) && this.#index.find(id) !== 0) return [];
+    const content = this.#large.byId.get(id);
+    if (!content) return [{first, count: last - first + 1}];
+    return runs(content, first, last, false).map(([start, count]) => ({first: start, count}));
+  }
+
+  async fill(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[]): Promise<boolean> {
+    const total = bytes.reduce((sum, part) => sum + part.length, 0);
+    const start = firstPage * pageBytes;
+    assert(start + total <= content.length && (total % pageBytes === 0 || start + total === content.length), 'fills are whole pages of the content');
+    if (this.#closed) return false;
+    if (total === 0) return content.length === 0;
+    if (isSmall(content.length)) {
+      assert(total === content.length, 'small contents are filled whole');
+      for (const tier of this.#tiers) if (await this.#small.fill(tier, content.id, bytes, total)) return true;
+      return false;
+    }
+    for (const tier of this.#tiers) if (tier.writable && (await this.#large.fill(tier, content, firstPage, bytes, total))) return true;
+    return false;
+  }
+
+  readResident({id, length: whole}: ContentHandle, offset: number, length: number): Uint8Array | undefined {
+    if (length === 0) return undefined;
+    if (isSmall(whole)) return this.#small.readResident(id, offset, length);
+    const content = this.#large.byId.get(id);
+    return content && this.#large.readResident(content, offset, length);
+  }
+
+  async read({id, length: whole}: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined> {
+    if (length === 0) return new Uint8Array(0);
+    if (isSmall(whole)) return await this.#small.read(id, offset, length);
+    using lease = await this.lease({id, length: whole}, offset, length);
+    if (!lease) return undefined;
+    const bytes = Buffer.allocUnsafe(length);
+    try {
+      return (await lease.read(bytes, lease.offset)) === length ? bytes : undefined;
+    } catch (error) {
+      this.#large.byId.get(id)?.tier.failed(error);
+      return undefined;
+    }
+  }
+
+  async lease({id, length: whole}: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
+    if (length === 0) return undefined;
+    if (isSmall(whole)) return await this.#leaseSmall(id, offset, length);
+    const content = this.#large.byId.get(id);
+    const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
+    if (!content?.hasAll(first, last)) return undefined;
+    const hold = content.hold(first, last);
+    const release = () => {
+      hold[Symbol.dispose]();
+      this.#large.settle(content);
+    };
+    try {
+      const file = await this.#large.file(content);
+      if (await this.#large.verify(content, first, last)) {
+        this.#large.use(content, first, last);
+        return makeLease(file, offset, length, release);
+      }
+    } catch (error) {
+      content.tier.failed(error);
+    }
+    release();
+    return undefined;
+  }
+
+  async draft(_lengthHint: number | undefined): Promise<Draft | undefined> {
+    const tier = this.#tiers.find((one) => one.writable && one.persistent) ?? this.#tiers.find((one) => one.writable);
+    if (!tier || this.#closed) return undefined;
+    // Its length is known when it is sealed; until then it is a file without a content.
+    const content = this.#large.make(0 as ContentId, Number.MAX_SAFE_INTEGER, tier);
+    let reserved = 0;
+    const attempt = async (work: () => Promise<boolean>): Promise<boolean> => {
+      try {
+        return await work();
+      } catch (error) {
+        tier.failed(error);
+        return false;
+      }
+    };
+    const discard = async () => {
+      tier.release(reserved);
+      reserved = 0;
+      const used = content.handle !== undefined;
+      await attempt(async () => {
+        await content.handle?.close();
+        content.handle = undefined;
+        if (used) await this.#runtime.disk.unlink(content.path);
+        return true;
+      });
+    };
+    return new FileDraft({
+      content,
+      discard,
+      write: (bytes, position) =>
+        attempt(async () => {
+          const end = position + bytes.reduce((sum, part) => sum + part.length, 0);
+          const more = Math.max(0, end - reserved);
+          if (!(await tier.reserve(more))) return false;
+          reserved += more;
+          content.holds = 1;
+          await (await this.#large.file(content, true)).write(bytes, position);
+          return true;
+        }),
+      read: async (into, position) => {
+        let count = -1;
+        await attempt(async () => (count = await (await this.#large.file(content)).read(into, position)) >= 0);
+        return count;
+      },
+      sealSmall: async (handle, bytes, dirty) => {
+        if (dirty && !tier.persistent) return false;
+        if (dirty) this.#dirty.add(handle.id);
+        const kept = bytes.length === 0 || (await this.#small.fill(tier, handle.id, [bytes], bytes.length));
+        if (kept && !dirty) return true;
+        const safe = kept && (await attempt(async () => (await this.#small.syncEntry(handle.id), await this.#syncKept(handle.id), true)));
+        if (!safe) this.#dirty.delete(handle.id);
+        return safe;
+      },
+      sealLarge: async (handle, checksums, dirty) => {
+        if (dirty && !tier.persistent) return (await discard(), false);
+        const older = this.#large.byId.get(handle.id);
+        if (older) this.#large.drop(older);
+        const sealed = this.#large.renumber(content, handle);
+        if (dirty) this.#dirty.add(handle.id);
+        tier.release(reserved - handle.length);
+        this.#large.complete(sealed, checksums);
+        if (!dirty) return true;
+        return await attempt(async () => {
+          await (await this.#large.file(sealed)).datasync();
+          await tierSync(tier, 'files', sealed.folder);
+          await this.#logs[tier.number]!.sync();
+          await this.#syncKept(handle.id);
+          return true;
+        });
+      },
+    });
+  }
+
+  drop(id: ContentId): Promise<void> {
+    this.#small.drop(id);
+    const content = this.#large.byId.get(id);
+    if (content) this.#large.drop(content);
+    if (this.#pinned.delete(id) || this.#dirty.delete(id)) {
+      this.#dirty.delete(id);
+      this.#logKept(id);
+    }
+    return Promise.resolve();
+  }
+
+  pin(id: ContentId, pinned: boolean): void {
+    if (pinned) this.#pinned.add(id);
+    else this.#pinned.delete(id);
+    this.#keptChanged(id);
+    this.#syncKept(id).catch((error: unknown) => this.#keptTier.failed(error));
+  }
+
+  async clean(id: ContentId): Promise<void> {
+    if (!this.#dirty.delete(id)) return;
+    this.#keptChanged(id);
+    await this.#syncKept(id).catch((error: unknown) => this.#keptTier.failed(error));
+  }
+
+  pages(id: ContentId): (readonly [first: number, count: number])[] {
+    const node = this.#index.find(id);
+    if (node !== 0) return [[0, Math.ceil(this.#nodes.length.get(node) / pageBytes)]];
+    const content = this.#large.byId.get(id);
+    return content ? runs(content, 0, content.pages - 1, true) : [];
+  }
+
+  status(): ReturnType<BlockStore['status']> {
+    const tiers = this.#tiers.map(({options, usedBytes, state}) => ({name: options.name, directory: options.directory, quotaBytes: options.quotaBytes, usedBytes, state}));
+    const policies = this.#tiers.reduce((sum, tier) => sum + tier.policy.bytes, 0);
+    return {tiers, contents: this.#index.count + this.#large.byId.size, indexBytes: this.#nodes.bytes + this.#index.bytes + policies};
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#loading;
+    const attempt = (work: Promise<void>) => work.catch((error: unknown) => this.#tiers[0]!.failed(error));
+    await attempt(this.#small.close());
+    for (const log of this.#logs) await attempt(log.close());
+    await attempt(this.#large.close());
+    for (const lock of this.#locks) await lock[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Pins and dirt are logged where they last longest. */
+  get #keptTier(): Tier {
+    return this.#tiers.findLast((tier) => tier.persistent) ?? this.#tiers.at(-1)!;
+  }
+
+  #logKept(id: ContentId): void {
+    this.#logs[this.#keptTier.number]!.append({kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)});
+  }
+
+  #syncKept(id: ContentId): Promise<void> {
+    this.#logKept(id);
+    return this.#logs[this.#keptTier.number]!.sync();
+  }
+
+  #keptChanged(id: ContentId): void {
+    const kept = this.#pinned.has(id) || this.#dirty.has(id);
+    const content = this.#large.byId.get(id);
+    if (content) this.#large.setKept(content, kept);
+    const node = this.#index.find(id);
+    if (node === 0 || this.#nodes.has(node, nodeKept) === kept) return;
+    this.#nodes.setFlag(node, nodeKept, kept);
+    const {policy} = this.#small.segmentOf(node).tier;
+    if (kept) policy.remove(node);
+    else policy.insert(node);
+  }
+
+  async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
+    // Reading it once verifies it.
+    if (!(await this.#small.read(id, offset, length))) return undefined;
+    const node = this.#index.find(id);
+    if (node === 0) return undefined;
+    const segment = this.#small.segmentOf(node);
+    const place = this.#nodes.offset.get(node) + offset;
+    if (!segment.file) return undefined;
+    segment.hold();
+    return makeLease(segment.file, place, length, () => segment.letGo());
+  }
+
+  async #freeSome(tier: Tier): Promise<boolean> {
+    if (await this.#small.emptySparse(tier)) return true;
+    const mayEvict = (node: number) => !this.#nodes.has(node, nodeBlock) || this.#large.mayEvict(node);
+    let freed = false;
+    for (let i = 0; i < victimsAtOnce; i++) {
+      const node = tier.policy.evict(mayEvict);
+      if (node === 0) break;
+      freed = true;
+      if (this.#nodes.has(node, nodeBlock)) {
+        await this.#large.evict(node);
+        return true;
+      }
+      this.#small.remove(node);
+    }
+    return freed;
+  }
+
+  async #load(life: number, logsRead: () => void): Promise<void> {
+    for (const tier of this.#tiers) {
+      try {
+        await this.#logs[tier.number]!.replay((record) => this.#replay(tier, record));
+      } catch (error) {
+        tier.failed(error);
+      }
+    }
+    for (const content of this.#large.byId.values()) this.#large.setKept(content, this.#pinned.has(content.id) || this.#dirty.has(content.id));
+    for (const tier of this.#tiers) tier.ready = true;
+    logsRead();
+    for (const tier of this.#tiers) {
+      try {
+        await this.#small.load(tier);
+        await this.#large.removeOrphans(tier, life);
+        await this.#logs[tier.number]!.enableCheckpoints(() => this.#records(tier));
+      } catch (error) {
+        tier.failed(error);
+      }
+    }
+    this.#small.loading = false;
+    this.#warm = true;
+  }
+
+  #replay(tier: Tier, record: LogRecord): void {
+    if (record.kind !== 'kept') return this.#large.replay(tier, record);
+    for (const [set, on] of [[this.#pinned, record.pinned], [this.#dirty, record.dirty]] as const) {
+      if (on) set.add(record.id);
+      else set.delete(record.id);
+    }
+  }
+
+  *#records(tier: Tier): Generator<LogRecord> {
+    yield* this.#large.records(tier);
+    if (tier !== this.#keptTier) return;
+    for (const id of new Set([...this.#pinned, ...this.#dirty])) yield {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
+  }
+}
+
+type LeasedFile = Parameters<typeof residentNow>[0] & Pick<FileLease, 'read'> & {readonly descriptor: FileLease['file']};
+
+function makeLease(file: LeasedFile, offset: number, length: number, release: () => void): FileLease {
+  let held = true;
+  return {
+    file: file.descriptor,
+    offset,
+    length,
+    resident: residentNow(file, offset, length),
+    read: (into, position) => file.read(into, position),
+    [Symbol.dispose]: () => {
+      if (held) release();
+      held = false;
+    },
+  };
+}
+
+const probe = Buffer.alloc(1);
+
+/** Whether some bytes over the range are in the page cache. */
+function residentNow(file: {readResident(into: Uint8Array, position: number): number | undefined}, offset: number, length: number): boolean {
+  const step = Math.max(pageBytes, Math.ceil(length / residentProbes));
+  for (let at = 0; at < length; at += step) if (file.readResident(probe, offset + at) !== 1) return false;
+  return true;
+}

@@ -1,0 +1,152 @@
+/**
+ * Appends small contents to the open segment of a tier. Entries gather in a buffer while the one before is written, so that many
+ * small fills cost one write. Nothing is synced unless asked; the index learns of an entry after it is written.
+ */
+import {crc32c} from '@node-rs/crc32';
+import type {ContentId} from '#base/ids.ts';
+import {MiB} from '#base/units.ts';
+import type {Segment} from '#blockstore/segments/segment.ts';
+import type {Tier} from '#blockstore/tier.ts';
+import {entryHeaderBytes, SegmentIndexWriter, writeEntryHeader} from '#codec/block/segment.ts';
+
+const batchBytesMax = 1 * MiB;
+
+export interface WrittenEntry {
+  readonly id: ContentId;
+  /** Of the header, in the batch; of the bytes, in the segment, when told. */
+  readonly at: number;
+  readonly length: number;
+}
+
+class Batch {
+  readonly buffer: Buffer;
+  used = 0;
+  readonly entries: WrittenEntry[] = [];
+  readonly done = Promise.withResolvers<boolean>();
+
+  constructor(bytes: number) {
+    this.buffer = Buffer.allocUnsafeSlow(bytes);
+  }
+}
+
+export class SegmentWriter {
+  readonly #tier: Tier;
+  readonly #create: () => Promise<Segment>;
+  readonly #written: (segment: Segment, offset: number, entry: WrittenEntry) => void;
+  readonly #batchBytes: number;
+  #batch: Batch;
+  #segment: Segment | undefined;
+  #index = new SegmentIndexWriter();
+  #running: Promise<void> | undefined;
+
+  constructor(tier: Tier, create: () => Promise<Segment>, written: (segment: Segment, offset: number, entry: WrittenEntry) => void) {
+    this.#tier = tier;
+    this.#create = create;
+    this.#written = written;
+    this.#batchBytes = Math.min(batchBytesMax, tier.segmentBytes);
+    this.#batch = new Batch(this.#batchBytes);
+  }
+
+  get openSegment(): Segment | undefined {
+    return this.#segment;
+  }
+
+  /** True when it can be read; false when it could not be kept. The bytes are copied at once when there is room in the batch. */
+  async append(id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
+    const need = entryHeaderBytes + length;
+    while (this.#batch.used + need > this.#batchBytes) await this.#batch.done.promise;
+    const batch = this.#batch;
+    const at = batch.used;
+    let end = at + entryHeaderBytes;
+    for (const part of bytes) {
+      batch.buffer.set(part, end);
+      end += part.length;
+    }
+    writeEntryHeader(batch.buffer, at, {id, length, checksum: crc32c(batch.buffer.subarray(at + entryHeaderBytes, end))});
+    batch.used = end;
+    batch.entries.push({id, at, length});
+    this.#run();
+    return await batch.done.promise;
+  }
+
+  #run(): void {
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined;
+      // What came between the last look and now.
+      if (this.#batch.used > 0) this.#run();
+    });
+  }
+
+  /** Ends the open segment, with its index, so that the next life loads it quickly. */
+  async close(): Promise<void> {
+    await this.#running;
+    await this.#seal();
+  }
+
+  async #drain(): Promise<void> {
+    // Let all fills of this turn into the first batch.
+    await Promise.resolve();
+    while (this.#batch.used > 0) {
+      const batch = this.#batch;
+      this.#batch = new Batch(this.#batchBytes);
+      let kept = false;
+      try {
+        kept = await this.#write(batch);
+        if (kept) this.#tier.worked();
+      } catch (error) {
+        this.#tier.failed(error);
+      }
+      batch.done.resolve(kept);
+    }
+  }
+
+  async #write(batch: Batch): Promise<boolean> {
+    if (this.#segment && this.#segment.size + batch.used > this.#tier.segmentBytes) await this.#seal();
+    if (!this.#segment) {
+      if (!(await this.#tier.reserve(this.#tier.segmentBytes))) return false;
+      try {
+        this.#segment = await this.#create();
+      } catch (error) {
+        this.#tier.release(this.#tier.segmentBytes);
+        throw error;
+      }
+      this.#segment.reservedBytes = this.#tier.segmentBytes;
+      this.#index = new SegmentIndexWriter();
+    }
+    const segment = this.#segment;
+    const {runtime} = this.#tier;
+    runtime.crashPoint('blockstore.beforeSegmentWrite');
+    await segment.file!.write([batch.buffer.subarray(0, batch.used)], segment.size);
+    runtime.crashPoint('blockstore.afterSegmentWrite');
+    const start = segment.size;
+    segment.size += batch.used;
+    for (const entry of batch.entries) {
+      const offset = start + entry.at + entryHeaderBytes;
+      this.#index.add(entry.id, offset, entry.length);
+      this.#written(segment, offset, entry);
+    }
+    return true;
+  }
+
+  async #seal(): Promise<void> {
+    const segment = this.#segment;
+    if (!segment) return;
+    this.#segment = undefined;
+    segment.sealed = true;
+    this.#tier.release(segment.reservedBytes - segment.size);
+    segment.reservedBytes = segment.size;
+    try {
+      if (segment.liveBytes === 0) await segment.remove();
+      else await writeSegmentIndex(segment, this.#index);
+    } catch (error) {
+      // Without an index the next life reads the segment itself.
+      this.#tier.failed(error);
+    }
+  }
+}
+
+export async function writeSegmentIndex(segment: Segment, index: SegmentIndexWriter): Promise<void> {
+  const {disk} = segment.tier.runtime;
+  await using file = await disk.open(segment.path.replace(/seg$/, 'idx'), {mode: 'create', truncate: true});
+  await file.write([index.finish()], 0);
+}

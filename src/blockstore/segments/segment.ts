@@ -1,0 +1,86 @@
+/** One segment file of one tier. Its bytes never change once written; it is removed whole, and goes when the last lease on it has ended. */
+import {assert} from '#base/assert.ts';
+import {isKind} from '#base/errors.ts';
+import type {Tier} from '#blockstore/tier.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+
+export class Segment {
+  /** Its place in the table of all segments; what a node remembers. */
+  readonly slot: number;
+  readonly tier: Tier;
+  readonly name: string;
+  /** Bytes written, headers included. */
+  size = 0;
+  /** Of those, bytes of entries that the index points to. */
+  liveBytes = 0;
+  sealed = false;
+  removed = false;
+  file: DiskFile | undefined;
+  /** Taken from the quota; given back when the file is gone. */
+  reservedBytes = 0;
+  #holds = 0;
+  #opening: Promise<DiskFile> | undefined;
+  readonly #onGone: (segment: Segment) => void;
+
+  constructor(slot: number, tier: Tier, name: string, onGone: (segment: Segment) => void) {
+    this.slot = slot;
+    this.tier = tier;
+    this.name = name;
+    this.#onGone = onGone;
+  }
+
+  get path(): string {
+    return this.tier.path('segments', this.name);
+  }
+
+  get held(): boolean {
+    return this.#holds > 0;
+  }
+
+  hold(): void {
+    this.#holds++;
+  }
+
+  letGo(): void {
+    assert(this.#holds > 0, 'a segment is let go as often as held');
+    if (--this.#holds === 0 && this.removed) this.#end();
+  }
+
+  async open(): Promise<DiskFile> {
+    if (this.file) return this.file;
+    this.#opening ??= this.tier.runtime.disk
+      .open(this.path, {mode: 'read'})
+      .then((file) => (this.file = file))
+      .finally(() => (this.#opening = undefined));
+    return await this.#opening;
+  }
+
+  /** Takes the names away; the bytes count until nobody holds them. */
+  async remove(): Promise<void> {
+    assert(!this.removed && this.liveBytes === 0, 'only an empty segment is removed, once');
+    this.removed = true;
+    const {runtime} = this.tier;
+    this.hold();
+    try {
+      runtime.crashPoint('blockstore.beforeSegmentRemove');
+      for (const path of [this.path.replace(/seg$/, 'idx'), this.path]) {
+        await runtime.disk.unlink(path).catch((error: unknown) => {
+          if (!isKind(error, 'NotFound')) throw error;
+        });
+      }
+    } catch (error) {
+      this.tier.failed(error);
+    } finally {
+      this.letGo();
+    }
+  }
+
+  #end(): void {
+    this.tier.release(this.reservedBytes);
+    this.reservedBytes = 0;
+    const {file} = this;
+    this.file = undefined;
+    this.#onGone(this);
+    void file?.close().catch((error: unknown) => this.tier.failed(error));
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * A tier's log: what its files hold, appended in batches and synced only when somebody asks. `N.log` files in order of N; `N.ckpt` holds
+ * the state of all logs below N, so reading starts at the newest checkpoint. Records are absolute (codec/block/log-record.ts): a
+ * checkpoint may be written while its log goes on. A log ends at its first torn record; what was synced comes before that.
+ */
+import {WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
+import type {Tier} from '#blockstore/tier.ts';
+import {decodeLogRecord, encodeLogRecord, type LogRecord} from '#codec/block/log-record.ts';
+import type {DiskFile} from '#runtime/disk.ts';
+
+const readBytes = 1 * MiB;
+const rotateBytes = 64 * MiB;
+/** Records of this many bytes are written between two looks at the clock. */
+const checkpointBatchBytes = 256 * 1024;
+
+export class TierLog {
+  readonly #tier: Tier;
+  /** Everything that a checkpoint must hold, lazily. */
+  #state: () => Iterable<LogRecord> = () => [];
+  #number = 0;
+  #file: DiskFile | undefined;
+  #size = 0;
+  #queue: Buffer[] = [];
+  #waiters: {readonly sync: boolean; readonly resolve: () => void; readonly reject: (error: unknown) => void}[] = [];
+  #running: Promise<void> | undefined;
+  #stale = false;
+  #checkpointing: Promise<void> | undefined;
+
+  constructor(tier: Tier) {
+    this.#tier = tier;
+  }
+
+  /** Opens a new log after all that are there; answers its number, which names this life of the tier. */
+  async open(): Promise<number> {
+    const {disk} = this.#tier.runtime;
+    await disk.makeDirectory(this.#tier.path('log'), {recursive: true});
+    for (const name of await disk.readDirectory(this.#tier.path('log'))) this.#number = Math.max(this.#number, Number.parseInt(name) || 0);
+    await this.#begin();
+    return this.#number;
+  }
+
+  /** Replays what previous lives wrote. Yields to others as it goes. */
+  async replay(apply: (record: LogRecord) => void): Promise<void> {
+    const names = await this.#tier.runtime.disk.readDirectory(this.#tier.path('log'));
+    const numbers = (ending: string) => names.filter((name) => name.endsWith(ending)).map((name) => Number.parseInt(name));
+    const start = Math.max(0, ...numbers('.ckpt'));
+    if (start > 0) await this.#read(`${start}.ckpt`, apply);
+    for (const number of numbers('.log').toSorted((a, b) => a - b)) if (number >= start && number < this.#number) await this.#read(`${number}.log`, apply);
+  }
+
+  /** From now on checkpoints are possible; makes the first when there is something to make shorter. */
+  async enableCheckpoints(state: () => Iterable<LogRecord>): Promise<void> {
+    this.#state = state;
+    const names = await this.#tier.runtime.disk.readDirectory(this.#tier.path('log'));
+    if (names.length > 1) await this.checkpoint();
+  }
+
+  append(record: LogRecord): void {
+    this.#queue.push(encodeLogRecord(record));
+    this.#run();
+  }
+
+  /** Resolves when all that was appended survives power loss. Throws what the disk says. */
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({sync: true, resolve, reject});
+      this.#run();
+    });
+  }
+
+  /** Writes the whole state beside the log and removes what is older. */
+  checkpoint(): Promise<void> {
+    this.#checkpointing ??= this.#checkpoint()
+      .catch((error: unknown) => this.#tier.failed(error))
+      .finally(() => (this.#checkpointing = undefined));
+    return this.#checkpointing;
+  }
+
+  async close(): Promise<void> {
+    await this.#checkpointing;
+    await this.#running;
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #begin(): Promise<void> {
+    const {disk} = this.#tier.runtime;
+    const number = this.#number + 1;
+    const file = await disk.open(this.#tier.path('log', `${number}.log`), {mode: 'exclusive'});
+    await disk.syncDirectory(this.#tier.path('log'));
+    const old = this.#file;
+    [this.#file, this.#number, this.#size] = [file, number, 0];
+    await old?.close();
+  }
+
+  #run(): void {
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined;
+      // What came between the last look and now.
+      if (this.#queue.length > 0 || this.#waiters.length > 0) this.#run();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0 || this.#waiters.length > 0) {
+      const [batch, waiters] = [Buffer.concat(this.#queue), this.#waiters];
+      this.#queue = [];
+      this.#waiters = [];
+      try {
+        const file = this.#file;
+        if (!file) throw new WeirError('Io', 'the log of the tier is closed');
+        if (batch.length > 0) {
+          this.#tier.runtime.crashPoint('blockstore.beforeLogWrite');
+          await file.write([batch], this.#size);
+          this.#size += batch.length;
+          this.#tier.runtime.crashPoint('blockstore.afterLogWrite');
+        }
+        if (waiters.some((waiter) => waiter.sync)) {
+          if (this.#stale) throw new WeirError('Io', 'the log of the tier has a gap');
+          await file.datasync();
+        }
+        for (const waiter of waiters) waiter.resolve();
+        if (this.#size > rotateBytes || this.#stale) void this.checkpoint();
+      } catch (error) {
+        // What is lost here is known in memory: a checkpoint makes it good as soon as the disk works again.
+        if (batch.length > 0) this.#stale = true;
+        for (const waiter of waiters) waiter.reject(error);
+        this.#tier.failed(error);
+      }
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const {disk, clock} = this.#tier.runtime;
+    await this.#running;
+    await this.#begin();
+    this.#stale = false;
+    const number = this.#number;
+    const draft = this.#tier.path('log', `${number}.tmp`);
+    {
+      await using file = await disk.open(draft, {mode: 'create', truncate: true});
+      let size = 0;
+      let batch: Buffer[] = [];
+      let batchBytes = 0;
+      const flush = async () => {
+        await file.write(batch, size);
+        size += batchBytes;
+        [batch, batchBytes] = [[], 0];
+        await clock.yield();
+      };
+      for (const record of this.#state()) {
+        const bytes = encodeLogRecord(record);
+        batch.push(bytes);
+        batchBytes += bytes.length;
+        if (batchBytes >= checkpointBatchBytes || batch.length >= 512) await flush();
+      }
+      if (batchBytes > 0) await flush();
+      await file.datasync();
+    }
+    this.#tier.runtime.crashPoint('blockstore.beforeCheckpoint');
+    await disk.rename(draft, this.#tier.path('log', `${number}.ckpt`));
+    await disk.syncDirectory(this.#tier.path('log'));
+    this.#tier.runtime.crashPoint('blockstore.afterCheckpoint');
+    for (const name of await disk.readDirectory(this.#tier.path('log'))) if ((Number.parseInt(name) || 0) < number) await disk.unlink(this.#tier.path('log', name));
+  }
+
+  async #read(name: string, apply: (record: LogRecord) => void): Promise<void> {
+    const {disk, clock} = this.#tier.runtime;
+    await using file = await disk.open(this.#tier.path('log', name), {mode: 'read'});
+    let rest = Buffer.alloc(0);
+    for (let position = 0; ; ) {
+      const chunk = Buffer.allocUnsafe(readBytes);
+      const count = await file.read(chunk, position);
+      position += count;
+      const bytes = Buffer.concat([rest, chunk.subarray(0, count)]);
+      let at = 0;
+      for (;;) {
+        const decoded = decodeLogRecord(bytes, at);
+        if (decoded === 'torn') return;
+        if (decoded === 'short') break;
+        apply(decoded.record);
+        at = decoded.next;
+      }
+      rest = bytes.subarray(at);
+      if (count < readBytes) return;
+      await clock.yield();
+    }
+  }
+}

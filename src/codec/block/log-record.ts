@@ -1,0 +1,82 @@
+/**
+ * Records of a tier's log: what the files of large contents hold, and which contents are pinned or dirty. Every record sets
+ * something absolutely, so replaying a log over a newer state ends in the same place. Little-endian.
+ *
+ *     length of the payload u32 · CRC32C of the payload u32 · payload: kind u8 · fields
+ */
+import {crc32c} from '@node-rs/crc32';
+import type {ContentId} from '#base/ids.ts';
+
+export type LogRecord =
+  /** Pages of a content, from `first` on, are in the file, with these checksums. */
+  | {readonly kind: 'pages'; readonly id: ContentId; readonly length: number; readonly file: number; readonly first: number; readonly checksums: Uint32Array}
+  | {readonly kind: 'absent'; readonly file: number; readonly first: number; readonly count: number}
+  | {readonly kind: 'unlinked'; readonly file: number}
+  | {readonly kind: 'kept'; readonly id: ContentId; readonly pinned: boolean; readonly dirty: boolean};
+
+const frameBytes = 8;
+/** A fill or a checkpoint never names more pages in one record. */
+export const recordPagesMax = 1024;
+const payloadBytesMax = 64 + recordPagesMax * 4;
+const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4} as const;
+
+export function encodeLogRecord(record: LogRecord): Buffer {
+  const size = record.kind === 'pages' ? 33 + record.checksums.length * 4 : record.kind === 'absent' ? 17 : record.kind === 'unlinked' ? 9 : 10;
+  const out = Buffer.allocUnsafe(frameBytes + size);
+  const at = frameBytes;
+  out[at] = kinds[record.kind];
+  if (record.kind === 'pages') {
+    out.writeDoubleLE(record.id, at + 1);
+    out.writeDoubleLE(record.length, at + 9);
+    out.writeDoubleLE(record.file, at + 17);
+    out.writeUInt32LE(record.first, at + 25);
+    out.writeUInt32LE(record.checksums.length, at + 29);
+    record.checksums.forEach((checksum, i) => out.writeUInt32LE(checksum, at + 33 + i * 4));
+  } else if (record.kind === 'absent') {
+    out.writeDoubleLE(record.file, at + 1);
+    out.writeUInt32LE(record.first, at + 9);
+    out.writeUInt32LE(record.count, at + 13);
+  } else if (record.kind === 'unlinked') out.writeDoubleLE(record.file, at + 1);
+  else {
+    out.writeDoubleLE(record.id, at + 1);
+    out[at + 9] = (record.pinned ? 1 : 0) | (record.dirty ? 2 : 0);
+  }
+  out.writeUInt32LE(size, 0);
+  out.writeUInt32LE(crc32c(out.subarray(frameBytes)), 4);
+  return out;
+}
+
+const whole = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+
+function decodePayload(from: Buffer): LogRecord | undefined {
+  const kind = from[0];
+  if (kind === kinds.pages && from.length >= 33) {
+    const [id, length, file, first, count] = [from.readDoubleLE(1), from.readDoubleLE(9), from.readDoubleLE(17), from.readUInt32LE(25), from.readUInt32LE(29)];
+    if (!whole(id) || !whole(length) || !whole(file) || count > recordPagesMax || from.length !== 33 + count * 4) return undefined;
+    return {kind: 'pages', id: id as ContentId, length, file, first, checksums: Uint32Array.from({length: count}, (_, i) => from.readUInt32LE(33 + i * 4))};
+  }
+  if (kind === kinds.absent && from.length === 17 && whole(from.readDoubleLE(1))) {
+    return {kind: 'absent', file: from.readDoubleLE(1), first: from.readUInt32LE(9), count: from.readUInt32LE(13)};
+  }
+  if (kind === kinds.unlinked && from.length === 9 && whole(from.readDoubleLE(1))) return {kind: 'unlinked', file: from.readDoubleLE(1)};
+  if (kind === kinds.kept && from.length === 10 && whole(from.readDoubleLE(1)) && from[9]! < 4) {
+    return {kind: 'kept', id: from.readDoubleLE(1) as ContentId, pinned: (from[9]! & 1) !== 0, dirty: (from[9]! & 2) !== 0};
+  }
+  return undefined;
+}
+
+/**
+ * The record at `at`: with where the next one begins; `short` when the buffer ends before it does (read more, or the log ends here);
+ * `torn` when it is not sound, and so the log ends before it.
+ */
+export function decodeLogRecord(from: Buffer, at: number): {readonly record: LogRecord; readonly next: number} | 'short' | 'torn' {
+  if (at + frameBytes > from.length) return 'short';
+  const size = from.readUInt32LE(at);
+  if (size === 0 || size > payloadBytesMax) return 'torn';
+  const next = at + frameBytes + size;
+  if (next > from.length) return 'short';
+  const payload = from.subarray(at + frameBytes, next);
+  if (from.readUInt32LE(at + 4) !== crc32c(payload)) return 'torn';
+  const record = decodePayload(payload);
+  return record ? {record, next} : 'torn';
+}
