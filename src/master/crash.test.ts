@@ -32,7 +32,7 @@ const operations: readonly Operation[] = [
 const stores: Readonly<Record<string, Partial<Capabilities>>> = {
   'that copies': {},
   'that renames files': {rename: 'file'},
-  'with directories': {directories: true, rename: 'tree', metadata: false},
+  'with directories': {directories: true, recursiveList: false, rename: 'tree', metadata: false},
 };
 
 function contents(world: World): Record<string, string> {
