@@ -1,5 +1,6 @@
 /** The machine's suites on the real and on the simulated form. */
 import assert from 'node:assert/strict';
+import {existsSync} from 'node:fs';
 import {mkdtemp, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -8,6 +9,7 @@ import {describeDisk} from '../conformance/disk.ts';
 import {describeNet} from '../conformance/net.ts';
 import {fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {libc} from '#runtime/node/native/libc.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
 
@@ -37,6 +39,18 @@ test('makes and truncates nothing outside of the directory that it is kept to', 
     assert.equal(await readFile(path.join(directory, 'outside'), 'utf8'), 'untouched');
     assert.deepEqual((await readdir(directory)).sort(), ['inside', 'outside']);
     for (const mode of ['exclusive', 'create', 'write', 'read'] as const) await (await real.disk.open(path.join(inside, 'f'), {mode, beneath})).close();
+  } finally {
+    await rm(directory, {recursive: true});
+  }
+});
+test('reads on the spot from a memory file system', {skip: !existsSync('/dev/shm') || libc() === undefined}, async () => {
+  const directory = await mkdtemp('/dev/shm/weir-disk-');
+  try {
+    await using file = await real.disk.open(path.join(directory, 'f'), {mode: 'create'});
+    await file.write([Buffer.alloc(20_000, 7)], 0);
+    const into = Buffer.alloc(4096);
+    assert.equal(file.readResident(into, 5000), 4096);
+    assert.ok(into.every((byte) => byte === 7));
   } finally {
     await rm(directory, {recursive: true});
   }

@@ -22,6 +22,7 @@ export interface Libc {
 }
 
 const RWF_NOWAIT = 8;
+const EOPNOTSUPP = -95;
 const LOCK_EX_NB = 2 | 4;
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 2 | 1;
 const F_DUPFD_CLOEXEC = 1030;
@@ -66,27 +67,33 @@ function bind(koffi: Koffi): Libc {
   const statistics = Buffer.alloc(40);
   let cachestat = true;
 
+  const cached: Libc['cached'] = (fd, position, length) => {
+    if (!cachestat) return undefined;
+    range.writeBigUInt64LE(BigInt(position), 0);
+    range.writeBigUInt64LE(BigInt(length), 8);
+    if (syscall(SYS_cachestat, fd, range, statistics, 0) < 0) {
+      cachestat = false;
+      return undefined;
+    }
+    const pages = Math.ceil((position + length) / pageBytes) - Math.floor(position / pageBytes);
+    return {cached: Number(statistics.readBigUInt64LE(0)), pages};
+  };
+
   return {
     preadResident: (fd, into, position) => {
       vector.writeBigUInt64LE(koffi.address(into), 0);
       vector.writeUInt32LE(into.length, 8);
-      return answer(preadv2(fd, vector, 1, position, RWF_NOWAIT));
+      const count = answer(preadv2(fd, vector, 1, position, RWF_NOWAIT));
+      if (count !== EOPNOTSUPP) return count;
+      // tmpfs does not know the flag. What is in the page cache whole needs no waiting there either.
+      const found = cached(fd, position, into.length);
+      return found && found.cached >= found.pages ? answer(preadv2(fd, vector, 1, position, 0)) : EOPNOTSUPP;
     },
     sendfile: (socket, file, position, count) => {
       offset.writeBigInt64LE(BigInt(position), 0);
       return answer(sendfile(socket, file, offset, count));
     },
-    cached: (fd, position, length) => {
-      if (!cachestat) return undefined;
-      range.writeBigUInt64LE(BigInt(position), 0);
-      range.writeBigUInt64LE(BigInt(length), 8);
-      if (syscall(SYS_cachestat, fd, range, statistics, 0) < 0) {
-        cachestat = false;
-        return undefined;
-      }
-      const pages = Math.ceil((position + length) / pageBytes) - Math.floor(position / pageBytes);
-      return {cached: Number(statistics.readBigUInt64LE(0)), pages};
-    },
+    cached,
     lockExclusive: (fd) => answer(flock(fd, LOCK_EX_NB)),
     punchHole: (fd, position, length) => answer(fallocate(fd, FALLOC_FL_PUNCH_HOLE_KEEP_SIZE, position, length)),
     duplicate: (fd) => answer(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
