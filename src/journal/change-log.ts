@@ -120,6 +120,8 @@ export class ChangeLog implements AsyncDisposable {
       });
       fileBytes = read.bytes;
       if (!last && read.nextSequence !== next) throw new WeirError('Corrupt', `${segment.path} ends before record ${next}`);
+      // Going on after a gap would make the next recovery take everything behind it for a torn end.
+      if (last && read.nextSequence <= after) throw new WeirError('Corrupt', `the change log ends before record ${read.nextSequence}; the state holds ${after}`);
       if (last) sequence = Math.max(sequence, read.nextSequence - 1);
     }
     const tail = segments.at(-1);

@@ -157,6 +157,7 @@ export function decodeTransaction(bytes: Buffer): TransactionRecord {
       if (value > Number.MAX_SAFE_INTEGER) throw corrupt('holds a number over 2^53');
       if (byte < 128) return value;
       scale *= 128;
+      if (scale > Number.MAX_SAFE_INTEGER) throw corrupt('holds a number over 2^53');
     }
   };
   const take = (length: number): Buffer => {
