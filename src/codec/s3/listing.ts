@@ -1,0 +1,73 @@
+/** Parameters of ListObjects and ListObjectsV2, and their continuation tokens. */
+import {type ByteString, isUtf8} from '#base/byte-string.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {type QueryPairs, uriEncode} from '#codec/s3/sigv4.ts';
+
+export const keysAPageMax = 1000;
+
+export interface ListParameters {
+  readonly version: 1 | 2;
+  readonly prefix: ByteString;
+  readonly delimiter?: ByteString;
+  /** Only keys after this one, whichever parameter said so. */
+  readonly after?: ByteString;
+  readonly limit: number;
+  readonly urlEncoding: boolean;
+  /** As sent, to be echoed. */
+  readonly marker?: ByteString;
+  readonly startAfter?: ByteString;
+  readonly continuationToken?: string;
+  readonly fetchOwner: boolean;
+}
+
+/** Opaque to clients; holds the last key, so that it outlives restarts and deletions. */
+export function encodeToken(after: ByteString): string {
+  return Buffer.from(`1${after}`, 'latin1').toString('base64url');
+}
+
+/** InvalidArgument for what never was a token. */
+export function decodeToken(token: string): ByteString {
+  const bytes = Buffer.from(token, 'base64url').toString('latin1');
+  if (!/^[\w-]+$/.test(token) || !bytes.startsWith('1')) throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect', {ArgumentName: 'continuation-token'});
+  return bytes.slice(1) as ByteString;
+}
+
+export function parseList(query: QueryPairs): ListParameters {
+  const get = (name: string) => query.find(([candidate]) => candidate === name)?.[1];
+  const bytes = (name: string): ByteString | undefined => {
+    const value = get(name);
+    if (value === undefined || value === '') return undefined;
+    if (!isUtf8(value as ByteString)) throw new S3Error('InvalidArgument', `${name} is not valid UTF-8`, {ArgumentName: name});
+    return value as ByteString;
+  };
+  const type = get('list-type');
+  if (type !== undefined && type !== '2') throw new S3Error('InvalidArgument', 'Invalid List Type specified in Request', {ArgumentName: 'list-type'});
+  const encoding = get('encoding-type');
+  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
+  const count = get('max-keys') ?? '';
+  if (!/^\d{0,10}$/.test(count) || Number(count) > 0x7fff_ffff) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range', {ArgumentName: 'max-keys'});
+  const prefix = bytes('prefix') ?? ('' as ByteString);
+  const delimiter = bytes('delimiter');
+  const shared = {prefix, ...(delimiter === undefined ? {} : {delimiter}), limit: count === '' ? keysAPageMax : Math.min(keysAPageMax, Number(count)), urlEncoding: encoding === 'url'};
+  if (type === undefined) {
+    const marker = bytes('marker');
+    return {version: 1, ...shared, fetchOwner: true, ...(marker === undefined ? {} : {marker, after: marker})};
+  }
+  const token = get('continuation-token');
+  const startAfter = bytes('start-after');
+  const after = token ? decodeToken(token) : startAfter;
+  if (token === '') throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect', {ArgumentName: 'continuation-token'});
+  return {
+    version: 2,
+    ...shared,
+    fetchOwner: get('fetch-owner') === 'true',
+    ...(after === undefined ? {} : {after}),
+    ...(token === undefined ? {} : {continuationToken: token}),
+    ...(startAfter === undefined ? {} : {startAfter}),
+  };
+}
+
+/** A key as an answer shows it under encoding-type=url: `/` stays. */
+export function encodeKey(key: ByteString): string {
+  return uriEncode(key, true);
+}

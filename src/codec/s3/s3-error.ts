@@ -1,0 +1,93 @@
+/** Errors as S3 answers them: code, HTTP status, XML. Codes and statuses: "Error responses" of the S3 API reference. */
+import {errorCatalogue, WeirError} from '#base/errors.ts';
+
+const statuses = {
+  AccessDenied: 403,
+  AuthorizationHeaderMalformed: 400,
+  AuthorizationQueryParametersError: 400,
+  BadDigest: 400,
+  BucketAlreadyExists: 409,
+  BucketAlreadyOwnedByYou: 409,
+  BucketNotEmpty: 409,
+  ConditionalRequestConflict: 409,
+  EntityTooLarge: 400,
+  EntityTooSmall: 400,
+  ExpiredToken: 400,
+  IncompleteBody: 400,
+  InternalError: 500,
+  InvalidAccessKeyId: 403,
+  InvalidArgument: 400,
+  InvalidBucketName: 400,
+  InvalidDigest: 400,
+  InvalidPart: 400,
+  InvalidPartOrder: 400,
+  InvalidRange: 416,
+  InvalidRequest: 400,
+  InvalidTag: 400,
+  InvalidURI: 400,
+  KeyTooLongError: 400,
+  MalformedTrailerError: 400,
+  MalformedXML: 400,
+  MetadataTooLarge: 400,
+  MethodNotAllowed: 405,
+  MissingContentLength: 411,
+  MissingSecurityHeader: 400,
+  NoSuchBucket: 404,
+  NoSuchBucketPolicy: 404,
+  NoSuchCORSConfiguration: 404,
+  NoSuchConfiguration: 404,
+  NoSuchKey: 404,
+  NoSuchLifecycleConfiguration: 404,
+  NoSuchPublicAccessBlockConfiguration: 404,
+  NoSuchTagSet: 404,
+  NoSuchUpload: 404,
+  NoSuchVersion: 404,
+  NoSuchWebsiteConfiguration: 404,
+  NotImplemented: 501,
+  ObjectLockConfigurationNotFoundError: 404,
+  OperationAborted: 409,
+  OwnershipControlsNotFoundError: 404,
+  PreconditionFailed: 412,
+  ReplicationConfigurationNotFoundError: 404,
+  RequestHeaderSectionTooLarge: 400,
+  RequestTimeTooSkewed: 403,
+  RequestTimeout: 400,
+  ServerSideEncryptionConfigurationNotFoundError: 404,
+  ServiceUnavailable: 503,
+  SignatureDoesNotMatch: 403,
+  SlowDown: 503,
+  UnsupportedSignature: 400,
+  XAmzContentSHA256Mismatch: 400,
+} as const;
+
+export type S3Code = keyof typeof statuses;
+
+/** A refusal with S3's own code. `fields` are further elements of the answer. */
+export class S3Error extends Error {
+  override name = 'S3Error';
+  readonly code: S3Code;
+  readonly fields: Readonly<Record<string, string>>;
+
+  constructor(code: S3Code, message: string, fields: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.code = code;
+    this.fields = fields;
+  }
+
+  get status(): number {
+    return statuses[this.code];
+  }
+}
+
+function isCode(text: unknown): text is S3Code {
+  return typeof text === 'string' && Object.hasOwn(statuses, text);
+}
+
+/** What S3 would say: an S3Error as it is, a WeirError by its `s3` detail or its kind, anything else undefined (a bug). */
+export function toS3Error(error: unknown): S3Error | undefined {
+  if (error instanceof S3Error) return error;
+  if (!(error instanceof WeirError)) return undefined;
+  const named = error.details['s3'];
+  const code = isCode(named) ? named : errorCatalogue[error.kind].s3;
+  return new S3Error(isCode(code) ? code : 'InternalError', error.message);
+}

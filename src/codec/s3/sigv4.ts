@@ -1,0 +1,229 @@
+/**
+ * Signature Version 4, the verifying side. Source: "Authenticating Requests (AWS Signature Version 4)" of the S3 API reference.
+ *
+ * A signature costs three hashes of short texts: the canonical request, and the two halves of one HMAC. `createHmac` costs three times
+ * that for its object alone, so the pads are applied by hand to one-shot hashes; the signing key of a day is derived once.
+ */
+import {hash, timingSafeEqual} from 'node:crypto';
+import {S3Error} from '#codec/s3/s3-error.ts';
+
+export const algorithm = 'AWS4-HMAC-SHA256';
+const skewMs = 15 * 60_000;
+const presignedSecondsMax = 7 * 86_400;
+const blockBytes = 64;
+
+export interface Scope {
+  readonly date: string;
+  readonly region: string;
+  readonly service: string;
+}
+
+/** What a request says about its own signature. */
+export interface Claim {
+  readonly accessKeyId: string;
+  readonly scope: Scope;
+  readonly signedHeaders: readonly string[];
+  readonly signature: string;
+  /** `yyyymmddThhmmssZ`. */
+  readonly timestamp: string;
+  readonly presigned: boolean;
+  /** Seconds, for presigned ones. */
+  readonly expires?: number;
+}
+
+/** A query as decoded pairs of bytes (latin-1), in the order sent. */
+export type QueryPairs = readonly (readonly [name: string, value: string])[];
+
+/** `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. AuthorizationHeaderMalformed. */
+export function claimOfHeader(authorization: string, timestamp: string | undefined): Claim {
+  const malformed = (what: string) => new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${what}.`);
+  if (!authorization.startsWith(`${algorithm} `)) throw malformed(`it does not begin with ${algorithm}`);
+  let credential: string | undefined;
+  let signedHeaders: string | undefined;
+  let signature: string | undefined;
+  for (const part of authorization.slice(algorithm.length + 1).split(',')) {
+    const text = part.trim();
+    if (text.startsWith('Credential=')) credential = text.slice(11);
+    else if (text.startsWith('SignedHeaders=')) signedHeaders = text.slice(14);
+    else if (text.startsWith('Signature=')) signature = text.slice(10);
+  }
+  if (!credential || !signedHeaders || !signature) throw malformed('Credential, SignedHeaders and Signature are needed');
+  if (timestamp === undefined || !isTimestamp(timestamp)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
+  const scope = parseCredential(credential, malformed);
+  return {...scope, signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: false};
+}
+
+/** `X-Amz-Algorithm=…&X-Amz-Credential=…`: undefined when the query has no signature. AuthorizationQueryParametersError. */
+export function claimOfQuery(query: QueryPairs): Claim | undefined {
+  const get = (name: string) => query.find(([candidate]) => candidate === name)?.[1];
+  if (get('X-Amz-Algorithm') === undefined && get('X-Amz-Signature') === undefined) return undefined;
+  const malformed = (what: string) => new S3Error('AuthorizationQueryParametersError', what);
+  if (get('X-Amz-Algorithm') !== algorithm) throw malformed(`X-Amz-Algorithm only supports "${algorithm}"`);
+  const [credential, signedHeaders, signature, timestamp, expires] = ['Credential', 'SignedHeaders', 'Signature', 'Date', 'Expires'].map((name) => get(`X-Amz-${name}`));
+  if (!credential || !signedHeaders || !signature || !timestamp || expires === undefined) {
+    throw malformed('Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.');
+  }
+  if (!isTimestamp(timestamp)) throw malformed('X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd\'T\'HHmmss\'Z\'"');
+  if (!/^\d{1,7}$/.test(expires) || Number(expires) < 1) throw malformed('X-Amz-Expires must be a number of seconds, at least 1');
+  if (Number(expires) > presignedSecondsMax) throw malformed('X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds');
+  return {...parseCredential(credential, malformed), signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: true, expires: Number(expires)};
+}
+
+function parseCredential(credential: string, malformed: (what: string) => S3Error): Pick<Claim, 'accessKeyId' | 'scope'> {
+  const parts = credential.split('/');
+  if (parts.length < 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"');
+  const [date, region, service, terminal] = parts.slice(-4) as [string, string, string, string];
+  if (terminal !== 'aws4_request') throw malformed('the Credential must end in aws4_request');
+  if (service !== 's3') throw malformed(`incorrect service "${service.slice(0, 40)}"; this endpoint belongs to "s3"`);
+  if (!/^\d{8}$/.test(date)) throw malformed(`invalid credential date "${date.slice(0, 40)}"`);
+  return {accessKeyId: parts.slice(0, -4).join('/'), scope: {date, region, service}};
+}
+
+function isTimestamp(text: string): boolean {
+  return /^\d{8}T\d{6}Z$/.test(text);
+}
+
+/** Wall milliseconds of a timestamp; NaN for impossible dates. */
+function timeOf(timestamp: string): number {
+  const t = timestamp;
+  return Date.parse(`${t.slice(0, 4)}-${t.slice(4, 6)}-${t.slice(6, 8)}T${t.slice(9, 11)}:${t.slice(11, 13)}:${t.slice(13, 15)}Z`);
+}
+
+/** RequestTimeTooSkewed, AccessDenied (expired, or the scope is of another day). */
+export function checkTime(claim: Claim, nowMs: number): void {
+  const then = timeOf(claim.timestamp);
+  if (!claim.timestamp.startsWith(claim.scope.date)) throw new S3Error('SignatureDoesNotMatch', 'Date in Credential scope does not match the date of the request.');
+  if (claim.presigned) {
+    if (!(then - skewMs <= nowMs)) throw new S3Error('AccessDenied', 'Request is not yet valid');
+    if (!(nowMs <= then + claim.expires! * 1000)) throw new S3Error('AccessDenied', 'Request has expired', {'X-Amz-Expires': String(claim.expires)});
+  } else if (!(Math.abs(nowMs - then) <= skewMs)) {
+    throw new S3Error('RequestTimeTooSkewed', 'The difference between the request time and the current time is too large.', {RequestTime: claim.timestamp, MaxAllowedSkewMilliseconds: String(skewMs)});
+  }
+}
+
+const unreservedPath = /^[A-Za-z0-9\-._~/]*$/;
+const hexDigits = '0123456789ABCDEF';
+
+/** Percent-encodes bytes (one character each); unreserved ones stay, `/` stays when `slash`. */
+export function uriEncode(bytes: string, slash: boolean): string {
+  let out = '';
+  for (let i = 0; i < bytes.length; i++) {
+    const code = bytes.charCodeAt(i);
+    const plain = (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code === 0x2d || code === 0x2e || code === 0x5f || code === 0x7e || (slash && code === 0x2f);
+    out += plain ? bytes[i]! : `%${hexDigits[(code >> 4) & 15]}${hexDigits[code & 15]}`;
+  }
+  return out;
+}
+
+/** Bytes of percent-encoded text; a broken escape stays as it is. */
+export function uriDecode(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** The path of a canonical request: decoded, then encoded once; never normalised. */
+export function canonicalPath(rawPath: string): string {
+  return unreservedPath.test(rawPath) ? rawPath : uriEncode(uriDecode(rawPath), true);
+}
+
+function canonicalQuery(query: QueryPairs): string {
+  if (query.length === 0) return '';
+  const encoded = query.filter(([name]) => name !== 'X-Amz-Signature').map(([name, value]): [string, string] => [uriEncode(name, false), uriEncode(value, false)]);
+  encoded.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0));
+  return encoded.map(([name, value]) => `${name}=${value}`).join('&');
+}
+
+/** All values of a header, trimmed, inner runs of spaces made one, joined by commas; undefined when it was not sent. */
+function canonicalHeader(rawHeaders: readonly string[], name: string): string | undefined {
+  let found: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i]!;
+    if (candidate.length !== name.length || (candidate !== name && candidate.toLowerCase() !== name)) continue;
+    const value = rawHeaders[i + 1]!.trim();
+    const tidy = value.includes('  ') ? value.replace(/ +/g, ' ') : value;
+    found = found === undefined ? tidy : `${found},${tidy}`;
+  }
+  return found;
+}
+
+export interface SignedRequest {
+  readonly method: string;
+  /** Before the `?`, as sent. */
+  readonly rawPath: string;
+  readonly query: QueryPairs;
+  /** [name, value, name, value …] as sent. */
+  readonly rawHeaders: readonly string[];
+  /** `x-amz-content-sha256`, or what stands for it. */
+  readonly payloadHash: string;
+}
+
+/** AccessDenied when a header that must be signed is not. */
+export function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[]): string {
+  let headers = '';
+  let host = false;
+  for (const name of signedHeaders) {
+    if (name === 'host') host = true;
+    headers += `${name}:${canonicalHeader(request.rawHeaders, name) ?? ''}\n`;
+  }
+  if (!host) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {HeadersNotSigned: 'host'});
+  return `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query)}\n${headers}\n${signedHeaders.join(';')}\n${request.payloadHash}`;
+}
+
+export function stringToSign(claim: Claim, canonical: string): string {
+  const {date, region, service} = claim.scope;
+  return `${algorithm}\n${claim.timestamp}\n${date}/${region}/${service}/aws4_request\n${hash('sha256', Buffer.from(canonical, 'latin1'), 'hex')}`;
+}
+
+/** The two padded blocks of an HMAC-SHA256 key (RFC 2104). */
+export interface HmacKey {
+  readonly inner: Buffer;
+  readonly outer: Buffer;
+}
+
+export function hmacKey(key: Uint8Array): HmacKey {
+  const short = key.length > blockBytes ? hash('sha256', key, 'buffer') : key;
+  const inner = Buffer.alloc(blockBytes, 0x36);
+  const outer = Buffer.alloc(blockBytes, 0x5c);
+  for (let i = 0; i < short.length; i++) {
+    inner[i]! ^= short[i]!;
+    outer[i]! ^= short[i]!;
+  }
+  return {inner, outer};
+}
+
+export function hmacSha256(key: HmacKey, text: string): Buffer {
+  const message = Buffer.allocUnsafe(blockBytes + Buffer.byteLength(text, 'latin1'));
+  key.inner.copy(message);
+  message.write(text, blockBytes, 'latin1');
+  const digest = hash('sha256', message, 'buffer');
+  const outer = Buffer.allocUnsafe(blockBytes + 32);
+  key.outer.copy(outer);
+  digest.copy(outer, blockBytes);
+  return hash('sha256', outer, 'buffer');
+}
+
+/** Signing keys by secret and scope. Bounded; a key is derived anew when it was dropped. */
+export class SigningKeys {
+  static readonly entriesMax = 1000;
+  readonly #keys = new Map<string, HmacKey>();
+
+  get(secret: string, {date, region, service}: Scope): HmacKey {
+    const name = `${date}/${region}/${service}/${secret}`;
+    let key = this.#keys.get(name);
+    if (!key) {
+      let step = hmacKey(Buffer.from(`AWS4${secret}`));
+      for (const part of [date, region, service, 'aws4_request']) step = hmacKey(hmacSha256(step, part));
+      key = step;
+      if (this.#keys.size >= SigningKeys.entriesMax) this.#keys.clear();
+      this.#keys.set(name, key);
+    }
+    return key;
+  }
+}
+
+/** In constant time. */
+export function sameSignature(expected: string, given: string): boolean {
+  const a = Buffer.from(expected, 'latin1');
+  const b = Buffer.from(given, 'latin1');
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,116 @@
+/** The XML documents that clients send, read by saxes under strict limits: no document types, no entities of their own, little depth. */
+import {SaxesParser} from 'saxes';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import type {Checksums} from '#model/content.ts';
+
+const depthMax = 8;
+const elementsMax = 80_000;
+const textCharsMax = 4 * 1024;
+
+interface Element {
+  readonly name: string;
+  text: string;
+  readonly children: Element[];
+}
+
+const malformed = (what = 'The XML you provided was not well-formed or did not validate against our published schema') => new S3Error('MalformedXML', what);
+
+/** The root element. MalformedXML. */
+function parse(xml: Buffer, rootName: string): Element {
+  const root: Element = {name: '', text: '', children: []};
+  const open: Element[] = [root];
+  let elements = 0;
+  const parser = new SaxesParser();
+  parser.on('error', () => {
+    throw malformed();
+  });
+  parser.on('doctype', () => {
+    throw malformed();
+  });
+  parser.on('opentag', (tag) => {
+    if (open.length > depthMax || ++elements > elementsMax) throw malformed();
+    const element: Element = {name: tag.name.slice(tag.name.indexOf(':') + 1), text: '', children: []};
+    open.at(-1)!.children.push(element);
+    open.push(element);
+  });
+  parser.on('closetag', () => {
+    open.pop();
+  });
+  const addText = (text: string) => {
+    const element = open.at(-1)!;
+    if (element.text.length + text.length > textCharsMax && text.trim() !== '') throw malformed();
+    element.text += text;
+  };
+  parser.on('text', addText);
+  parser.on('cdata', addText);
+  const text = xml.toString('utf8');
+  if (Buffer.byteLength(text) !== xml.length) throw malformed();
+  parser.write(text).close();
+  const [first] = root.children;
+  if (first?.name !== rootName) throw malformed();
+  return first;
+}
+
+const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
+
+const checksumNames: Readonly<Record<string, keyof Checksums>> = {
+  ChecksumCRC32: 'crc32',
+  ChecksumCRC32C: 'crc32c',
+  ChecksumCRC64NVME: 'crc64nvme',
+  ChecksumSHA1: 'sha1',
+  ChecksumSHA256: 'sha256',
+};
+
+export interface RequestedPart {
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly checksums: Checksums;
+}
+
+/** One to 10 000 parts, in the order sent. */
+export function parseCompleteMultipartUpload(xml: Buffer): RequestedPart[] {
+  const parts = parse(xml, 'CompleteMultipartUpload').children.map((part): RequestedPart => {
+    const number = child(part, 'PartNumber')?.trim() ?? '';
+    const etag = child(part, 'ETag')?.trim();
+    if (part.name !== 'Part' || !/^\d{1,5}$/.test(number) || Number(number) < 1 || Number(number) > 10_000 || !etag) throw malformed();
+    const checksums = Object.fromEntries(part.children.flatMap(({name, text}) => (checksumNames[name] ? [[checksumNames[name], text.trim()]] : [])));
+    return {partNumber: Number(number), etag, checksums};
+  });
+  if (parts.length === 0 || parts.length > 10_000) throw malformed();
+  return parts;
+}
+
+export interface RequestedDelete {
+  readonly key: string;
+  readonly versionId?: string;
+  readonly etag?: string;
+  readonly size?: number;
+  readonly lastModified?: string;
+}
+
+/** One to 1000 objects. */
+export function parseDelete(xml: Buffer): {readonly quiet: boolean; readonly objects: readonly RequestedDelete[]} {
+  const root = parse(xml, 'Delete');
+  const objects = root.children
+    .filter(({name}) => name === 'Object')
+    .map((object): RequestedDelete => {
+      const key = child(object, 'Key');
+      if (key === undefined || key === '') throw malformed();
+      const [versionId, etag, size, lastModified] = ['VersionId', 'ETag', 'Size', 'LastModifiedTime'].map((name) => child(object, name)?.trim());
+      if (size !== undefined && !/^\d{1,15}$/.test(size)) throw malformed();
+      return {
+        key,
+        ...(versionId === undefined ? {} : {versionId}),
+        ...(etag === undefined ? {} : {etag}),
+        ...(size === undefined ? {} : {size: Number(size)}),
+        ...(lastModified === undefined ? {} : {lastModified}),
+      };
+    });
+  if (objects.length === 0 || objects.length > 1000) throw malformed();
+  return {quiet: child(root, 'Quiet')?.trim().toLowerCase() === 'true', objects};
+}
+
+export function parseCreateBucket(xml: Buffer): {readonly locationConstraint?: string} {
+  const location = child(parse(xml, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim();
+  return location ? {locationConstraint: location} : {};
+}

@@ -1,0 +1,128 @@
+/** Who asks: the signature of a request, in its headers or its query, checked against the secret of its access key. */
+import {hash} from 'node:crypto';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {
+  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, hmacSha256, sameSignature, SigningKeys, stringToSign,
+} from '#codec/s3/sigv4.ts';
+import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
+import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
+import type {S3Target} from '#codec/s3/target.ts';
+import type {Principal} from '#contracts/context.ts';
+import type {HttpExchange} from '#runtime/http.ts';
+
+export interface Credential {
+  readonly secret: string;
+  readonly principal: Principal;
+}
+
+export type LookupKey = (accessKeyId: string) => Credential | undefined;
+
+/** Words in `x-amz-content-sha256` that are not a hash. */
+export type PayloadKind = 'hashed' | 'unsigned' | 'signed-chunks' | 'signed-chunks-trailer' | 'unsigned-chunks-trailer';
+
+export interface Identity {
+  readonly principal: Principal;
+  readonly payload: PayloadKind;
+  /** Hexadecimal SHA-256 of the body, when it was announced. */
+  readonly payloadHash?: string;
+  /** What signs the chunks of a chunk-signed body. */
+  readonly chunks?: ChunkSigner;
+}
+
+const unsignedPayload = 'UNSIGNED-PAYLOAD';
+const emptyHash = hash('sha256', '', 'hex');
+const streams: Readonly<Record<string, PayloadKind>> = {
+  [unsignedPayload]: 'unsigned',
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD': 'signed-chunks',
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': 'signed-chunks-trailer',
+  'STREAMING-UNSIGNED-PAYLOAD-TRAILER': 'unsigned-chunks-trailer',
+};
+
+export class Authenticator {
+  readonly #lookup: LookupKey;
+  readonly #keys = new SigningKeys();
+
+  constructor(lookup: LookupKey) {
+    this.#lookup = lookup;
+  }
+
+  /** AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed and the errors of malformed claims. */
+  authenticate(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {
+    const authorization = exchange.header('authorization');
+    if (authorization !== undefined && !authorization.startsWith('AWS4-')) {
+      throw new S3Error('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.');
+    }
+    const inQuery = claimOfQuery(target.query);
+    if (inQuery && authorization !== undefined) {
+      throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified');
+    }
+    if (authorization !== undefined) return this.#verify(exchange, target, claimOfHeader(authorization, timestampOf(exchange)), nowMs);
+    if (inQuery) return this.#verify(exchange, target, inQuery, nowMs);
+    return this.#presignedV2(exchange, target, nowMs);
+  }
+
+  #verify(exchange: HttpExchange, target: S3Target, claim: Claim, nowMs: number): Identity {
+    checkTime(claim, nowMs);
+    const announced = exchange.header('x-amz-content-sha256') ?? target.query.find(([name]) => name === 'X-Amz-Content-Sha256')?.[1];
+    if (announced === undefined && !claim.presigned) throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
+    const payloadHash = announced ?? unsignedPayload;
+    const payload = payloadKind(payloadHash);
+    const known = this.#lookup(claim.accessKeyId);
+    if (!known) throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: claim.accessKeyId});
+    const key = this.#keys.get(known.secret, claim.scope);
+    const {method, rawHeaders} = exchange;
+    const {rawPath, query} = target;
+    const canonical = canonicalRequest({method, rawPath, query, rawHeaders, payloadHash}, claim.signedHeaders);
+    const text = stringToSign(claim, canonical);
+    if (!sameSignature(hmacSha256(key, text).toString('hex'), claim.signature)) {
+      throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {
+        AWSAccessKeyId: claim.accessKeyId,
+        StringToSign: text,
+        SignatureProvided: claim.signature,
+        CanonicalRequest: canonical,
+      });
+    }
+    const {principal} = known;
+    if (payload === 'hashed') return {principal, payload, payloadHash: payloadHash.toLowerCase()};
+    if (payload !== 'signed-chunks' && payload !== 'signed-chunks-trailer') return {principal, payload};
+    return {principal, payload, chunks: chunkSigner(claim, (line) => hmacSha256(key, line).toString('hex'))};
+  }
+
+  #presignedV2(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {
+    const get = (name: string) => target.query.find(([candidate]) => candidate === name)?.[1];
+    const accessKeyId = get('AWSAccessKeyId');
+    if (accessKeyId === undefined || get('Signature') === undefined) throw new S3Error('AccessDenied', 'Access Denied');
+    const known = this.#lookup(accessKeyId);
+    if (!known) throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: accessKeyId});
+    verifyPresignedV2({method: exchange.method, resource: target.rawPath, headers: exchange.rawHeaders, query: target.query, secret: known.secret, nowMs});
+    return {principal: known.principal, payload: 'unsigned'};
+  }
+}
+
+/** `x-amz-date`, or what the Date header says in that form. */
+function timestampOf(exchange: HttpExchange): string | undefined {
+  const stamp = exchange.header('x-amz-date');
+  if (stamp !== undefined) return stamp;
+  const ms = Date.parse(exchange.header('date') ?? '');
+  return Number.isNaN(ms) ? undefined : `${new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+}
+
+function payloadKind(announced: string): PayloadKind {
+  const stream = streams[announced];
+  if (stream) return stream;
+  if (announced.length === 64 && /^[0-9a-fA-F]{64}$/.test(announced)) return 'hashed';
+  if (announced.startsWith('STREAMING-AWS4-ECDSA')) throw new S3Error('NotImplemented', 'Signature Version 4A is not implemented.');
+  throw new S3Error('InvalidArgument', `x-amz-content-sha256 must be ${Object.keys(streams).join(', ')} or a valid sha256 value.`);
+}
+
+/** Each chunk's signature covers the one before; the first covers the request's (the seed). */
+function chunkSigner(claim: Claim, sign: (text: string) => string): ChunkSigner {
+  const {date, region, service} = claim.scope;
+  const scope = `${date}/${region}/${service}/aws4_request`;
+  let previous = claim.signature;
+  const next = (text: string): string => (previous = sign(text));
+  return {
+    chunk: (sha256) => next(`AWS4-HMAC-SHA256-PAYLOAD\n${claim.timestamp}\n${scope}\n${previous}\n${emptyHash}\n${sha256}`),
+    trailer: (sha256) => next(`AWS4-HMAC-SHA256-TRAILER\n${claim.timestamp}\n${scope}\n${previous}\n${sha256}`),
+  };
+}

@@ -1,0 +1,89 @@
+/** Buckets: the directories of the namespace's root. ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation. */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {isBucketName} from '#codec/s3/target.ts';
+import {parseCreateBucket} from '#codec/s3/xml-read.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {documentOf} from '#frontends/s3/request-body.ts';
+import {answer, bucketOf, bucketPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+
+const bucketsAPage = 1000;
+export const region = 'us-east-1';
+
+export function noSuchBucket(bucket: ByteString): S3Error {
+  return new S3Error('NoSuchBucket', 'The specified bucket does not exist', {BucketName: toText(bucket)});
+}
+
+export async function findBucket(request: S3Request, bucket: ByteString): Promise<FileInfo | undefined> {
+  try {
+    const info = await request.files.stat(bucketPath(bucket), {kind: 'directory'}, request.context);
+    return info.inode.kind === 'directory' ? info : undefined;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
+    throw error;
+  }
+}
+
+/** NoSuchBucket. */
+export async function requireBucket(request: S3Request, bucket: ByteString): Promise<FileInfo> {
+  const found = await findBucket(request, bucket);
+  if (!found) throw noSuchBucket(bucket);
+  return found;
+}
+
+export const ownerXml = (name: string): string => `<Owner>${element('ID', name)}${element('DisplayName', name)}</Owner>`;
+
+export const listBuckets: Operation = async (request) => {
+  const {files, context} = request;
+  const buckets: string[] = [];
+  let after: ByteString | undefined;
+  do {
+    const page = await files.list({directory: '/' as ByteString, view: 'children', limit: bucketsAPage, ...(after === undefined ? {} : {after})}, context);
+    for (const entry of page.entries) {
+      if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
+      buckets.push(`<Bucket>${element('Name', toText(entry.key.slice(0, -1) as ByteString))}${element('CreationDate', xmlDate(entry.info.inode.ctime))}</Bucket>`);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  await xml(request, xmlDocument('ListAllMyBucketsResult', `${ownerXml(context.principal.name)}<Buckets>${buckets.join('')}</Buckets>`));
+};
+
+export const createBucket: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  if (!isBucketName(bucket)) throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', {BucketName: toText(bucket)});
+  const document = await documentOf(request);
+  if (document.length > 0) parseCreateBucket(document);
+  try {
+    await request.files.makeDirectory(bucketPath(bucket), {existing: 'fail'}, request.context);
+  } catch (error) {
+    if (!isKind(error, 'AlreadyExists')) throw error;
+    // There is one owner: whoever may ask owns it. S3 answers so in us-east-1, and clients make their bucket before each upload.
+  }
+  await answer(request, 200, ['Location', `/${bucket}`]);
+};
+
+export const headBucket: Operation = async (request) => {
+  await requireBucket(request, bucketOf(request));
+  await answer(request, 200, ['x-amz-bucket-region', region]);
+};
+
+export const deleteBucket: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  await requireBucket(request, bucket);
+  try {
+    await request.files.remove(bucketPath(bucket), {recursive: false, kind: 'directory'}, request.context);
+  } catch (error) {
+    if (isKind(error, 'NotFound')) throw noSuchBucket(bucket);
+    if (isKind(error, 'Busy')) throw new S3Error('OperationAborted', 'The bucket is a mount point; unmount it instead (weir mount rm).');
+    throw error;
+  }
+  await answer(request, 204);
+};
+
+export const getBucketLocation: Operation = async (request) => {
+  await requireBucket(request, bucketOf(request));
+  await xml(request, xmlDocument('LocationConstraint', ''));
+};

@@ -1,0 +1,60 @@
+/**
+ * Sub-resources of buckets and objects that hold configuration. What nobody has configured is answered as S3 answers it; setting what
+ * Weir does not carry out is refused, never accepted and forgotten.
+ */
+import {S3Error, type S3Code} from '#codec/s3/s3-error.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+
+async function requireTarget(request: S3Request): Promise<void> {
+  const bucket = bucketOf(request);
+  await requireBucket(request, bucket);
+  if (request.target.key !== undefined) await request.files.stat(objectPath(bucket, keyOf(request)), {kind: 'file'}, request.context);
+}
+
+const notConfigured = (code: S3Code, message: string): Operation => async (request) => {
+  await requireTarget(request);
+  throw new S3Error(code, message);
+};
+
+const emptyConfiguration = (root: string, inner = ''): Operation => async (request) => {
+  await requireTarget(request);
+  await xml(request, xmlDocument(root, inner));
+};
+
+const ownersAcl: Operation = async (request) => {
+  await requireTarget(request);
+  const {name} = request.context.principal;
+  const who = `${element('ID', name)}${element('DisplayName', name)}`;
+  const grantee = `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">${who}</Grantee>`;
+  await xml(request, xmlDocument('AccessControlPolicy', `<Owner>${who}</Owner><AccessControlList><Grant>${grantee}${element('Permission', 'FULL_CONTROL')}</Grant></AccessControlList>`));
+};
+
+/** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
+export const configurationReads: Readonly<Record<string, Operation>> = {
+  acl: ownersAcl,
+  accelerate: emptyConfiguration('AccelerateConfiguration'),
+  analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
+  cors: notConfigured('NoSuchCORSConfiguration', 'The CORS configuration does not exist'),
+  encryption: notConfigured('ServerSideEncryptionConfigurationNotFoundError', 'The server side encryption configuration was not found'),
+  'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
+  inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
+  lifecycle: notConfigured('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist'),
+  logging: emptyConfiguration('BucketLoggingStatus'),
+  metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
+  notification: emptyConfiguration('NotificationConfiguration'),
+  'object-lock': notConfigured('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket'),
+  ownershipControls: notConfigured('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found'),
+  policy: notConfigured('NoSuchBucketPolicy', 'The bucket policy does not exist'),
+  publicAccessBlock: notConfigured('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found'),
+  replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
+  requestPayment: emptyConfiguration('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
+  tagging: async (request) => {
+    await requireTarget(request);
+    if (request.target.key === undefined) throw new S3Error('NoSuchTagSet', 'The TagSet does not exist');
+    await xml(request, xmlDocument('Tagging', '<TagSet></TagSet>'));
+  },
+  versioning: emptyConfiguration('VersioningConfiguration'),
+  website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
+};

@@ -1,0 +1,76 @@
+/** CopyObject, and the source of UploadPartCopy. */
+import {type ByteString, isUtf8} from '#base/byte-string.ts';
+import {judge, parseConditions, writePrecondition} from '#codec/s3/conditions.ts';
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {uriDecode} from '#codec/s3/sigv4.ts';
+import {keyBytesMax} from '#codec/s3/target.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {isKind} from '#base/errors.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {metadataOf} from '#frontends/s3/object-headers.ts';
+import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+
+export interface CopySource {
+  readonly bucket: ByteString;
+  readonly key: ByteString;
+}
+
+/** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. */
+export function copySourceOf(header: string): CopySource {
+  const invalid = () => new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {ArgumentName: 'x-amz-copy-source'});
+  const mark = header.indexOf('?versionId=');
+  if (mark >= 0 && header.slice(mark + 11) !== 'null') throw new S3Error('NoSuchVersion', 'The specified version does not exist.');
+  const path = uriDecode(mark < 0 ? header : header.slice(0, mark)).replace(/^\//, '');
+  const slash = path.indexOf('/');
+  if (slash <= 0 || slash === path.length - 1) throw invalid();
+  const key = path.slice(slash + 1) as ByteString;
+  if (key.length > keyBytesMax || key.includes('\0') || !isUtf8(key)) throw invalid();
+  return {bucket: path.slice(0, slash) as ByteString, key};
+}
+
+/** The source as it is now, its conditions checked. NoSuchBucket, NoSuchKey, PreconditionFailed. */
+export async function statSource(request: S3Request, source: CopySource): Promise<FileInfo> {
+  await requireBucket(request, source.bucket);
+  let info: FileInfo;
+  try {
+    info = await request.files.stat(objectPath(source.bucket, source.key), {kind: 'file'}, request.context);
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: source.key});
+    throw error;
+  }
+  const conditions = parseConditions((name) => request.header(name), 'x-amz-copy-source-');
+  if (conditions && judge(conditions, etagOf(info), Number(modifiedOf(info) / 1_000_000_000n) * 1000) !== 'pass') {
+    throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
+  }
+  return info;
+}
+
+export const copyObject: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const key = keyOf(request);
+  await requireBucket(request, bucket);
+  const source = copySourceOf(request.header('x-amz-copy-source')!);
+  const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
+  if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
+  if (directive === 'COPY' && source.bucket === bucket && source.key === key) {
+    const message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
+    throw new S3Error('InvalidRequest', message);
+  }
+  const info = await statSource(request, source);
+  const precondition = writePrecondition((name) => request.header(name));
+  const copied = await request.files.copy(
+    info.path,
+    objectPath(bucket, key),
+    {
+      kind: 'file',
+      sourcePrecondition: {ifMatch: etagOf(info)},
+      ...(directive === 'REPLACE' ? {metadata: metadataOf(request)} : {}),
+      ...(precondition ? {precondition} : {}),
+    },
+    request.context,
+  );
+  const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
+  await xml(request, xmlDocument('CopyObjectResult', `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`));
+};

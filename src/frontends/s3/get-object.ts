@@ -1,0 +1,98 @@
+/** GetObject and HeadObject. */
+import {isKind} from '#base/errors.ts';
+import {judge, parseConditions} from '#codec/s3/conditions.ts';
+import {httpDate} from '#codec/s3/http-date.ts';
+import {parseRange} from '#codec/s3/range.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import type {OpenFile} from '#client/file-system.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {objectHeaders} from '#frontends/s3/object-headers.ts';
+import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+
+/** Throws or answers when a condition does not hold; true when the request is done with. */
+async function conditionsFail(request: S3Request, info: FileInfo): Promise<boolean> {
+  const conditions = parseConditions((name) => request.header(name));
+  if (!conditions) return false;
+  const modified = modifiedOf(info);
+  switch (judge(conditions, etagOf(info), Number(modified / 1_000_000_000n) * 1000)) {
+    case 'pass':
+      return false;
+    case 'failed':
+      throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {Condition: conditions.ifMatch === undefined ? 'If-Unmodified-Since' : 'If-Match'});
+    case 'not-modified':
+      await answer(request, 304, ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modified)]);
+      return true;
+  }
+}
+
+function notFound(request: S3Request): S3Error {
+  return new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: request.target.key ?? ''});
+}
+
+function checkShown(request: S3Request, info: FileInfo): void {
+  const wantsDirectory = keyOf(request).endsWith('/');
+  if ((info.inode.kind === 'directory') !== wantsDirectory || !isShown(info)) throw notFound(request);
+}
+
+export const headObject: Operation = async (request) => {
+  const path = objectPath(bucketOf(request), keyOf(request));
+  const info = await request.files.stat(path, {kind: 'file'}, request.context);
+  checkShown(request, info);
+  if (await conditionsFail(request, info)) return;
+  const range = parseRange(request.header('range'));
+  const headers = objectHeaders(request, info, !range);
+  const length = info.inode.content?.length ?? info.length;
+  if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
+  const {offset, length: part} = within(range, length);
+  return answer(request, 206, [...headers, 'Content-Range', `bytes ${offset}-${offset + part - 1}/${length}`], {kind: 'stream', length: part, stream: nothing});
+};
+
+const nothing: AsyncIterable<Uint8Array> = {[Symbol.asyncIterator]: () => ({next: () => Promise.resolve({done: true, value: undefined})})};
+
+function within(range: NonNullable<ReturnType<typeof parseRange>>, length: number): {offset: number; length: number} {
+  const offset = 'suffix' in range ? Math.max(0, length - range.suffix) : range.offset;
+  const end = 'suffix' in range || range.length === undefined ? length : Math.min(length, range.offset + range.length);
+  if (offset >= end) throw notSatisfiable(length);
+  return {offset, length: end - offset};
+}
+
+function notSatisfiable(length: number): S3Error {
+  return new S3Error('InvalidRange', 'The requested range is not satisfiable', {ActualObjectSize: String(length)});
+}
+
+/** The marker of a directory that was made by somebody and has no bytes. */
+async function getMarker(request: S3Request, info: FileInfo): Promise<void> {
+  checkShown(request, info);
+  if (await conditionsFail(request, info)) return;
+  return answer(request, 200, objectHeaders(request, info, true));
+}
+
+export const getObject: Operation = async (request) => {
+  const key = keyOf(request);
+  const path = objectPath(bucketOf(request), key);
+  const range = parseRange(request.header('range'));
+  if (key.endsWith('/')) {
+    const info = await request.files.stat(path, {kind: 'directory'}, request.context);
+    if (!info.inode.content?.length) return getMarker(request, info);
+  }
+  const conditional = parseConditions((name) => request.header(name)) !== undefined;
+  // A condition may end the request before any byte is read; otherwise reading begins with the open.
+  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditional ? {} : {range: range ?? {offset: 0}})}, request.context);
+  await using _open = file;
+  checkShown(request, file.info);
+  if (conditional && (await conditionsFail(request, file.info))) return;
+  const headers = objectHeaders(request, file.info, !range);
+  const {length} = file.info;
+  if (!range && length === 0) return answer(request, 200, headers);
+  let wanted;
+  try {
+    wanted = file.resolve(range);
+  } catch (error) {
+    throw isKind(error, 'RangeNotSatisfiable') ? notSatisfiable(length) : error;
+  }
+  if (wanted.length === 0) throw notSatisfiable(length);
+  const body = await file.read(wanted, request.context);
+  if (!range) return answer(request, 200, headers, body);
+  headers.push('Content-Range', `bytes ${wanted.offset}-${wanted.offset + wanted.length - 1}/${length}`);
+  return answer(request, 206, headers, body);
+};

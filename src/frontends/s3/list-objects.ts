@@ -1,0 +1,50 @@
+/** ListObjects and ListObjectsV2. */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {encodeKey, encodeToken, type ListParameters, parseList} from '#codec/s3/listing.ts';
+import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {ListEntry, ListPage} from '#contracts/master-api.ts';
+import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
+import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+
+async function page(request: S3Request, bucket: ByteString, parameters: ListParameters): Promise<ListPage> {
+  if (parameters.limit === 0) {
+    await requireBucket(request, bucket);
+    return {entries: []};
+  }
+  const {prefix, delimiter, after, limit} = parameters;
+  // The bucket must be there: an empty listing of nothing would look like an empty bucket.
+  await requireBucket(request, bucket);
+  return request.files.list(
+    {directory: bucketPath(bucket), view: 'keys', limit, ...(prefix === '' ? {} : {prefix}), ...(delimiter === undefined ? {} : {delimiter}), ...(after === undefined ? {} : {after})},
+    request.context,
+  );
+}
+
+export const listObjects: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const parameters = parseList(request.target.query);
+  const {entries, next} = await page(request, bucket, parameters);
+  const show = parameters.urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
+  const owner = parameters.fetchOwner ? ownerXml(request.context.principal.name) : '';
+  const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
+    `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>` +
+    `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${owner}<StorageClass>STANDARD</StorageClass></Contents>`;
+  let objects = '';
+  let prefixes = '';
+  for (const entry of entries) {
+    if ('info' in entry) objects += contents(entry);
+    else prefixes += `<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`;
+  }
+  const {version, prefix, delimiter, limit} = parameters;
+  const optional = (name: string, value: ByteString | undefined) => (value === undefined ? '' : `<${name}>${show(value)}</${name}>`);
+  const head =
+    `${element('Name', toText(bucket))}<Prefix>${show(prefix)}</Prefix>` +
+    (version === 1
+      ? `<Marker>${show(parameters.marker ?? ('' as ByteString))}</Marker>${next !== undefined && delimiter !== undefined ? optional('NextMarker', next) : ''}`
+      : `${parameters.continuationToken === undefined ? '' : element('ContinuationToken', parameters.continuationToken)}` +
+        `${next === undefined ? '' : element('NextContinuationToken', encodeToken(next))}${element('KeyCount', String(entries.length))}${optional('StartAfter', parameters.startAfter)}`) +
+    `${element('MaxKeys', String(limit))}${optional('Delimiter', delimiter)}${parameters.urlEncoding ? element('EncodingType', 'url') : ''}` +
+    element('IsTruncated', String(next !== undefined));
+  await xml(request, xmlDocument('ListBucketResult', head + objects + prefixes));
+};

@@ -1,0 +1,80 @@
+/** Headers that are kept with an object and given back: content headers and `x-amz-meta-…`. "Object metadata", S3 User Guide. */
+import {httpDate} from '#codec/s3/http-date.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
+import type {Checksums, ContentMetadata} from '#model/content.ts';
+
+const kept = ['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires', 'x-amz-website-redirect-location', 'x-amz-storage-class'];
+const metaPrefix = 'x-amz-meta-';
+const metaBytesMax = 2 * 1024;
+const defaultType = 'binary/octet-stream';
+
+/** Header values come as latin-1; what is UTF-8 in them is text. */
+function textOf(value: string): string {
+  return Buffer.from(value, 'latin1').toString('utf8');
+}
+
+/** MetadataTooLarge. */
+export function metadataOf(request: S3Request): ContentMetadata {
+  const metadata: Record<string, string> = {};
+  for (const name of kept) {
+    let value = request.header(name);
+    if (value === undefined || value === '') continue;
+    if (name === 'content-encoding') {
+      // aws-chunked is how the body travelled, not what it is.
+      value = value.split(',').map((part) => part.trim()).filter((part) => part !== 'aws-chunked').join(',');
+      if (value === '') continue;
+    }
+    if (name === 'x-amz-storage-class' && value === 'STANDARD') continue;
+    metadata[name] = textOf(value);
+  }
+  let bytes = 0;
+  const {rawHeaders} = request.exchange;
+  const pairs = Array.from({length: rawHeaders.length / 2}, (_, i): [string, string] => [rawHeaders[i * 2]!.toLowerCase(), rawHeaders[i * 2 + 1]!]);
+  // Presigning hoists them into the query.
+  for (const [name, value] of [...pairs, ...request.target.query.map(([name, value]): [string, string] => [name.toLowerCase(), value])]) {
+    if (!name.startsWith(metaPrefix)) continue;
+    bytes += name.length - metaPrefix.length + value.length;
+    const text = textOf(value.trim());
+    metadata[name] = metadata[name] === undefined ? text : `${metadata[name]},${text}`;
+  }
+  if (bytes > metaBytesMax) throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {Size: String(bytes), MaxSizeAllowed: String(metaBytesMax)});
+  return metadata;
+}
+
+const ascii = /^[\x20-\x7e\t]*$/;
+/** Text as a header value; text beyond ASCII as RFC 2047 says, as S3 does. Never a line break. */
+function headerValue(text: string): string {
+  return ascii.test(text) ? text : `=?UTF-8?B?${Buffer.from(text, 'utf8').toString('base64')}?=`;
+}
+
+const overrides = ['content-type', 'content-language', 'expires', 'cache-control', 'content-disposition', 'content-encoding'];
+
+export function checksumHeaderPairs(checksums: Checksums): string[] {
+  return Object.entries(checksums).flatMap(([name, value]) => [`x-amz-checksum-${name}`, value]);
+}
+
+/** What GET and HEAD say of an object, beside length and range. */
+export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: boolean): string[] {
+  const metadata = info.inode.content?.metadata ?? {};
+  const headers = ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modifiedOf(info)), 'Accept-Ranges', 'bytes'];
+  const type = metadata['content-type'] ?? defaultType;
+  const replaced = new Map<string, string>();
+  if (request.target.query.length > 0) {
+    for (const name of overrides) {
+      const value = request.query(`response-${name}`);
+      if (value !== undefined) replaced.set(name, value.replace(/[\0-\x1f\x7f]/g, ''));
+    }
+  }
+  headers.push('Content-Type', replaced.get('content-type') ?? headerValue(type));
+  for (const [name, value] of replaced) if (name !== 'content-type') headers.push(name, value);
+  for (const name in metadata) if (name !== 'content-type' && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
+  const checksums = info.inode.content?.checksums;
+  if (wholeObject && checksums && request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
+    const values = Object.values(checksums);
+    if (values.length > 0) headers.push(...checksumHeaderPairs(checksums), 'x-amz-checksum-type', values.some((value) => /-\d+$/.test(value)) ? 'COMPOSITE' : 'FULL_OBJECT');
+  }
+  return headers;
+}
+

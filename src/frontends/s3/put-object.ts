@@ -1,0 +1,35 @@
+/** PutObject. */
+import {writePrecondition} from '#codec/s3/conditions.ts';
+import {checksumHeaderPairs, metadataOf} from '#frontends/s3/object-headers.ts';
+import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
+import {uploadOf} from '#frontends/s3/request-body.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+
+export const putObject: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const upload = uploadOf(request);
+  const precondition = writePrecondition((name) => request.header(name));
+  await requireBucket(request, bucket);
+  const writer = await request.files.create(
+    objectPath(bucket, keyOf(request)),
+    {
+      kind: 'file',
+      parents: 'implied',
+      metadata: metadataOf(request),
+      checksums: upload.algorithms,
+      ...(upload.length === undefined ? {} : {length: upload.length}),
+      ...(precondition ? {precondition} : {}),
+    },
+    request.context,
+  );
+  try {
+    for await (const chunk of upload.bytes) await writer.write(chunk);
+    const info = await writer.commit(upload.expected());
+    const checksums = info.inode.content?.checksums ?? {};
+    const sent = Object.fromEntries(Object.entries(checksums).filter(([name]) => (upload.algorithms as readonly string[]).includes(name)));
+    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...checksumHeaderPairs(sent)]);
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+};

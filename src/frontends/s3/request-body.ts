@@ -1,0 +1,107 @@
+/** Bodies of uploads: however they travelled, what comes out is the object's bytes, checked against all that was announced. */
+import {createHash} from 'node:crypto';
+import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
+import {parseContentMd5, requestedChecksums} from '#codec/s3/checksums.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import type {S3Request} from '#frontends/s3/request.ts';
+import type {Checksums} from '#model/content.ts';
+
+type Algorithm = keyof Checksums;
+
+export const putBytesMax = 5 * 1024 ** 3;
+/** XML documents of requests; a list of 10 000 parts with checksums is about 3 MB. */
+export const documentBytesMax = 8 * 1024 * 1024;
+
+export interface Upload {
+  /** Bytes of the object; undefined when it comes chunked without saying. */
+  readonly length?: number;
+  /** Checksums that must be computed while it passes. */
+  readonly algorithms: readonly Algorithm[];
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** What the whole must prove to be; complete when the bytes have ended. */
+  expected(): {length?: number; md5?: string; checksums?: Checksums};
+}
+
+function announcedLength(request: S3Request, chunked: boolean): number | undefined {
+  const name = chunked ? 'x-amz-decoded-content-length' : 'content-length';
+  const text = request.header(name);
+  if (text === undefined) {
+    if (chunked || request.header('transfer-encoding') === undefined) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+    return undefined;
+  }
+  if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidArgument', `${name} must be a number`);
+  const length = Number(text);
+  if (length > putBytesMax) throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.', {ProposedSize: text, MaxSizeAllowed: String(putBytesMax)});
+  return length;
+}
+
+/** Reads the headers of an upload; nothing is read of its body before `bytes` is iterated (so nor is `100 Continue` sent). */
+export function uploadOf(request: S3Request): Upload {
+  const {identity, exchange} = request;
+  const chunked = identity.payload === 'signed-chunks' || identity.payload === 'signed-chunks-trailer' || identity.payload === 'unsigned-chunks-trailer';
+  const length = announcedLength(request, chunked);
+  const md5Header = request.header('content-md5');
+  const md5 = md5Header === undefined ? undefined : parseContentMd5(md5Header);
+  const {declared, announcedTrailer, algorithm} = requestedChecksums((name) => exchange.header(name));
+  const algorithms = new Set<Algorithm>([...(Object.keys(declared) as Algorithm[]), ...(announcedTrailer ? [announcedTrailer] : []), ...(algorithm ? [algorithm] : [])]);
+  let trailing: Checksums = {};
+
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    const decoder = new AwsChunkedDecoder({decodedLength: length!, trailers: identity.payload !== 'signed-chunks', ...(identity.chunks ? {signed: identity.chunks} : {})});
+    for await (const chunk of exchange.body) yield* decoder.push(chunk);
+    const {trailers} = decoder.finish();
+    for (const [name, value] of trailers) {
+      const found = /^x-amz-checksum-(\w+)$/.exec(name.toLowerCase());
+      if (!found) continue;
+      if (announcedTrailer !== found[1]) throw new S3Error('MalformedTrailerError', 'The request contained trailing data that was not well-formed or did not conform to our published schema.');
+      trailing = {[found[1] as Algorithm]: value};
+    }
+    if (announcedTrailer && trailing[announcedTrailer] === undefined) throw new S3Error('MalformedTrailerError', 'The trailer that was announced did not come.');
+  };
+  const hashed = async function* (): AsyncGenerator<Uint8Array> {
+    const digest = createHash('sha256');
+    let sum = 0;
+    for await (const chunk of exchange.body) {
+      digest.update(chunk);
+      sum += chunk.length;
+      yield chunk;
+    }
+    if (length !== undefined && sum !== length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header');
+    const actual = digest.digest('hex');
+    if (actual !== identity.payloadHash) {
+      throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", {
+        ClientComputedContentSHA256: identity.payloadHash!,
+        S3ComputedContentSHA256: actual,
+      });
+    }
+  };
+
+  return {
+    ...(length === undefined ? {} : {length}),
+    algorithms: [...algorithms],
+    bytes: {[Symbol.asyncIterator]: () => (chunked ? chunks() : identity.payload === 'hashed' ? hashed() : exchange.body[Symbol.asyncIterator]())} as AsyncIterable<Uint8Array>,
+    expected: () => {
+      const checksums = {...declared, ...trailing};
+      return {...(length === undefined ? {} : {length}), ...(md5 === undefined ? {} : {md5}), ...(Object.keys(checksums).length === 0 ? {} : {checksums})};
+    },
+  };
+}
+
+/** The XML document of a request, whole and checked. */
+export async function documentOf(request: S3Request): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const length = request.header('content-length');
+  if (length !== undefined && Number(length) > documentBytesMax) throw new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
+  const upload = request.header('content-length') === undefined && request.header('transfer-encoding') === undefined ? undefined : uploadOf(request);
+  if (!upload) return Buffer.alloc(0);
+  for await (const chunk of upload.bytes) {
+    bytes += chunk.length;
+    if (bytes > documentBytesMax) throw new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
+    chunks.push(chunk);
+  }
+  const document = Buffer.concat(chunks);
+  const {md5} = upload.expected();
+  if (md5 !== undefined && createHash('md5').update(document).digest('hex') !== md5) throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
+  return document;
+}

@@ -1,0 +1,71 @@
+/** One S3 request, understood and authenticated, and the answers that operations give. */
+import type {ByteString} from '#base/byte-string.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import type {S3Target} from '#codec/s3/target.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import type {Identity} from '#frontends/s3/authenticate.ts';
+import type {HttpExchange} from '#runtime/http.ts';
+
+export interface S3Request {
+  readonly exchange: HttpExchange;
+  readonly target: S3Target;
+  readonly identity: Identity;
+  readonly files: FileSystem;
+  readonly context: CallContext;
+  readonly requestId: string;
+  /** A query parameter, decoded bytes; undefined when it was not sent. */
+  query(name: string): string | undefined;
+  header(name: string): string | undefined;
+}
+
+/** An operation answers on the exchange through `answer`, `xml` or the exchange itself. */
+export type Operation = (request: S3Request) => Promise<void>;
+
+const serverHeaders = (request: S3Request): string[] => ['x-amz-request-id', request.requestId, 'x-amz-id-2', request.requestId, 'Server', 'Weir'];
+
+export function answer(request: S3Request, status: number, headers: readonly string[] = [], body?: Parameters<HttpExchange['respond']>[2]): Promise<void> {
+  return request.exchange.respond(status, [...serverHeaders(request), ...headers], body);
+}
+
+export function xml(request: S3Request, document: string, headers: readonly string[] = []): Promise<void> {
+  const bytes = Buffer.from(document, 'utf8');
+  return answer(request, 200, ['Content-Type', 'application/xml', ...headers], {kind: 'bytes', length: bytes.length, bytes});
+}
+
+export function bucketOf(request: S3Request): ByteString {
+  const {bucket} = request.target;
+  if (bucket === undefined) throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.');
+  return bucket;
+}
+
+export function keyOf(request: S3Request): ByteString {
+  const {key} = request.target;
+  if (key === undefined) throw new S3Error('InvalidRequest', 'A key must be specified.');
+  return key;
+}
+
+/** `/bucket/key` of the namespace. A key that ends in `/` is the marker of that directory. */
+export function objectPath(bucket: ByteString, key: ByteString): ByteString {
+  return `/${bucket}/${key}` as ByteString;
+}
+
+export function bucketPath(bucket: ByteString): ByteString {
+  return `/${bucket}/` as ByteString;
+}
+
+/** Of an object that S3 shows; what was never given an ETag has one that cannot be taken for an MD5. */
+export function etagOf(info: FileInfo): string {
+  return info.inode.content?.etag || `${info.inode.id.toString(16)}-${info.inode.mtime.toString(16)}`;
+}
+
+/** When this version became visible, in ns. */
+export function modifiedOf(info: FileInfo): bigint {
+  return info.inode.content?.committedAt ?? info.inode.mtime;
+}
+
+/** S3 shows a directory as an object only where it has a marker, or was made by somebody and is empty. */
+export function isShown(info: FileInfo): boolean {
+  return info.inode.kind !== 'directory' || info.inode.content !== undefined || info.inode.implied !== true;
+}

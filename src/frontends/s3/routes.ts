@@ -1,0 +1,68 @@
+/** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets} from '#frontends/s3/bucket.ts';
+import {configurationReads} from '#frontends/s3/configuration.ts';
+import {copyObject} from '#frontends/s3/copy-object.ts';
+import {deleteObject, deleteObjects} from '#frontends/s3/delete-objects.ts';
+import {getObject, headObject} from '#frontends/s3/get-object.ts';
+import {listObjects} from '#frontends/s3/list-objects.ts';
+import {
+  abortMultipartUpload, completeMultipartUpload, createMultipartUpload, listMultipartUploads, listParts, uploadPart, uploadPartCopy,
+} from '#frontends/s3/multipart.ts';
+import {putObject} from '#frontends/s3/put-object.ts';
+import type {Operation, S3Request} from '#frontends/s3/request.ts';
+
+type Methods = Readonly<Record<string, Operation>>;
+
+/** Query parameters that name a part of a bucket or object rather than a detail of the request. */
+const subResources = new Set([
+  ...Object.keys(configurationReads),
+  'attributes', 'delete', 'legal-hold', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
+  'versions', 'append', 'publicAccessBlock',
+]);
+
+const service: Methods = {GET: listBuckets, HEAD: listBuckets};
+
+const bucket: Readonly<Record<string, Methods>> = {
+  '': {GET: listObjects, HEAD: headBucket, PUT: createBucket, DELETE: deleteBucket},
+  delete: {POST: deleteObjects},
+  location: {GET: getBucketLocation},
+  uploads: {GET: listMultipartUploads},
+};
+
+const object: Readonly<Record<string, Methods>> = {
+  '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
+  uploads: {POST: createMultipartUpload},
+  uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
+};
+
+/** NotImplemented for sub-resources that Weir does not carry out, MethodNotAllowed for methods that the resource does not have. */
+export function operationOf(request: S3Request): Operation {
+  const {target, exchange} = request;
+  const {method} = exchange;
+  if (target.bucket === undefined) return found(service[method]);
+  const tables = target.key === undefined ? bucket : object;
+  let name = '';
+  for (const [parameter] of target.query) {
+    if (!subResources.has(parameter)) continue;
+    // A part is of its upload; without one it is a part of a finished object.
+    if (parameter === 'partNumber' && target.query.some(([other]) => other === 'uploadId')) continue;
+    name = parameter;
+    break;
+  }
+  const methods = tables[name];
+  if (methods) {
+    const operation = found(methods[method]);
+    const copies = method === 'PUT' && request.header('x-amz-copy-source') !== undefined;
+    if (copies && operation === putObject) return copyObject;
+    return copies && operation === uploadPart ? uploadPartCopy : operation;
+  }
+  const read = method === 'GET' ? configurationReads[name] : undefined;
+  if (read) return read;
+  throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name});
+}
+
+function found(operation: Operation | undefined): Operation {
+  if (!operation) throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.');
+  return operation;
+}

@@ -1,0 +1,96 @@
+/** The S3 front end: takes an exchange, understands it, checks who asks, lets one operation answer, and says what went wrong as S3 does. */
+import {toText} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
+import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
+import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import {Authenticator, type LookupKey} from '#frontends/s3/authenticate.ts';
+import {findBucket} from '#frontends/s3/bucket.ts';
+import type {S3Request} from '#frontends/s3/request.ts';
+import {operationOf} from '#frontends/s3/routes.ts';
+import type {HttpExchange} from '#runtime/http.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface S3Options {
+  readonly files: FileSystem;
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log' | 'metrics'>;
+  /** Host names below which buckets are sub-domains (`bucket.localhost`). Hosts that are none of these are path style. */
+  readonly baseDomains: readonly string[];
+  readonly lookup: LookupKey;
+}
+
+/** The handler to serve. Never throws for what a client can cause. */
+export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
+  const {runtime, files, baseDomains} = options;
+  const authenticator = new Authenticator(options.lookup);
+  const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
+  const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
+  // Unique within the process's life and across instances, without a random number a request.
+  const instance = runtime.random.id().slice(0, 8).toUpperCase();
+  let counter = 0;
+
+  return async (exchange) => {
+    requests.add();
+    const requestId = `${instance}${(counter++).toString(16).toUpperCase().padStart(8, '0')}`;
+    let request: S3Request | undefined;
+    let target: S3Target | undefined;
+    try {
+      target = parseTarget(exchange.target, bucketOfHost(exchange.header('host'), baseDomains));
+      request = understand(exchange, target, requestId);
+      await operationOf(request)(request);
+    } catch (error) {
+      failures.add();
+      await refuse(exchange, await explainMissing(error, request), target, requestId);
+    }
+  };
+
+  function understand(exchange: HttpExchange, target: S3Target, requestId: string): S3Request {
+    const identity = authenticator.authenticate(exchange, target, runtime.clock.nowMs());
+    return {
+      exchange,
+      target,
+      identity,
+      files,
+      context: {principal: identity.principal, signal: exchange.signal, trace: requestId},
+      requestId,
+      query: (name) => target.query.find(([candidate]) => candidate === name)?.[1],
+      header: (name) => exchange.header(name),
+    };
+  }
+
+  /** A key that is not found may be so because its bucket is not there. */
+  async function explainMissing(error: unknown, request: S3Request | undefined): Promise<unknown> {
+    if (!request || !(isKind(error, 'NotFound', 'NotADirectory') || (error instanceof S3Error && error.code === 'NoSuchKey'))) return error;
+    const {bucket} = request.target;
+    if (bucket === undefined) return error;
+    try {
+      const there = await findBucket(request, bucket);
+      if (!there) return new S3Error('NoSuchBucket', 'The specified bucket does not exist', {BucketName: toText(bucket)});
+      return new S3Error('NoSuchKey', 'The specified key does not exist.', request.target.key === undefined ? {} : {Key: toText(request.target.key)});
+    } catch (failure) {
+      return failure;
+    }
+  }
+
+  async function refuse(exchange: HttpExchange, error: unknown, target: S3Target | undefined, requestId: string): Promise<void> {
+    let known = toS3Error(error);
+    if (!known) {
+      runtime.log.error('s3: a request failed by a bug', {error, method: exchange.method, requestId});
+      known = new S3Error('InternalError', 'We encountered an internal error. Please try again.');
+    } else if (known.status >= 500) runtime.log.warn('s3: a request failed', {error, method: exchange.method, requestId});
+    const fields = Object.entries(known.fields).map(([name, value]) => element(name, value)).join('');
+    const resource = target ? escapeXml(toText(target.rawPath as Parameters<typeof toText>[0])) : '';
+    const inner = `${element('Code', known.code)}${element('Message', known.message)}${fields}<Resource>${resource}</Resource>${element('RequestId', requestId)}${element('HostId', requestId)}`;
+    const document = xmlDocument('Error', inner);
+    const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir', 'Content-Type', 'application/xml'];
+    if (known.code === 'InvalidRange' && known.fields['ActualObjectSize'] !== undefined) headers.push('Content-Range', `bytes */${known.fields['ActualObjectSize']}`);
+    const bytes = Buffer.from(document, 'utf8');
+    try {
+      await exchange.respond(known.status, headers, {kind: 'bytes', length: bytes.length, bytes});
+    } catch (failure) {
+      // The answer had begun: the connection is broken off already, and nothing more can be said on it.
+      runtime.log.debug('s3: an answer broke off', {error: failure, requestId});
+    }
+  }
+}
