@@ -1,28 +1,20 @@
 /** A content being written: small ones in memory, larger ones in a file of their own, whose page checksums are made when it is sealed. */
 import {assert} from '#base/assert.ts';
 import {type ContentHandle, type Draft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
-import {type LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
-
-export interface DraftHost {
-  readonly content: LargeContent;
-  write(bytes: readonly Uint8Array[], position: number): Promise<boolean>;
-  read(into: Uint8Array, position: number): Promise<number>;
-  sealSmall(content: ContentHandle, bytes: Uint8Array, dirty: boolean): Promise<boolean>;
-  sealLarge(content: ContentHandle, checksums: Uint32Array, dirty: boolean): Promise<boolean>;
-  discard(): Promise<void>;
-}
+import type {DraftPlace} from '#blockstore/draft-place.ts';
+import {pageChecksums} from '#blockstore/files/large-content.ts';
 
 const readPages = 16;
 
 export class FileDraft implements Draft {
-  readonly #host: DraftHost;
+  readonly #place: DraftPlace;
   #memory: Buffer | undefined = Buffer.alloc(0);
   /** Written ranges, apart and in order. */
   #written: {start: number; end: number}[] = [];
   #alive = true;
 
-  constructor(host: DraftHost) {
-    this.#host = host;
+  constructor(place: DraftPlace) {
+    this.#place = place;
   }
 
   get alive(): boolean {
@@ -38,8 +30,8 @@ export class FileDraft implements Draft {
     } else {
       const memory = this.#memory;
       this.#memory = undefined;
-      if (memory) for (const {start, end: stop} of this.#written) if (this.#alive) this.#alive = await this.#host.write([memory.subarray(start, stop)], start);
-      if (this.#alive) this.#alive = await this.#host.write([chunk], position);
+      if (memory) for (const {start, end: stop} of this.#written) if (this.#alive) this.#alive = await this.#place.write([memory.subarray(start, stop)], start);
+      if (this.#alive) this.#alive = await this.#place.write([chunk], position);
     }
     this.#cover(position, end);
   }
@@ -52,22 +44,25 @@ export class FileDraft implements Draft {
       return false;
     }
     this.#alive = false;
-    if (this.#memory) return await this.#host.sealSmall(content, this.#memory.subarray(0, content.length), options?.dirty ?? false);
+    if (this.#memory) return await this.#place.sealSmall(content, this.#memory.subarray(0, content.length), options?.dirty ?? false);
     const checksums = new Uint32Array(Math.ceil(content.length / pageBytes));
     for (let page = 0; page < checksums.length; page += readPages) {
       const bytes = Buffer.allocUnsafe(Math.min(readPages * pageBytes, content.length - page * pageBytes));
-      const count = await this.#host.read(bytes, page * pageBytes);
+      const count = await this.#place.read(bytes, page * pageBytes);
       assert(count === bytes.length || count === -1, 'a draft reads as long as it was written');
-      if (count === -1) return false;
+      if (count === -1) {
+        await this.#place.discard();
+        return false;
+      }
       checksums.set(pageChecksums([bytes]), page);
     }
-    return await this.#host.sealLarge(content, checksums, options?.dirty ?? false);
+    return await this.#place.sealLarge(content, checksums, options?.dirty ?? false);
   }
 
   async discard(): Promise<void> {
     this.#alive = false;
     this.#memory = undefined;
-    await this.#host.discard();
+    await this.#place.discard();
   }
 
   #cover(start: number, end: number): void {

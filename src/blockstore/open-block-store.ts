@@ -4,11 +4,12 @@ import type {ContentId} from '#base/ids.ts';
 import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
 import type {PolicyName} from '#blockstore/eviction/policy.ts';
+import {DraftPlace, type DraftServices} from '#blockstore/draft-place.ts';
 import {FileDraft} from '#blockstore/file-draft.ts';
 import {LargeContents, runs} from '#blockstore/files/large-contents.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
-import {SmallContents, tierSync} from '#blockstore/segments/small-contents.ts';
+import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Tier} from '#blockstore/tier.ts';
 import {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
@@ -45,6 +46,7 @@ class TieredBlockStore implements BlockStore {
   readonly #dirty = new Set<ContentId>();
   readonly #small: SmallContents;
   readonly #large: LargeContents;
+  readonly #drafts: DraftServices;
   readonly #locks: AsyncDisposable[] = [];
   #warm = false;
   #closed = false;
@@ -55,9 +57,24 @@ class TieredBlockStore implements BlockStore {
     this.#runtime = runtime;
     this.#tiers = tiers.map((tier, i) => new Tier(i, tier, makePolicy(policy ?? 's3-fifo', this.#nodes), runtime));
     this.#logs = this.#tiers.map((tier) => new TierLog(tier));
-    const isKept = (id: ContentId) => this.#pinned.has(id) || this.#dirty.has(id);
+    const isKept = (id: ContentId) => this.#isKept(id);
     this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
+    this.#drafts = {
+      small: this.#small,
+      large: this.#large,
+      isDirty: (id) => this.#dirty.has(id),
+      setDirty: (id, dirty) => {
+        if (dirty) this.#dirty.add(id);
+        else this.#dirty.delete(id);
+        this.#keptChanged(id);
+        this.#logKept(id);
+      },
+      sync: async (tier) => {
+        await this.#logs[tier.number]!.sync();
+        if (tier !== this.#keptTier) await this.#logs[this.#keptTier.number]!.sync();
+      },
+    };
     for (const tier of this.#tiers) tier.freeSome = () => this.#freeSome(tier);
   }
 
@@ -111,7 +128,13 @@ class TieredBlockStore implements BlockStore {
       for (const tier of this.#tiers) if (await this.#small.fill(tier, content.id, bytes, total)) return true;
       return false;
     }
-    for (const tier of this.#tiers) if (tier.writable && (await this.#large.fill(tier, content, firstPage, bytes, total))) return true;
+    for (const tier of this.#tiers) {
+      const there = this.#large.byId.get(content.id);
+      // A content stays on the tier of its file, unless that tier takes nothing more and holds nothing that must stay.
+      if (there && !there.tier.writable && there.holds === 0 && !this.#isKept(content.id) && there.tier.state === 'failed') this.#large.drop(there);
+      else if (there && there.tier !== tier) continue;
+      if (tier.writable && (await this.#large.fill(tier, content, firstPage, bytes, total))) return true;
+    }
     return false;
   }
 
@@ -163,73 +186,7 @@ class TieredBlockStore implements BlockStore {
   async draft(_lengthHint: number | undefined): Promise<Draft | undefined> {
     const tier = this.#tiers.find((one) => one.writable && one.persistent) ?? this.#tiers.find((one) => one.writable);
     if (!tier || this.#closed) return undefined;
-    // Its length is known when it is sealed; until then it is a file without a content.
-    const content = this.#large.make(0 as ContentId, Number.MAX_SAFE_INTEGER, tier);
-    let reserved = 0;
-    const attempt = async (work: () => Promise<boolean>): Promise<boolean> => {
-      try {
-        return await work();
-      } catch (error) {
-        tier.failed(error);
-        return false;
-      }
-    };
-    const discard = async () => {
-      tier.release(reserved);
-      reserved = 0;
-      const used = content.handle !== undefined;
-      await attempt(async () => {
-        await content.handle?.close();
-        content.handle = undefined;
-        if (used) await this.#runtime.disk.unlink(content.path);
-        return true;
-      });
-    };
-    return new FileDraft({
-      content,
-      discard,
-      write: (bytes, position) =>
-        attempt(async () => {
-          const end = position + bytes.reduce((sum, part) => sum + part.length, 0);
-          const more = Math.max(0, end - reserved);
-          if (!(await tier.reserve(more))) return false;
-          reserved += more;
-          content.holds = 1;
-          await (await this.#large.file(content, true)).write(bytes, position);
-          return true;
-        }),
-      read: async (into, position) => {
-        let count = -1;
-        await attempt(async () => (count = await (await this.#large.file(content)).read(into, position)) >= 0);
-        return count;
-      },
-      sealSmall: async (handle, bytes, dirty) => {
-        if (dirty && !tier.persistent) return false;
-        if (dirty) this.#dirty.add(handle.id);
-        const kept = bytes.length === 0 || (await this.#small.fill(tier, handle.id, [bytes], bytes.length));
-        if (kept && !dirty) return true;
-        const safe = kept && (await attempt(async () => (await this.#small.syncEntry(handle.id), await this.#syncKept(handle.id), true)));
-        if (!safe) this.#dirty.delete(handle.id);
-        return safe;
-      },
-      sealLarge: async (handle, checksums, dirty) => {
-        if (dirty && !tier.persistent) return (await discard(), false);
-        const older = this.#large.byId.get(handle.id);
-        if (older) this.#large.drop(older);
-        const sealed = this.#large.renumber(content, handle);
-        if (dirty) this.#dirty.add(handle.id);
-        tier.release(reserved - handle.length);
-        this.#large.complete(sealed, checksums);
-        if (!dirty) return true;
-        return await attempt(async () => {
-          await (await this.#large.file(sealed)).datasync();
-          await tierSync(tier, 'files', sealed.folder);
-          await this.#logs[tier.number]!.sync();
-          await this.#syncKept(handle.id);
-          return true;
-        });
-      },
-    });
+    return new FileDraft(new DraftPlace(this.#drafts, tier));
   }
 
   drop(id: ContentId): Promise<void> {
@@ -298,8 +255,12 @@ class TieredBlockStore implements BlockStore {
     return this.#logs[this.#keptTier.number]!.sync();
   }
 
+  #isKept(id: ContentId): boolean {
+    return this.#pinned.has(id) || this.#dirty.has(id);
+  }
+
   #keptChanged(id: ContentId): void {
-    const kept = this.#pinned.has(id) || this.#dirty.has(id);
+    const kept = this.#isKept(id);
     const content = this.#large.byId.get(id);
     if (content) this.#large.setKept(content, kept);
     const node = this.#index.find(id);
@@ -311,15 +272,18 @@ class TieredBlockStore implements BlockStore {
   }
 
   async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
-    // Reading it once verifies it.
-    if (!(await this.#small.read(id, offset, length))) return undefined;
-    const node = this.#index.find(id);
+    let node = this.#index.find(id);
+    if (node !== 0 && this.#small.isReady(node)) this.#small.segmentOf(node).tier.policy.use(node);
+    else {
+      // Reading it once verifies it.
+      if (node === 0 || !(await this.#small.read(id, offset, length))) return undefined;
+      node = this.#index.find(id);
+    }
     if (node === 0) return undefined;
     const segment = this.#small.segmentOf(node);
-    const place = this.#nodes.offset.get(node) + offset;
     if (!segment.file) return undefined;
     segment.hold();
-    return makeLease(segment.file, place, length, () => segment.letGo());
+    return makeLease(segment.file, this.#nodes.offset.get(node) + offset, length, () => segment.letGo());
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {
@@ -347,7 +311,7 @@ class TieredBlockStore implements BlockStore {
         tier.failed(error);
       }
     }
-    for (const content of this.#large.byId.values()) this.#large.setKept(content, this.#pinned.has(content.id) || this.#dirty.has(content.id));
+    for (const content of this.#large.byId.values()) this.#large.setKept(content, this.#isKept(content.id));
     for (const tier of this.#tiers) tier.ready = true;
     logsRead();
     for (const tier of this.#tiers) {

@@ -36,6 +36,8 @@ export class LargeContent {
   gone = false;
   /** A punch under way; writes wait for it. */
   punching: Promise<void> = Promise.resolve();
+  /** Pages that are being written. */
+  readonly writes = new Set<{readonly first: number; readonly last: number; readonly done: PromiseWithResolvers<void>}>();
 
   constructor(id: ContentId, length: number, tier: Tier, number: number) {
     this.id = id;
@@ -62,6 +64,24 @@ export class LargeContent {
 
   pageLength(page: number): number {
     return Math.min(pageBytes, this.length - page * pageBytes);
+  }
+
+  bytesOf(first: number, count: number): number {
+    return Math.min(count * pageBytes, this.length - first * pageBytes);
+  }
+
+  get complete(): boolean {
+    return this.bytes === this.length;
+  }
+
+  /** Waits until nobody punches, nor writes among these pages, which are held. */
+  async quiet(first: number, last: number): Promise<void> {
+    await this.punching;
+    for (;;) {
+      const other = [...this.writes].find((write) => write.first <= last && write.last >= first);
+      if (!other) return;
+      await other.done.promise;
+    }
   }
 
   blockOf(page: number): Block | undefined {

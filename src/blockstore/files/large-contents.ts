@@ -12,6 +12,8 @@ import {type LogRecord, recordPagesMax} from '#codec/block/log-record.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 const openFilesMax = 1024;
+/** Pages that a read on the spot may verify: some microseconds each. */
+const residentChecksMax = 2;
 const numbersPerLife = 2 ** 31;
 
 export class LargeContents {
@@ -61,34 +63,61 @@ export class LargeContents {
     return file;
   }
 
+  async closeFile(content: LargeContent): Promise<void> {
+    this.#open.delete(content);
+    const {handle} = content;
+    content.handle = undefined;
+    await handle?.close();
+  }
+
+  /**
+   * Writes those of the pages that are absent: what is present may be leased and is never written again. Pages that another fill
+   * is writing are waited for. A content stays on the tier of its file; `tier` is for contents that have none yet.
+   */
   async fill(tier: Tier, handle: ContentHandle, first: number, bytes: readonly Uint8Array[], total: number): Promise<boolean> {
     const last = first + Math.ceil(total / pageBytes) - 1;
     let content = this.byId.get(handle.id);
     if (!content) this.adopt((content = this.make(handle.id, handle.length, tier)));
     if (content.hasAll(first, last)) return true;
     const hold = content.hold(first, last);
-    let reserved = 0;
+    const writing = {first, last, done: Promise.withResolvers<void>()};
     try {
-      await content.punching;
-      if (!(await content.tier.reserve(total))) return false;
-      reserved = total;
-      const file = await this.file(content, true);
-      const {runtime} = content.tier;
-      runtime.crashPoint('blockstore.beforePageWrite');
-      await file.write(bytes, first * pageBytes);
-      runtime.crashPoint('blockstore.afterPageWrite');
-      if (content.gone) return false;
-      reserved -= this.#enter(content, first, pageChecksums(bytes), true);
-      this.#log(content, first, last);
-      content.tier.worked();
-      return true;
+      await content.quiet(first, last);
+      content.writes.add(writing);
+      return await this.#write(content, first, last, bytes);
     } catch (error) {
       content.tier.failed(error);
       return false;
     } finally {
-      content.tier.release(reserved);
+      content.writes.delete(writing);
+      writing.done.resolve();
       hold[Symbol.dispose]();
       this.#settle(content);
+    }
+  }
+
+  async #write(content: LargeContent, first: number, last: number, bytes: readonly Uint8Array[]): Promise<boolean> {
+    const absent = runs(content, first, last, false);
+    let reserved = absent.reduce((sum, [start, count]) => sum + content.bytesOf(start, count), 0);
+    if (reserved === 0) return true;
+    if (content.gone || !(await content.tier.reserve(reserved))) return false;
+    try {
+      const file = await this.file(content, true);
+      const {runtime} = content.tier;
+      for (const [start, count] of absent) {
+        const part = slice(bytes, (start - first) * pageBytes, content.bytesOf(start, count));
+        runtime.crashPoint('blockstore.beforePageWrite');
+        await file.write(part, start * pageBytes);
+        runtime.crashPoint('blockstore.afterPageWrite');
+        // Dropped meanwhile: what was written goes with the file.
+        if (content.gone) return false;
+        reserved -= this.#enter(content, start, pageChecksums(part), true);
+        this.#log(content, start, start + count - 1);
+      }
+      content.tier.worked();
+      return true;
+    } finally {
+      content.tier.release(reserved);
     }
   }
 
@@ -106,7 +135,7 @@ export class LargeContents {
 
   readResident(content: LargeContent, offset: number, length: number): Uint8Array | undefined {
     const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
-    if (!content.handle || !this.#verified(content, first, last)) return undefined;
+    if (!content.handle || !this.#verifiedNow(content, first, last)) return undefined;
     const bytes = Buffer.allocUnsafe(length);
     if (content.handle.readResident(bytes, offset) !== length) return undefined;
     this.use(content, first, last);
@@ -136,6 +165,17 @@ export class LargeContents {
     return sound;
   }
 
+  /** Whether a complete content matches its checksums, every page. */
+  async isSound(content: LargeContent): Promise<boolean> {
+    const hold = content.hold(0, content.pages - 1);
+    try {
+      return await this.verify(content, 0, content.pages - 1);
+    } finally {
+      hold[Symbol.dispose]();
+      this.#settle(content);
+    }
+  }
+
   /** Takes the content away; what is held stays readable to its holders. */
   drop(content: LargeContent): void {
     if (content.gone) return;
@@ -161,20 +201,30 @@ export class LargeContents {
     const number = this.#nodes.offset.get(node);
     const block = content.blocks[number]!;
     assert(block.holds === 0, 'what is leased is not punched');
-    if (content.blocks.every((other) => other === block || !other || other.bytes === 0)) return this.drop(content);
+    if (content.holds === 0 && content.blocks.every((other) => other === block || !other || other.bytes === 0)) return this.drop(content);
     this.#forget(content, block);
     content.blocks[number] = undefined;
     this.#logs[content.tier.number]!.append({kind: 'absent', file: content.number, first: number * blockPages, count: block.present.length});
     const punch = async () => {
+      content.tier.runtime.crashPoint('blockstore.beforePunch');
       const file = await this.file(content);
       await file.punch(number * blockPages * pageBytes, block.present.length * pageBytes);
       content.tier.release(block.bytes);
     };
     content.holds++;
-    content.punching = content.punching.then(punch).catch((error: unknown) => content.tier.failed(error));
-    await content.punching;
-    content.holds--;
-    this.#settle(content);
+    const attempt = content.punching.then(punch);
+    content.punching = attempt.catch(() => {});
+    try {
+      await attempt;
+    } catch (error) {
+      // Where holes cannot be punched the file goes as a whole, and its bytes count until it has.
+      content.blocks[number] = block;
+      if (!isKind(error, 'Unsupported')) content.tier.failed(error);
+      this.drop(content);
+    } finally {
+      content.holds--;
+      this.#settle(content);
+    }
   }
 
   mayEvict(node: number): boolean {
@@ -239,8 +289,18 @@ export class LargeContents {
     this.#open.clear();
   }
 
-  #verified(content: LargeContent, first: number, last: number): boolean {
-    for (let page = first; page <= last; page++) if (!content.has(page) || !content.blockOf(page)!.verified[page % blockPages]) return false;
+  /** True when the pages are verified, or can be on the spot: a few that are in memory. What fails is left to `verify`. */
+  #verifiedNow(content: LargeContent, first: number, last: number): boolean {
+    let checks = residentChecksMax;
+    for (let page = first; page <= last; page++) {
+      const block = content.blockOf(page);
+      const at = page % blockPages;
+      if (!block?.present[at]) return false;
+      if (block.verified[at]) continue;
+      const bytes = Buffer.allocUnsafe(content.pageLength(page));
+      if (checks-- === 0 || content.handle!.readResident(bytes, page * pageBytes) !== bytes.length || crc32c(bytes) !== block.checksums[at]) return false;
+      block.verified[at] = 1;
+    }
     return true;
   }
 
@@ -252,11 +312,10 @@ export class LargeContents {
       const number = Math.floor(page / blockPages);
       const block = (content.blocks[number] ??= new Block(Math.min(blockPages, content.pages - number * blockPages)));
       const at = page % blockPages;
-      const again = block.present[at] === 1;
+      assert(!verified || block.present[at] === 0, 'a present page is not written again');
       block.checksums[at] = checksum;
-      // Written twice at once: what the disk holds now decides.
-      block.verified[at] = verified && !again ? 1 : 0;
-      if (again) return;
+      if (block.present[at] === 1) return;
+      block.verified[at] = verified ? 1 : 0;
       block.present[at] = 1;
       const bytes = content.pageLength(page);
       block.bytes += bytes;
@@ -311,11 +370,22 @@ export class LargeContents {
   }
 
   #close(content: LargeContent): void {
-    this.#open.delete(content);
-    const {handle} = content;
-    content.handle = undefined;
-    void handle?.close().catch((error: unknown) => content.tier.failed(error));
+    this.closeFile(content).catch((error: unknown) => content.tier.failed(error));
   }
+}
+
+/** `length` bytes from `start` of what the buffers hold one after the other. */
+function slice(buffers: readonly Uint8Array[], start: number, length: number): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  let [skip, rest] = [start, length];
+  for (const buffer of buffers) {
+    const part = buffer.subarray(skip, skip + rest);
+    skip = Math.max(0, skip - buffer.length);
+    if (part.length > 0) found.push(part);
+    rest -= part.length;
+    if (rest === 0) break;
+  }
+  return found;
 }
 
 /** Runs of present (or absent) pages within [first, last]. */

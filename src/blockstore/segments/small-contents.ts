@@ -4,6 +4,7 @@
  */
 import {crc32c} from '@node-rs/crc32';
 import {assert} from '#base/assert.ts';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeKept, nodeVerified, type NodeTable} from '#blockstore/index/node-table.ts';
@@ -14,6 +15,8 @@ import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIn
 
 /** Entries loaded between two turns of the event loop. */
 const loadSliceEntries = 8192;
+/** Entries up to this size are verified by a read on the spot. */
+const residentCheckBytesMax = 64 * 1024;
 /** A segment with less than this share alive is emptied to win the rest. */
 const sparseShare = 0.3;
 
@@ -56,14 +59,31 @@ export class SmallContents {
     return this.#segments[this.#nodes.segment.get(node)]!;
   }
 
+  /** Verified, and its segment open. */
+  isReady(node: number): boolean {
+    return this.#nodes.has(node, nodeVerified) && this.segmentOf(node).file !== undefined;
+  }
+
   readResident(id: ContentId, offset: number, length: number): Uint8Array | undefined {
     const node = this.#index.find(id);
     if (node === 0) return undefined;
     const segment = this.segmentOf(node);
-    if (!segment.file || !this.#nodes.has(node, nodeVerified)) return undefined;
-    assert(offset + length <= this.#nodes.length.get(node), 'a read lies within its content');
-    const bytes = Buffer.allocUnsafe(length);
-    if (segment.file.readResident(bytes, this.#nodes.offset.get(node) + offset) !== length) return undefined;
+    if (!segment.file) return undefined;
+    const whole = this.#nodes.length.get(node);
+    assert(offset + length <= whole, 'a read lies within its content');
+    const place = this.#nodes.offset.get(node);
+    let bytes: Buffer;
+    if (this.#nodes.has(node, nodeVerified)) {
+      bytes = Buffer.allocUnsafe(length);
+      if (segment.file.readResident(bytes, place + offset) !== length) return undefined;
+    } else {
+      // The first use of this life: a checksum over so little costs less than a turn of the event loop.
+      if (whole > residentCheckBytesMax) return undefined;
+      const entry = Buffer.allocUnsafe(entryHeaderBytes + whole);
+      if (segment.file.readResident(entry, place - entryHeaderBytes) !== entry.length || !isEntry(entry, id)) return undefined;
+      this.#nodes.setFlag(node, nodeVerified, true);
+      bytes = entry.subarray(entryHeaderBytes + offset, entryHeaderBytes + offset + length);
+    }
     segment.tier.policy.use(node);
     return bytes;
   }
@@ -84,13 +104,11 @@ export class SmallContents {
         const bytes = Buffer.allocUnsafe(length);
         if ((await file.read(bytes, place + offset)) === length) return bytes;
       } else {
-        const bytes = Buffer.allocUnsafe(entryHeaderBytes + whole);
-        await file.read(bytes, place - entryHeaderBytes);
-        const header = readEntryHeader(bytes, 0);
-        const body = bytes.subarray(entryHeaderBytes);
-        if (header?.id === id && header.length === whole && header.checksum === crc32c(body)) {
+        const entry = Buffer.allocUnsafe(entryHeaderBytes + whole);
+        const count = await file.read(entry, place - entryHeaderBytes);
+        if (count === entry.length && isEntry(entry, id)) {
           if (this.#isAt(node, id, segment, place)) this.#nodes.setFlag(node, nodeVerified, true);
-          return body.subarray(offset, offset + length);
+          return entry.subarray(entryHeaderBytes + offset, entryHeaderBytes + offset + length);
         }
       }
     } catch (error) {
@@ -147,9 +165,16 @@ export class SmallContents {
     for (const segment of this.#segments) await segment?.file?.close();
   }
 
+  /** Takes away the copy on a tier that a restart of the machine empties, so that a fill makes one that lasts. */
+  dropFleeting(id: ContentId): void {
+    const node = this.#index.find(id);
+    if (node !== 0 && !this.segmentOf(node).tier.persistent) this.remove(node);
+  }
+
+  /** The content's bytes survive power loss. NotFound when it is not there. */
   async syncEntry(id: ContentId): Promise<void> {
     const node = this.#index.find(id);
-    if (node === 0) return;
+    if (node === 0) throw new WeirError('NotFound', `content ${id} is not in the cache`);
     const segment = this.segmentOf(node);
     await (await segment.open()).datasync();
     await tierSync(segment.tier, 'segments');
@@ -240,6 +265,12 @@ export class SmallContents {
       if (n % loadSliceEntries === 0) await segment.tier.runtime.clock.yield();
     }
   }
+}
+
+/** Whether these bytes are a sound entry of that content, header and all. */
+function isEntry(entry: Buffer, id: ContentId): boolean {
+  const header = readEntryHeader(entry, 0);
+  return header?.id === id && header.length === entry.length - entryHeaderBytes && header.checksum === crc32c(entry.subarray(entryHeaderBytes));
 }
 
 /** Names of a tier's folder survive power loss. */

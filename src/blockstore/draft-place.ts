@@ -1,0 +1,150 @@
+/**
+ * Where a draft's bytes go. Sealed dirty, a content is on a persistent tier, its bytes synced before the logs that name it, and the seal
+ * answers true only after both; when any of it fails, the store is as it was before, older copies included.
+ */
+import type {ContentId} from '#base/ids.ts';
+import type {ContentHandle} from '#blockstore/block-store.ts';
+import type {LargeContent} from '#blockstore/files/large-content.ts';
+import type {LargeContents} from '#blockstore/files/large-contents.ts';
+import {type SmallContents, tierSync} from '#blockstore/segments/small-contents.ts';
+import type {Tier} from '#blockstore/tier.ts';
+
+export interface DraftServices {
+  readonly small: SmallContents;
+  readonly large: LargeContents;
+  readonly isDirty: (id: ContentId) => boolean;
+  /** Remembers it, and appends it to the log. */
+  readonly setDirty: (id: ContentId, dirty: boolean) => void;
+  /** What the logs say of this tier's contents, and of dirt, survives power loss. */
+  readonly sync: (tier: Tier) => Promise<void>;
+}
+
+export class DraftPlace {
+  readonly #services: DraftServices;
+  readonly #tier: Tier;
+  /** Its length is known when it is sealed; until then it is a file without a content. */
+  readonly #file: LargeContent;
+  #reserved = 0;
+
+  constructor(services: DraftServices, tier: Tier) {
+    this.#services = services;
+    this.#tier = tier;
+    this.#file = services.large.make(0 as ContentId, Number.MAX_SAFE_INTEGER, tier);
+  }
+
+  write(bytes: readonly Uint8Array[], position: number): Promise<boolean> {
+    return this.#attempt(async () => {
+      const end = position + bytes.reduce((sum, part) => sum + part.length, 0);
+      const more = Math.max(0, end - this.#reserved);
+      if (!(await this.#tier.reserve(more))) return false;
+      this.#reserved += more;
+      // Its file stays open.
+      this.#file.holds = 1;
+      await (await this.#services.large.file(this.#file, true)).write(bytes, position);
+      return true;
+    });
+  }
+
+  /** Bytes read, or -1. */
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let count = -1;
+    await this.#attempt(async () => (count = await (await this.#services.large.file(this.#file)).read(into, position)) >= 0);
+    return count;
+  }
+
+  async sealSmall({id}: ContentHandle, bytes: Uint8Array, dirty: boolean): Promise<boolean> {
+    const {small} = this.#services;
+    if (!dirty) return bytes.length === 0 || (await small.fill(this.#tier, id, [bytes], bytes.length));
+    if (!this.#tier.persistent) return false;
+    return await this.#keep(id, async () => {
+      if (bytes.length > 0) {
+        small.dropFleeting(id);
+        // What is there from before must prove sound; what does not is gone then.
+        await small.read(id, 0, bytes.length);
+        if (!(await small.fill(this.#tier, id, [bytes], bytes.length))) return false;
+        await small.syncEntry(id);
+      }
+      await this.#services.sync(this.#tier);
+      return true;
+    });
+  }
+
+  async sealLarge(handle: ContentHandle, checksums: Uint32Array, dirty: boolean): Promise<boolean> {
+    if (!dirty) {
+      await this.#enter(handle, checksums);
+      return true;
+    }
+    if (!this.#tier.persistent || !(await this.#attempt(() => this.#syncFile(this.#file)))) {
+      await this.discard();
+      return false;
+    }
+    return await this.#keep(handle.id, async () => {
+      const content = await this.#enter(handle, checksums);
+      // Another one that was there before.
+      if (content.number !== this.#file.number) await this.#syncFile(content);
+      await this.#services.sync(content.tier);
+      return true;
+    });
+  }
+
+  async discard(): Promise<void> {
+    this.#tier.release(this.#reserved);
+    this.#reserved = 0;
+    const file = this.#file;
+    if (!file.handle) return;
+    await this.#attempt(async () => {
+      await this.#services.large.closeFile(file);
+      await this.#tier.runtime.disk.unlink(file.path);
+      return true;
+    });
+  }
+
+  /** The draft's file becomes that of the content, unless a sound and lasting copy is there: that one is kept, as it may be dirty or leased. */
+  async #enter(handle: ContentHandle, checksums: Uint32Array): Promise<LargeContent> {
+    const {large} = this.#services;
+    const older = large.byId.get(handle.id);
+    if (older?.complete && older.tier.persistent && (await large.isSound(older))) {
+      await this.discard();
+      return older;
+    }
+    const present = large.byId.get(handle.id);
+    if (present) large.drop(present);
+    const sealed = large.renumber(this.#file, handle);
+    this.#tier.release(this.#reserved - handle.length);
+    this.#reserved = 0;
+    large.complete(sealed, checksums);
+    return sealed;
+  }
+
+  /** Marks the content dirty while `work` makes it last; takes mark and content back when that fails and it was not dirty before. */
+  async #keep(id: ContentId, work: () => Promise<boolean>): Promise<boolean> {
+    const {small, large, isDirty, setDirty} = this.#services;
+    const before = isDirty(id);
+    setDirty(id, true);
+    if (await this.#attempt(work)) return true;
+    if (before) return false;
+    setDirty(id, false);
+    small.drop(id);
+    const content = large.byId.get(id);
+    if (content) large.drop(content);
+    return false;
+  }
+
+  async #syncFile(content: LargeContent): Promise<boolean> {
+    const {runtime} = content.tier;
+    runtime.crashPoint('blockstore.beforeSeal');
+    await (await this.#services.large.file(content)).datasync();
+    await tierSync(content.tier, 'files', content.folder);
+    runtime.crashPoint('blockstore.afterSeal');
+    return true;
+  }
+
+  async #attempt(work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#tier.failed(error);
+      return false;
+    }
+  }
+}
