@@ -44,6 +44,8 @@ export interface ChangeLogOptions {
   readonly directory: string;
   /** Records up to this sequence are not needed; the log may begin after it. */
   readonly after: number;
+  /** The log begins with the record after that: there is none yet, or one from no earlier. Otherwise an absent log is Corrupt. */
+  readonly beginsHere: boolean;
   /** Each record after that, in order, before open resolves. The payload is valid during the call. */
   readonly onRecord: (sequence: number, payload: Buffer) => void;
 }
@@ -99,13 +101,17 @@ export class ChangeLog implements AsyncDisposable {
   /** Reads back what is there, mends a torn end, and is ready to append. Corrupt. */
   static async open(machine: Machine, options: ChangeLogOptions): Promise<ChangeLog> {
     const {disk} = machine;
-    const {directory, after} = options;
+    const {directory, after, beginsHere} = options;
     await makeLastingDirectory(disk, directory);
     const names = (await disk.readDirectory(directory)).filter((name) => /^[0-9a-f]{16}[.]log$/.test(name)).sort();
     const segments = names.map((name): Segment => ({firstSequence: Number.parseInt(name.slice(0, 16), 16), path: `${directory}/${name}`}));
     let sequence = after;
     if (segments.length > 0 && segments[0]!.firstSequence > after + 1) {
       throw new WeirError('Corrupt', `the change log begins at ${segments[0]!.firstSequence}; the state holds only ${after}`);
+    }
+    if (segments.length === 0 && !beginsHere) throw new WeirError('Corrupt', `the change log in ${directory} is missing; the state already holds ${after}`);
+    if (segments.length > 0 && beginsHere && segments[0]!.firstSequence !== after + 1) {
+      throw new WeirError('Corrupt', `the change log in ${directory} is of another history: it begins at ${segments[0]!.firstSequence}, the state at ${after}`);
     }
     let fileBytes = 0;
     for (const [i, segment] of segments.entries()) {

@@ -6,6 +6,11 @@ import type {Mutation} from '#codec/journal/record.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {KeyValue, MetastoreSnapshot, RangeOptions} from '#metastore/metastore.ts';
 
+export const keyBytesMax = 1900;
+
+/** Everything that a backup holds: all keys but the engine's own and the mark of a restore. */
+export const everyKey = {from: '\0r' as ByteString, to: '\xff'.repeat(keyBytesMax + 1) as ByteString} as const;
+
 export interface StateEngine {
   /** The last transaction whose changes are all here, and synced. */
   readonly sequence: number;

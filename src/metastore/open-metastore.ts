@@ -6,14 +6,15 @@
  * log is cut. The engine never holds what the log could lose.
  */
 import {assert} from '#base/assert.ts';
-import {type ByteString, fromText, prefixEnd} from '#base/byte-string.ts';
+import {type ByteString, fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, type Mutation, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
-import type {StateEngine} from '#metastore/engine.ts';
+import {keyBytesMax, type StateEngine} from '#metastore/engine.ts';
 import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, Transaction} from '#metastore/metastore.ts';
 import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
+import {readRestoreMark} from '#metastore/restore-mark.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 /** Entries in memory and not yet applied; beyond this transactions are refused (Overloaded) until the engine has caught up. */
@@ -22,7 +23,6 @@ export const overlayEntriesMax = 400_000;
 const batchMutationsMax = 20_000;
 /** Waiting a little makes batches larger and hot keys cheaper. */
 const applyDelayMs = 20;
-export const keyBytesMax = 1900;
 /** Results of requests: `\0r` client `\0` counter (8 bytes, big-endian). Other keys do not begin with NUL. */
 const requestPrefix = '\0r';
 /** Acknowledged results that one commit forgets, so that no commit pays for a long silence. */
@@ -43,7 +43,7 @@ function requestKey(client: string, counter: number): ByteString {
   return `${requestPrefix}${fromText(client)}\0${tail.toString('latin1')}` as ByteString;
 }
 
-/** Replays the log over the engine and is ready. Corrupt. */
+/** Replays the log over the engine and is ready. Corrupt, also where a restore did not end or the log is gone. The engine stays the caller's when this fails. */
 export async function openMetastore(options: MetastoreOptions): Promise<Metastore> {
   return await LoggedMetastore.open(options);
 }
@@ -56,6 +56,8 @@ class LoggedMetastore implements Metastore {
   /** Transactions not yet applied, oldest first. */
   #unapplied: {readonly sequence: number; readonly mutations: readonly Mutation[]}[] = [];
   #applying: Promise<void> | undefined;
+  /** Taken between two batches, so that one need not wait for the writes to stop. */
+  #snapshotsWanted: {readonly target: number; readonly taken: PromiseWithResolvers<MetastoreSnapshot>}[] = [];
   #applyFailure: WeirError | undefined;
   #closed = false;
   /** While a function runs: the newest transaction that it has read of and that is not durable. */
@@ -71,9 +73,13 @@ class LoggedMetastore implements Metastore {
 
   static async open(options: MetastoreOptions): Promise<LoggedMetastore> {
     const store = new LoggedMetastore(options);
+    const {sequence} = options.engine;
+    const mark = readRestoreMark(options.engine);
+    if (mark && !mark.finished) throw new WeirError('Corrupt', 'the metadata was being restored from a backup and that did not end; restore again into an empty directory');
     store.#log = await ChangeLog.open(options.runtime, {
       directory: options.directory,
-      after: options.engine.sequence,
+      after: sequence,
+      beginsHere: sequence === 0 || mark?.sequence === sequence,
       onRecord: (sequence, payload) => {
         const {mutations, request} = decodeTransaction(payload);
         // The payload's memory is the segment's: values that stay must be copies.
@@ -120,8 +126,14 @@ class LoggedMetastore implements Metastore {
 
   async snapshot(): Promise<MetastoreSnapshot> {
     const target = this.#log.sequence;
-    while (this.#engine.sequence < target) await this.#applyNow();
-    return this.#engine.snapshot();
+    // With nothing left to apply no batch is under way, and the engine holds just what its sequence says.
+    if (this.#engine.sequence >= target) return this.#engine.snapshot();
+    if (this.#log.failure) throw this.#log.failure;
+    if (this.#applyFailure) throw this.#applyFailure;
+    const taken = Promise.withResolvers<MetastoreSnapshot>();
+    this.#snapshotsWanted.push({target, taken});
+    this.#scheduleApply();
+    return await taken.promise;
   }
 
   status(): MetastoreStatus {
@@ -224,6 +236,7 @@ class LoggedMetastore implements Metastore {
         this.#runtime.log.error('the metadata store failed; nothing more is accepted', {error});
       } finally {
         this.#applying = undefined;
+        for (const {taken} of this.#snapshotsWanted.splice(0)) taken.reject(this.#log.failure ?? this.#applyFailure);
       }
     })();
   }
@@ -253,7 +266,15 @@ class LoggedMetastore implements Metastore {
     await this.#engine.apply([...latest].map(([key, value]) => ({key, value})), through);
     this.#unapplied.splice(0, count);
     for (const key of latest.keys()) this.#overlay.settle(key, through);
+    this.#takeSnapshots();
     await this.#log.cut(through);
+  }
+
+  #takeSnapshots(): void {
+    const through = this.#engine.sequence;
+    const ready = this.#snapshotsWanted.filter(({target}) => target <= through);
+    this.#snapshotsWanted = this.#snapshotsWanted.filter(({target}) => target > through);
+    for (const {taken} of ready) taken.resolve(this.#engine.snapshot());
   }
 }
 
@@ -315,5 +336,3 @@ class Changes implements Transaction {
   }
 }
 
-/** Every key of the metastore itself, for snapshots of everything. */
-export const everything: {readonly from: ByteString; readonly to: ByteString} = {from: '\0r' as ByteString, to: prefixEnd('\xfe' as ByteString)!};

@@ -20,7 +20,9 @@ const formatVersion = 1;
 /** Before every key of the metastore (they never begin with two NULs). */
 const metaKey = Buffer.from([0, 0, 0x73]);
 
-function lmdbRange(database: Database<Buffer, Buffer>, options: RangeOptions, transaction?: ReturnType<RootDatabase['useReadTransaction']>): Iterable<KeyValue> {
+type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
+
+function lmdbRange(database: Database<Buffer, Buffer>, options: RangeOptions, transaction?: Transaction): Iterable<KeyValue> {
   const {from, to, limit, reverse} = options;
   const bounds = reverse
     ? {start: toBytes(to), end: toBytes(from), exclusiveStart: true, inclusiveEnd: true, reverse: true}
@@ -50,6 +52,7 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
   const meta = database.get(metaKey);
   if (meta && meta.readUInt32LE(0) !== formatVersion) throw new WeirError('Corrupt', `${directory} holds metadata of version ${meta.readUInt32LE(0)}; this is version ${formatVersion}`);
   let sequence = meta ? Number(meta.readBigUInt64LE(4)) : 0;
+  const snapshots = new Set<Transaction>();
 
   return {
     get sequence() {
@@ -75,12 +78,23 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
     snapshot: (): MetastoreSnapshot => {
       database.resetReadTxn();
       const transaction = database.useReadTransaction();
+      snapshots.add(transaction);
       return {
         sequence,
-        range: (options) => lmdbRange(database, options, transaction),
-        [Symbol.asyncDispose]: () => Promise.resolve(transaction.done()),
+        range: (options) => {
+          // LMDB would not find out by itself: it is native code with a pointer.
+          if (!snapshots.has(transaction)) throw new WeirError('Unavailable', 'the snapshot has ended');
+          return lmdbRange(database, options, transaction);
+        },
+        [Symbol.asyncDispose]: async () => {
+          if (snapshots.delete(transaction)) transaction.done();
+        },
       };
     },
-    close: () => database.close(),
+    close: async () => {
+      for (const transaction of snapshots) transaction.done();
+      snapshots.clear();
+      await database.close();
+    },
   };
 }
