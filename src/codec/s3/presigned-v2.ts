@@ -8,9 +8,12 @@ import {type QueryPairs, sameSignature, uriEncode} from '#codec/s3/sigv4.ts';
 
 /** Query parameters that are part of the resource. */
 const resourceParameters = new Set([
-  'acl', 'cors', 'delete', 'lifecycle', 'location', 'logging', 'notification', 'partNumber', 'policy', 'requestPayment', 'response-cache-control', 'response-content-disposition', 'response-content-encoding',
-  'response-content-language', 'response-content-type', 'response-expires', 'restore', 'tagging', 'torrent', 'uploadId', 'uploads', 'versionId', 'versioning', 'versions', 'website',
+  'accelerate', 'acl', 'analytics', 'cors', 'delete', 'inventory', 'lifecycle', 'location', 'logging', 'metrics', 'notification', 'object-lock', 'partNumber', 'policy', 'replication', 'requestPayment',
+  'response-cache-control', 'response-content-disposition', 'response-content-encoding', 'response-content-language', 'response-content-type', 'response-expires', 'restore', 'select', 'select-type',
+  'tagging', 'torrent', 'uploadId', 'uploads', 'versionId', 'versioning', 'versions', 'website',
 ]);
+
+const hoisted = /^(x-amz-.*|content-md5|content-type)$/i;
 
 export interface PresignedV2 {
   readonly method: string;
@@ -34,7 +37,8 @@ export function verifyPresignedV2({method, resource, headers, query, secret, now
     const name = headers[i]!.toLowerCase();
     lower.set(name, [...(lower.get(name) ?? []), headers[i + 1]!.trim()]);
   }
-  for (const [name, value] of query) if (name.toLowerCase().startsWith('x-amz-')) lower.set(name.toLowerCase(), [value]);
+  // boto3 hoists what it has signed of the headers into the query.
+  for (const [name, value] of query) if (hoisted.test(name)) lower.set(name.toLowerCase(), [value]);
   const amz = [...lower].filter(([name]) => name.startsWith('x-amz-')).sort(([a], [b]) => (a < b ? -1 : 1));
   const parameters = query
     .filter(([name]) => resourceParameters.has(name))

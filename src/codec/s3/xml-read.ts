@@ -1,4 +1,5 @@
 /** The XML documents that clients send, read by saxes under strict limits: no document types, no entities of their own, little depth. */
+import {isUtf8} from 'node:buffer';
 import {SaxesParser} from 'saxes';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {Checksums} from '#model/content.ts';
@@ -43,9 +44,8 @@ function parse(xml: Buffer, rootName: string): Element {
   };
   parser.on('text', addText);
   parser.on('cdata', addText);
-  const text = xml.toString('utf8');
-  if (Buffer.byteLength(text) !== xml.length) throw malformed();
-  parser.write(text).close();
+  if (!isUtf8(xml)) throw malformed();
+  parser.write(xml.toString('utf8')).close();
   const [first] = root.children;
   if (first?.name !== rootName) throw malformed();
   return first;
@@ -53,13 +53,13 @@ function parse(xml: Buffer, rootName: string): Element {
 
 const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
 
-const checksumNames: Readonly<Record<string, keyof Checksums>> = {
-  ChecksumCRC32: 'crc32',
-  ChecksumCRC32C: 'crc32c',
-  ChecksumCRC64NVME: 'crc64nvme',
-  ChecksumSHA1: 'sha1',
-  ChecksumSHA256: 'sha256',
-};
+const checksumNames = new Map<string, keyof Checksums>([
+  ['ChecksumCRC32', 'crc32'],
+  ['ChecksumCRC32C', 'crc32c'],
+  ['ChecksumCRC64NVME', 'crc64nvme'],
+  ['ChecksumSHA1', 'sha1'],
+  ['ChecksumSHA256', 'sha256'],
+]);
 
 export interface RequestedPart {
   readonly partNumber: number;
@@ -73,7 +73,10 @@ export function parseCompleteMultipartUpload(xml: Buffer): RequestedPart[] {
     const number = child(part, 'PartNumber')?.trim() ?? '';
     const etag = child(part, 'ETag')?.trim();
     if (part.name !== 'Part' || !/^\d{1,5}$/.test(number) || Number(number) < 1 || Number(number) > 10_000 || !etag) throw malformed();
-    const checksums = Object.fromEntries(part.children.flatMap(({name, text}) => (checksumNames[name] ? [[checksumNames[name], text.trim()]] : [])));
+    const checksums = Object.fromEntries(part.children.flatMap(({name, text}) => {
+      const algorithm = checksumNames.get(name);
+      return algorithm ? [[algorithm, text.trim()]] : [];
+    }));
     return {partNumber: Number(number), etag, checksums};
   });
   if (parts.length === 0 || parts.length > 10_000) throw malformed();
