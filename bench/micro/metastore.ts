@@ -12,14 +12,13 @@ import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 
-const seconds = Number(process.argv[process.argv.indexOf('--seconds') + 1]) || 3;
 const runtime = createNodeRuntime({log: {level: 'error'}});
 const value = Buffer.alloc(150, 7);
 const entryKey = (i: number) => `e12345678file-${String(i).padStart(10, '0')}` as ByteString;
 const inodeKey = (i: number) => `i${String(i).padStart(16, '0')}` as ByteString;
 
 /** Runs `inFlight` loops of `commit` for a while; commits a second, and CPU µs each. */
-async function rate(inFlight: number, commit: (i: number) => Promise<unknown>): Promise<{perSecond: number; cpu: number}> {
+async function rate(inFlight: number, seconds: number, commit: (i: number) => Promise<unknown>): Promise<{perSecond: number; cpu: number}> {
   let next = 0;
   let done = 0;
   const cpu = process.cpuUsage();
@@ -46,10 +45,10 @@ async function withDirectory<T>(fn: (directory: string) => Promise<T>): Promise<
   }
 }
 
-const bareLmdb = (inFlight: number) =>
+const bareLmdb = (inFlight: number, seconds: number) =>
   withDirectory(async (directory) => {
     const database = open<Buffer, Buffer>({path: path.join(directory, 'bare.mdb'), keyEncoding: 'binary', encoding: 'binary', noSubdir: true} as never);
-    const result = await rate(inFlight, async (i) => {
+    const result = await rate(inFlight, seconds, async (i) => {
       void database.put(Buffer.from(entryKey(i), 'latin1'), value);
       void database.put(Buffer.from(inodeKey(i), 'latin1'), value);
       await database.flushed;
@@ -58,12 +57,13 @@ const bareLmdb = (inFlight: number) =>
     return result;
   });
 
-const metastore = (inFlight: number) =>
+const metastore = (inFlight: number, seconds: number) =>
   withDirectory(async (directory) => {
     const engine = await openLmdbEngine(runtime.disk, path.join(directory, 'state'));
     await using store = await openMetastore({runtime, directory: path.join(directory, 'log'), engine});
     const commits = await rate(
       inFlight,
+      seconds,
       (i) =>
         store.transact((tx) => {
           tx.put(entryKey(i), value);
@@ -77,10 +77,23 @@ const metastore = (inFlight: number) =>
     return {...commits, gets: reads / ((performance.now() - started) / 1000)};
   });
 
-console.log('in flight   bare LMDB/s    Weir/s   ratio   µs CPU each (LMDB, Weir)   gets/s');
-for (const inFlight of [16, 64, 256]) {
-  const bare = await bareLmdb(inFlight);
-  const ours = await metastore(inFlight);
-  const cells = [String(inFlight), bare.perSecond.toFixed(0), ours.perSecond.toFixed(0), (ours.perSecond / bare.perSecond).toFixed(2), `${bare.cpu.toFixed(1)}, ${ours.cpu.toFixed(1)}`, ours.gets.toFixed(0)];
-  console.log(cells.map((cell, i) => cell.padStart([9, 13, 9, 7, 26, 8][i]!)).join(' '));
+export interface CommitRates {
+  readonly inFlight: number;
+  readonly bare: {readonly perSecond: number; readonly cpu: number};
+  readonly ours: {readonly perSecond: number; readonly cpu: number; readonly gets: number};
+}
+
+/** Bare LMDB and the metastore, one after the other, each for `seconds`. */
+export async function compareCommits(inFlight: number, seconds: number): Promise<CommitRates> {
+  return {inFlight, bare: await bareLmdb(inFlight, seconds), ours: await metastore(inFlight, seconds)};
+}
+
+if (import.meta.main) {
+  const seconds = Number(process.argv[process.argv.indexOf('--seconds') + 1]) || 3;
+  console.log('in flight   bare LMDB/s    Weir/s   ratio   µs CPU each (LMDB, Weir)   gets/s');
+  for (const inFlight of [16, 64, 256]) {
+    const {bare, ours} = await compareCommits(inFlight, seconds);
+    const cells = [String(inFlight), bare.perSecond.toFixed(0), ours.perSecond.toFixed(0), (ours.perSecond / bare.perSecond).toFixed(2), `${bare.cpu.toFixed(1)}, ${ours.cpu.toFixed(1)}`, ours.gets.toFixed(0)];
+    console.log(cells.map((cell, i) => cell.padStart([9, 13, 9, 7, 26, 8][i]!)).join(' '));
+  }
 }

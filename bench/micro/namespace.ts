@@ -27,11 +27,8 @@ import {defaultFreshness, type Mount} from '#model/mount.ts';
 import {parsePath} from '#model/path.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 
-const option = (name: string, fallback: string) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1]! : fallback);
-const sizes = option('--files', '10000,1000000').split(',').map(Number);
-const seconds = Number(option('--seconds', '2'));
 const inFlight = 64;
-const filesPerDirectory = 1000;
+export const filesPerDirectory = 1000;
 const loadFilesPerTransaction = 100;
 const listEntries = 100;
 
@@ -39,7 +36,12 @@ const runtime = createNodeRuntime({log: {level: 'error'}});
 const ids = new IdAllocator();
 let clock = 1_700_000_000_000_000_000n;
 
-const pathOf = (i: number) => `/bucket/data/part-${String(Math.floor(i / filesPerDirectory)).padStart(5, '0')}/file-${String(i).padStart(9, '0')}.parquet` as ByteString;
+/** Of a renamed file's name. */
+export const movedSuffix = '.moved';
+
+/** Where file number `i` is. */
+export const directoryOf = (i: number) => `/bucket/data/part-${String(Math.floor(i / filesPerDirectory)).padStart(5, '0')}/` as ByteString;
+export const pathOf = (i: number) => `${directoryOf(i)}file-${String(i).padStart(9, '0')}.parquet` as ByteString;
 
 function contentFor(at: ByteString): Content {
   const etag = String(at.length + 10).padStart(32, '0');
@@ -61,7 +63,7 @@ const homeMount: Mount = {id: rootMountId, path: '/' as ByteString, uri: 'file:/
 
 const create = (tx: Transaction, op: Operation, at: ByteString) => putFile(tx, op, parsePath(at, 'file'), {content: contentFor(at)});
 
-async function load(store: Metastore, files: number): Promise<void> {
+export async function load(store: Metastore, files: number): Promise<void> {
   for (let i = 0; i < files; ) {
     const {durable} = transact(store, (tx, op) => {
       for (const end = Math.min(files, i + loadFilesPerTransaction); i < end; i++) create(tx, op, pathOf(i));
@@ -73,7 +75,7 @@ async function load(store: Metastore, files: number): Promise<void> {
 }
 
 /** Operations a second of `inFlight` loops, each waiting for its own to be durable. */
-async function durableRate(run: (i: number) => Commit<unknown>): Promise<number> {
+async function durableRate(seconds: number, run: (i: number) => Commit<unknown>): Promise<number> {
   let next = 0;
   const started = performance.now();
   await Promise.all(Array.from({length: inFlight}, async () => {
@@ -83,7 +85,7 @@ async function durableRate(run: (i: number) => Commit<unknown>): Promise<number>
 }
 
 /** Operations a second, one after the other, with a turn of the event loop every 1000, as in a server. */
-async function readRate(run: (i: number) => unknown): Promise<number> {
+async function readRate(seconds: number, run: (i: number) => unknown): Promise<number> {
   let count = 0;
   const started = performance.now();
   while (performance.now() - started < seconds * 1000) {
@@ -93,7 +95,8 @@ async function readRate(run: (i: number) => unknown): Promise<number> {
   return count / ((performance.now() - started) / 1000);
 }
 
-async function measure(files: number): Promise<Record<string, number>> {
+/** Operations a second by name, in a tree of `files`, each measured for `seconds`. */
+export async function measureNamespace(files: number, seconds: number): Promise<Record<string, number>> {
   const directory = await mkdtemp(path.join(tmpdir(), 'weir-bench-'));
   try {
     const engine = await openLmdbEngine(runtime.disk, path.join(directory, 'state'));
@@ -102,13 +105,13 @@ async function measure(files: number): Promise<Record<string, number>> {
     await load(store, files);
     const any = (i: number) => pathOf((i * 7919) % files);
     return {
-      stat: await readRate((i) => store.read((reader) => stat(reader, parsePath(any(i), 'file')))),
-      [`list of ${listEntries}`]: await readRate((i) => store.read((reader) => list(reader, {...keys, after: any(i).slice('/bucket/'.length) as ByteString}))),
-      'folded list of 5': await readRate((i) => store.read((reader) => list(reader, {...folded, after: `data/part-0000${i % 4}/` as ByteString}))),
-      create: await durableRate((i) => transact(store, (tx, op) => create(tx, op, pathOf(files + i)))),
-      rename: await durableRate((i) => {
+      stat: await readRate(seconds, (i) => store.read((reader) => stat(reader, parsePath(any(i), 'file')))),
+      [`list of ${listEntries}`]: await readRate(seconds, (i) => store.read((reader) => list(reader, {...keys, after: any(i).slice('/bucket/'.length) as ByteString}))),
+      'folded list of 5': await readRate(seconds, (i) => store.read((reader) => list(reader, {...folded, after: `data/part-0000${i % 4}/` as ByteString}))),
+      create: await durableRate(seconds, (i) => transact(store, (tx, op) => create(tx, op, pathOf(files + i)))),
+      rename: await durableRate(seconds, (i) => {
         const from = parsePath(pathOf(files + i), 'file');
-        const to = parsePath(`${pathOf(files + i)}.moved` as ByteString, 'file');
+        const to = parsePath(`${pathOf(files + i)}${movedSuffix}` as ByteString, 'file');
         return transact(store, (tx, op) => rename(tx, op, from, to, {replace: false, trees: 'follow'}));
       }),
     };
@@ -134,11 +137,16 @@ function codecCost(): void {
   }
 }
 
-codecCost();
-const results: Record<string, number>[] = [];
-for (const files of sizes) results.push(await measure(files));
-console.log(`${'a second, with files:'.padEnd(22)}${sizes.map((files) => String(files).padStart(12)).join('')}   first ÷ last`);
-for (const name of Object.keys(results[0]!)) {
-  const row = results.map((result) => result[name]!);
-  console.log(`${name.padEnd(22)}${row.map((value) => value.toFixed(0).padStart(12)).join('')}   ${(row[0]! / row.at(-1)!).toFixed(2)}`);
+if (import.meta.main) {
+  const option = (name: string, fallback: string) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1]! : fallback);
+  const sizes = option('--files', '10000,1000000').split(',').map(Number);
+  const seconds = Number(option('--seconds', '2'));
+  codecCost();
+  const results: Record<string, number>[] = [];
+  for (const files of sizes) results.push(await measureNamespace(files, seconds));
+  console.log(`${'a second, with files:'.padEnd(22)}${sizes.map((files) => String(files).padStart(12)).join('')}   first ÷ last`);
+  for (const name of Object.keys(results[0]!)) {
+    const row = results.map((result) => result[name]!);
+    console.log(`${name.padEnd(22)}${row.map((value) => value.toFixed(0).padStart(12)).join('')}   ${(row[0]! / row.at(-1)!).toFixed(2)}`);
+  }
 }
