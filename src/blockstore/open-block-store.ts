@@ -58,7 +58,7 @@ class TieredBlockStore implements BlockStore {
     this.#tiers = tiers.map((tier, i) => new Tier(i, tier, makePolicy(policy ?? 's3-fifo', this.#nodes), runtime));
     this.#logs = this.#tiers.map((tier) => new TierLog(tier));
     const isKept = (id: ContentId) => this.#isKept(id);
-    this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, isKept);
+    this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, this.#logs, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
     this.#drafts = {
       small: this.#small,
@@ -70,23 +70,23 @@ class TieredBlockStore implements BlockStore {
         this.#keptChanged(id);
         this.#logKept(id);
       },
-      sync: async (tier) => {
-        await this.#logs[tier.number]!.sync();
-        if (tier !== this.#keptTier) await this.#logs[this.#keptTier.number]!.sync();
-      },
+      sync: (tier) => this.#logs[tier.number]!.sync(),
     };
     for (const tier of this.#tiers) tier.freeSome = () => this.#freeSome(tier);
   }
 
   async open(): Promise<void> {
-    let life = 0;
+    let before = 0;
     for (const tier of this.#tiers) {
       for (const folder of ['segments', 'files']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
       // The tier's own name must survive power loss before anything dirty relies on it.
       await this.#runtime.disk.syncDirectory(tier.path().slice(0, tier.path().lastIndexOf('/')) || '/');
       this.#locks.push(await this.#runtime.disk.lock(tier.path('lock')));
-      life = Math.max(life, await this.#logs[tier.number]!.open());
+      before = Math.max(before, await this.#logs[tier.number]!.last());
     }
+    // Every tier begins its log with the number of the life, so none of them ever saw a later one, whichever are replaced.
+    const life = before + 1;
+    for (const log of this.#logs) await log.open(life);
     this.#small.begin(life);
     this.#large.begin(life);
     const {promise, resolve} = Promise.withResolvers<void>();
@@ -204,13 +204,13 @@ class TieredBlockStore implements BlockStore {
     if (pinned) this.#pinned.add(id);
     else this.#pinned.delete(id);
     this.#keptChanged(id);
-    this.#syncKept(id).catch((error: unknown) => this.#keptTier.failed(error));
+    void this.#syncKept(id);
   }
 
   async clean(id: ContentId): Promise<void> {
     if (!this.#dirty.delete(id)) return;
     this.#keptChanged(id);
-    await this.#syncKept(id).catch((error: unknown) => this.#keptTier.failed(error));
+    await this.#syncKept(id);
   }
 
   pages(id: ContentId): (readonly [first: number, count: number])[] {
@@ -241,18 +241,20 @@ class TieredBlockStore implements BlockStore {
     return this.close();
   }
 
-  /** Pins and dirt are logged where they last longest. */
-  get #keptTier(): Tier {
-    return this.#tiers.findLast((tier) => tier.persistent) ?? this.#tiers.at(-1)!;
+  /** Pins and dirt are logged on every tier that lasts, so that any of them may be replaced. */
+  get #keptTiers(): readonly Tier[] {
+    const lasting = this.#tiers.filter((tier) => tier.persistent);
+    return lasting.length > 0 ? lasting : this.#tiers;
   }
 
   #logKept(id: ContentId): void {
-    this.#logs[this.#keptTier.number]!.append({kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)});
+    const record: LogRecord = {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
+    for (const tier of this.#keptTiers) this.#logs[tier.number]!.append(record);
   }
 
-  #syncKept(id: ContentId): Promise<void> {
+  async #syncKept(id: ContentId): Promise<void> {
     this.#logKept(id);
-    return this.#logs[this.#keptTier.number]!.sync();
+    await Promise.all(this.#keptTiers.map((tier) => this.#logs[tier.number]!.sync().catch((error: unknown) => tier.failed(error))));
   }
 
   #isKept(id: ContentId): boolean {
@@ -304,40 +306,56 @@ class TieredBlockStore implements BlockStore {
   }
 
   async #load(life: number, logsRead: () => void): Promise<void> {
+    const known: Tier[] = [];
     for (const tier of this.#tiers) {
       try {
-        await this.#logs[tier.number]!.replay((record) => this.#replay(tier, record));
+        const kept = new Map<ContentId, LogRecord & {readonly kind: 'kept'}>();
+        await this.#logs[tier.number]!.replay((record) => {
+          if (record.kind === 'kept') kept.set(record.id, record);
+          else if (record.kind === 'dropped') this.#small.replay(tier, record);
+          else this.#large.replay(tier, record);
+        });
+        // What any tier says last holds: dirt is synced on the tier of its bytes only.
+        for (const {id, pinned, dirty} of kept.values()) {
+          if (pinned) this.#pinned.add(id);
+          if (dirty) this.#dirty.add(id);
+        }
+        await this.#small.count(tier);
+        known.push(tier);
       } catch (error) {
+        // What it holds is not known, so nothing there is used, changed or removed in this life.
         tier.failed(error);
       }
     }
+    this.#large.replayed();
     for (const content of this.#large.byId.values()) this.#large.setKept(content, this.#isKept(content.id));
-    for (const tier of this.#tiers) tier.ready = true;
+    // A log that cannot be read may name dirt of any tier.
+    const trusted = this.#keptTiers.every((tier) => known.includes(tier)) ? known : [];
+    for (const tier of trusted) tier.ready = true;
     logsRead();
-    for (const tier of this.#tiers) {
+    await this.#small.load(() => this.#closed);
+    for (const tier of trusted) {
       try {
-        await this.#small.load(tier);
+        if (this.#closed) return;
         await this.#large.removeOrphans(tier, life);
         await this.#logs[tier.number]!.enableCheckpoints(() => this.#records(tier));
+        await this.#trim(tier);
       } catch (error) {
         tier.failed(error);
       }
     }
-    this.#small.loading = false;
     this.#warm = true;
   }
 
-  #replay(tier: Tier, record: LogRecord): void {
-    if (record.kind !== 'kept') return this.#large.replay(tier, record);
-    for (const [set, on] of [[this.#pinned, record.pinned], [this.#dirty, record.dirty]] as const) {
-      if (on) set.add(record.id);
-      else set.delete(record.id);
-    }
+  /** The quota may be less than in the life before. */
+  async #trim(tier: Tier): Promise<void> {
+    while (!this.#closed && tier.usedBytes > tier.options.quotaBytes) if (!(await this.#freeSome(tier))) return;
   }
 
   *#records(tier: Tier): Generator<LogRecord> {
     yield* this.#large.records(tier);
-    if (tier !== this.#keptTier) return;
+    yield* this.#small.records(tier);
+    if (!this.#keptTiers.includes(tier)) return;
     for (const id of new Set([...this.#pinned, ...this.#dirty])) yield {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
   }
 }

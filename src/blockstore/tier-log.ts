@@ -16,28 +16,35 @@ const checkpointBatchBytes = 256 * 1024;
 
 export class TierLog {
   readonly #tier: Tier;
-  /** Everything that a checkpoint must hold, lazily. */
-  #state: () => Iterable<LogRecord> = () => [];
+  /** Everything that a checkpoint must hold, lazily. Undefined until it is known: an early checkpoint would forget what older logs say. */
+  #state: (() => Iterable<LogRecord>) | undefined;
   #number = 0;
   #file: DiskFile | undefined;
   #size = 0;
   #queue: Buffer[] = [];
   #waiters: {readonly sync: boolean; readonly resolve: () => void; readonly reject: (error: unknown) => void}[] = [];
   #running: Promise<void> | undefined;
-  #stale = false;
+  /** Writes that failed: their records are in memory only, until a checkpoint that began later is whole. */
+  #gaps = 0;
+  #gapsMended = 0;
+  #rotation: PromiseWithResolvers<void> | undefined;
   #checkpointing: Promise<void> | undefined;
 
   constructor(tier: Tier) {
     this.#tier = tier;
   }
 
-  /** Opens a new log after all that are there; answers its number, which names this life of the tier. */
-  async open(): Promise<number> {
+  /** The highest number that a log of this tier has had. */
+  async last(): Promise<number> {
     const {disk} = this.#tier.runtime;
     await disk.makeDirectory(this.#tier.path('log'), {recursive: true});
-    for (const name of await disk.readDirectory(this.#tier.path('log'))) this.#number = Math.max(this.#number, Number.parseInt(name) || 0);
+    return Math.max(0, ...(await disk.readDirectory(this.#tier.path('log'))).map((name) => Number.parseInt(name) || 0));
+  }
+
+  /** Opens a new log under this number, which names a life of the store and is above all that any tier has had. */
+  async open(life: number): Promise<void> {
+    this.#number = life - 1;
     await this.#begin();
-    return this.#number;
   }
 
   /** Replays what previous lives wrote. Yields to others as it goes. */
@@ -69,9 +76,11 @@ export class TierLog {
     });
   }
 
-  /** Writes the whole state beside the log and removes what is older. */
+  /** Writes the whole state beside the log and removes what is older. Nothing before the state is known. */
   checkpoint(): Promise<void> {
-    this.#checkpointing ??= this.#checkpoint()
+    const state = this.#state;
+    if (!state) return Promise.resolve();
+    this.#checkpointing ??= this.#checkpoint(state)
       .catch((error: unknown) => this.#tier.failed(error))
       .finally(() => (this.#checkpointing = undefined));
     return this.#checkpointing;
@@ -79,7 +88,7 @@ export class TierLog {
 
   async close(): Promise<void> {
     await this.#checkpointing;
-    await this.#running;
+    while (this.#running) await this.#running;
     await this.#file?.close();
     this.#file = undefined;
   }
@@ -98,12 +107,17 @@ export class TierLog {
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
       // What came between the last look and now.
-      if (this.#queue.length > 0 || this.#waiters.length > 0) this.#run();
+      if (this.#pending) this.#run();
     });
   }
 
+  get #pending(): boolean {
+    return this.#queue.length > 0 || this.#waiters.length > 0 || this.#rotation !== undefined;
+  }
+
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0 || this.#waiters.length > 0) {
+    while (this.#pending) {
+      await this.#rotate();
       const [batch, waiters] = [Buffer.concat(this.#queue), this.#waiters];
       this.#queue = [];
       this.#waiters = [];
@@ -117,25 +131,40 @@ export class TierLog {
           this.#tier.runtime.crashPoint('blockstore.afterLogWrite');
         }
         if (waiters.some((waiter) => waiter.sync)) {
-          if (this.#stale) throw new WeirError('Io', 'the log of the tier has a gap');
+          if (this.#gaps > this.#gapsMended) throw new WeirError('Io', 'the log of the tier has a gap');
           await file.datasync();
         }
         for (const waiter of waiters) waiter.resolve();
-        if (this.#size > rotateBytes || this.#stale) void this.checkpoint();
+        if (this.#size > rotateBytes || this.#gaps > this.#gapsMended) void this.checkpoint();
       } catch (error) {
         // What is lost here is known in memory: a checkpoint makes it good as soon as the disk works again.
-        if (batch.length > 0) this.#stale = true;
+        if (batch.length > 0) this.#gaps++;
         for (const waiter of waiters) waiter.reject(error);
         this.#tier.failed(error);
       }
     }
   }
 
-  async #checkpoint(): Promise<void> {
+  /** Between two writes, so that no record falls between two logs. */
+  async #rotate(): Promise<void> {
+    const rotation = this.#rotation;
+    if (!rotation) return;
+    try {
+      await this.#begin();
+      rotation.resolve();
+    } catch (error) {
+      rotation.reject(error);
+    }
+    this.#rotation = undefined;
+  }
+
+  async #checkpoint(state: () => Iterable<LogRecord>): Promise<void> {
     const {disk, clock} = this.#tier.runtime;
-    await this.#running;
-    await this.#begin();
-    this.#stale = false;
+    this.#rotation = Promise.withResolvers();
+    const rotated = this.#rotation.promise;
+    this.#run();
+    await rotated;
+    const gaps = this.#gaps;
     const number = this.#number;
     const draft = this.#tier.path('log', `${number}.tmp`);
     {
@@ -149,7 +178,7 @@ export class TierLog {
         [batch, batchBytes] = [[], 0];
         await clock.yield();
       };
-      for (const record of this.#state()) {
+      for (const record of state()) {
         const bytes = encodeLogRecord(record);
         batch.push(bytes);
         batchBytes += bytes.length;
@@ -162,6 +191,7 @@ export class TierLog {
     await disk.rename(draft, this.#tier.path('log', `${number}.ckpt`));
     await disk.syncDirectory(this.#tier.path('log'));
     this.#tier.runtime.crashPoint('blockstore.afterCheckpoint');
+    this.#gapsMended = gaps;
     for (const name of await disk.readDirectory(this.#tier.path('log'))) if ((Number.parseInt(name) || 0) < number) await disk.unlink(this.#tier.path('log', name));
   }
 

@@ -180,9 +180,9 @@ export class LargeContents {
   drop(content: LargeContent): void {
     if (content.gone) return;
     content.gone = true;
-    this.byId.delete(content.id);
+    if (this.byId.get(content.id) === content) this.byId.delete(content.id);
     this.#byNumber.delete(content.number);
-    for (const block of content.blocks) if (block && block.node !== 0) this.#forget(content, block);
+    this.#forgetAll(content);
     this.#logs[content.tier.number]!.append({kind: 'unlinked', file: content.number});
     content.tier.runtime.disk.unlink(content.path).catch((error: unknown) => {
       if (!isKind(error, 'NotFound')) content.tier.failed(error);
@@ -241,28 +241,35 @@ export class LargeContents {
     }
   }
 
-  /** One record of a previous life's log. */
-  replay(tier: Tier, record: LogRecord): void {
+  /** One record of a previous life's log. Contents can be found after `replayed`. */
+  replay(tier: Tier, record: LogRecord & {readonly kind: 'pages' | 'absent' | 'unlinked'}): void {
+    let content = this.#byNumber.get(record.file);
+    if (content && content.tier !== tier) return;
     if (record.kind === 'pages') {
-      let content = this.#byNumber.get(record.file);
-      if (!content) {
-        const older = this.byId.get(record.id);
-        if (older) this.#byNumber.delete(older.number);
-        for (const block of older?.blocks ?? []) if (block && block.node !== 0) this.#forget(older!, block);
-        if (older) older.tier.release(older.bytes);
-        this.adopt((content = new LargeContent(record.id, record.length, tier, record.file)));
-      }
+      if (!content) this.#byNumber.set(record.file, (content = new LargeContent(record.id, record.length, tier, record.file)));
       if (record.first + record.checksums.length <= content.pages) tier.usedBytes += this.#enter(content, record.first, record.checksums, false);
-    } else if (record.kind === 'absent') {
-      const content = this.#byNumber.get(record.file);
-      for (let page = record.first; content && page < Math.min(content.pages, record.first + record.count); page++) if (content.has(page)) this.#clear(content, page);
-    } else if (record.kind === 'unlinked') {
-      const content = this.#byNumber.get(record.file);
-      if (!content) return;
-      for (const block of content.blocks) if (block && block.node !== 0) this.#forget(content, block);
-      tier.release(content.bytes);
-      this.byId.delete(content.id);
+    } else if (!content) return;
+    else if (record.kind === 'absent') {
+      const end = Math.min(content.pages, record.first + record.count);
+      for (let page = record.first; page < end; page++) if (content.has(page)) this.#clear(content, page);
+    } else {
       this.#byNumber.delete(content.number);
+      this.#forgetAll(content);
+      tier.release(content.bytes);
+    }
+  }
+
+  /** All logs are read. Of two files of one content (a draft was being sealed over an older copy) the better stays: whole, lasting, fuller. */
+  replayed(): void {
+    const worth = (content: LargeContent) => (content.complete ? 2 * content.length : content.bytes) + (content.tier.persistent ? 0.5 : 0);
+    for (const content of this.#byNumber.values()) {
+      const other = this.byId.get(content.id);
+      if (other && worth(other) >= worth(content)) this.drop(content);
+      else if (content.bytes === 0) this.drop(content);
+      else {
+        if (other) this.drop(other);
+        this.adopt(content);
+      }
     }
   }
 
@@ -279,7 +286,11 @@ export class LargeContents {
     for (const folder of await disk.readDirectory(tier.path('files'))) {
       for (const name of await disk.readDirectory(tier.path('files', folder))) {
         const number = Number.parseInt(name, 16);
-        if (!(number >= life * numbersPerLife) && !this.#byNumber.has(number)) await disk.unlink(tier.path('files', folder, name));
+        if (number >= life * numbersPerLife || this.#byNumber.has(number)) continue;
+        await disk.unlink(tier.path('files', folder, name)).catch((error: unknown) => {
+          // A content of before that was dropped meanwhile.
+          if (!isKind(error, 'NotFound')) throw error;
+        });
       }
     }
   }
@@ -352,6 +363,10 @@ export class LargeContents {
     this.#nodes.length.set(block.node, block.bytes);
     content.tier.policy.resized(block.node, -bytes);
     if (block.bytes === 0) this.#forget(content, block);
+  }
+
+  #forgetAll(content: LargeContent): void {
+    for (const block of content.blocks) if (block && block.node !== 0) this.#forget(content, block);
   }
 
   #forget(content: LargeContent, block: Block): void {

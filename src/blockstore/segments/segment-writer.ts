@@ -24,8 +24,8 @@ class Batch {
   readonly entries: WrittenEntry[] = [];
   readonly done = Promise.withResolvers<boolean>();
 
-  constructor(bytes: number) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes);
+  constructor(buffer: Buffer) {
+    this.buffer = buffer;
   }
 }
 
@@ -35,6 +35,8 @@ export class SegmentWriter {
   readonly #written: (segment: Segment, offset: number, entry: WrittenEntry) => void;
   readonly #batchBytes: number;
   #batch: Batch;
+  /** The buffer of the last batch, for the next but one. */
+  #spare: Buffer | undefined;
   #segment: Segment | undefined;
   #index = new SegmentIndexWriter();
   #running: Promise<void> | undefined;
@@ -44,7 +46,7 @@ export class SegmentWriter {
     this.#create = create;
     this.#written = written;
     this.#batchBytes = Math.min(batchBytesMax, tier.segmentBytes);
-    this.#batch = new Batch(this.#batchBytes);
+    this.#batch = new Batch(Buffer.allocUnsafeSlow(this.#batchBytes));
   }
 
   get openSegment(): Segment | undefined {
@@ -88,7 +90,8 @@ export class SegmentWriter {
     await Promise.resolve();
     while (this.#batch.used > 0) {
       const batch = this.#batch;
-      this.#batch = new Batch(this.#batchBytes);
+      this.#batch = new Batch(this.#spare ?? Buffer.allocUnsafeSlow(this.#batchBytes));
+      this.#spare = undefined;
       let kept = false;
       try {
         kept = await this.#write(batch);
@@ -96,6 +99,7 @@ export class SegmentWriter {
       } catch (error) {
         this.#tier.failed(error);
       }
+      this.#spare = batch.buffer;
       batch.done.resolve(kept);
     }
   }
@@ -147,6 +151,6 @@ export class SegmentWriter {
 
 export async function writeSegmentIndex(segment: Segment, index: SegmentIndexWriter): Promise<void> {
   const {disk} = segment.tier.runtime;
-  await using file = await disk.open(segment.path.replace(/seg$/, 'idx'), {mode: 'create', truncate: true});
+  await using file = await disk.open(segment.indexPath, {mode: 'create', truncate: true});
   await file.write([index.finish()], 0);
 }

@@ -8,7 +8,11 @@ export class Segment {
   /** Its place in the table of all segments; what a node remembers. */
   readonly slot: number;
   readonly tier: Tier;
-  readonly name: string;
+  /** The life of the store that wrote it, and its number there: its name. */
+  readonly life: number;
+  readonly number: number;
+  /** Offsets of entries that were dropped, so that no later life takes them up again. */
+  readonly dropped = new Set<number>();
   /** Bytes written, headers included. */
   size = 0;
   /** Of those, bytes of entries that the index points to. */
@@ -22,15 +26,20 @@ export class Segment {
   #opening: Promise<DiskFile> | undefined;
   readonly #onGone: (segment: Segment) => void;
 
-  constructor(slot: number, tier: Tier, name: string, onGone: (segment: Segment) => void) {
+  constructor(slot: number, tier: Tier, life: number, number: number, onGone: (segment: Segment) => void) {
     this.slot = slot;
     this.tier = tier;
-    this.name = name;
+    this.life = life;
+    this.number = number;
     this.#onGone = onGone;
   }
 
   get path(): string {
-    return this.tier.path('segments', this.name);
+    return this.tier.path('segments', `${this.life}-${this.number}.seg`);
+  }
+
+  get indexPath(): string {
+    return this.tier.path('segments', `${this.life}-${this.number}.idx`);
   }
 
   get held(): boolean {
@@ -63,7 +72,7 @@ export class Segment {
     this.hold();
     try {
       runtime.crashPoint('blockstore.beforeSegmentRemove');
-      for (const path of [this.path.replace(/seg$/, 'idx'), this.path]) {
+      for (const path of [this.indexPath, this.path]) {
         await runtime.disk.unlink(path).catch((error: unknown) => {
           if (!isKind(error, 'NotFound')) throw error;
         });
@@ -75,12 +84,17 @@ export class Segment {
     }
   }
 
+  /** Gives the open file back; the bytes stay. */
+  async close(): Promise<void> {
+    const {file} = this;
+    this.file = undefined;
+    await file?.close();
+  }
+
   #end(): void {
     this.tier.release(this.reservedBytes);
     this.reservedBytes = 0;
-    const {file} = this;
-    this.file = undefined;
     this.#onGone(this);
-    void file?.close().catch((error: unknown) => this.tier.failed(error));
+    this.close().catch((error: unknown) => this.tier.failed(error));
   }
 }

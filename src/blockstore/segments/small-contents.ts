@@ -11,6 +11,8 @@ import {nodeKept, nodeVerified, type NodeTable} from '#blockstore/index/node-tab
 import {Segment} from '#blockstore/segments/segment.ts';
 import {SegmentWriter, writeSegmentIndex} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
+import type {TierLog} from '#blockstore/tier-log.ts';
+import type {LogRecord} from '#codec/block/log-record.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter} from '#codec/block/segment.ts';
 
 /** Entries loaded between two turns of the event loop. */
@@ -24,17 +26,24 @@ export class SmallContents {
   readonly #nodes: NodeTable;
   readonly #index: HashIndex;
   readonly #isKept: (id: ContentId) => boolean;
+  readonly #logs: readonly TierLog[];
   readonly #segments: (Segment | undefined)[] = [];
+  readonly #freeSlots: number[] = [];
   readonly #writers: SegmentWriter[];
   /** Dropped before they were loaded. */
-  readonly #droppedEarly = new Set<number>();
-  loading = true;
-  #nextName = 1;
+  readonly #droppedEarly = new Set<ContentId>();
+  /** What the logs say was dropped, by segment path, until that is loaded. */
+  readonly #droppedBefore = new Map<string, number[]>();
+  /** Segments of previous lives that are counted and not yet loaded. */
+  readonly #unloaded: Segment[] = [];
+  #loading = true;
+  #nextNumber = 1;
   #life = 0;
 
-  constructor(nodes: NodeTable, index: HashIndex, tiers: readonly Tier[], isKept: (id: ContentId) => boolean) {
+  constructor(nodes: NodeTable, index: HashIndex, tiers: readonly Tier[], logs: readonly TierLog[], isKept: (id: ContentId) => boolean) {
     this.#nodes = nodes;
     this.#index = index;
+    this.#logs = logs;
     this.#isKept = isKept;
     this.#writers = tiers.map(
       (tier) =>
@@ -123,8 +132,17 @@ export class SmallContents {
 
   drop(id: ContentId): void {
     const node = this.#index.find(id);
-    if (node !== 0) this.remove(node);
-    if (this.loading) this.#droppedEarly.add(id);
+    if (this.#loading) this.#droppedEarly.add(id);
+    if (node === 0) return;
+    const segment = this.segmentOf(node);
+    const offset = this.#nodes.offset.get(node);
+    this.remove(node);
+    if (!segment.removed) this.#noteDropped(segment, offset);
+  }
+
+  #noteDropped(segment: Segment, offset: number): void {
+    segment.dropped.add(offset);
+    this.#logs[segment.tier.number]!.append({kind: 'dropped', life: segment.life, segment: segment.number, offset});
   }
 
   /** Forgets a node; its segment goes when it was the last. */
@@ -153,16 +171,56 @@ export class SmallContents {
     return segment.removed;
   }
 
-  /** Brings in what previous lives left in the tier. */
-  async load(tier: Tier): Promise<void> {
+  replay(tier: Tier, record: LogRecord & {readonly kind: 'dropped'}): void {
+    const path = tier.path('segments', `${record.life}-${record.segment}.seg`);
+    const offsets = this.#droppedBefore.get(path);
+    if (offsets) offsets.push(record.offset);
+    else this.#droppedBefore.set(path, [record.offset]);
+  }
+
+  /** This part of the tier's log. */
+  *records(tier: Tier): Generator<LogRecord> {
+    for (const segment of this.#segments) {
+      if (segment?.tier !== tier || segment.removed) continue;
+      for (const offset of segment.dropped) yield {kind: 'dropped', life: segment.life, segment: segment.number, offset};
+    }
+  }
+
+  /** Counts what previous lives left in the tier, so that nothing new overshoots the quota; `load` brings it in. */
+  async count(tier: Tier): Promise<void> {
     const {disk} = tier.runtime;
-    const names = (await disk.readDirectory(tier.path('segments'))).filter((name) => name.endsWith('.seg') && Number.parseInt(name) < this.#life);
-    for (const name of names) tier.usedBytes += await this.#adopt(tier, name);
+    const names = new Set(await disk.readDirectory(tier.path('segments')));
+    for (const name of names) {
+      const [, life, number, kind] = /^(\d+)-(\d+)[.](seg|idx)$/.exec(name) ?? [];
+      if (life === undefined || Number(life) >= this.#life) continue;
+      if (kind === 'idx') {
+        // Its segment went and a power loss brought the index back.
+        if (!names.has(`${life}-${number}.seg`)) await disk.unlink(tier.path('segments', name));
+        continue;
+      }
+      const segment = this.#make(tier, Number(life), Number(number));
+      segment.size = segment.reservedBytes = (await disk.stat(segment.path)).size;
+      tier.usedBytes += segment.size;
+      for (const offset of this.#droppedBefore.get(segment.path) ?? []) segment.dropped.add(offset);
+      this.#unloaded.push(segment);
+    }
+    this.#droppedBefore.clear();
+  }
+
+  /** Brings in what was counted, until `stopped`. */
+  async load(stopped: () => boolean): Promise<void> {
+    for (const segment of this.#unloaded) {
+      if (stopped()) return;
+      await this.#adopt(segment);
+    }
+    this.#unloaded.length = 0;
+    this.#loading = false;
+    this.#droppedEarly.clear();
   }
 
   async close(): Promise<void> {
     for (const writer of this.#writers) await writer.close();
-    for (const segment of this.#segments) await segment?.file?.close();
+    for (const segment of this.#segments) await segment?.close();
   }
 
   /** Takes away the copy on a tier that a restart of the machine empties, so that a fill makes one that lasts. */
@@ -184,19 +242,25 @@ export class SmallContents {
     return this.#index.find(id) === node && this.#nodes.segment.get(node) === segment.slot && this.#nodes.offset.get(node) === offset;
   }
 
-  #make(tier: Tier, name: string): Segment {
-    const free = this.#segments.indexOf(undefined);
-    const slot = free < 0 ? this.#segments.length : free;
-    const segment = new Segment(slot, tier, name, (gone) => (this.#segments[gone.slot] = undefined));
+  #make(tier: Tier, life: number, number: number): Segment {
+    const slot = this.#freeSlots.pop() ?? this.#segments.length;
+    const segment = new Segment(slot, tier, life, number, (gone) => {
+      this.#segments[gone.slot] = undefined;
+      this.#freeSlots.push(gone.slot);
+    });
     this.#segments[slot] = segment;
     return segment;
   }
 
   async #create(tier: Tier): Promise<Segment> {
-    const name = `${this.#life}-${this.#nextName++}.seg`;
-    const file = await tier.runtime.disk.open(tier.path('segments', name), {mode: 'exclusive'});
-    const segment = this.#make(tier, name);
-    segment.file = file;
+    const segment = this.#make(tier, this.#life, this.#nextNumber++);
+    try {
+      segment.file = await tier.runtime.disk.open(segment.path, {mode: 'exclusive'});
+    } catch (error) {
+      this.#segments[segment.slot] = undefined;
+      this.#freeSlots.push(segment.slot);
+      throw error;
+    }
     return segment;
   }
 
@@ -209,31 +273,30 @@ export class SmallContents {
     if (!kept) segment.tier.policy.insert(node);
   }
 
-  async #adopt(tier: Tier, name: string): Promise<number> {
-    const segment = this.#make(tier, name);
+  async #adopt(segment: Segment): Promise<void> {
     segment.hold();
     try {
-      segment.size = (await (await segment.open()).stat()).size;
-      segment.reservedBytes = segment.size;
+      await segment.open();
       await this.#scan(segment, (id, offset, length) => {
-        if (!this.#droppedEarly.has(id)) this.#enter(segment, offset, id, length, false);
+        if (segment.dropped.has(offset)) return;
+        if (this.#droppedEarly.has(id)) this.#noteDropped(segment, offset);
+        else this.#enter(segment, offset, id, length, false);
       });
+      segment.sealed = true;
     } catch (error) {
-      tier.failed(error);
+      // Another life may be able to read it; in this one it only counts.
+      segment.tier.failed(error);
     }
-    segment.sealed = true;
     segment.letGo();
-    if (segment.liveBytes === 0) void segment.remove();
-    return segment.reservedBytes;
+    if (segment.sealed && segment.liveBytes === 0) void segment.remove();
   }
 
   /** Every entry of a segment, from its index, else from the segment itself (and then an index is made). */
   async #scan(segment: Segment, visit: (id: ContentId, offset: number, length: number) => void): Promise<void> {
     const {disk, clock} = segment.tier.runtime;
-    const path = segment.path.replace(/seg$/, 'idx');
     let index: Buffer | undefined;
     try {
-      await using file = await disk.open(path, {mode: 'read'});
+      await using file = await disk.open(segment.indexPath, {mode: 'read'});
       index = Buffer.allocUnsafe((await file.stat()).size);
       await file.read(index, 0);
     } catch {

@@ -1,5 +1,5 @@
 /**
- * Records of a tier's log: what the files of large contents hold, and which contents are pinned or dirty. Every record sets
+ * Records of a tier's log: what the files of large contents hold, and which contents are pinned, dirty or dropped. Every record sets
  * something absolutely, so replaying a log over a newer state ends in the same place. Little-endian.
  *
  *     length of the payload u32 · CRC32C of the payload u32 · payload: kind u8 · fields
@@ -12,16 +12,21 @@ export type LogRecord =
   | {readonly kind: 'pages'; readonly id: ContentId; readonly length: number; readonly file: number; readonly first: number; readonly checksums: Uint32Array}
   | {readonly kind: 'absent'; readonly file: number; readonly first: number; readonly count: number}
   | {readonly kind: 'unlinked'; readonly file: number}
+  /** The small content at this offset of a segment was dropped: it stays away though its bytes are there. */
+  | {readonly kind: 'dropped'; readonly life: number; readonly segment: number; readonly offset: number}
   | {readonly kind: 'kept'; readonly id: ContentId; readonly pinned: boolean; readonly dirty: boolean};
 
 const frameBytes = 8;
 /** A fill or a checkpoint never names more pages in one record. */
 export const recordPagesMax = 1024;
 const payloadBytesMax = 64 + recordPagesMax * 4;
-const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4} as const;
+const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4, dropped: 5} as const;
+
+/** Bytes of a payload, for `pages` without the checksums. */
+const sizes = {pages: 33, absent: 17, unlinked: 9, kept: 10, dropped: 21} as const;
 
 export function encodeLogRecord(record: LogRecord): Buffer {
-  const size = record.kind === 'pages' ? 33 + record.checksums.length * 4 : record.kind === 'absent' ? 17 : record.kind === 'unlinked' ? 9 : 10;
+  const size = record.kind === 'pages' ? sizes.pages + record.checksums.length * 4 : sizes[record.kind];
   const out = Buffer.allocUnsafe(frameBytes + size);
   const at = frameBytes;
   out[at] = kinds[record.kind];
@@ -37,7 +42,11 @@ export function encodeLogRecord(record: LogRecord): Buffer {
     out.writeUInt32LE(record.first, at + 9);
     out.writeUInt32LE(record.count, at + 13);
   } else if (record.kind === 'unlinked') out.writeDoubleLE(record.file, at + 1);
-  else {
+  else if (record.kind === 'dropped') {
+    out.writeDoubleLE(record.life, at + 1);
+    out.writeDoubleLE(record.segment, at + 9);
+    out.writeUInt32LE(record.offset, at + 17);
+  } else {
     out.writeDoubleLE(record.id, at + 1);
     out[at + 9] = (record.pinned ? 1 : 0) | (record.dirty ? 2 : 0);
   }
@@ -50,16 +59,19 @@ const whole = (value: number): boolean => Number.isSafeInteger(value) && value >
 
 function decodePayload(from: Buffer): LogRecord | undefined {
   const kind = from[0];
-  if (kind === kinds.pages && from.length >= 33) {
+  if (kind === kinds.pages && from.length >= sizes.pages) {
     const [id, length, file, first, count] = [from.readDoubleLE(1), from.readDoubleLE(9), from.readDoubleLE(17), from.readUInt32LE(25), from.readUInt32LE(29)];
-    if (!whole(id) || !whole(length) || !whole(file) || count > recordPagesMax || from.length !== 33 + count * 4) return undefined;
+    if (!whole(id) || !whole(length) || !whole(file) || count > recordPagesMax || from.length !== sizes.pages + count * 4) return undefined;
     return {kind: 'pages', id: id as ContentId, length, file, first, checksums: Uint32Array.from({length: count}, (_, i) => from.readUInt32LE(33 + i * 4))};
   }
-  if (kind === kinds.absent && from.length === 17 && whole(from.readDoubleLE(1))) {
+  if (kind === kinds.absent && from.length === sizes.absent && whole(from.readDoubleLE(1))) {
     return {kind: 'absent', file: from.readDoubleLE(1), first: from.readUInt32LE(9), count: from.readUInt32LE(13)};
   }
-  if (kind === kinds.unlinked && from.length === 9 && whole(from.readDoubleLE(1))) return {kind: 'unlinked', file: from.readDoubleLE(1)};
-  if (kind === kinds.kept && from.length === 10 && whole(from.readDoubleLE(1)) && from[9]! < 4) {
+  if (kind === kinds.unlinked && from.length === sizes.unlinked && whole(from.readDoubleLE(1))) return {kind: 'unlinked', file: from.readDoubleLE(1)};
+  if (kind === kinds.dropped && from.length === sizes.dropped && whole(from.readDoubleLE(1)) && whole(from.readDoubleLE(9))) {
+    return {kind: 'dropped', life: from.readDoubleLE(1), segment: from.readDoubleLE(9), offset: from.readUInt32LE(17)};
+  }
+  if (kind === kinds.kept && from.length === sizes.kept && whole(from.readDoubleLE(1)) && from[9]! < 4) {
     return {kind: 'kept', id: from.readDoubleLE(1) as ContentId, pinned: (from[9]! & 1) !== 0, dirty: (from[9]! & 2) !== 0};
   }
   return undefined;
