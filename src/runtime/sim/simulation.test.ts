@@ -105,6 +105,33 @@ describe('simulation', () => {
     });
   });
 
+  it('keeps what a killed process wrote, until the power goes', async () => {
+    let lost = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const simulation = createSimulation(seed);
+      simulation.crashAt('written', 1, 'kill');
+      const life = simulation.run(async (runtime) => {
+        const file = await runtime.disk.open('/file', {mode: 'create'});
+        await runtime.disk.syncDirectory('/');
+        await file.write([Buffer.from('written')], 0);
+        runtime.crashPoint('written');
+      });
+      await assert.rejects(life, isCrash);
+      const read = () =>
+        simulation.run(async ({disk}) => {
+          await using file = await disk.open('/file', {mode: 'read'});
+          const bytes = Buffer.alloc(7);
+          return bytes.toString('latin1', 0, await file.read(bytes, 0));
+        });
+      assert.equal(await read(), 'written');
+      simulation.kill();
+      assert.equal(await read(), 'written');
+      simulation.crash();
+      if ((await read()) !== 'written') lost++;
+    }
+    assert.ok(lost > 0 && lost < 20, `lost ${lost} of 20`);
+  });
+
   it('frees the locks of the dead, and breaks their connections', async () => {
     const simulation = createSimulation(4);
     const other = simulation.machine('other');

@@ -27,7 +27,12 @@ export interface SimMachine {
   readonly log: readonly LogLine[];
   /** Power loss: ends the present life and begins the next, on what the disk kept. */
   crash(): void;
+  /** kill -9: ends the life alone. The next one sees everything that was written, and power loss may still take what no sync has named. */
+  kill(): void;
 }
+
+/** What ends a life. */
+export type Death = 'crash' | 'kill';
 
 export class Simulation implements SimMachine {
   readonly name = 'main';
@@ -39,7 +44,7 @@ export class Simulation implements SimMachine {
   readonly #scheduler = new Scheduler();
   readonly #random: SimRandom;
   readonly #machines = new Map<string, Machine>();
-  #plan: {readonly point: string; readonly hit: number} | undefined;
+  #plan: {readonly point: string; readonly hit: number; readonly death: Death} | undefined;
 
   constructor(seed: number) {
     this.#random = new SimRandom(seed);
@@ -76,9 +81,13 @@ export class Simulation implements SimMachine {
     this.#main.crash();
   }
 
-  /** The machine that passes `point` for the `hit`-th time from now on crashes there. One plan at a time. */
-  crashAt(point: string, hit = 1): void {
-    this.#plan = {point, hit: hit + (this.pointsHit.get(point) ?? 0)};
+  kill(): void {
+    this.#main.kill();
+  }
+
+  /** The machine that passes `point` for the `hit`-th time from now on dies there. One plan at a time. */
+  crashAt(point: string, hit = 1, death: Death = 'crash'): void {
+    this.#plan = {point, hit: hit + (this.pointsHit.get(point) ?? 0), death};
   }
 
   /**
@@ -109,8 +118,9 @@ export class Simulation implements SimMachine {
     this.pointsHit.set(point, hits);
     life.note(`point ${point}`);
     if (this.#plan?.point !== point || hits < this.#plan.hit) return;
+    const {death} = this.#plan;
     this.#plan = undefined;
-    this.#machines.get(life.machine)!.crash(`${point}, hit ${hits}`);
+    this.#machines.get(life.machine)![death](`${point}, hit ${hits}`);
     life.check();
   }
 }
@@ -142,6 +152,15 @@ class Machine implements SimMachine {
     const {life} = this;
     life.end(new SimulatedCrash(why));
     this.disk.crash(life);
+    this.#beginAgain();
+  }
+
+  kill(why = 'kill -9'): void {
+    this.life.end(new SimulatedCrash(why));
+    this.#beginAgain();
+  }
+
+  #beginAgain(): void {
     this.life = this.#begin();
     this.runtime = this.#boot();
   }
