@@ -29,7 +29,8 @@ import {makeLastingDirectory} from '#journal/lasting-directory.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
-export const segmentBytesMax = 64 * 1024 * 1024;
+/** A segment that has as much is followed by another. */
+const segmentBytesDefault = 64 * 1024 * 1024;
 /** Bytes gathered and not yet written; beyond this `append` refuses (Overloaded), so a dead disk cannot fill memory. */
 export const pendingBytesMax = 256 * 1024 * 1024;
 const groupBytesInitial = 256 * 1024;
@@ -48,6 +49,8 @@ export interface ChangeLogOptions {
   readonly beginsHere: boolean;
   /** Each record after that, in order, before open resolves. The payload is valid during the call. */
   readonly onRecord: (sequence: number, payload: Buffer) => void;
+  /** For tests that want many segments. */
+  readonly segmentBytes?: number;
 }
 
 interface Group {
@@ -71,6 +74,7 @@ const segmentName = (firstSequence: number) => `${firstSequence.toString(16).pad
 export class ChangeLog implements AsyncDisposable {
   readonly #machine: Machine;
   readonly #directory: string;
+  readonly #segmentBytes: number;
   readonly #segments: Segment[];
   #file: DiskFile;
   #fileBytes: number;
@@ -88,9 +92,10 @@ export class ChangeLog implements AsyncDisposable {
   #closing = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  private constructor(machine: Machine, directory: string, segments: Segment[], file: DiskFile, fileBytes: number, sequence: number) {
+  private constructor(machine: Machine, options: ChangeLogOptions, segments: Segment[], file: DiskFile, fileBytes: number, sequence: number) {
     this.#machine = machine;
-    this.#directory = directory;
+    this.#directory = options.directory;
+    this.#segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     this.#segments = segments;
     this.#file = file;
     this.#fileBytes = fileBytes;
@@ -136,7 +141,7 @@ export class ChangeLog implements AsyncDisposable {
       // What was only written before is kept from now on: a reply may already have been given for it (safe), and we go on from here.
       await file.datasync();
       await disk.syncDirectory(directory);
-      return new ChangeLog(machine, directory, segments, file, fileBytes, sequence);
+      return new ChangeLog(machine, options, segments, file, fileBytes, sequence);
     }
     // No segment yet, or one that was just being made: its header is not whole, so nothing in it can have been acknowledged.
     if (tail) {
@@ -145,7 +150,7 @@ export class ChangeLog implements AsyncDisposable {
     }
     const made = await makeSegment(machine, directory, sequence + 1);
     segments.push(made.segment);
-    return new ChangeLog(machine, directory, segments, made.file, segmentHeaderBytes, sequence);
+    return new ChangeLog(machine, options, segments, made.file, segmentHeaderBytes, sequence);
   }
 
   /** The last number that was given out. */
@@ -163,7 +168,7 @@ export class ChangeLog implements AsyncDisposable {
 
   /** Bytes of segments that are not full yet count whole. */
   get bytes(): number {
-    return (this.#segments.length - 1) * segmentBytesMax + this.#fileBytes;
+    return (this.#segments.length - 1) * this.#segmentBytes + this.#fileBytes;
   }
 
   /**
@@ -238,7 +243,7 @@ export class ChangeLog implements AsyncDisposable {
         const group: Group = this.#pending;
         this.#pending = undefined;
         this.#current = group;
-        if (this.#fileBytes >= segmentBytesMax) await this.#roll(group.firstSequence);
+        if (this.#fileBytes >= this.#segmentBytes) await this.#roll(group.firstSequence);
         crashPoint('journal.beforeWrite');
         await this.#file.write([group.buffer.subarray(0, group.length)], this.#fileBytes);
         crashPoint('journal.afterWrite');

@@ -25,6 +25,8 @@ const batchMutationsMax = 20_000;
 const applyDelayMs = 20;
 /** Results of requests: `\0r` client `\0` counter (8 bytes, big-endian). Other keys do not begin with NUL. */
 const requestPrefix = '\0r';
+/** So that its keys fit. */
+const clientBytesMax = 200;
 /** Acknowledged results that one commit forgets, so that no commit pays for a long silence. */
 const forgottenPerCommitMax = 32;
 
@@ -33,6 +35,8 @@ export interface MetastoreOptions {
   /** For the log; the engine has its own place. */
   readonly directory: string;
   readonly engine: StateEngine;
+  /** Of the log; for tests that want many. */
+  readonly segmentBytes?: number;
 }
 
 const settled = Promise.resolve();
@@ -41,6 +45,12 @@ function requestKey(client: string, counter: number): ByteString {
   const tail = Buffer.alloc(8);
   tail.writeBigUInt64BE(BigInt(counter));
   return `${requestPrefix}${fromText(client)}\0${tail.toString('latin1')}` as ByteString;
+}
+
+/** NUL ends the name within the key: with one inside, a client could answer for, and forget, the requests of another. InvalidArgument. */
+function checkClient(client: string): void {
+  if (client.length > 0 && client.isWellFormed() && !client.includes('\0') && Buffer.byteLength(client) <= clientBytesMax) return;
+  throw new WeirError('InvalidArgument', `a client's name has 1 to ${clientBytesMax} bytes of text without NUL`);
 }
 
 /** Replays the log over the engine and is ready. Corrupt, also where a restore did not end or the log is gone. The engine stays the caller's when this fails. */
@@ -78,6 +88,7 @@ class LoggedMetastore implements Metastore {
     if (mark && !mark.finished) throw new WeirError('Corrupt', 'the metadata was being restored from a backup and that did not end; restore again into an empty directory');
     store.#log = await ChangeLog.open(options.runtime, {
       directory: options.directory,
+      ...(options.segmentBytes === undefined ? {} : {segmentBytes: options.segmentBytes}),
       after: sequence,
       beginsHere: sequence === 0 || mark?.sequence === sequence,
       onRecord: (sequence, payload) => {
@@ -93,6 +104,7 @@ class LoggedMetastore implements Metastore {
   }
 
   transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}): Commit<T> {
+    if (request) checkClient(request.id.client);
     this.#enter();
     try {
       if (request) {

@@ -4,6 +4,7 @@ import {describe, it} from 'node:test';
 import fc from 'fast-check';
 import type {ByteString} from '#base/byte-string.ts';
 import {fromBytes} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
 import type {Metastore, ResultCodec, Transaction} from '#metastore/metastore.ts';
 
 export interface MetastoreHome {
@@ -84,6 +85,23 @@ export function describeMetastore(name: string, makeHome: () => Promise<Metastor
       assert.equal(store.transact(increment, request(2)).result, '2');
       assert.equal(store.transact(increment, request(3, 2)).result, '3');
       assert.equal(store.transact(increment, request(2)).result, '4', 'an acknowledged request may be forgotten');
+    });
+
+    it('keeps the requests of clients apart, and refuses names that could mix them', async () => {
+      await using home = await makeHome();
+      await using store = await home.open();
+      const request = (client: string, counter: number, acknowledged = 0) => ({id: {client, counter, acknowledged}, codec: textCodec});
+      for (const client of ['a', 'a b', 'a\u0001', 'aa', 'ä', 'x'.repeat(200)]) {
+        for (const counter of [1, 2]) assert.equal(store.transact(() => `${client} ${counter}`, request(client, counter)).result, `${client} ${counter}`);
+      }
+      store.transact(() => '', request('a', 3, 2));
+      const again = (client: string) => store.transact(() => 'again', request(client, 2)).result;
+      assert.deepEqual(['a', 'a b', 'aa'].map(again), ['again', 'a b 2', 'aa 2']);
+      const {sequence} = store.status();
+      for (const client of ['', 'a\0', 'a\0\0\0\0\0\0\0\0\u0002', '\ud800', 'x'.repeat(201), 'ä'.repeat(101)]) {
+        assert.throws(() => store.transact(() => '', request(client, 1)), (error) => isKind(error, 'InvalidArgument'));
+      }
+      assert.equal(store.status().sequence, sequence);
     });
 
     it('gives a snapshot that later transactions do not change', async () => {
