@@ -17,8 +17,8 @@ export interface PythonClients {
   readonly run: (program: string, env?: Record<string, string>) => Promise<string>;
 }
 
-/** Variables that would lead clients somewhere else. */
-const neutral = {AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_PROFILE: '', NO_PROXY: '*', no_proxy: '*'};
+/** Variables that would lead clients somewhere else; botocore takes an empty AWS_PROFILE for the name of one. */
+const neutral = {AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_PROFILE: undefined, NO_PROXY: '*', no_proxy: '*'};
 
 export async function pythonClients(forWhat: string): Promise<PythonClients | undefined> {
   return await need('Python with boto3, awscli, duckdb and pyarrow', forWhat, async () => {

@@ -49,7 +49,7 @@ export async function findProgram(name: string): Promise<string | undefined> {
 }
 
 /** Runs a command to its end; the error's message is what it said. */
-export async function command(program: string, args: readonly string[], options: {env?: Record<string, string>; cwd?: string} = {}): Promise<string> {
+export async function command(program: string, args: readonly string[], options: {env?: Record<string, string | undefined>; cwd?: string} = {}): Promise<string> {
   try {
     const {stdout} = await run(program, [...args], {timeout: installMsMax, maxBuffer: 64 << 20, ...options, env: {...process.env, ...options.env}});
     return stdout;
