@@ -82,7 +82,8 @@ export class S3Client {
   async send(method: string, target: string, headers: Record<string, string>, body?: Uint8Array | string, signal?: AbortSignal): Promise<S3Response> {
     const {hostname, port} = new URL(this.access.endpoint);
     return await new Promise<S3Response>((resolve, reject) => {
-      const request = http.request({hostname, port, method, path: target, agent: this.#agent, headers: body === undefined ? headers : {'content-length': String(Buffer.byteLength(body)), ...headers}, ...(signal ? {signal} : {})});
+      const length = body === undefined ? {} : {'content-length': String(Buffer.byteLength(body))};
+      const request = http.request({hostname, port, method, path: target, agent: this.#agent, headers: {...length, ...headers}, ...(signal ? {signal} : {})});
       request.once('error', reject);
       request.once('response', response => {
         const chunks: Buffer[] = [];
