@@ -14,10 +14,11 @@ test('a checker of versions that can fail', () => {
       assert.equal(versionOf(range, 3, offset, 1), 1);
       const at = cut % range.length;
       const mixed = Buffer.concat([range.subarray(0, at), two.subarray(offset + at, offset + range.length)]);
-      assert.throws(() => versionOf(mixed, 3, offset, 1));
+      // Bytes that both have in common are no mixture.
+      if (!mixed.equals(range)) assert.throws(() => versionOf(mixed, 3, offset, 1));
       const zeroed = Buffer.from(range).fill(0, at);
-      assert.throws(() => versionOf(zeroed, 3, offset, 1));
-      if (range.length > 8192) assert.throws(() => versionOf(zeroed, 3, offset));
+      if (!zeroed.equals(range)) assert.throws(() => versionOf(zeroed, 3, offset, 1));
+      if (range.length > 8192 && !zeroed.equals(range)) assert.throws(() => versionOf(zeroed, 3, offset));
     }),
   );
   assert.throws(() => versionOf(one.subarray(4096), 3, 0), 'another offset');
