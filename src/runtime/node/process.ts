@@ -24,7 +24,10 @@ export function writeError(text: string): void {
   process.stderr.write(text);
 }
 
-export const standardInput: AsyncIterable<Uint8Array> = process.stdin;
+/** Opened when asked for: a stream that nobody reads would keep some kinds of input from ending. */
+export function standardInput(): AsyncIterable<Uint8Array> {
+  return process.stdin;
+}
 
 export function errorTerminal(): {readonly interactive: boolean; readonly columns: number} {
   return {interactive: process.stderr.isTTY === true, columns: process.stderr.columns ?? 80};

@@ -1,0 +1,15 @@
+/** A client of a running instance: the same FileSystemClient as inside, over stubs. */
+import type {RootKey} from '#cli/environment.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import {FileSystemClient} from '#client/file-system-client.ts';
+import {masterWire, workerWire} from '#contracts/wire.ts';
+import {RpcClient} from '#rpc/client.ts';
+import type {Address} from '#runtime/net.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+/** Connects when first used. Unavailable, Unauthenticated. */
+export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey): FileSystem & AsyncDisposable {
+  const client = new RpcClient(runtime, {address, ...key});
+  const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire)});
+  return Object.assign(files, {[Symbol.asyncDispose]: () => client.close()});
+}

@@ -1,0 +1,177 @@
+/**
+ * Everything in one process: the object graph of `weir up`, of the demo and of tests that embed an instance.
+ *
+ * It is built from the ground up and comes down in the opposite order: front ends (whoever asks is answered before what answers goes),
+ * master and its jobs, block store, metastore, the lock. Each step of the way down has a deadline, so that a store that does not answer
+ * cannot keep an instance alive; what was acknowledged is safe whatever happens then.
+ */
+import {WeirError} from '#base/errors.ts';
+import {openBlockStore} from '#blockstore/open-block-store.ts';
+import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
+import {FileSystemClient} from '#client/file-system-client.ts';
+import {rootPrincipal} from '#contracts/context.ts';
+import {masterWire, workerWire} from '#contracts/wire.ts';
+import {restHandler} from '#frontends/rest/server.ts';
+import {s3Handler} from '#frontends/s3/server.ts';
+import {Master} from '#master/master.ts';
+import {writeBackup} from '#metastore/backup.ts';
+import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
+import {openMetastore} from '#metastore/open-metastore.ts';
+import {cacheTiers} from '#process/cache-tiers.ts';
+import {connectors} from '#process/connectors.ts';
+import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
+import {lookupOf, rootKey} from '#process/keys.ts';
+import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
+import {removeFile} from '#process/small-files.ts';
+import {mountAll} from '#process/start-mounts.ts';
+import {rpcService, serveRpc} from '#rpc/server.ts';
+import type {Http} from '#runtime/http.ts';
+import type {Address} from '#runtime/net.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import {createStoreRegistry} from '#understore/registry.ts';
+import {Worker} from '#worker/worker.ts';
+
+export interface EmbeddedOptions {
+  /** Absolute. */
+  readonly home: string;
+  readonly up: UpOptions;
+  readonly version: string;
+  /** Written down as the holder of the home. */
+  readonly pid: number;
+  /** The environment, for stores that have standard variables. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+export interface EmbeddedServices {
+  readonly runtime: Runtime;
+  readonly http: Http;
+  /** Ends a start that takes too long; the running instance is ended by disposing of it. */
+  readonly signal: AbortSignal;
+}
+
+export interface Instance extends AsyncDisposable {
+  readonly info: InstanceInfo;
+  readonly key: RootKey;
+  readonly files: FileSystemClient;
+}
+
+const stepMs = 10_000;
+const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
+
+/** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
+export async function startEmbedded(options: EmbeddedOptions, {runtime, http, signal}: EmbeddedServices): Promise<Instance> {
+  const home = homeAt(options.home);
+  const {up} = options;
+  const down = new StopSteps(runtime);
+  try {
+    await down.add('lock', lockHome(runtime.disk, home));
+    const key = await rootKey(runtime, home);
+    const lookup = lookupOf(key);
+    const own: OwnPort = {host: up.host, port: up.s3Port};
+    const registry = refuseOwnEndpoint(createStoreRegistry(connectors, {...runtime, http, variables: options.variables}, runtime.metrics), options.variables, own);
+
+    const cache = await cacheTiers(runtime, home, up);
+    down.push('memory tier', () => cache.release());
+    const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
+    const master = await down.add(
+      'master',
+      Master.open({
+        metastore,
+        runtime,
+        stores: registry,
+        root: {uri: fileUri(home.data), options: {}, freshness: {kind: 'immutable'}},
+        onContentDropped: async (contents) => {
+          for (const id of contents) await blocks.drop(id);
+        },
+        writeBackup: (store) => writeBackup(store, runtime.clock),
+      }),
+    );
+    const worker = new Worker({runtime, blocks, stores: master.stores});
+    down.push('worker', () => worker[Symbol.asyncDispose]());
+    const files = new FileSystemClient({master, worker});
+    signal.throwIfAborted();
+
+    const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
+    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}}, s3Handler({files, runtime, baseDomains, lookup})));
+    own.port = s3.address.port;
+    const rest = await down.add(
+      'REST',
+      http.serve({address: {host: up.host, port: up.httpPort}}, restHandler({files, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
+    );
+    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker)];
+    const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
+    await mountAll(files, registry, up.uris, options.variables, {principal: rootPrincipal, signal});
+
+    const info: InstanceInfo = {
+      pid: options.pid,
+      home: home.directory,
+      s3: urlOf(s3.address),
+      http: urlOf(rest.address),
+      rpc: {host: reachable(rpc.address.host), port: rpc.address.port},
+      startedAt: runtime.clock.nowMs(),
+    };
+    await writeInstance(runtime.disk, home, info);
+    down.push('instance.json', () => removeFile(runtime.disk, home.instance));
+    runtime.log.info('ready', {home: info.home, s3: info.s3, http: info.http, version: options.version});
+    return {info, key, files, [Symbol.asyncDispose]: () => down.run()};
+  } catch (error) {
+    await down.run();
+    throw error;
+  }
+}
+
+async function openState(runtime: Runtime, home: Home) {
+  const engine = await openLmdbEngine(runtime.disk, home.metadata);
+  try {
+    return await openMetastore({runtime, directory: home.metadataLog, engine});
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** What has been started, and how it is stopped: last first, each within a deadline, whatever the others do. */
+class StopSteps {
+  readonly #runtime: Runtime;
+  readonly #steps: {readonly name: string; readonly stop: () => Promise<void>}[] = [];
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  push(name: string, stop: () => Promise<void>): void {
+    this.#steps.push({name, stop});
+  }
+
+  async add<T extends AsyncDisposable>(name: string, starting: Promise<T>): Promise<T> {
+    const started = await starting;
+    this.push(name, async () => await started[Symbol.asyncDispose]());
+    return started;
+  }
+
+  async run(): Promise<void> {
+    for (const {name, stop} of this.#steps.splice(0).reverse()) {
+      const {promise: late, reject} = Promise.withResolvers<never>();
+      using _deadline = this.#runtime.clock.after(stepMs, () => reject(new WeirError('Timeout', `${name} did not stop within ${stepMs / 1000} s`)));
+      try {
+        await Promise.race([stop(), late]);
+      } catch (error) {
+        this.#runtime.log.warn(`stopping: ${name} failed`, {error});
+      }
+    }
+  }
+}
+
+function fileUri(directory: string): string {
+  return `file://${directory.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** Where this machine reaches what listens on an address; "everywhere" is no place to connect to. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+function urlOf({host, port}: Address): string {
+  const name = reachable(host);
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}

@@ -1,0 +1,104 @@
+/** The instance at a home, as the command line handles it: run, find, stop, restore. What is heavy is loaded when it is used. */
+import {isKind, WeirError} from '#base/errors.ts';
+import type {InstanceControl, InstanceInfo, RootKey, Terminal, UpOptions} from '#cli/environment.ts';
+import {findInstance, homeAt, lockHome} from '#process/home.ts';
+import {readRootKey} from '#process/keys.ts';
+import {removeTree} from '#process/small-files.ts';
+import {isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface InstanceControlOptions {
+  readonly home: string;
+  /** The command's own, not the instance's. */
+  readonly runtime: Runtime;
+  readonly terminal: Terminal;
+  readonly version: string;
+  readonly signal: AbortSignal;
+}
+
+/** An instance stops its parts one after the other; each has its deadline. */
+const stopMs = 60_000;
+const pollMs = 50;
+
+export function instanceControl({home: directory, runtime, terminal, version, signal}: InstanceControlOptions): InstanceControl {
+  const home = homeAt(directory);
+  const {disk, clock} = runtime;
+
+  return {
+    home: directory,
+
+    async run(up: UpOptions, onReady: (info: InstanceInfo, key: RootKey) => Promise<void>) {
+      const [{startEmbedded}, {instanceRuntime}, {createHttp}] = await Promise.all([import('#process/embedded.ts'), import('#process/instance-runtime.ts'), import('#runtime/node/http/node-http.ts')]);
+      await usableHome(directory);
+      const real = instanceRuntime(home, terminal);
+      const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), signal});
+      await onReady(instance.info, instance.key);
+      await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
+      real.log.info('stopping');
+    },
+
+    find: () => findInstance(disk, home, isAlive),
+
+    async key() {
+      const key = await readRootKey(runtime, home);
+      if (!key) throw new WeirError('NotFound', `${directory} has no keys yet; they are made at the first weir up`);
+      return key;
+    },
+
+    async stop(info) {
+      sendStop(info.pid);
+      const deadline = clock.monotonicMs() + stopMs;
+      while (isAlive(info.pid) && (await findInstance(disk, home, isAlive))) {
+        if (clock.monotonicMs() > deadline) throw new WeirError('Timeout', `process ${info.pid} has not stopped within ${stopMs / 1000} s`);
+        await clock.sleep(pollMs, {signal});
+      }
+    },
+
+    async restore(backup, {force}) {
+      await using _lock = await lockHome(disk, home);
+      const there = await exists(home.metadata);
+      if (there && !force) throw new WeirError('AlreadyExists', `${directory} holds metadata already; --force replaces it`);
+      const fresh = homeAt(`${directory}/restoring`);
+      await removeTree(disk, fresh.directory);
+      const [{openLmdbEngine}, {restoreBackup}] = await Promise.all([import('#metastore/lmdb/lmdb-engine.ts'), import('#metastore/backup.ts')]);
+      const restored = await restoreInto(await openLmdbEngine(disk, fresh.metadata));
+      // From here on the old state is out of the way and kept until the new one has its name.
+      const before = `${directory}/state.before-restore`;
+      await removeTree(disk, before);
+      await disk.rename(home.state, before);
+      await disk.rename(fresh.state, home.state);
+      await disk.syncDirectory(directory);
+      await removeTree(disk, fresh.directory);
+      if (!there) await removeTree(disk, before);
+      return restored;
+
+      async function restoreInto(engine: Awaited<ReturnType<typeof openLmdbEngine>>) {
+        try {
+          return await restoreBackup(engine, backup);
+        } finally {
+          await engine.close();
+        }
+      }
+    },
+
+    demo() {
+      return Promise.reject(new WeirError('Unsupported', 'the demonstration is not there yet'));
+    },
+  };
+
+  /** Says in time, and in one sentence, that the home cannot be used: before a log is opened in it. */
+  async function usableHome(path: string): Promise<void> {
+    await using _lock = await lockHome(disk, homeAt(path));
+  }
+
+  async function exists(path: string): Promise<boolean> {
+    try {
+      await disk.stat(path);
+      return true;
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** The process behind the command `weir`. Only what every command needs is loaded here; the rest when a command asks for it. */
+import {WeirError} from '#base/errors.ts';
+import type {CliEnvironment, Terminal} from '#cli/environment.ts';
+import {runProgram} from '#cli/program.ts';
+import {rootPrincipal} from '#contracts/context.ts';
+import {commandRuntime} from '#process/command-runtime.ts';
+import {homeDirectory} from '#process/home.ts';
+import {instanceControl} from '#process/instance-control.ts';
+import {readWhole} from '#process/small-files.ts';
+import {endProcess, errorTerminal, onStopSignal, processFacts, standardInput, writeError, writeOutput} from '#runtime/node/process.ts';
+
+const runtime = commandRuntime();
+const stop = new AbortController();
+onStopSignal((signal) => stop.abort(new WeirError('Cancelled', `stopped by ${signal}`)));
+
+const terminal: Terminal = {
+  out: writeOutput,
+  err: writeError,
+  get input() {
+    return standardInput();
+  },
+  ...errorTerminal(),
+};
+const {version} = JSON.parse((await readWhole(runtime.disk, `${import.meta.dirname}/../../package.json`)) ?? '{"version":"unknown"}') as {version: string};
+
+const instance = (home: string | undefined) =>
+  instanceControl({home: homeDirectory(home, processFacts.environment, processFacts.workingDirectory), runtime, terminal, version, signal: stop.signal});
+
+async function running(home: string | undefined) {
+  const control = instance(home);
+  const info = await control.find();
+  if (!info) throw new WeirError('Unavailable', `no instance is running at ${control.home}`);
+  return {info, key: await control.key()};
+}
+
+const environment: CliEnvironment = {
+  runtime,
+  terminal,
+  version,
+  workingDirectory: processFacts.workingDirectory,
+  variables: processFacts.environment,
+  instance,
+  context: {principal: rootPrincipal, signal: stop.signal},
+  async connect(home) {
+    const {info, key} = await running(home);
+    const {connectFiles} = await import('#process/connect.ts');
+    return connectFiles(runtime, info.rpc, key);
+  },
+  async metrics(home) {
+    const {info, key} = await running(home);
+    const {createHttp} = await import('#runtime/node/http/node-http.ts');
+    const credentials = Buffer.from(`${key.accessKeyId}:${key.secretAccessKey}`).toString('base64');
+    const answer = await createHttp().request({method: 'GET', url: `${info.http}/metrics`, headers: ['Authorization', `Basic ${credentials}`], signal: stop.signal});
+    const text = Buffer.concat(await Array.fromAsync(answer.body)).toString('utf8');
+    if (answer.status !== 200) throw new WeirError('Unavailable', `${info.http}/metrics answered ${answer.status}`);
+    return text;
+  },
+};
+
+endProcess(await runProgram(environment, processFacts.arguments));
