@@ -61,7 +61,7 @@ export async function duckdb({quick, say}: BenchOptions): Promise<Section> {
   const run = async (what: string, prefix: string, endpoint?: Endpoint): Promise<number> => {
     const settings = {
       extension: clients.httpfsExtension, tables, queries, prefix,
-      endpoint: endpoint && new URL(endpoint.url).host, key: endpoint?.accessKeyId ?? '', secret: endpoint?.secretAccessKey ?? '',
+      endpoint: endpoint === undefined ? '' : new URL(endpoint.url).host, key: endpoint?.accessKeyId ?? '', secret: endpoint?.secretAccessKey ?? '',
     };
     const {seconds, digest} = JSON.parse(await clients.run(program, {WEIR_BENCH: JSON.stringify(settings)})) as Run;
     say(`${what}: ${number(seconds)} s`);

@@ -29,7 +29,7 @@ if (unknown.length > 0) {
       console.log(asText(section));
       if (!quick && section.rows.length > 0) keep(kept, section);
     } catch (error) {
-      console.error(`${name} failed:`, error);
+      console.error(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       process.exitCode = 1;
     }
   }

@@ -1,4 +1,4 @@
-/** Starts `./weir up` for a bench, over a home of its own. */
+/** Starts `weir up` for a bench, over a home of its own: what `./weir` starts once it is set up. */
 import {spawn} from 'node:child_process';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -14,7 +14,7 @@ export interface Weir extends AsyncDisposable {
   /** From the start of the command to its word that it is ready, and to the first answer by S3. */
   readonly readyMs: number;
   readonly firstAnswerMs: number;
-  /** `status` as the CLI shows it. */
+  /** The end of what it has said on stderr. */
   readonly log: () => string;
 }
 
@@ -31,9 +31,9 @@ export async function startWeir(mounts: readonly Mounted[], options: {readonly n
   const args = mounts.flatMap(({uri, options: given}) => [uri, ...Object.entries(given).flatMap(([name, value]) => ['-o', `${name}=${value}`])]);
   const ports = ['--s3-port', '0', '--http-port', '0', '--rpc-port', '0'];
   const started = performance.now();
-  const child = spawn(path.join(root, 'weir'), ['up', '--json', '--home', home, ...ports, ...args], {
+  const child = spawn(process.execPath, ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', '--json', '--home', home, ...ports, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {...process.env, ...(options.nodeOptions === undefined ? {} : {NODE_OPTIONS: options.nodeOptions})},
+    env: {...process.env, UV_THREADPOOL_SIZE: '16', ...(options.nodeOptions === undefined ? {} : {NODE_OPTIONS: options.nodeOptions})},
   });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-64 * 1024)));

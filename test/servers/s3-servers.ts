@@ -30,7 +30,7 @@ export async function startVersitygw(forWhat: string): Promise<S3Server | undefi
         await mkdir(path.join(directory, 'data'));
         return {
           program,
-          args: ['--port', `127.0.0.1:${port}`, '--health', '/healthz', 'posix', path.join(directory, 'data')],
+          args: ['--port', `127.0.0.1:${port}`, '--health', '/healthz', '--keep-alive', 'posix', path.join(directory, 'data')],
           env: {ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey},
         };
       },

@@ -63,8 +63,10 @@ export class Line {
 
   /** A flow that has something to send now. */
   wake(flow: Flow): void {
+    // With nobody ready the timer rests until the next arrival, which may be a whole delay away.
+    const resting = this.#ready.size === 0;
     this.#ready.add(flow);
-    if (this.#timer === undefined || this.#underWay.length === 0) this.#tick();
+    if (resting) this.#tick();
   }
 
   forget(flow: Flow): void {
