@@ -61,8 +61,8 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       if (there && !force) throw new WeirError('AlreadyExists', `${directory} holds metadata already; --force replaces it`);
       const fresh = homeAt(`${directory}/restoring`);
       await removeTree(disk, fresh.directory);
-      const [{openLmdbEngine}, {restoreBackup}] = await Promise.all([import('#metastore/lmdb/lmdb-engine.ts'), import('#metastore/backup.ts')]);
-      const restored = await restoreInto(await openLmdbEngine(disk, fresh.metadata));
+      const {restoreState} = await import('#process/restore-state.ts');
+      const restored = await restoreState(runtime, fresh, backup);
       // From here on the old state is out of the way and kept until the new one has its name.
       const before = `${directory}/state.before-restore`;
       await removeTree(disk, before);
@@ -72,18 +72,11 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       await removeTree(disk, fresh.directory);
       if (!there) await removeTree(disk, before);
       return restored;
-
-      async function restoreInto(engine: Awaited<ReturnType<typeof openLmdbEngine>>) {
-        try {
-          return await restoreBackup(engine, backup);
-        } finally {
-          await engine.close();
-        }
-      }
     },
 
-    demo() {
-      return Promise.reject(new WeirError('Unsupported', 'the demonstration is not there yet'));
+    async demo({megabytes}) {
+      const {runDemo} = await import('#process/demo.ts');
+      await runDemo(terminal, {megabytes, version});
     },
   };
 

@@ -1,0 +1,135 @@
+/**
+ * weir demo: nothing to install, no account. A pretend-remote store (this project's own S3 over a folder, behind a link of 25 ms and 200 MB/s),
+ * read directly, the first time through Weir, and the second time through Weir, by the same S3 client.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {asciiBytes} from '#base/byte-string.ts';
+import {formatDuration, formatSize, MiB} from '#base/units.ts';
+import type {Terminal} from '#cli/environment.ts';
+import {explainText} from '#cli/explain.ts';
+import {table} from '#cli/output.ts';
+import {Progress} from '#cli/progress.ts';
+import {systemContext} from '#contracts/context.ts';
+import {connectors} from '#process/connectors.ts';
+import {type Instance, startEmbedded} from '#process/embedded.ts';
+import type {Http} from '#runtime/http.ts';
+import {createHttp} from '#runtime/node/http/node-http.ts';
+import {startLink} from '#runtime/node/link/link.ts';
+import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
+import {processFacts} from '#runtime/node/process.ts';
+import {makeTemporaryDirectory, removeTree} from '#runtime/node/temporary.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import {createStoreRegistry} from '#understore/registry.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+const bucket = 'faraway';
+const rttMs = 25;
+const bytesPerSecond = 200_000_000;
+const fileBytes = 16 * MiB;
+const signal = new AbortController().signal;
+
+const keyOf = (i: number): ByteString => asciiBytes(`data/part-${String(i).padStart(4, '0')}.bin`);
+
+interface Measured {
+  readonly name: string;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly requests: number;
+  readonly fetched: number;
+}
+
+export async function runDemo(terminal: Terminal, options: {readonly megabytes: number; readonly version: string}): Promise<void> {
+  const directory = await makeTemporaryDirectory('weir-demo-');
+  try {
+    await demonstrate(terminal, options, directory);
+  } finally {
+    await removeTree(directory);
+  }
+}
+
+async function demonstrate(terminal: Terminal, {megabytes, version}: {readonly megabytes: number; readonly version: string}, directory: string): Promise<void> {
+  const runtime = createNodeRuntime({log: {level: 'silent'}});
+  const http = createHttp();
+  const files = Math.max(1, Math.round((megabytes * 1_000_000) / fileBytes));
+  const total = files * fileBytes;
+  const anyPort = {host: '127.0.0.1', s3Port: 0, httpPort: 0, rpcPort: 0, disks: []};
+  const about = {version, pid: processFacts.id, variables: {}};
+
+  await terminal.out(`A store ${rttMs} ms away behind ${bytesPerSecond / 1e6} MB/s, with ${files} files of ${formatSize(fileBytes)}:\n`);
+  await using remote = await startEmbedded({...about, home: `${directory}/remote`, up: {...anyPort, uris: []}}, {runtime, http, signal});
+  await remote.files.makeDirectory(asciiBytes(`/${bucket}/`), {}, systemContext);
+  await fill(terminal, runtime, remote, files);
+
+  const [, host, port] = /^http:\/\/(.+):(\d+)$/.exec(remote.info.s3)!;
+  await using link = await startLink({target: {host: host!, port: Number(port)}, rttMs, bytesPerSecond});
+  const far = `http://${link.address.host}:${link.address.port}`;
+  const credentials = {accessKeyId: remote.key.accessKeyId, secretAccessKey: remote.key.secretAccessKey, region: 'us-east-1'};
+  const uris = [{uri: `s3://${bucket}`, options: {endpoint: far, ...credentials}}];
+  // A runtime of its own: two instances in one process have each their own metrics.
+  const near = createNodeRuntime({log: {level: 'silent'}});
+  await using weir = await startEmbedded({...about, home: `${directory}/weir`, up: {...anyPort, uris}}, {runtime: near, http, signal});
+  const own = {accessKeyId: weir.key.accessKeyId, secretAccessKey: weir.key.secretAccessKey, region: 'us-east-1'};
+
+  const rows: Measured[] = [];
+  for (const [name, endpoint, keys] of [
+    ['directly', far, credentials],
+    ['through Weir, first time', weir.info.s3, own],
+    ['through Weir, second time', weir.info.s3, own],
+  ] as const) {
+    await using store = await openS3(runtime, http, {endpoint, ...keys});
+    const before = link.counters;
+    const started = runtime.clock.monotonicMs();
+    const bytes = await readAll(terminal, runtime, store, name, files, total);
+    const seconds = (runtime.clock.monotonicMs() - started) / 1000;
+    const after = link.counters;
+    rows.push({name, seconds, bytes, requests: after.requests - before.requests, fetched: after.bytesDown - before.bytesDown});
+  }
+
+  const [direct] = rows;
+  const lines = rows.map((row) => [
+    row.name,
+    formatDuration(row.seconds * 1000),
+    `${Math.round(row.bytes / 1e6 / row.seconds)} MB/s`,
+    `${(direct!.seconds / row.seconds).toFixed(1)} ×`,
+    String(row.requests),
+    formatSize(row.fetched),
+  ]);
+  await terminal.out(`\n${table(['READ', 'TIME', 'SPEED', 'FASTER', 'REQUESTS', 'OVER THE LINK'], lines, [1, 2, 3, 4, 5])}\n`);
+  const explanation = await weir.files.explain(asciiBytes(`/${bucket}/${keyOf(0)}`), {kind: 'file'}, systemContext);
+  await terminal.out(`$ weir explain /${bucket}/${keyOf(0)}\n${explainText(explanation, near.clock.nowMs())}`);
+}
+
+async function openS3(runtime: Runtime, http: Http, options: Readonly<Record<string, string>>): Promise<UnderStore> {
+  const {disk, clock, random} = runtime;
+  return createStoreRegistry(connectors, {disk, clock, random, http, variables: {}}, createNodeRuntime({log: {level: 'silent'}}).metrics).open(`s3://${bucket}`, options);
+}
+
+async function fill(terminal: Terminal, runtime: Runtime, remote: Instance, files: number): Promise<void> {
+  using progress = new Progress(terminal, runtime.clock, 'write', files * fileBytes);
+  const block = Buffer.from(runtime.random.bytes(MiB));
+  for (let i = 0; i < files; i++) {
+    const writer = await remote.files.create(asciiBytes(`/${bucket}/${keyOf(i)}`), {kind: 'file', length: fileBytes}, systemContext);
+    for (let at = 0; at < fileBytes; at += block.length) {
+      const chunk = Buffer.from(block);
+      chunk.writeUInt32LE(i, 0);
+      chunk.writeUInt32LE(at, 4);
+      await writer.write(chunk);
+      progress.add(chunk.length);
+    }
+    await writer.commit({length: fileBytes});
+  }
+}
+
+/** One file after the other, as a program that reads a table does. */
+async function readAll(terminal: Terminal, runtime: Runtime, store: UnderStore, label: string, files: number, total: number): Promise<number> {
+  using progress = new Progress(terminal, runtime.clock, label, total);
+  let bytes = 0;
+  for (let i = 0; i < files; i++) {
+    const {body} = await store.read(keyOf(i), {}, {signal});
+    for await (const chunk of body) {
+      bytes += chunk.length;
+      progress.add(chunk.length);
+    }
+  }
+  return bytes;
+}

@@ -1,0 +1,28 @@
+/** The metadata of an empty home, made from a backup. */
+import {IdAllocator} from '#master/namespace/ids.ts';
+import {restoreBackup} from '#metastore/backup.ts';
+import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
+import {openMetastore} from '#metastore/open-metastore.ts';
+import type {Home} from '#process/home.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+/**
+ * Ids go on this far behind the backup's. Contents that were made after the backup may still lie in a cache under the ids that would come
+ * next, and nobody may ever read them as something else.
+ */
+const idsSkipped = 2 ** 40;
+
+/** AlreadyExists when the home is not empty; Corrupt, and then the home is of no use. */
+export async function restoreState(runtime: Runtime, home: Home, backup: AsyncIterable<Uint8Array>): Promise<{readonly entries: number}> {
+  const engine = await openLmdbEngine(runtime.disk, home.metadata);
+  let restored: {readonly entries: number};
+  try {
+    restored = await restoreBackup(engine, backup);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  await using metastore = await openMetastore({runtime, directory: home.metadataLog, engine});
+  new IdAllocator().ensure(metastore, idsSkipped);
+  return restored;
+}
