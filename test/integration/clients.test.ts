@@ -35,6 +35,8 @@ if (stack) {
   const {weir, direct, link, bucket} = stack;
   const environment = {...weir.awsEnvironment, BUCKET: bucket};
   const scratch = await mkdtemp(path.join(tmpdir(), 'weir-clients-'));
+  /** The bucket has been listed, so within maxAge nobody asks whether there is more in it. */
+  const forgetBeliefs = (): Promise<unknown> => weir.rest('POST', 'refresh', {path: `/${bucket}/`});
   const requestsDuring = async (fn: () => Promise<unknown>): Promise<number> => {
     const before = link.counters.requests;
     await fn();
@@ -145,6 +147,7 @@ db.execute(f"COPY (SELECT i AS id, i % 3 AS part FROM range(1000) t(i)) TO 's3:/
       assert.equal(md5((await direct.get(bucket, 'duck/table.parquet'))!), md5((await weir.s3.get(bucket, 'duck/table.parquet'))!));
       // Cold: an object that Weir has never seen, put there directly.
       await direct.put(bucket, 'duck-cold/table.parquet', (await direct.get(bucket, 'duck/table.parquet'))!);
+      await forgetBeliefs();
       const query = `${setUp}
 print(json.dumps(db.execute(f"SELECT count(*), sum(id), count(DISTINCT grp), max(name) FROM 's3://{bucket}/duck-cold/table.parquet'").fetchall()))
 print(json.dumps(db.execute(f"SELECT sum(id) FROM 's3://{bucket}/duck-cold/*.parquet' WHERE grp = 5").fetchall()))
@@ -251,6 +254,7 @@ print(ds.dataset(os.environ['BUCKET'] + '/arrow/set', filesystem=fs, format='par
     test('what changes directly in the bucket is seen: at once with always, after maxAge otherwise', async () => {
       const seen = async (key: string): Promise<string | undefined> => (await weir.s3.get(bucket, key))?.toString();
       await direct.put(bucket, 'fresh/changing', 'one');
+      await forgetBeliefs();
       assert.equal(await seen('fresh/changing'), 'one');
       await weir.rest('PATCH', `mounts?path=/${bucket}/`, {freshness: 'always'});
       for (const value of ['two', 'three, longer', '4']) {
