@@ -8,7 +8,7 @@
 import {assert} from '#base/assert.ts';
 import {type ByteString, fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import {decodeTransaction, encodeTransaction, type Mutation, transactionBytes} from '#codec/journal/record.ts';
+import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
 import {keyBytesMax, type StateEngine} from '#metastore/engine.ts';
 import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, Transaction} from '#metastore/metastore.ts';
@@ -64,7 +64,7 @@ class LoggedMetastore implements Metastore {
   readonly #overlay = new Overlay();
   #log!: ChangeLog;
   /** Transactions not yet applied, oldest first. */
-  #unapplied: {readonly sequence: number; readonly mutations: readonly Mutation[]}[] = [];
+  #unapplied: {readonly sequence: number; readonly mutations: readonly Overlaid[]}[] = [];
   #applying: Promise<void> | undefined;
   /** Taken between two batches, so that one need not wait for the writes to stop. */
   #snapshotsWanted: {readonly target: number; readonly taken: PromiseWithResolvers<MetastoreSnapshot>}[] = [];
@@ -94,8 +94,8 @@ class LoggedMetastore implements Metastore {
       onRecord: (sequence, payload) => {
         const {mutations, request} = decodeTransaction(payload);
         // The payload's memory is the segment's: values that stay must be copies.
-        const kept = mutations.map(({key, value}) => ({key, value: value && Uint8Array.from(value)}));
-        if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result)});
+        const kept = mutations.map(({key, value}): Overlaid => ({key, value: value && Uint8Array.from(value), sequence}));
+        if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result), sequence});
         store.#take(kept, sequence);
       },
     });
@@ -216,7 +216,8 @@ class LoggedMetastore implements Metastore {
     if (request) mutations.push(...this.#forgotten(client, acknowledged));
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
     const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at));
-    this.#take(request ? [...mutations, {key: requestKey(client, counter), value: request.result}] : mutations, sequence);
+    if (request) mutations.push({key: requestKey(client, counter), value: request.result, sequence});
+    this.#take(mutations, sequence);
     const last = this.#moments.at(-1);
     if (last?.durable !== durable) this.#moments.push({sequence, safe, durable});
     else this.#moments[this.#moments.length - 1] = {sequence, safe, durable};
@@ -225,15 +226,18 @@ class LoggedMetastore implements Metastore {
     return {result, sequence, safe, durable};
   }
 
-  #forgotten(client: string, acknowledged: number): Mutation[] {
+  #forgotten(client: string, acknowledged: number): Overlaid[] {
     if (acknowledged <= 0) return [];
     const prefix = `${requestPrefix}${fromText(client)}\0` as ByteString;
     const old = this.#range({from: prefix, to: requestKey(client, acknowledged + 1), limit: forgottenPerCommitMax});
-    return [...old].map(({key}) => ({key, value: null}));
+    return [...old].map(({key}) => ({key, value: null, sequence: 0}));
   }
 
-  #take(mutations: readonly Mutation[], sequence: number): void {
-    for (const {key, value} of mutations) this.#overlay.set(key, {value, sequence});
+  #take(mutations: readonly Overlaid[], sequence: number): void {
+    for (const mutation of mutations) {
+      mutation.sequence = sequence;
+      this.#overlay.set(mutation);
+    }
     this.#unapplied.push({sequence, mutations});
   }
 
@@ -265,19 +269,24 @@ class LoggedMetastore implements Metastore {
     const newest = this.#unapplied[Math.min(this.#unapplied.length, batchMutationsMax) - 1]!.sequence;
     if (newest > this.#log.durableSequence) await this.#moments.find((moment) => moment.sequence >= newest)?.durable;
     const durable = this.#log.durableSequence;
-    const latest = new Map<ByteString, Uint8Array | null>();
+    const batch: Overlaid[] = [];
     let count = 0;
     let through = 0;
     for (const {sequence, mutations} of this.#unapplied) {
-      if (sequence > durable || latest.size > batchMutationsMax) break;
-      for (const {key, value} of mutations) latest.set(key, value);
+      if (sequence > durable || batch.length > batchMutationsMax) break;
+      for (const mutation of mutations) batch.push(mutation);
       through = sequence;
       count++;
     }
     assert(count > 0, 'there is something durable to apply');
-    await this.#engine.apply([...latest].map(([key, value]) => ({key, value})), through);
+    // Of a key that was changed often, the newest is enough, where it is part of this batch.
+    const newestOnly = batch.filter((mutation) => {
+      const last = this.#overlay.get(mutation.key)!;
+      return last === mutation || last.sequence > through;
+    });
+    await this.#engine.apply(newestOnly, through);
     this.#unapplied.splice(0, count);
-    for (const key of latest.keys()) this.#overlay.settle(key, through);
+    this.#overlay.settle(newestOnly, through);
     this.#takeSnapshots();
     await this.#log.cut(through);
   }
@@ -293,9 +302,9 @@ class LoggedMetastore implements Metastore {
 /** The writes of one running transaction, over what the store holds. */
 class Changes implements Transaction {
   readonly #store: LoggedMetastore;
-  readonly #values = new Map<ByteString, Uint8Array | null>();
+  readonly #values = new Map<ByteString, Overlaid>();
   /** The same in key order, from the first range on: most transactions ask for none, and one that asks for many must not sort each time. */
-  #ordered: OrderedMap<Uint8Array | null> | undefined;
+  #ordered: OrderedMap<Overlaid> | undefined;
 
   constructor(store: LoggedMetastore) {
     this.#store = store;
@@ -307,17 +316,17 @@ class Changes implements Transaction {
 
   get(key: ByteString): Uint8Array | undefined {
     const own = this.#values.get(key);
-    if (own !== undefined) return own ?? undefined;
+    if (own) return own.value ?? undefined;
     return this.#store.reader.get(key);
   }
 
   range(options: RangeOptions): Iterable<KeyValue> {
     if (this.#values.size === 0) return this.#store.reader.range(options);
     // A copy: the transaction may write while it reads on.
-    const own: [ByteString, Overlaid][] = [];
-    for (const [key, value] of this.#inOrder().entries(options.from)) {
-      if (key >= options.to) break;
-      own.push([key, {value, sequence: 0}]);
+    const own: Overlaid[] = [];
+    for (const entry of this.#inOrder().values(options.from)) {
+      if (entry.key >= options.to) break;
+      own.push(entry);
     }
     if (options.reverse) own.reverse();
     const {limit: _limit, ...bounds} = options;
@@ -326,16 +335,19 @@ class Changes implements Transaction {
 
   put(key: ByteString, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
-    this.#values.set(key, value);
-    this.#ordered?.set(key, value);
+    this.#set({key, value, sequence: 0});
   }
 
   delete(key: ByteString): void {
-    this.#values.set(key, null);
-    this.#ordered?.set(key, null);
+    this.#set({key, value: null, sequence: 0});
   }
 
-  #inOrder(): OrderedMap<Uint8Array | null> {
+  #set(mutation: Overlaid): void {
+    this.#values.set(mutation.key, mutation);
+    this.#ordered?.set(mutation.key, mutation);
+  }
+
+  #inOrder(): OrderedMap<Overlaid> {
     if (!this.#ordered) {
       this.#ordered = orderedMap();
       for (const [key, value] of this.#values) this.#ordered.set(key, value);
@@ -343,8 +355,8 @@ class Changes implements Transaction {
     return this.#ordered;
   }
 
-  mutations(): Mutation[] {
-    return Array.from(this.#values, ([key, value]) => ({key, value}));
+  mutations(): Overlaid[] {
+    return [...this.#values.values()];
   }
 }
 

@@ -1,18 +1,28 @@
-/** What has been committed and not yet applied to the state engine: the newest value of each changed key, in key order. */
+/**
+ * What has been committed and not yet applied to the state engine: the newest change of each key.
+ *
+ * Most changes are read by key, if at all, and are gone before anybody asks for a range. So keys are put in order only when a range wants
+ * them, and leave that order late: the tree may hold keys that are gone, never the other way round once `#inOrder` has run.
+ */
 import type {ByteString} from '#base/byte-string.ts';
+import type {Mutation} from '#codec/journal/record.ts';
 import type {KeyValue, RangeOptions} from '#metastore/metastore.ts';
 import {orderedMap} from '#metastore/ordered-map.ts';
 
-export interface Overlaid {
-  /** null: deleted. */
-  readonly value: Uint8Array | null;
-  readonly sequence: number;
+export interface Overlaid extends Mutation {
+  /** 0 while its transaction runs. */
+  sequence: number;
 }
 
+/** Keys put in order at once when nobody has asked for a range for long, so that the next who does waits for milliseconds. */
+const unsortedKeysMax = 16_384;
+/** Keys that are gone and still in order, beyond as many as are there. */
+const staleKeysMax = 1024;
+
 export class Overlay {
-  readonly #tree = orderedMap<Overlaid>();
-  /** Point reads are most reads: a hash beats a walk down the tree. */
   readonly #byKey = new Map<ByteString, Overlaid>();
+  readonly #tree = orderedMap<true>();
+  #unsorted: ByteString[] = [];
 
   get size(): number {
     return this.#byKey.size;
@@ -22,32 +32,39 @@ export class Overlay {
     return this.#byKey.get(key);
   }
 
-  set(key: ByteString, entry: Overlaid): void {
-    this.#byKey.set(key, entry);
-    this.#tree.set(key, entry);
+  set(entry: Overlaid): void {
+    const {size} = this.#byKey;
+    this.#byKey.set(entry.key, entry);
+    if (this.#byKey.size === size) return;
+    this.#unsorted.push(entry.key);
+    if (this.#unsorted.length > unsortedKeysMax) this.#inOrder();
   }
 
-  /** Takes away what the engine has by now: the key, unless it was changed again after `sequence`. */
-  settle(key: ByteString, sequence: number): void {
-    const entry = this.#byKey.get(key);
-    if (!entry || entry.sequence > sequence) return;
-    this.#byKey.delete(key);
-    this.#tree.delete(key);
+  /** Takes away what the engine has by now: each key, unless it was changed again after `sequence`. */
+  settle(entries: readonly Overlaid[], sequence: number): void {
+    for (const {key} of entries) {
+      const entry = this.#byKey.get(key);
+      if (entry && entry.sequence <= sequence) this.#byKey.delete(key);
+    }
+    if (this.#tree.size + this.#unsorted.length <= 2 * this.#byKey.size + staleKeysMax) return;
+    this.#tree.clear();
+    this.#unsorted = [...this.#byKey.keys()];
   }
 
-  *range({from, to, reverse}: RangeOptions): Generator<[ByteString, Overlaid]> {
-    if (reverse) {
-      for (const [key, entry] of this.#tree.entriesReversed(to)) {
-        if (key >= to) continue;
-        if (key < from) return;
-        yield [key, entry];
-      }
-      return;
+  *range({from, to, reverse}: RangeOptions): Generator<Overlaid> {
+    const tree = this.#inOrder();
+    for (const [key] of reverse ? tree.entriesReversed(to) : tree.entries(from)) {
+      if (reverse ? key < from : key >= to) return;
+      if (reverse && key >= to) continue;
+      const entry = this.#byKey.get(key);
+      if (entry) yield entry;
     }
-    for (const [key, entry] of this.#tree.entries(from)) {
-      if (key >= to) return;
-      yield [key, entry];
-    }
+  }
+
+  #inOrder() {
+    for (const key of this.#unsorted) if (this.#byKey.has(key)) this.#tree.set(key, true);
+    this.#unsorted = [];
+    return this.#tree;
   }
 }
 
@@ -56,7 +73,7 @@ export class Overlay {
  * everything of the first that was looked at, deletions too.
  */
 export function* mergeRanges(
-  above: Iterator<[ByteString, Overlaid]>,
+  above: Iterator<Overlaid>,
   below: Iterator<KeyValue>,
   options: Pick<RangeOptions, 'limit' | 'reverse'>,
   onOverlaid: (entry: Overlaid) => void,
@@ -68,18 +85,18 @@ export function* mergeRanges(
   const before = options.reverse ? (a: ByteString, b: ByteString) => a > b : (a: ByteString, b: ByteString) => a < b;
   try {
     while (left > 0 && !(upper.done && lower.done)) {
-      if (upper.done || (!lower.done && before(lower.value.key, upper.value[0]))) {
+      if (upper.done || (!lower.done && before(lower.value.key, upper.value.key))) {
         if (lower.done) return;
         yield lower.value;
         left--;
         lower = below.next();
         continue;
       }
-      const [key, entry] = upper.value;
-      onOverlaid(entry);
+      const {key, value} = upper.value;
+      onOverlaid(upper.value);
       if (!lower.done && lower.value.key === key) lower = below.next();
-      if (entry.value !== null) {
-        yield {key, value: entry.value};
+      if (value !== null) {
+        yield {key, value};
         left--;
       }
       upper = above.next();
