@@ -232,7 +232,7 @@ class OpenFile implements DiskFile {
     if (this.#life.alive) {
       let at = position;
       for (const buffer of buffers) {
-        this.#change({kind: 'write', position: at, bytes: buffer.slice()});
+        this.#change({kind: 'write', position: at, bytes: new Uint8Array(buffer)});
         at += buffer.length;
       }
       this.#disk.counts.bytesWritten += at - position;
