@@ -54,7 +54,8 @@ export class DraftPlace {
 
   async sealSmall({id}: ContentHandle, bytes: Uint8Array, dirty: boolean): Promise<boolean> {
     const {small} = this.#services;
-    if (!dirty) return bytes.length === 0 || (await small.fill(this.#tier, id, [bytes], bytes.length));
+    // What is dirty already stays so, and may have no copy but the one from before that is not loaded yet.
+    if (!dirty && !this.#services.isDirty(id)) return bytes.length === 0 || (await small.fill(this.#tier, id, [bytes], bytes.length));
     if (!this.#tier.persistent) return false;
     return await this.#keep(id, async () => {
       if (bytes.length > 0) {

@@ -1,5 +1,6 @@
 /** The block store over its tiers. Invariants: block-store.ts. */
 import {assert} from '#base/assert.ts';
+import {isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
@@ -79,8 +80,7 @@ class TieredBlockStore implements BlockStore {
     let before = 0;
     for (const tier of this.#tiers) {
       for (const folder of ['segments', 'files']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
-      // The tier's own name must survive power loss before anything dirty relies on it.
-      await this.#runtime.disk.syncDirectory(tier.path().slice(0, tier.path().lastIndexOf('/')) || '/');
+      await this.#syncAbove(tier.path());
       this.#locks.push(await this.#runtime.disk.lock(tier.path('lock')));
       before = Math.max(before, await this.#logs[tier.number]!.last());
     }
@@ -92,6 +92,18 @@ class TieredBlockStore implements BlockStore {
     const {promise, resolve} = Promise.withResolvers<void>();
     this.#loading = this.#load(life, resolve);
     await Promise.race([promise, this.#runtime.clock.sleep(openWaitMs, {unref: true})]);
+  }
+
+  /** A tier's own name must survive power loss before anything dirty relies on it, and so must those above it, which may have been made with it. */
+  async #syncAbove(path: string): Promise<void> {
+    for (let end = path.lastIndexOf('/'); end >= 0; end = path.lastIndexOf('/', end - 1)) {
+      const above = path.slice(0, end) || '/';
+      await this.#runtime.disk.syncDirectory(above).catch((error: unknown) => {
+        // Far up are directories of others that this process may pass through and not read.
+        if (!isKind(error, 'PermissionDenied')) throw error;
+      });
+      if (above === '/') return;
+    }
   }
 
   get warm(): boolean {
@@ -125,6 +137,8 @@ class TieredBlockStore implements BlockStore {
     if (total === 0) return content.length === 0;
     if (isSmall(content.length)) {
       assert(total === content.length, 'small contents are filled whole');
+      // The lasting copy of what is dirty may not be loaded yet: a clean one must not take its place.
+      if (this.#dirty.has(content.id) && !this.#warm && this.#index.find(content.id) === 0) return false;
       for (const tier of this.#tiers) if (await this.#small.fill(tier, content.id, bytes, total)) return true;
       return false;
     }

@@ -92,15 +92,23 @@ export class SegmentWriter {
       const batch = this.#batch;
       this.#batch = new Batch(this.#spare ?? Buffer.allocUnsafeSlow(this.#batchBytes));
       this.#spare = undefined;
-      let kept = false;
       try {
-        kept = await this.#write(batch);
-        if (kept) this.#tier.worked();
-      } catch (error) {
-        this.#tier.failed(error);
+        batch.done.resolve(await this.#attempt(batch));
+      } catch (bug) {
+        batch.done.reject(bug);
       }
       this.#spare = batch.buffer;
-      batch.done.resolve(kept);
+    }
+  }
+
+  async #attempt(batch: Batch): Promise<boolean> {
+    try {
+      const kept = await this.#write(batch);
+      if (kept) this.#tier.worked();
+      return kept;
+    } catch (error) {
+      this.#tier.failed(error);
+      return false;
     }
   }
 

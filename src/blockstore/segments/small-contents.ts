@@ -277,11 +277,18 @@ export class SmallContents {
     segment.hold();
     try {
       await segment.open();
+      const doubles: {id: ContentId; offset: number; length: number}[] = [];
       await this.#scan(segment, (id, offset, length) => {
         if (segment.dropped.has(offset)) return;
         if (this.#droppedEarly.has(id)) this.#noteDropped(segment, offset);
+        else if (this.#isKept(id) && this.#index.find(id) !== 0) doubles.push({id, offset, length});
         else this.#enter(segment, offset, id, length, false);
       });
+      // Of two copies one may be from before an eviction, never synced and torn: what must stay is the sound one.
+      for (const {id, offset, length} of doubles) {
+        await this.read(id, 0, 1);
+        if (this.#isKept(id)) this.#enter(segment, offset, id, length, false);
+      }
       segment.sealed = true;
     } catch (error) {
       // Another life may be able to read it; in this one it only counts.
