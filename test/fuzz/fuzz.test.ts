@@ -38,7 +38,7 @@ test('planted: a chunk decoder that believes the length of a chunk before it che
     const [, length] = /^([0-9a-fA-F]+)[\r;]/.exec(Buffer.concat(pieces).toString('latin1')) ?? [];
     const room = new Array<number>(length === undefined ? 0 : Number.parseInt(length, 16));
     return {...decodeChunked(pieces, input), room: room.length};
-  }, 2);
+  }, {headerBytes: 2});
   assert.match(faultOf(faulty), /^..[0-9a-fA-F]{9,}[\r;]/s);
 });
 

@@ -47,10 +47,18 @@ function record<T>(values: readonly T[], encode: (value: T) => Uint8Array, decod
   });
 }
 
+interface StreamOptions {
+  /** Bytes before the stream that tell `decode` what to expect. */
+  readonly headerBytes?: number;
+  /** Makes checksums right, so that mutations reach what lies behind them. */
+  readonly prepare?: (stream: Buffer) => Buffer;
+}
+
 /** A stream must give the same, however it is cut. `decode` joins what came; a prefix that was given before a refusal does not count. */
-export function stream<T>(grammar: Grammar, seeds: readonly Seed[], decode: (pieces: readonly Buffer[], input: Buffer) => T, header = 0): Target {
+export function stream<T>(grammar: Grammar, seeds: readonly Seed[], decode: (pieces: readonly Buffer[], input: Buffer) => T, {headerBytes = 0, prepare}: StreamOptions = {}): Target {
   return decoder(grammar, seeds, (input) => {
-    const body = input.subarray(header);
+    const sent = input.subarray(headerBytes);
+    const body = prepare ? prepare(sent) : sent;
     const whole = outcome(() => decode([body], input));
     for (const size of [1, 7]) {
       const pieces = Array.from({length: Math.ceil(body.length / size)}, (_, i) => body.subarray(i * size, (i + 1) * size));
@@ -110,6 +118,22 @@ function backupSeed(): Buffer {
   }
   parts.push(encoder.end());
   return Buffer.concat(parts.filter((part) => part !== undefined));
+}
+
+/** The same bytes with the checksums that a backup of them would have, as far as they are frames. */
+function resealed(input: Buffer): Buffer {
+  const backup = Buffer.from(input);
+  if (backup.length < 20) return backup;
+  let crc = crc32c(backup.subarray(0, 16));
+  backup.writeUInt32LE(crc, 16);
+  for (let at = 20; at + 9 <= backup.length; ) {
+    const crcAt = at + 5 + backup.readUInt32LE(at + 1);
+    if (crcAt + 4 > backup.length) break;
+    crc = crc32c(backup.subarray(at, crcAt), crc);
+    backup.writeUInt32LE(crc, crcAt);
+    at = crcAt + 4;
+  }
+  return backup;
 }
 
 const transactions: TransactionRecord[] = [
@@ -218,7 +242,7 @@ const presigned =
   '/b/k%20y?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=K%2F20130524%2Fr%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=abc';
 
 export const targets: Readonly<Record<string, Target>> = {
-  'backup': stream(binary, [backupSeed()], decodeBackup),
+  'backup': stream(binary, [backupSeed()], decodeBackup, {prepare: resealed}),
   'block-index': decoder(binary, [new SegmentIndexWriter().finish(), indexOf(3)], (input) => {
     const index = sealedIndex(input);
     for (let i = (readIndexCount(index) ?? 0) - 1; i >= 0; i--) indexEntry(index, i);
@@ -259,7 +283,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'rpc-frames': stream(binary, frameSeeds, decodeFrames),
   'rpc-error': decoder(binary, [encodeError(new WeirError('NotFound', 'no', {details: {a: 1}}))], (input) => void decodeError(input)),
   'rpc-value': decoder(binary, [encodeValue({a: [1, 2n ** 40n, 'text', Buffer.from('b'), null, true, 1.5]})], (input) => void decodeValue(input)),
-  's3-chunked': stream(chunks, chunkSeeds, decodeChunked, 2),
+  's3-chunked': stream(chunks, chunkSeeds, decodeChunked, {headerBytes: 2}),
   's3-headers': decoder(headers, [
     authorization, 'if-match: "e", W/"f"\nif-modified-since: Sat, 21 Nov 2026 10:38:05 GMT\nrange: bytes=5-9', 'if-none-match: *\nif-unmodified-since: 2026-11-21T10:38:05Z\nx-amz-copy-source-range: bytes=0-4',
     'x-amz-checksum-crc32: AAAAAA==\ncontent-md5: 1B2M2Y8AsgTpgAmY7PhCfg==\nx-amz-trailer: x-amz-checksum-sha256', 'x-amz-checksum-crc32: AAAAAA==\nx-amz-checksum-crc32c: AAAAAA==\nx-amz-sdk-checksum-algorithm: SHA1',
