@@ -27,7 +27,8 @@ export interface HttpExchange {
   /** True while the client still waits for `100 Continue`; the first read of the body sends it. */
   readonly expectsContinue: boolean;
   /**
-   * Answers. `headers` is a flat list like rawHeaders; Content-Length is taken from the body, Date is added. A body is
+   * Answers. `headers` is a flat list like rawHeaders, without Connection and Transfer-Encoding, which are the server's to say; Content-Length
+   * is taken from the body, Date is added. A body is
    * taken over (a lease is disposed, a stream is ended) whatever happens, also for HEAD, 204 and 304, which send none but
    * announce its length. Resolves when the answer has left or the client is gone. Throws what the stream or lease throws: before
    * its first bytes nothing has been sent and another answer may be given; afterwards the connection is broken off, so that the

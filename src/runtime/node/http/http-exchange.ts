@@ -1,217 +1,269 @@
 /**
- * One request on node:http and its answer.
+ * One request and its answer.
  *
  * Invariants: an answer is given once; a body handed over is always used up or let go; an answer that fails after its head ends with a broken
  * connection, so that it cannot look complete. One that fails before may be followed by another.
  */
-import type {IncomingMessage, ServerResponse} from 'node:http';
+import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
+import type {RequestHead} from '#codec/http/request-head.ts';
+import type {RequestParser} from '#codec/http/request-parser.ts';
+import {formatResponseHead} from '#codec/http/response-head.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {Body} from '#contracts/worker-api.ts';
-import {readSmallLease, sendLease} from '#runtime/node/http/send-lease.ts';
+import {sendLease} from '#runtime/node/http/send-lease.ts';
+import type {ServerConnections} from '#runtime/node/http/server-connections.ts';
+import {writeWhole, writeWholeLease} from '#runtime/node/http/write-whole.ts';
 import type {HttpExchange, HttpRequestBody} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
 
-/** What is read and thrown away of a request body that nobody wanted, to keep the connection; with more the connection is closed. */
-const drainBytesMax = 8 * 1024 * 1024;
-/** How long a client may take for that, ms without a byte. */
-const drainIdleMs = 5_000;
 /** Up to this a lease is read and sent in one piece with the head. */
 const smallBodyBytesMax = 64 * 1024;
 
-export class NodeExchange implements HttpExchange {
-  readonly expectsContinue: boolean;
-  readonly secure: boolean;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
+/** What an exchange needs of its connection. */
+export interface ExchangeConnection {
+  readonly socket: Socket;
+  readonly server: ServerConnections;
+  readonly parser: RequestParser;
+  readonly remote: Address;
+  /** The client sends nothing more. */
+  readonly inputEnded: boolean;
+  /** This exchange is the one being served, so its body may be read. */
+  serves(exchange: HttpExchange): boolean;
+  /** Waits for more input; false when none will come. */
+  input(): Promise<boolean>;
+  /** The answer is with the socket. */
+  answered(keepAlive: boolean): void;
+}
+
+type Answer = 'none' | 'begun' | 'head sent' | 'sent';
+
+export class ServerExchange implements HttpExchange {
+  readonly #connection: ExchangeConnection;
+  readonly #head: RequestHead;
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
-  #answered = false;
+  #clientLeft: boolean;
+  #answer: Answer = 'none';
+  #keepAlive = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, secure: boolean) {
-    this.#request = request;
-    this.#response = response;
-    this.expectsContinue = expectsContinue;
-    this.secure = secure;
-    response.on('error', ignore); // 'close' follows and says enough
+  constructor(connection: ExchangeConnection, head: RequestHead) {
+    this.#connection = connection;
+    this.#head = head;
+    this.#clientLeft = connection.inputEnded;
   }
 
   get method(): string {
-    return this.#request.method ?? '';
+    return this.#head.method;
   }
 
   get target(): string {
-    return this.#request.url ?? '';
+    return this.#head.target;
   }
 
   get rawHeaders(): readonly string[] {
-    return this.#request.rawHeaders;
+    return this.#head.rawHeaders;
+  }
+
+  get expectsContinue(): boolean {
+    return this.#head.expectsContinue;
+  }
+
+  get secure(): boolean {
+    return this.#connection.server.secure;
+  }
+
+  get remote(): Address {
+    return this.#connection.remote;
   }
 
   header(name: string): string | undefined {
-    return findHeader(this.#request.rawHeaders, name);
+    return findHeader(this.#head.rawHeaders, name);
   }
 
   get body(): HttpRequestBody {
-    return (this.#body ??= new RequestBody(this.#request, () => {
-      if (this.expectsContinue && !this.#answered) this.#response.writeContinue();
+    return (this.#body ??= new RequestBody(this.#connection, this, () => {
+      if (this.expectsContinue && this.#answer === 'none') this.#connection.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
     }));
   }
 
   get signal(): AbortSignal {
     if (!this.#abort) {
-      const abort = (this.#abort = new AbortController());
-      const gone = (): void => {
-        if (!this.#response.writableFinished) abort.abort(new WeirError('Cancelled', 'the client went away'));
-      };
-      if (this.#response.closed || this.#request.socket.destroyed) gone();
-      else this.#response.once('close', gone);
+      this.#abort = new AbortController();
+      if (this.#clientLeft) this.#abort.abort(left());
     }
     return this.#abort.signal;
   }
 
-  get remote(): Address {
-    const {remoteAddress, remotePort} = this.#request.socket;
-    return {host: remoteAddress ?? '', port: remotePort ?? 0};
+  /** The client sends nothing more: it is gone, or will be when it has its answer. Which of them, only sending tells. */
+  clientLeft(): void {
+    this.#clientLeft = true;
+    if (this.#answer === 'none' || this.#connection.socket.destroyed) this.#abort?.abort(left());
   }
 
   async respond(status: number, headers: readonly string[], body?: Body): Promise<void> {
-    const response = this.#response;
+    const {socket} = this.#connection;
     if (!this.#begin()) return letGo(body);
-    const silent = this.#request.method === 'HEAD' || status === 204 || status === 304;
-    const announced = withLength(headers, status, body);
+    const silent = this.#head.method === 'HEAD' || status === 204 || status === 304;
     try {
+      const head = this.#format(status, headers, status === 204 || (status === 304 && !body) ? undefined : (body?.length ?? 0), false, body);
       if (!body || silent) {
         letGo(body);
-        this.#head(status, announced);
-        response.end();
-      } else if (body.kind === 'bytes') {
-        this.#head(status, announced);
-        response.end(body.bytes);
-      } else if (body.kind === 'lease' && body.length <= smallBodyBytesMax) {
-        const bytes = await readSmallLease(body.lease, body.length);
-        this.#head(status, announced);
-        response.end(bytes);
-      } else if (body.kind === 'lease' && !this.secure) {
-        this.#head(status, announced);
-        if (await sendLease(response, body.lease, body.length)) response.end();
-      } else {
-        await this.#stream(status, announced, bodyChunks(body), body.length);
-      }
+        socket.write(head, 'latin1');
+      } else if (body.kind === 'bytes') writeWhole(socket, this.secure, head, body.bytes);
+      else if (body.kind === 'lease' && body.length <= smallBodyBytesMax) await writeWholeLease(socket, this.secure, head, body.lease, body.length);
+      else if (body.kind === 'lease' && !this.secure) {
+        this.#answer = 'head sent';
+        socket.write(head, 'latin1');
+        if (!(await sendLease(socket, body.lease, body.length))) return;
+      } else await this.#stream(head, bodyChunks(body), body.length, false);
     } catch (error) {
       this.#failed(error);
     }
-    this.#drain();
+    this.#sent();
   }
 
   async respondStream(status: number, headers: readonly string[], stream: AsyncIterable<Uint8Array>): Promise<void> {
-    if (!this.#begin()) return;
+    const body: Body = {kind: 'stream', length: 0, stream};
+    if (!this.#begin()) return letGo(body);
+    const silent = this.#head.method === 'HEAD' || status === 204 || status === 304;
+    // Who does not know chunks learns the end from the end of the connection.
+    const chunked = this.#head.minor >= 1 && status !== 204 && status !== 304;
+    if (!chunked && !silent) this.#keepAlive = false;
     try {
-      await this.#stream(status, headers, stream, undefined);
+      const head = this.#format(status, headers, undefined, chunked, body);
+      if (silent) {
+        letGo(body);
+        this.#connection.socket.write(head, 'latin1');
+      } else await this.#stream(head, stream, undefined, chunked);
     } catch (error) {
       this.#failed(error);
     }
-    this.#drain();
+    this.#sent();
   }
 
   /** After the handler: who gave no answer gets one here. */
   finish(): void {
     if (this.#begin()) {
-      this.#head(500, ['Content-Length', '0']);
-      this.#response.end();
-      this.#drain();
-    } else if (!this.#response.writableEnded) this.#breakOff();
+      this.#connection.socket.write(this.#format(500, [], 0, false, undefined), 'latin1');
+      this.#sent();
+    } else if (this.#answer !== 'sent') this.#breakOff();
   }
 
   /** True for the first answer. */
   #begin(): boolean {
-    if (this.#answered || this.#response.destroyed) return false;
-    this.#answered = true;
+    const connection = this.#connection;
+    if (this.#answer !== 'none' || connection.socket.destroyed) return false;
+    this.#answer = 'begun';
+    // Who waits for 100 Continue and gets an answer may or may not send the body: nobody could tell it from the next request.
+    const unasked = this.expectsContinue && !this.#body?.begun && !connection.parser.bodyEnded;
+    this.#keepAlive = this.#head.keepAlive && !unasked && !connection.server.closing && this.#body?.broken !== true;
     return true;
   }
 
-  #head(status: number, headers: readonly string[]): void {
-    // Who waits for 100 Continue and gets an answer may or may not send the body: nobody could tell it from the next request.
-    const unasked = this.expectsContinue && !this.#body?.begun;
-    this.#response.writeHead(status, (unasked ? [...headers, 'Connection', 'close'] : headers) as string[]);
+  #format(status: number, headers: readonly string[], length: number | undefined, chunked: boolean, body: Body | undefined): string {
+    const {server} = this.#connection;
+    try {
+      return formatResponseHead(status, headers, {length, chunked, date: server.date(), connection: this.#keepAlive ? server.keepAliveLines : 'Connection: close\r\n'});
+    } catch (error) {
+      letGo(body);
+      throw error;
+    }
   }
 
   /** Sends until the end or until the client is gone. The head goes with the first bytes, so that a failure before them can have an answer of its own. */
-  async #stream(status: number, headers: readonly string[], chunks: AsyncIterable<Uint8Array>, length: number | undefined): Promise<void> {
-    const response = this.#response;
+  async #stream(head: string, chunks: AsyncIterable<Uint8Array>, length: number | undefined, chunked: boolean): Promise<void> {
+    const {socket} = this.#connection;
+    const start = (): void => {
+      if (this.#answer === 'begun') socket.write(head, 'latin1');
+      this.#answer = 'head sent';
+    };
     let sent = 0;
     for await (const chunk of chunks) {
-      if (response.destroyed) return;
-      if (!response.headersSent) this.#head(status, headers);
+      if (socket.destroyed) return;
+      if (chunk.length === 0) continue;
       sent += chunk.length;
       if (length !== undefined && sent > length) break;
-      if (!response.write(chunk)) await room(response);
+      socket.cork();
+      start();
+      if (chunked) socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+      socket.write(chunk);
+      if (chunked) socket.write('\r\n', 'latin1');
+      socket.uncork();
+      if (socket.writableNeedDrain) await room(socket);
     }
-    if (response.destroyed) return;
+    if (socket.destroyed) return;
     if (length !== undefined && sent !== length) throw new WeirError('Internal', `an answer of ${length} bytes had ${sent}`);
-    if (!response.headersSent) this.#head(status, headers);
-    const {promise, resolve} = Promise.withResolvers<void>();
-    response.once('close', resolve);
-    response.end(resolve);
-    await promise;
+    start();
+    await new Promise<void>((resolve) => void socket.write(chunked ? '0\r\n\r\n' : '', 'latin1', () => resolve()));
+  }
+
+  #sent(): void {
+    this.#answer = 'sent';
+    this.#connection.answered(this.#keepAlive);
   }
 
   /** Before the head has left, another answer may still be given; afterwards there is only breaking off. */
   #failed(error: unknown): never {
-    if (this.#response.headersSent) this.#breakOff();
-    else this.#answered = false;
+    if (this.#answer === 'head sent') this.#breakOff();
+    else this.#answer = 'none';
     throw error;
   }
 
   #breakOff(): void {
-    (this.#response.socket ?? this.#request.socket).destroy();
-  }
-
-  /** Reads what is left of the request, so that the connection can carry the next one. */
-  #drain(): void {
-    const request = this.#request;
-    if (request.complete || request.destroyed || !this.#response.shouldKeepAlive) return;
-    let left = drainBytesMax;
-    const {socket} = request;
-    socket.setTimeout(drainIdleMs, () => socket.destroy());
-    request.once('end', () => socket.setTimeout(0));
-    request.on('error', ignore);
-    request.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) socket.destroy();
-    });
+    const {socket} = this.#connection;
+    // An answer that ends with the connection would look complete if the connection ended in order.
+    if (this.#head.minor === 0 && !this.secure) socket.resetAndDestroy();
+    else socket.destroy();
   }
 }
 
 class RequestBody implements HttpRequestBody {
   begun = false;
-  readonly #request: IncomingMessage;
+  /** What came is no body: nobody knows where the next request begins. */
+  broken = false;
+  trailers: readonly string[] = [];
+  readonly #connection: ExchangeConnection;
+  readonly #exchange: ServerExchange;
   readonly #onFirstRead: () => void;
+  #ended = false;
 
-  constructor(request: IncomingMessage, onFirstRead: () => void) {
-    this.#request = request;
+  constructor(connection: ExchangeConnection, exchange: ServerExchange, onFirstRead: () => void) {
+    this.#connection = connection;
+    this.#exchange = exchange;
     this.#onFirstRead = onFirstRead;
   }
 
-  get trailers(): readonly string[] {
-    return this.#request.rawTrailers;
-  }
-
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    const {parser} = this.#connection;
     if (!this.begun) {
       this.begun = true;
-      this.#onFirstRead();
+      if (!parser.bodyEnded) this.#onFirstRead();
     }
+    while (!this.#ended) {
+      if (!this.#connection.serves(this.#exchange)) throw incomplete();
+      const piece = this.#next();
+      if (piece) yield piece;
+      else if (parser.bodyEnded) {
+        this.trailers = parser.trailers;
+        this.#ended = true;
+      } else if (!(await this.#connection.input())) throw incomplete();
+    }
+  }
+
+  #next(): Uint8Array | undefined {
     try {
-      // Whoever stops early still wants to answer.
-      for await (const chunk of this.#request.iterator({destroyOnReturn: false})) yield chunk as Buffer;
+      return this.#connection.parser.readBody();
     } catch (error) {
-      throw new WeirError('IncompleteBody', 'the client went away before its request was complete', {cause: error});
+      this.broken = true;
+      throw new WeirError('IncompleteBody', `the request body cannot be understood: ${(error as Error).message}`, {cause: error});
     }
   }
 }
 
 const ignore = (): void => {};
+const left = (): WeirError => new WeirError('Cancelled', 'the client went away');
+const incomplete = (): WeirError => new WeirError('IncompleteBody', 'the client went away before its request was complete');
 
 /** The value of a header by lower-case name, of a flat list. */
 export function findHeader(rawHeaders: readonly string[], name: string): string | undefined {
@@ -224,11 +276,6 @@ export function findHeader(rawHeaders: readonly string[], name: string): string 
   return found;
 }
 
-function withLength(headers: readonly string[], status: number, body: Body | undefined): readonly string[] {
-  if (status === 204 || (status === 304 && !body) || findHeader(headers, 'content-length') !== undefined) return headers;
-  return [...headers, 'Content-Length', String(body?.length ?? 0)];
-}
-
 /** A body that will not be sent. */
 function letGo(body: Body | undefined): void {
   if (body?.kind === 'lease') body.lease[Symbol.dispose]();
@@ -239,15 +286,15 @@ function letGo(body: Body | undefined): void {
 }
 
 /** Resolves when more may be written, or when nobody is there to write to. */
-function room(response: ServerResponse): Promise<void> {
+function room(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
+      socket.off('drain', done);
+      socket.off('close', done);
       resolve();
     };
-    response.on('drain', done);
-    response.on('close', done);
-    if (response.destroyed) done();
+    socket.on('drain', done);
+    socket.on('close', done);
+    if (socket.destroyed) done();
   });
 }

@@ -1,62 +1,13 @@
 import assert from 'node:assert/strict';
 import {mkdtemp, rm, writeFile} from 'node:fs/promises';
-import {connect, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {describe, it} from 'node:test';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {Body} from '#contracts/worker-api.ts';
 import type {FileLease} from '#model/file-lease.ts';
-import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
-import {createHttp} from '#runtime/node/http/node-http.ts';
+import {bytes, http, Raw, readAll, withServer} from '#runtime/node/http/fixture.test.ts';
 import {nodeDisk} from '#runtime/node/node-disk.ts';
-
-const http = createHttp();
-const host = '127.0.0.1';
-
-async function withServer(handler: (exchange: HttpExchange) => Promise<void>, fn: (origin: string, port: number) => Promise<void>, options: Partial<HttpServerOptions> = {}): Promise<void> {
-  await using server = await http.serve({address: {host, port: 0}, ...options}, handler);
-  await fn(`http://${host}:${server.address.port}`, server.address.port);
-}
-
-/** A connection that sends text as it is and collects what comes. */
-class Raw {
-  readonly socket: Socket;
-  received = '';
-  readonly closed: Promise<void>;
-
-  constructor(port: number) {
-    this.socket = connect(port, host);
-    this.closed = new Promise((resolve) => void this.socket.on('close', () => resolve()));
-    this.socket.on('error', () => {});
-    this.socket.setEncoding('latin1').on('data', (text: string) => (this.received += text));
-  }
-
-  send(text: string): void {
-    this.socket.write(text, 'latin1');
-  }
-
-  async until(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.received) && !this.socket.destroyed) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          this.socket.off('data', done);
-          this.socket.off('close', done);
-          resolve();
-        };
-        this.socket.on('data', done);
-        this.socket.on('close', done);
-      });
-    }
-    assert.match(this.received, pattern);
-  }
-}
-
-const readAll = async (body: AsyncIterable<Uint8Array>): Promise<Buffer> => Buffer.concat(await Array.fromAsync(body));
-const bytes = (text: string): Body => {
-  const encoded = Buffer.from(text);
-  return {kind: 'bytes', length: encoded.length, bytes: encoded};
-};
 
 describe('http exchange', () => {
   it('hands over the request as it was sent, and answers', async () => {

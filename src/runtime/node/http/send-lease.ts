@@ -7,7 +7,6 @@
  * way (after which the kernel's own read-ahead has usually brought the next ones). When the socket is full, an ordinary write of the next
  * piece lets libuv wait for room. Nothing is sent before what libuv still holds of this connection has left.
  */
-import type {ServerResponse} from 'node:http';
 import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -23,24 +22,9 @@ const windowBytes = 1024 * 1024;
 /** Sent by the kernel before other connections get their turn. */
 const turnBytes = 4 * 1024 * 1024;
 
-/** A small body in memory, vouched for. */
-export async function readSmallLease(lease: FileLease, length: number): Promise<Uint8Array> {
+/** Sends the whole range after what was written to the socket before; true when it has left, false when the client is gone. The lease is used up. */
+export async function sendLease(socket: Socket, lease: FileLease, length: number): Promise<boolean> {
   using held = lease;
-  const bytes = Buffer.allocUnsafe(length);
-  const native = libc();
-  const resident = native?.preadResident(descriptorNumber(held.file), bytes, held.offset);
-  if (resident !== length && (await held.read(bytes, held.offset)) !== length) throw shorter(held);
-  if (held.validate) await held.validate();
-  return bytes;
-}
-
-/** Sends the whole range after the head; true when it has left, false when the client is gone. The lease is used up. */
-export async function sendLease(response: ServerResponse, lease: FileLease, length: number): Promise<boolean> {
-  using held = lease;
-  response.flushHeaders();
-  const socket = response.socket ?? (await socketOf(response));
-  if (!socket) return false;
-  // Another object than the response's own stream state: from here on the bytes go beside it.
   const out = new Outlet(socket);
   using _end = out;
   const last = held.validate ? Math.min(pieceBytes, length) : 0;
@@ -124,12 +108,3 @@ class Outlet implements Disposable {
 }
 
 const shorter = (lease: FileLease): WeirError => new WeirError('ContentChanged', `a file ended before the ${lease.length} bytes that were promised`);
-
-/** The connection of an answer that waits for earlier ones on it; undefined when it closes before. */
-function socketOf(response: ServerResponse): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    response.once('socket', resolve);
-    response.once('close', () => resolve(undefined));
-    if (response.destroyed) resolve(undefined);
-  });
-}

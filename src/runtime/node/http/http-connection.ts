@@ -1,0 +1,229 @@
+/**
+ * One connection of a client: requests one after the other, each answered before the next is looked at.
+ *
+ * Invariants: what the client sends ahead is kept up to a bound, then the socket is not read; an answer that closes is followed by reading
+ * what still comes, for a while, because closing with unread input would reset the connection and take the answer with it. Time limits are
+ * a number here, compared by the server now and then: no timer is made for a request.
+ */
+import type {Socket} from 'node:net';
+import {assert} from '#base/assert.ts';
+import {RequestRefused} from '#codec/http/request-head.ts';
+import {RequestParser} from '#codec/http/request-parser.ts';
+import {formatResponseHead} from '#codec/http/response-head.ts';
+import {type ExchangeConnection, ServerExchange} from '#runtime/node/http/http-exchange.ts';
+import type {ServedConnection, ServerConnections} from '#runtime/node/http/server-connections.ts';
+import type {Address} from '#runtime/net.ts';
+
+/** What is kept of the input that nobody asked for yet. */
+const inputBytesMax = 64 * 1024;
+/** What is read and thrown away of a request body that nobody wanted, to keep the connection, or after the last answer. */
+const discardBytesMax = 8 * 1024 * 1024;
+/** How long a client may take for that, ms without a byte. */
+const drainIdleMs = 5_000;
+/** How long a client may take to close after the last answer. */
+const lingerMs = 2_000;
+
+/**
+ * `waiting` for the first byte of a request, `head` while it comes, `serving` until it is answered, `draining` what is left of its body,
+ * `lingering` after the last answer.
+ */
+type Phase = 'waiting' | 'head' | 'serving' | 'draining' | 'lingering';
+
+export class HttpConnection implements ServedConnection, ExchangeConnection {
+  readonly socket: Socket;
+  readonly server: ServerConnections;
+  readonly parser: RequestParser;
+  readonly remote: Address;
+  deadlineMs: number;
+  inputEnded = false;
+  #phase: Phase = 'waiting';
+  #served = 0;
+  #exchange: ServerExchange | undefined;
+  #advancing = false;
+  #paused = false;
+  #discardLeft = discardBytesMax;
+  #wakeReader: (() => void) | undefined;
+
+  constructor(socket: Socket, server: ServerConnections) {
+    this.socket = socket;
+    this.server = server;
+    this.parser = new RequestParser(server.headerBytesMax);
+    this.remote = {host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0};
+    this.deadlineMs = server.nowMs() + server.headersTimeoutMs;
+    socket.on('data', (chunk: Buffer) => this.#received(chunk));
+    socket.on('end', () => this.#ended());
+    socket.on('close', () => this.#closed());
+    socket.on('error', () => {}); // 'close' follows and says enough
+  }
+
+  serves(exchange: ServerExchange): boolean {
+    return this.#exchange === exchange && this.#phase === 'serving' && !this.socket.destroyed;
+  }
+
+  async input(): Promise<boolean> {
+    if (this.inputEnded || this.socket.destroyed) return false;
+    assert(!this.#wakeReader, 'a request body has one reader');
+    const {promise, resolve} = Promise.withResolvers<void>();
+    this.#wakeReader = resolve;
+    this.#resume();
+    await promise;
+    return this.parser.bufferedBytes > 0 || !(this.inputEnded || this.socket.destroyed);
+  }
+
+  answered(keepAlive: boolean): void {
+    this.#wake(); // whoever still waits for the body learns that it is too late
+    if (this.socket.destroyed) return;
+    if (!keepAlive || this.server.closing) this.#linger();
+    else if (this.parser.bodyEnded) this.#release();
+    else {
+      this.#phase = 'draining';
+      this.#discardLeft = discardBytesMax;
+      this.#resume();
+      this.#drain();
+    }
+  }
+
+  expired(): void {
+    if (this.#phase === 'head' || (this.#phase === 'waiting' && this.#served === 0)) this.#refuse(408);
+    else this.socket.destroy();
+  }
+
+  stop(): void {
+    if (this.#phase === 'waiting' || this.#phase === 'head') this.socket.destroy();
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#phase === 'lingering') {
+      this.#discardLeft -= chunk.length;
+      if (this.#discardLeft < 0) this.socket.destroy();
+      return;
+    }
+    this.parser.push(chunk);
+    if (this.#phase === 'serving') {
+      if (this.#wakeReader) this.#wake();
+      else if (this.parser.bufferedBytes >= inputBytesMax) this.#pause();
+    } else if (this.#phase === 'draining') this.#drain();
+    else this.#advance();
+  }
+
+  #ended(): void {
+    this.inputEnded = true;
+    this.#wake();
+    if (this.#phase === 'serving') this.#exchange?.clientLeft();
+    else this.socket.end();
+  }
+
+  #closed(): void {
+    this.inputEnded = true;
+    this.#wake();
+    this.#exchange?.clientLeft();
+    this.server.connections.delete(this);
+  }
+
+  /** Serves what has arrived. Handlers that answer at once come back here; the loop takes care of what follows, not the stack. */
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    try {
+      while (this.#serveNext());
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) this.server.log?.error('http: reading a request failed by a bug', {error});
+      this.#refuse(error instanceof RequestRefused ? error.status : 500);
+    } finally {
+      this.#advancing = false;
+    }
+  }
+
+  /** False when there is nothing to serve for now. */
+  #serveNext(): boolean {
+    if ((this.#phase !== 'waiting' && this.#phase !== 'head') || this.socket.destroyed) return false;
+    if (this.socket.writableNeedDrain) {
+      // Whoever does not read answers gets no more of them.
+      this.deadlineMs = Infinity;
+      this.#pause();
+      this.socket.once('drain', () => {
+        this.#resume();
+        this.#advance();
+      });
+      return false;
+    }
+    const head = this.parser.readHead();
+    if (!head) {
+      if (this.inputEnded) this.socket.end();
+      else if (this.#phase === 'waiting') {
+        const begun = this.parser.bufferedBytes > 0;
+        if (begun) this.#phase = 'head';
+        if (begun || this.#served > 0) this.deadlineMs = this.server.nowMs() + (begun ? this.server.headersTimeoutMs : this.server.keepAliveMs);
+      }
+      return false;
+    }
+    this.#phase = 'serving';
+    this.#served++;
+    this.deadlineMs = Infinity;
+    const exchange = (this.#exchange = new ServerExchange(this, head));
+    this.server.handler(exchange).then(
+      () => exchange.finish(),
+      (error: unknown) => {
+        this.server.log?.error('a request handler failed', {error});
+        exchange.finish();
+      },
+    );
+    return true;
+  }
+
+  /** The next request may come. */
+  #release(): void {
+    this.#phase = 'waiting';
+    this.#exchange = undefined;
+    this.#resume();
+    this.#advance();
+  }
+
+  /** Throws away what is left of a request's body, so that the connection can carry the next one. */
+  #drain(): void {
+    this.deadlineMs = this.server.nowMs() + drainIdleMs;
+    try {
+      for (let piece = this.parser.readBody(); piece; piece = this.parser.readBody()) this.#discardLeft -= piece.length;
+    } catch {
+      this.socket.destroy();
+      return;
+    }
+    if (this.#discardLeft < 0) this.socket.destroy();
+    else if (this.parser.bodyEnded) {
+      this.deadlineMs = Infinity;
+      this.#release();
+    } else if (this.inputEnded) this.#linger();
+  }
+
+  #refuse(status: number): void {
+    if (this.socket.destroyed) return;
+    this.socket.write(formatResponseHead(status, [], {length: 0, chunked: false, date: this.server.date(), connection: 'Connection: close\r\n'}), 'latin1');
+    this.#linger();
+  }
+
+  #linger(): void {
+    this.#phase = 'lingering';
+    this.#exchange = undefined;
+    this.#discardLeft = discardBytesMax;
+    this.deadlineMs = Infinity; // until the answer has left, its reader sets the pace
+    this.socket.end(() => (this.deadlineMs = this.server.nowMs() + lingerMs));
+    this.#resume();
+  }
+
+  #wake(): void {
+    const wake = this.#wakeReader;
+    this.#wakeReader = undefined;
+    wake?.();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.socket.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.socket.resume();
+  }
+}

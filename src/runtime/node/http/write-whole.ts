@@ -1,0 +1,54 @@
+/**
+ * A small answer in one piece: head and body side by side in one buffer and handed to the system by one write. The buffer is used again for
+ * the next answer when the system took all of it at once, which it nearly always does; otherwise it belongs to the socket. TLS encrypts at
+ * its own pace, so it gets buffers of its own.
+ */
+import type {Socket} from 'node:net';
+import {WeirError} from '#base/errors.ts';
+import type {FileLease} from '#model/file-lease.ts';
+import {descriptorNumber} from '#runtime/node/descriptor.ts';
+import {libc} from '#runtime/node/native/libc.ts';
+
+const sharedBytes = 80 * 1024;
+
+let shared = Buffer.allocUnsafeSlow(sharedBytes);
+
+/** Head and body; large bodies are not copied. */
+export function writeWhole(socket: Socket, secure: boolean, head: string, body: Uint8Array): void {
+  const total = head.length + body.length;
+  if (secure || total > shared.length) {
+    socket.cork();
+    socket.write(head, 'latin1');
+    socket.write(body);
+    socket.uncork();
+    return;
+  }
+  shared.write(head, 'latin1');
+  shared.set(body, head.length);
+  writeShared(socket, total);
+}
+
+/** The same with the bytes of a lease, which is used up. Throws ContentChanged, and what the lease throws, before anything is sent. */
+export async function writeWholeLease(socket: Socket, secure: boolean, head: string, lease: FileLease, length: number): Promise<void> {
+  using held = lease;
+  const total = head.length + length;
+  const native = libc();
+  const canShare = !secure && !held.validate && total <= shared.length;
+  if (native && canShare && native.preadResident(descriptorNumber(held.file), shared.subarray(head.length, total), held.offset) === length) {
+    shared.write(head, 'latin1');
+    writeShared(socket, total);
+    return;
+  }
+  const own = Buffer.allocUnsafe(total);
+  const into = own.subarray(head.length);
+  const resident = canShare ? undefined : native?.preadResident(descriptorNumber(held.file), into, held.offset);
+  if (resident !== length && (await held.read(into, held.offset)) !== length) throw new WeirError('ContentChanged', `a file ended before the ${held.length} bytes that were promised`);
+  if (held.validate) await held.validate();
+  own.write(head, 'latin1');
+  socket.write(own);
+}
+
+function writeShared(socket: Socket, length: number): void {
+  socket.write(shared.subarray(0, length));
+  if (socket.writableLength > 0) shared = Buffer.allocUnsafeSlow(sharedBytes);
+}
