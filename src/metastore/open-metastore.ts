@@ -66,6 +66,8 @@ class LoggedMetastore implements Metastore {
   /** Transactions not yet applied, oldest first. */
   #unapplied: {readonly sequence: number; readonly mutations: readonly Overlaid[]}[] = [];
   #applying: Promise<void> | undefined;
+  /** Ends the wait before the next batch, for whoever waits for that batch: the timer itself keeps no process alive. */
+  #hurry: () => void = () => undefined;
   /** Taken between two batches, so that one need not wait for the writes to stop. */
   #snapshotsWanted: {readonly target: number; readonly taken: PromiseWithResolvers<MetastoreSnapshot>}[] = [];
   #applyFailure: WeirError | undefined;
@@ -145,6 +147,7 @@ class LoggedMetastore implements Metastore {
     const taken = Promise.withResolvers<MetastoreSnapshot>();
     this.#snapshotsWanted.push({target, taken});
     this.#scheduleApply();
+    this.#hurry();
     return await taken.promise;
   }
 
@@ -163,6 +166,7 @@ class LoggedMetastore implements Metastore {
     this.#closed = true;
     try {
       while (this.#unapplied.length > 0 && !this.#applyFailure && !this.#log.failure) await this.#applyNow();
+      this.#hurry();
       await this.#applying;
     } finally {
       try {
@@ -245,7 +249,10 @@ class LoggedMetastore implements Metastore {
     if (this.#applying || this.#unapplied.length === 0) return;
     this.#applying = (async () => {
       try {
-        await this.#runtime.clock.sleep(applyDelayMs, {unref: true});
+        const {promise: begin, resolve} = Promise.withResolvers<void>();
+        this.#hurry = resolve;
+        using _delay = this.#runtime.clock.after(applyDelayMs, resolve);
+        await begin;
         while (this.#unapplied.length > 0 && !this.#log.failure) await this.#applyBatch();
       } catch (error) {
         this.#applyFailure ??= new WeirError('Io', `the metadata store cannot be written: ${error instanceof Error ? error.message : String(error)}`, {cause: error});
@@ -261,6 +268,7 @@ class LoggedMetastore implements Metastore {
     if (this.#log.failure) throw this.#log.failure;
     if (this.#applyFailure) throw this.#applyFailure;
     this.#scheduleApply();
+    this.#hurry();
     await this.#applying;
   }
 

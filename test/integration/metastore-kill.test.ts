@@ -15,7 +15,7 @@ import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 
-const kills = 10;
+const kills = 8;
 const keys = 97;
 /** Long enough for batches of the engine, and for many segments made and cut. */
 const lifeMsMax = 600;
@@ -52,6 +52,19 @@ async function verify(directory: string): Promise<number> {
   assert.deepEqual(new Map(found as [string, string][]), expected);
   return sequence;
 }
+
+it('closes in a process that waits for nothing else', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'weir-close-'));
+  try {
+    const {NODE_TEST_CONTEXT: _, ...env} = process.env;
+    const child = spawn(process.execPath, ['--conditions=source', committer, directory, '3'], {env, stdio: ['ignore', 'ignore', 'inherit']});
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    assert.equal(await verify(directory), 3);
+  } finally {
+    await rm(directory, {recursive: true});
+  }
+});
 
 it('loses nothing that was called safe, when its process is killed', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));
