@@ -49,6 +49,18 @@ describe('reads', () => {
     assert.equal(worker.heldBytes.now, 0);
   });
 
+  it('keep all pages also when the cache is slower than the store', async () => {
+    const {worker, blocks, put} = testWorker();
+    blocks.beforeFill = async () => {
+      for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve));
+    };
+    const bytes = stamped('a', 1, 12 * MiB + 777);
+    const content = put('a', bytes);
+    assert.ok((await read(worker, content, 0, bytes.length)).equals(bytes));
+    while (worker.heldBytes.now > 0) await new Promise(resolve => setImmediate(resolve));
+    assert.equal(blocks.presence(content.id)?.complete, true);
+  });
+
   it('keep small contents whole', async () => {
     const {worker, store, blocks, put} = testWorker();
     const bytes = stamped('s', 1, 200 * KiB);

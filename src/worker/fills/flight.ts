@@ -320,8 +320,9 @@ export class Flight implements Span {
       this.#pass(from);
       if (this.readers.size === 0) this.cancel(new WeirError('NoSpace', 'the cache does not take these bytes'));
     }
-    this.#release();
+    // First what is still to be stored, then what may go: a flight that has landed keeps nothing for its own sake.
     this.#storeBehind();
+    this.#release();
     this.#settle();
   }
 
