@@ -52,28 +52,39 @@ export function frameHeader(kind: FrameKind, stream: number, payloadBytes: numbe
 
 /** Cuts received chunks, split anywhere, into frames. InvalidArgument for what cannot be a frame; the connection is then unusable. */
 export class FrameParser {
-  #rest: Buffer = Buffer.alloc(0);
+  /** What has come of a frame that is not whole; joined once, when it is. */
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
+  /** Bytes that the frame at the front needs to be whole, as far as is known. */
+  #needed = frameHeaderBytes;
 
   *push(chunk: Uint8Array): Generator<Frame> {
-    const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh]);
+    this.#pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    this.#pieceBytes += chunk.length;
+    if (this.#pieceBytes < this.#needed) return;
+    const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     let at = 0;
+    this.#needed = frameHeaderBytes;
     while (bytes.length - at >= frameHeaderBytes) {
       const length = bytes.readUInt32LE(at);
       const kind = bytes[at + 4]!;
       if (length > framePayloadBytesMax || kind < 1 || kind > kindMax) {
         throw new WeirError('InvalidArgument', `not a frame: kind ${kind}, ${length} bytes`);
       }
-      if (bytes.length - at - frameHeaderBytes < length) break;
+      if (bytes.length - at - frameHeaderBytes < length) {
+        this.#needed = frameHeaderBytes + length;
+        break;
+      }
       const start = at + frameHeaderBytes;
       at = start + length;
       yield {kind: kind as FrameKind, stream: bytes.readUInt32LE(start - 4), payload: bytes.subarray(start, at)};
     }
-    this.#rest = at === bytes.length ? Buffer.alloc(0) : bytes.subarray(at);
+    this.#pieces = at === bytes.length ? [] : [bytes.subarray(at)];
+    this.#pieceBytes = bytes.length - at;
   }
 
   /** Bytes of a frame that has not come whole yet. */
   get pendingBytes(): number {
-    return this.#rest.length;
+    return this.#pieceBytes;
   }
 }

@@ -25,6 +25,7 @@ describe('targets', () => {
     assert.equal(parseTarget('/bucket/', undefined).key, undefined);
     assert.equal(parseTarget('/', undefined).bucket, undefined);
     assert.equal(parseTarget('http://host:1/b/k', undefined).key, 'k');
+    assert.equal(parseTarget('/k', 'b').hostBucket, true);
   });
 
   it('refuse what cannot be a key', () => {

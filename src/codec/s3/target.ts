@@ -15,6 +15,8 @@ export interface S3Target {
   readonly bucket?: ByteString;
   /** Undefined: the bucket itself. */
   readonly key?: ByteString;
+  /** The bucket was named by the host, not by the path. */
+  readonly hostBucket?: true;
 }
 
 /** Pairs of a query string, decoded to bytes; a name without `=` has an empty value. */
@@ -59,10 +61,11 @@ export function parseTarget(target: string, hostBucket: string | undefined): S3T
     if (key !== '') throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.');
     return {rawPath, query};
   }
-  if (key === '') return {rawPath, query, bucket: bucket as ByteString};
+  const style = hostBucket === undefined ? {} : {hostBucket: true as const};
+  if (key === '') return {rawPath, query, bucket: bucket as ByteString, ...style};
   if (key.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long', {Size: String(key.length), MaxSizeAllowed: String(keyBytesMax)});
   if (key.includes('\0') || !isUtf8(key as ByteString)) throw new S3Error('InvalidURI', "Couldn't parse the specified URI.");
-  return {rawPath, query, bucket: bucket as ByteString, key: key as ByteString};
+  return {rawPath, query, bucket: bucket as ByteString, key: key as ByteString, ...style};
 }
 
 /** Names that S3 allows for buckets: 3 to 63 of a–z, 0–9, `.` and `-`, no address, no two dots together. */

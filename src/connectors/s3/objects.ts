@@ -24,7 +24,8 @@ export function makeObject(
     key,
     kind: key.endsWith('/') ? 'directory' : 'file',
     length,
-    fingerprint: etag === '' ? `${dateMark}${modified ?? ''}` : etag,
+    // Listings and headers write dates in different forms: the second is what they agree on.
+    fingerprint: etag === '' ? `${dateMark}${parseTime(modified) / 1_000_000_000n}` : etag,
     etag,
     modified: parseTime(modified),
     checksums: checksums ?? {},
@@ -34,7 +35,7 @@ export function makeObject(
 
 /** Headers that make a request conditional on a version. */
 export function conditionHeaders(fingerprint: string, prefix = ''): Record<string, string> {
-  if (fingerprint.startsWith(dateMark)) return {[`${prefix}if-unmodified-since`]: fingerprint.slice(dateMark.length)};
+  if (fingerprint.startsWith(dateMark)) return {[`${prefix}if-unmodified-since`]: new Date(Number(fingerprint.slice(dateMark.length)) * 1000).toUTCString()};
   return {[`${prefix}if-match`]: `"${fingerprint}"`};
 }
 

@@ -31,12 +31,12 @@ export interface Identity {
 
 const unsignedPayload = 'UNSIGNED-PAYLOAD';
 const emptyHash = hash('sha256', '', 'hex');
-const streams: Readonly<Record<string, PayloadKind>> = {
-  [unsignedPayload]: 'unsigned',
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD': 'signed-chunks',
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': 'signed-chunks-trailer',
-  'STREAMING-UNSIGNED-PAYLOAD-TRAILER': 'unsigned-chunks-trailer',
-};
+const streams: ReadonlyMap<string, PayloadKind> = new Map([
+  [unsignedPayload, 'unsigned'],
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'signed-chunks'],
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', 'signed-chunks-trailer'],
+  ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'unsigned-chunks-trailer'],
+]);
 
 export class Authenticator {
   readonly #lookup: LookupKey;
@@ -94,7 +94,7 @@ export class Authenticator {
     if (accessKeyId === undefined || get('Signature') === undefined) throw new S3Error('AccessDenied', 'Access Denied');
     const known = this.#lookup(accessKeyId);
     if (!known) throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: accessKeyId});
-    verifyPresignedV2({method: exchange.method, resource: target.rawPath, headers: exchange.rawHeaders, query: target.query, secret: known.secret, nowMs});
+    verifyPresignedV2({method: exchange.method, resource: target.hostBucket ? `/${target.bucket ?? ''}${target.rawPath}` : target.rawPath, headers: exchange.rawHeaders, query: target.query, secret: known.secret, nowMs});
     return {principal: known.principal, payload: 'unsigned'};
   }
 }
@@ -108,11 +108,11 @@ function timestampOf(exchange: HttpExchange): string | undefined {
 }
 
 function payloadKind(announced: string): PayloadKind {
-  const stream = streams[announced];
+  const stream = streams.get(announced);
   if (stream) return stream;
   if (announced.length === 64 && /^[0-9a-fA-F]{64}$/.test(announced)) return 'hashed';
   if (announced.startsWith('STREAMING-AWS4-ECDSA')) throw new S3Error('NotImplemented', 'Signature Version 4A is not implemented.');
-  throw new S3Error('InvalidArgument', `x-amz-content-sha256 must be ${Object.keys(streams).join(', ')} or a valid sha256 value.`);
+  throw new S3Error('InvalidArgument', `x-amz-content-sha256 must be ${[...streams.keys()].join(', ')} or a valid sha256 value.`);
 }
 
 /** Each chunk's signature covers the one before; the first covers the request's (the seed). */
