@@ -9,7 +9,7 @@ import type {Terminal} from '#cli/environment.ts';
 import {explainText} from '#cli/explain.ts';
 import {table} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
-import {systemContext} from '#contracts/context.ts';
+import {type CallContext, systemContext} from '#contracts/context.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Instance, startEmbedded} from '#process/embedded.ts';
 import type {Http} from '#runtime/http.ts';
@@ -26,7 +26,6 @@ const bucket = 'faraway';
 const rttMs = 25;
 const bytesPerSecond = 200_000_000;
 const fileBytes = 16 * MiB;
-const signal = new AbortController().signal;
 
 const keyOf = (i: number): ByteString => asciiBytes(`data/part-${String(i).padStart(4, '0')}.bin`);
 
@@ -38,7 +37,14 @@ interface Measured {
   readonly fetched: number;
 }
 
-export async function runDemo(terminal: Terminal, options: {readonly megabytes: number; readonly version: string}): Promise<void> {
+export interface DemoOptions {
+  readonly megabytes: number;
+  readonly version: string;
+  /** Ends it early; what it wrote is removed all the same. */
+  readonly signal: AbortSignal;
+}
+
+export async function runDemo(terminal: Terminal, options: DemoOptions): Promise<void> {
   const directory = await makeTemporaryDirectory('weir-demo-');
   try {
     await demonstrate(terminal, options, directory);
@@ -47,7 +53,7 @@ export async function runDemo(terminal: Terminal, options: {readonly megabytes: 
   }
 }
 
-async function demonstrate(terminal: Terminal, {megabytes, version}: {readonly megabytes: number; readonly version: string}, directory: string): Promise<void> {
+async function demonstrate(terminal: Terminal, {megabytes, version, signal}: DemoOptions, directory: string): Promise<void> {
   const runtime = createNodeRuntime({log: {level: 'silent'}});
   const http = createHttp();
   const files = Math.max(1, Math.round((megabytes * 1_000_000) / fileBytes));
@@ -58,7 +64,8 @@ async function demonstrate(terminal: Terminal, {megabytes, version}: {readonly m
   await terminal.out(`A store ${rttMs} ms away behind ${bytesPerSecond / 1e6} MB/s, with ${files} files of ${formatSize(fileBytes)}:\n`);
   await using remote = await startEmbedded({...about, home: `${directory}/remote`, up: {...anyPort, uris: []}}, {runtime, http, signal});
   await remote.files.makeDirectory(asciiBytes(`/${bucket}/`), {}, systemContext);
-  await fill(terminal, runtime, remote, files);
+  const context = {...systemContext, signal};
+  await fill(terminal, runtime, remote, files, context);
 
   const [, host, port] = /^http:\/\/(.+):(\d+)$/.exec(remote.info.s3)!;
   await using link = await startLink({target: {host: host!, port: Number(port)}, rttMs, bytesPerSecond});
@@ -79,7 +86,7 @@ async function demonstrate(terminal: Terminal, {megabytes, version}: {readonly m
     await using store = await openS3(runtime, http, {endpoint, ...keys});
     const before = link.counters;
     const started = runtime.clock.monotonicMs();
-    const bytes = await readAll(terminal, runtime, store, name, files, total);
+    const bytes = await readAll(terminal, runtime, store, {label: name, files, total, signal});
     const seconds = (runtime.clock.monotonicMs() - started) / 1000;
     const after = link.counters;
     rows.push({name, seconds, bytes, requests: after.requests - before.requests, fetched: after.bytesDown - before.bytesDown});
@@ -104,11 +111,11 @@ async function openS3(runtime: Runtime, http: Http, options: Readonly<Record<str
   return createStoreRegistry(connectors, {disk, clock, random, http, variables: {}}, createNodeRuntime({log: {level: 'silent'}}).metrics).open(`s3://${bucket}`, options);
 }
 
-async function fill(terminal: Terminal, runtime: Runtime, remote: Instance, files: number): Promise<void> {
+async function fill(terminal: Terminal, runtime: Runtime, remote: Instance, files: number, context: CallContext): Promise<void> {
   using progress = new Progress(terminal, runtime.clock, 'write', files * fileBytes);
   const block = Buffer.from(runtime.random.bytes(MiB));
   for (let i = 0; i < files; i++) {
-    const writer = await remote.files.create(asciiBytes(`/${bucket}/${keyOf(i)}`), {kind: 'file', length: fileBytes}, systemContext);
+    const writer = await remote.files.create(asciiBytes(`/${bucket}/${keyOf(i)}`), {kind: 'file', length: fileBytes}, context);
     for (let at = 0; at < fileBytes; at += block.length) {
       const chunk = Buffer.from(block);
       chunk.writeUInt32LE(i, 0);
@@ -121,7 +128,9 @@ async function fill(terminal: Terminal, runtime: Runtime, remote: Instance, file
 }
 
 /** One file after the other, as a program that reads a table does. */
-async function readAll(terminal: Terminal, runtime: Runtime, store: UnderStore, label: string, files: number, total: number): Promise<number> {
+async function readAll(
+  terminal: Terminal, runtime: Runtime, store: UnderStore, {label, files, total, signal}: {readonly label: string; readonly files: number; readonly total: number; readonly signal: AbortSignal},
+): Promise<number> {
   using progress = new Progress(terminal, runtime.clock, label, total);
   let bytes = 0;
   for (let i = 0; i < files; i++) {

@@ -5,7 +5,6 @@
  * master and its jobs, block store, metastore, the lock. Each step of the way down has a deadline, so that a store that does not answer
  * cannot keep an instance alive; what was acknowledged is safe whatever happens then.
  */
-import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
@@ -151,13 +150,18 @@ class StopSteps {
 
   async run(): Promise<void> {
     for (const {name, stop} of this.#steps.splice(0).reverse()) {
-      const {promise: late, reject} = Promise.withResolvers<never>();
-      using _deadline = this.#runtime.clock.after(stepMs, () => reject(new WeirError('Timeout', `${name} did not stop within ${stepMs / 1000} s`)));
+      const done = new AbortController();
+      // This timer also keeps the process alive until the step has ended.
+      const late = this.#runtime.clock.sleep(stepMs, {signal: done.signal}).then(
+        () => this.#runtime.log.warn(`stopping: ${name} did not end within ${stepMs / 1000} s`),
+        () => undefined,
+      );
       try {
         await Promise.race([stop(), late]);
       } catch (error) {
         this.#runtime.log.warn(`stopping: ${name} failed`, {error});
       }
+      done.abort();
     }
   }
 }

@@ -76,7 +76,7 @@ export function instanceControl({home: directory, runtime, terminal, version, si
 
     async demo({megabytes}) {
       const {runDemo} = await import('#process/demo.ts');
-      await runDemo(terminal, {megabytes, version});
+      await runDemo(terminal, {megabytes, version, signal});
     },
   };
 

@@ -1,10 +1,30 @@
 /** weir fs du, df, find, tree: looking over many files. */
-import {toText} from '#base/byte-string.ts';
-import {WeirError} from '#base/errors.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import {formatSize} from '#base/units.ts';
 import {example, type Register, sizeOption, withFiles} from '#cli/command.ts';
 import {json, pathArgument, print, showName, table} from '#cli/output.ts';
 import {walk} from '#cli/walk.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import type {CallContext} from '#contracts/context.ts';
+
+/** Counts are kept for mounts and for the whole instance; other directories are walked. */
+async function usageBelow(files: FileSystem, path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+  try {
+    return await files.usage(path, context);
+  } catch (error) {
+    if (!isKind(error, 'Unsupported', 'NotADirectory')) throw error;
+  }
+  const root = await files.stat(path, {}, context);
+  if (root.inode.kind !== 'directory') return {files: 1, directories: 0, bytes: root.length};
+  const sum = {files: 0, directories: 0, bytes: 0};
+  for await (const {info} of walk(files, root.path, 'tree', context)) {
+    if (info.inode.kind === 'directory') sum.directories++;
+    else sum.files++;
+    sum.bytes += info.length;
+  }
+  return sum;
+}
 
 export const registerDu: Register = (parent, environment) => {
   const command = parent
@@ -14,7 +34,7 @@ export const registerDu: Register = (parent, environment) => {
     .action(async (paths: string[], options: {human?: boolean}) => {
       await withFiles(environment, command, async (files, context, globals) => {
         for (const path of paths.length > 0 ? paths : ['/']) {
-          const usage = await files.usage(pathArgument(path), context);
+          const usage = await usageBelow(files, pathArgument(path), context);
           const size = options.human ? formatSize(usage.bytes) : String(usage.bytes);
           await print(environment.terminal, globals.json, {path, ...usage}, `${size}\t${usage.files} files\t${usage.directories} directories\t${path}\n`);
         }
