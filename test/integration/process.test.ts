@@ -212,7 +212,7 @@ describe('weir demo', () => {
     const {status, out, err} = await weir(['demo', '--megabytes', '4'], {TMPDIR: directory});
     assert.equal(err, '');
     assert.equal(status, 0);
-    assert.match(out, /^through Weir, second time .* B$/m);
+    assert.match(out, /^through Weir, second time .*B$/m);
     assert.match(out, /^\/faraway\/data\/part-0000.bin {2}file/m);
     assert.ok(!(await readdir(directory)).some((name) => name.startsWith('weir-demo-')));
   });
