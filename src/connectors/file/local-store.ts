@@ -7,7 +7,7 @@ import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
   Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
-import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
+import {diskPath, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
 import {Place, type Root, notFound} from '#connectors/file/place.ts';
@@ -79,7 +79,7 @@ export class LocalStore implements UnderStore {
     options.signal.throwIfAborted();
     const {key} = request;
     pathOfKey(key);
-    if (key.endsWith('/')) throw new WeirError('Unsupported', `${toText(key)}: a directory of a file system cannot have bytes of its own`);
+    if (key.endsWith('/')) return this.#directoryWrite(key, options);
     const temporary = await this.#publisher.create(request.mode);
     let position = 0;
     let open = true;
@@ -103,6 +103,20 @@ export class LocalStore implements UnderStore {
         if (open) await this.#publisher.discard(temporary);
         open = false;
       },
+    };
+  }
+
+  /** The marker `k/` of object stores is the directory itself here; it can hold nothing. */
+  #directoryWrite(key: ByteString, options: StoreCallOptions): StoreWrite {
+    return {
+      write: async chunk => {
+        if (chunk.length > 0) throw new WeirError('InvalidArgument', `${toText(key)}: a directory of a file system cannot have bytes of its own`, {details: {s3: 'InvalidRequest'}});
+      },
+      finish: async () => {
+        await this.makeDirectory(key, options);
+        return await this.#existing(key, options);
+      },
+      abort: async () => {},
     };
   }
 
@@ -135,6 +149,7 @@ export class LocalStore implements UnderStore {
 
   async copy(from: ByteString, to: ByteString, request: {metadata?: ContentMetadata; ifFingerprint?: string}, options: StoreCallOptions): Promise<StoreObject> {
     options.signal.throwIfAborted();
+    if (from.endsWith('/') || to.endsWith('/')) return await this.#copyEmpty(from, to, options);
     const source = await this.#place.openFile(from);
     try {
       const before = fingerprintOf(source.stat);
@@ -160,9 +175,7 @@ export class LocalStore implements UnderStore {
     using _turn = await this.#publisher.lock(to);
     const source = await this.#place.find(from);
     if (!source) throw notFound(from);
-    const target = tree ? await this.#treeTarget(to) : await this.#place.target(to);
-    await this.#disk.rename(diskPath(source.path), diskPath(target));
-    await this.#place.syncs.sync(parentOf(target) || ('/' as ByteString));
+    const target = await this.#publisher.intoPlace(source.path, () => (tree ? this.#treeTarget(to) : this.#place.target(to)));
     if (parentOf(source.path) !== parentOf(target)) await this.#place.syncs.sync(parentOf(source.path) || ('/' as ByteString));
   }
 
@@ -199,6 +212,21 @@ export class LocalStore implements UnderStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
+  /** From or to a directory, as whose marker there is nothing to copy but that it is there. */
+  async #copyEmpty(from: ByteString, to: ByteString, options: StoreCallOptions): Promise<StoreObject> {
+    const source = await this.#existing(from, options);
+    if (source.kind !== 'directory' && source.length > 0) throw new WeirError('InvalidArgument', `${toText(to)}: a directory of a file system cannot have bytes of its own`, {details: {s3: 'InvalidRequest'}});
+    const made = await this.write({key: to, metadata: {}}, options);
+    return await made.finish();
+  }
+
+  /** NotFound. */
+  async #existing(key: ByteString, options: StoreCallOptions): Promise<StoreObject> {
+    const made = await this.stat(key, options);
+    if (!made) throw notFound(key);
+    return made;
+  }
+
   /** The directory whose names changed; undefined when there was nothing. */
   async #removeOne(key: ByteString): Promise<ByteString | undefined> {
     const found = await this.#place.find(key);
@@ -209,7 +237,20 @@ export class LocalStore implements UnderStore {
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
     }
-    return parentOf(found.path) || ('/' as ByteString);
+    return await this.#removePieces(parentOf(found.path)) || ('/' as ByteString);
+  }
+
+  /** The directories that only the pieces of a long name were in; answers the first that stays. */
+  async #removePieces(path: ByteString): Promise<ByteString> {
+    for (let directory = path; ; directory = parentOf(directory)) {
+      if (readName(directory.slice(directory.lastIndexOf('/') + 1) as ByteString)?.form !== 'piece') return directory;
+      try {
+        await this.#disk.removeDirectory(diskPath(directory));
+      } catch (error) {
+        if (isKind(error, 'DirectoryNotEmpty', 'AlreadyExists')) return directory;
+        if (!isKind(error, 'NotFound')) throw error;
+      }
+    }
   }
 
   async #removeDirectory(key: ByteString, path: ByteString): Promise<void> {

@@ -9,6 +9,9 @@ import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
 import {DirectorySync} from '#connectors/file/directory-sync.ts';
 import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 
+/** A directory goes with its last child, maybe just before something is put into it; every further attempt takes another delete. */
+export const attemptsMax = 100;
+
 export interface Root {
   /** Canonical (Disk.realPath). */
   readonly path: ByteString;
@@ -22,8 +25,9 @@ export class Place {
   readonly syncs: DirectorySync;
 
   readonly #inode: bigint;
-  /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths. */
-  readonly #undurable = new Set<ByteString>();
+  /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths; the value tells one making from the next. */
+  readonly #undurable = new Map<ByteString, number>();
+  #made = 0;
 
   constructor(disk: Disk, root: Root) {
     this.disk = disk;
@@ -82,14 +86,24 @@ export class Place {
     if ((await this.#stat('' as ByteString))?.inode !== this.#inode) throw new WeirError('Unavailable', `the mounted directory ${toText(this.root)} is gone`);
   }
 
-  /** Makes a directory (relative path) and those above it, durable; existing ones are fine. */
+  /** Makes a directory (relative path) and those above it, durable; existing ones are fine, and one that is removed meanwhile is made again. */
   async makeDirectories(relative: ByteString): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#makeDirectories(relative);
+      } catch (error) {
+        if (attempt === attemptsMax || !isKind(error, 'NotFound')) throw error;
+      }
+    }
+  }
+
+  async #makeDirectories(relative: ByteString): Promise<void> {
     if (await this.#enter(relative)) {
       if ((await this.#stat(relative))?.kind === 'directory' || relative === '') return await this.#makeDurable(relative);
     }
     const parent = parentOf(relative);
     if (relative === '') throw new WeirError('Unavailable', `the mounted directory ${toText(this.root)} is gone`);
-    await this.makeDirectories(parent);
+    await this.#makeDirectories(parent);
     const there = await this.#stat(relative);
     if (there?.kind === 'symlink') {
       // A link to a directory within the root counts as the directory; anything else cannot be one.
@@ -102,7 +116,7 @@ export class Place {
       await this.disk.rename(diskPath(this.absolute(relative)), diskPath(this.absolute(shadow)));
     }
     try {
-      this.#undurable.add(relative);
+      this.#undurable.set(relative, ++this.#made);
       await this.disk.makeDirectory(diskPath(this.absolute(relative)), {permissions: 0o777});
     } catch (error) {
       if (!isKind(error, 'AlreadyExists')) throw error;
@@ -114,9 +128,16 @@ export class Place {
   async #makeDurable(relative: ByteString): Promise<void> {
     if (this.#undurable.size === 0) return;
     for (let path = relative; path !== ''; path = parentOf(path)) {
-      if (!this.#undurable.has(path)) continue;
-      await this.syncs.sync(this.absolute(parentOf(path)));
-      this.#undurable.delete(path);
+      const made = this.#undurable.get(path);
+      if (made === undefined) continue;
+      try {
+        await this.syncs.sync(this.absolute(parentOf(path)));
+      } catch (error) {
+        // Removed meanwhile, and what was above it: nothing is left to be made durable.
+        if (isKind(error, 'NotFound') && this.#undurable.get(path) === made) this.#undurable.delete(path);
+        throw error;
+      }
+      if (this.#undurable.get(path) === made) this.#undurable.delete(path);
     }
   }
 

@@ -14,7 +14,7 @@ import type {Random} from '#runtime/random.ts';
 import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
 import {diskPath, ownDirectory, parentOf} from '#connectors/file/names.ts';
 import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
-import type {Place} from '#connectors/file/place.ts';
+import {attemptsMax, type Place} from '#connectors/file/place.ts';
 
 const leftoverAgeMs = 24 * 3_600_000;
 
@@ -70,10 +70,8 @@ export class Publisher {
     try {
       await file.datasync();
       using _turn = await this.#keys.acquire(key);
-      const target = await this.#place.target(key);
       if (condition) await this.#check(key, condition);
-      await this.#disk.rename(diskPath(path), diskPath(target));
-      await this.#place.syncs.sync(parentOf(target) || ('/' as ByteString));
+      await this.intoPlace(path, () => this.#place.target(key));
       // Renaming changes ctime, so the fingerprint is that of after.
       return objectOf(key, await file.stat())!;
     } catch (error) {
@@ -81,6 +79,30 @@ export class Publisher {
       throw error;
     } finally {
       await file.close();
+    }
+  }
+
+  /** Moves what lies at `from` to where `place` says, durably; again when the directory there was removed meanwhile. */
+  async intoPlace(from: ByteString, place: () => Promise<ByteString>): Promise<ByteString> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const target = await place();
+        await this.#disk.rename(diskPath(from), diskPath(target));
+        await this.#place.syncs.sync(parentOf(target) || ('/' as ByteString));
+        return target;
+      } catch (error) {
+        if (attempt === attemptsMax || !isKind(error, 'NotFound') || !(await this.#isThere(from))) throw error;
+      }
+    }
+  }
+
+  async #isThere(path: ByteString): Promise<boolean> {
+    try {
+      await this.#disk.stat(diskPath(path));
+      return true;
+    } catch (error) {
+      if (isKind(error, 'NotFound', 'NotADirectory')) return false;
+      throw error;
     }
   }
 

@@ -52,6 +52,13 @@ export class Following {
     return (this.#keys.size > 0 && this.#keys.has(`${mount}:${key}`)) || this.#treeOver(mount, key) !== undefined;
   }
 
+  /** Whether single objects below a directory are between the store's change and the commit. */
+  changesBelow(mount: MountId, prefix: ByteString): boolean {
+    const start = `${mount}:${prefix}`;
+    for (const name of this.#keys.keys()) if (name.length > start.length && name.startsWith(start)) return true;
+    return false;
+  }
+
   /** True when a job follows at, above or below a key. */
   busy(mount: MountId, key: ByteString): boolean {
     return this.#treeAt(mount, key) !== undefined;

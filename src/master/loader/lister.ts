@@ -227,7 +227,7 @@ export class Lister {
       if (marker) await this.#loader.takeInDirectory({mount: scope.mount, storeKey: scope.storeKey, path: scope.path}, {object: marker}, startedAt);
       const relative = (key: ByteString): ByteString => key.slice(scope.storeKey.length) as ByteString;
       await takeListing(transactions, {
-        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown,
+        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown, impliedBelow: key => following.changesBelow(scope.mount, key),
         from: start === scope.storeKey ? ('' as ByteString) : relative(keyBefore(start)), observed: observed(fetched, relative), ...(fetched.last === undefined ? {} : {to: relative(fetched.last)}),
       });
       const end = fetched.last === undefined ? (scope.storeKey === '' ? undefined : prefixEnd(scope.storeKey)) : keyAfter(fetched.last, !scope.recursive && fetched.last.endsWith('/'));

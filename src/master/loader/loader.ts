@@ -161,7 +161,8 @@ export class Loader {
   }
 
   #origin({mount, storeKey, path}: Question, startedAt: number): ObjectOrigin {
-    return {mount, storeKey, path, startedAt, capabilities: this.#services.mounts.get(mount).capabilities};
+    const impliedBelow = (key: ByteString): boolean => this.#services.following.changesBelow(mount, key);
+    return {mount, storeKey, path, startedAt, impliedBelow, capabilities: this.#services.mounts.get(mount).capabilities};
   }
 }
 

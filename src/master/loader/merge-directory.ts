@@ -33,14 +33,16 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
   const resolution = resolve(tx, origin.path);
   if ((resolution.place ?? resolution.parent).mount !== origin.mount) return;
   const {directories, metadata} = origin.capabilities;
-  const place = resolution.place ?? addDirectory(tx, op, parentFor(tx, op, resolution, 'implied'), origin.path.names.at(-1)!, {implied: !directories && !seen.object, checkedAt: origin.startedAt});
+  // A directory that only our own write, which is under way, has made is as implied as its commit will say.
+  const parents = directories && !origin.impliedBelow?.(origin.storeKey) ? 'explicit' : 'implied';
+  const implied = directories ? parents === 'implied' : !seen.object;
+  const place = resolution.place ?? addDirectory(tx, op, parentFor(tx, op, resolution, parents), origin.path.names.at(-1)!, {implied, checkedAt: origin.startedAt});
   const {object} = seen;
   if (!object) return;
   const inode = inodeAt(tx, place);
   if (directories) {
-    const {implied: _, ...kept} = inode;
     const {mode, uid, gid, modified: mtime} = object;
-    writeInode(tx, {...kept, mode: mode ?? kept.mode, uid: uid ?? kept.uid, gid: gid ?? kept.gid, mtime, checkedAt: origin.startedAt}, place.storeKey);
+    writeInode(tx, {...inode, mode: mode ?? inode.mode, uid: uid ?? inode.uid, gid: gid ?? inode.gid, mtime, checkedAt: origin.startedAt}, place.storeKey);
   } else if (!inode.content || !isSameVersion(inode.content, object)) {
     setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
   } else {
@@ -50,6 +52,6 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
 }
 
 function sameAttributes(inode: Inode, {mode, uid, gid, modified}: SeenObject): boolean {
-  return !inode.implied && inode.mtime === modified && inode.mode === (mode ?? inode.mode) && inode.uid === (uid ?? inode.uid) && inode.gid === (gid ?? inode.gid);
+  return inode.mtime === modified && inode.mode === (mode ?? inode.mode) && inode.uid === (uid ?? inode.uid) && inode.gid === (gid ?? inode.gid);
 }
 

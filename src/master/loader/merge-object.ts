@@ -24,6 +24,8 @@ export interface ObjectOrigin {
   readonly capabilities: Pick<Capabilities, 'directories' | 'metadata'>;
   /** Wall ms at which the store was asked. */
   readonly startedAt: number;
+  /** See ListingMerge. */
+  readonly impliedBelow?: (storeKey: ByteString) => boolean;
 }
 
 /** How a file stands to what its store said: `unchanged` needs no commit. */

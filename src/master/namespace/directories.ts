@@ -85,14 +85,26 @@ export function touch(tx: Transaction, op: Operation, directory: Pick<Place, 'id
   writeInode(tx, {...decodeInode(directory.id, record, directory.storeKey), mtime: op.now, ctime: op.now}, directory.storeKey);
 }
 
+export interface Vanished {
+  /** The first directory that stays. */
+  readonly stays: InodeId;
+  /** Store keys of what has vanished, from below. */
+  readonly keys: readonly ByteString[];
+}
+
 /**
  * Lets a directory vanish if it is implied and empty, and then the one above it, and so on. Only entries and inodes are
- * touched: an implied directory has nothing in the store. Answers the first directory that stays.
+ * touched: in a store of objects an implied directory is nothing, and in one with directories it is the caller's to remove.
  */
-export function vanishIfEmpty(tx: Transaction, place: Pick<Place, 'id' | 'mount'>): InodeId {
-  let {id} = place;
-  for (let parent = vanish(tx, place); parent !== undefined; parent = vanish(tx, {id, mount: place.mount})) id = parent;
-  return id;
+export function vanishIfEmpty(tx: Transaction, place: Pick<Place, 'id' | 'mount' | 'storeKey'>): Vanished {
+  const keys: ByteString[] = [];
+  let {id, storeKey} = place;
+  for (let parent = vanish(tx, place); parent !== undefined; parent = vanish(tx, {id, mount: place.mount})) {
+    keys.push(storeKey);
+    id = parent;
+    storeKey = storeKey.slice(0, storeKey.lastIndexOf('/', storeKey.length - 2) + 1) as ByteString;
+  }
+  return {stays: id, keys};
 }
 
 /** One step of vanishIfEmpty: answers the directory above if this one has vanished, undefined if it stays. */
@@ -107,8 +119,12 @@ export function vanish(tx: Transaction, {id, mount}: Pick<Place, 'id' | 'mount'>
   return parent;
 }
 
-/** After a name was taken from the directory: its times change, or it vanishes. */
-export function childRemoved(tx: Transaction, op: Operation, directory: Place): void {
+/** After a name was taken from the directory: its times change, or it vanishes. Answers the store keys of what has vanished, from below. */
+export function childRemoved(tx: Transaction, op: Operation, directory: Place): readonly ByteString[] {
   const {implied} = peekInode(inodeRecord(tx, directory.id));
-  if (!implied || vanishIfEmpty(tx, directory) === directory.id) touch(tx, op, directory);
+  const {keys} = implied ? vanishIfEmpty(tx, directory) : nothingVanished;
+  if (keys.length === 0) touch(tx, op, directory);
+  return keys;
 }
+
+const nothingVanished = {keys: [] as readonly ByteString[]};

@@ -44,6 +44,8 @@ export interface ListingMerge {
   readonly directories: boolean;
   /** Changed here since the store was asked, where the metadata cannot tell: what was removed, and all below trees made or renamed. By store key. */
   readonly changedSince?: (storeKey: ByteString) => boolean;
+  /** On a store with directories: whether a write of ours that is under way may have made this directory, which is then implied. */
+  readonly impliedBelow?: (storeKey: ByteString) => boolean;
   /** Asked at the end of a listing of everything: false when so much was ignored that the directory cannot be marked as listed. */
   readonly complete?: () => boolean;
   /** Told of every inode that the listing confirms. With it, confirming writes nothing; without, `checkedAt` is written. */
@@ -236,7 +238,7 @@ class Merge {
         if (goesOn || !this.#tx.get(inodeKey(id))) continue;
         const above = vanish(this.#tx, {id, mount: directory.mount});
         if (above === undefined) continue;
-        if (prefix === '') vanishIfEmpty(this.#tx, {id: above, mount: directory.mount});
+        if (prefix === '') vanishIfEmpty(this.#tx, {id: above, mount: directory.mount, storeKey: '' as ByteString});
         else note(above, prefixAbove(prefix));
       }
     }

@@ -32,6 +32,8 @@ export interface Removed {
   readonly storeKey: ByteString;
   /** A tree that is deleted behind: the id of its tombstone. Absent for files and empty directories. */
   readonly tombstone?: InodeId;
+  /** Store keys of the implied directories that went with it, from below. */
+  readonly vanished: readonly ByteString[];
 }
 
 /** NotFound, DirectoryNotEmpty, Busy (mount points), PreconditionFailed, PermissionDenied. */
@@ -44,20 +46,20 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   const canonical = canonicalPath(path, place);
   const removed = {info: infoOf(canonical, inode, place.mount), storeKey: inode.content?.storeKey ?? place.storeKey};
   if (place.kind !== 'directory') {
-    detach(tx, op, resolution.parent, place);
+    const vanished = detach(tx, op, resolution.parent, place);
     deleteInode(tx, place, inode);
-    return removed;
+    return {...removed, vanished};
   }
   const empty = isEmpty(tx, place.id);
   if (!empty && !options.recursive) throw new WeirError('DirectoryNotEmpty', `${shown(path)} is not empty`);
   refuseMountsIn(tx, canonical);
-  detach(tx, op, resolution.parent, place);
+  const vanished = detach(tx, op, resolution.parent, place);
   if (empty) {
     deleteInode(tx, place, inode);
-    return removed;
+    return {...removed, vanished};
   }
   bury(tx, op, place, canonical);
-  return {...removed, tombstone: place.id};
+  return {...removed, tombstone: place.id, vanished};
 }
 
 /**
@@ -72,7 +74,7 @@ export function removeMarker(tx: Transaction, op: Operation, path: Path, options
   if (!place || !inode || (!inode.content && !isEmpty(tx, place.id))) return false;
   checkRemoval(tx, op, resolution, place, inode);
   dropMarker(tx, place, inode);
-  if (vanishIfEmpty(tx, place) !== place.id) return true;
+  if (vanishIfEmpty(tx, place).keys.length > 0) return true;
   return inode.content !== undefined;
 }
 
@@ -89,9 +91,9 @@ function checkRemoval(tx: Transaction, op: Operation, {parent}: Resolution, plac
   if (!isUnchecked(op.principal) && !mayRemoveFrom(inodeAt(tx, parent), inode, op.principal)) throw denied(op.principal, 'remove', inode);
 }
 
-function detach(tx: Transaction, op: Operation, parent: Place, place: Place): void {
+function detach(tx: Transaction, op: Operation, parent: Place, place: Place): readonly ByteString[] {
   deleteEntry(tx, parent.id, place.name, place.kind);
-  childRemoved(tx, op, parent);
+  return childRemoved(tx, op, parent);
 }
 
 /** Deletes an inode that is in no directory any more and, if it is one, has nothing below. */

@@ -41,6 +41,8 @@ export interface Renamed {
   readonly toKey: ByteString;
   /** What gave way. */
   readonly replaced?: FileInfo;
+  /** Store keys of the implied directories that went because nothing is left in them, from below. */
+  readonly vanished: readonly ByteString[];
 }
 
 /** NotFound, AlreadyExists, NotADirectory, IsADirectory, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), Busy (mount points), PermissionDenied. */
@@ -55,7 +57,7 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   if (directory) refuseMountsIn(tx, canonical);
   const target = resolve(tx, {names: to.names, kind: directory ? 'directory' : 'file'}, op.principal);
   const toPath = canonicalPath(to, place);
-  if (target.place?.id === place.id) return {info: infoOf(toPath, inodeAt(tx, place), place.mount), fromKey: place.storeKey, toKey: place.storeKey};
+  if (target.place?.id === place.id) return {info: infoOf(toPath, inodeAt(tx, place), place.mount), fromKey: place.storeKey, toKey: place.storeKey, vanished: []};
   if (directory && isWithin(from.names, to.names)) throw new WeirError('InvalidArgument', `${shown(from)} cannot be moved into itself`);
   if (directory || to.kind !== 'file') refuseOtherKind(tx, directory, to, options);
   const replaced = target.place && checkReplaced(tx, target.place, to, options);
@@ -73,9 +75,9 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   writeInode(tx, moved, toKey);
   if (moved.storePrefix !== undefined) noteMove(tx, {id: place.id, mount: place.mount, from: moved.storePrefix, startedAt: millisecondsOf(op.now)});
   touch(tx, op, parent);
-  if (parent.id !== place.parent) childRemoved(tx, op, source.parent);
+  const vanished = parent.id === place.parent ? [] : childRemoved(tx, op, source.parent);
   return {
-    info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey,
+    info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey, vanished,
     ...(replaced ? {replaced: infoOf(toPath, replaced, place.mount)} : {}),
   };
 }

@@ -15,6 +15,8 @@ export interface UpsertOptions {
   readonly startedAt: number;
   readonly directories: boolean;
   readonly confirm?: (id: InodeId) => void;
+  /** See ListingMerge. */
+  readonly impliedBelow?: (storeKey: ByteString) => boolean;
 }
 
 /** The version of an object that the store showed, as a content. Without metadata in the object it is marked as `listed`. */
@@ -71,10 +73,11 @@ export class Upsert {
     };
   }
 
-  /** Makes a directory: real where the store has such and showed it; with a marker where it showed one; else implied. */
+  /** Makes a directory: for its own sake where the store has such and no write of ours has just made it; with a marker where it showed one; else implied. */
   enterDirectory(parent: Place, name: ByteString, object: StoreObject | undefined): Place {
-    const real = this.#options.directories && object !== undefined;
-    const place = addDirectory(this.#tx, this.#op, parent, name, {implied: !real, mode: object?.mode ?? directoryModeDefault, checkedAt: 0});
+    const {directories, impliedBelow} = this.#options;
+    const implied = !directories || impliedBelow?.(`${parent.storeKey}${name}/` as ByteString) === true;
+    const place = addDirectory(this.#tx, this.#op, parent, name, {implied, mode: object?.mode ?? directoryModeDefault, checkedAt: 0});
     this.entered++;
     if (object) this.directory(place, inodeAt(this.#tx, place), object);
     return place;
@@ -84,9 +87,9 @@ export class Upsert {
   directory(place: Place, inode: Inode, object: StoreObject | undefined): void {
     if (!object) return;
     if (!this.#options.directories) return this.#marker(place, inode, object);
-    const {implied: _, ...kept} = inode;
-    const seen = {...kept, mode: object.mode ?? inode.mode, uid: object.uid ?? inode.uid, gid: object.gid ?? inode.gid, mtime: object.modified};
-    const same = !inode.implied && seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
+    // One that our keys imply stays so: that the store has it too, by itself, is the store's way.
+    const seen = {...inode, mode: object.mode ?? inode.mode, uid: object.uid ?? inode.uid, gid: object.gid ?? inode.gid, mtime: object.modified};
+    const same = seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
     if (same) this.confirm(place, inode);
     else writeInode(this.#tx, {...seen, checkedAt: Math.max(inode.checkedAt, this.#options.startedAt)}, place.storeKey);
   }

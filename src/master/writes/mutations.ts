@@ -33,6 +33,7 @@ export interface MutationServices extends WriteServices {
   readonly jobs: Jobs;
 }
 
+const nothing: readonly ByteString[] = [];
 const rolledBack = new Error('this transaction was only tried');
 
 export class Mutations {
@@ -77,34 +78,44 @@ export class Mutations {
   }
 
   async remove(text: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
-    const {transactions, loader, mounts} = this.#services;
+    const {transactions, loader} = this.#services;
     if (await transactions.earlier<null>(context)) return;
     const path = parsePath(text, options.kind);
     await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal, ...(options.precondition ? {complete: true} : {})});
     const place = transactions.peek(reader => existing(reader, resolve(reader, path, context.principal)));
     const exact: Path = {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'};
-    const isMarkerKey = place.kind === 'directory' && options.kind === 'file' && !options.recursive && !mounts.get(place.mount).capabilities.directories;
+    const isMarkerKey = place.kind === 'directory' && options.kind === 'file' && !options.recursive;
     if (isMarkerKey) await this.#removeMarker(exact, place, options, context);
     else if (place.kind === 'directory') await this.#removeDirectory(exact, place, options, context);
     else await this.#removeFile(exact, place, options, context);
   }
 
   async #removeFile(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
-    const {transactions, mounts, runtime} = this.#services;
+    const {mounts, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
     const {removed} = this.#try(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
     runtime.crashPoint('master.remove.store');
     await removeKey(store, removed.storeKey, context.signal);
     runtime.crashPoint('master.remove.commit');
-    await transactions.change(context, (tx, op) => void remove(tx, op, path, {}));
+    await this.#commitRemoval(path, place, store, context);
   }
 
-  /** The S3 key `k/` on a store of objects: the directory stays while other keys imply it. */
+  /** Of a single name that the store has removed. */
+  async #commitRemoval(path: Path, {mount}: Place, store: UnderStore, context: CallContext): Promise<void> {
+    let vanished = nothing;
+    const {durable} = this.#services.transactions.changeNow(context, (tx, op) => {
+      ({vanished} = remove(tx, op, path, {}));
+    });
+    await Promise.all([durable, this.#prune(store, mount, vanished, context.signal)]);
+  }
+
+  /** The S3 key `k/`: the directory stays while other keys imply it. */
   async #removeMarker(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
+    if (store.capabilities.directories) return await this.#removeMarkedDirectory(path, place, options, context);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
     this.#try(context, (tx, op) => removeMarker(tx, op, path, options));
     runtime.crashPoint('master.remove.store');
@@ -113,14 +124,47 @@ export class Mutations {
     await transactions.change(context, (tx, op) => void removeMarker(tx, op, path, {}));
   }
 
+  /** On a store with directories the key `k/` is the directory: while it holds something it loses its marker only, and goes with the last of that. */
+  async #removeMarkedDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+    const {transactions} = this.#services;
+    if (await this.#isEmpty(path, context)) return await this.#removeDirectory(path, place, options, context);
+    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    await transactions.change(context, (tx, op) => void removeMarker(tx, op, path, options));
+  }
+
+  async #isEmpty(path: Path, context: CallContext): Promise<boolean> {
+    const page = await this.#services.lister.list({directory: `/${path.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context);
+    return page.entries.length === 0;
+  }
+
+  /**
+   * Directories that only keys implied go from a store that has directories as they went from the namespace. One that is not
+   * empty there stays: somebody else has put something into it, or a write of ours that is about to commit.
+   */
+  async #prune(store: UnderStore, mount: MountId, vanished: readonly ByteString[], signal: AbortSignal): Promise<void> {
+    if (vanished.length === 0 || !store.capabilities.directories) return;
+    const {following, recent} = this.#services;
+    using _held = following.keys(mount, vanished);
+    for (const key of vanished) {
+      const [failed] = await store.remove([key], {signal});
+      recent.note(mount, key);
+      if (failed) return;
+    }
+  }
+
+  /** The same for the directories that a tree has left, when the store has followed: unless they have come back meanwhile. */
+  async #pruneAbove(store: UnderStore, {names}: Path, mount: MountId, vanished: readonly ByteString[], context: CallContext): Promise<void> {
+    if (vanished.length === 0) return;
+    using _turn = await beginStoreChange(this.#services, mount, vanished, context.signal);
+    const gone = vanished.filter((_, i) => !this.#services.transactions.peek(reader => resolve(reader, {names: names.slice(0, names.length - 1 - i), kind: 'directory'})).place);
+    await this.#prune(store, mount, gone, context.signal);
+  }
+
   async #removeDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
-    const {transactions, mounts, lister, runtime, jobs} = this.#services;
+    const {transactions, mounts, runtime, jobs} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
-    if (!options.recursive) {
-      const page = await lister.list({directory: `/${path.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context);
-      if (page.entries.length > 0) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
-    }
+    if (!options.recursive && !(await this.#isEmpty(path, context))) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
     using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
     const tried = this.#try(context, (tx, op) => remove(tx, op, path, options));
     if (tried.tombstone === undefined) {
@@ -130,8 +174,7 @@ export class Mutations {
         runtime.crashPoint('master.remove.store');
         await removeKey(store, place.storeKey, context.signal);
         runtime.crashPoint('master.remove.commit');
-        await transactions.change(context, (tx, op) => void remove(tx, op, path, {}));
-        return;
+        return await this.#commitRemoval(path, place, store, context);
       }
     }
     runtime.crashPoint('master.removeTree.commit');
@@ -194,7 +237,14 @@ export class Mutations {
     const moved = content && (await moveObject(store, content, toKey, context.signal, () => runtime.crashPoint('master.rename.copied')));
     runtime.crashPoint('master.rename.commit');
     const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
-    return (await transactions.change(context, (tx, op) => rename(tx, op, from, to, {...options, relocate}).info));
+    let vanished = nothing;
+    const {result, durable} = transactions.changeNow(context, (tx, op) => {
+      const renamed = rename(tx, op, from, to, {...options, relocate});
+      ({vanished} = renamed);
+      return renamed.info;
+    });
+    await Promise.all([durable, this.#prune(store, place.mount, vanished, context.signal)]);
+    return result;
   }
 
   async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
@@ -214,6 +264,7 @@ export class Mutations {
     await commit.durable;
     if (moving && tree) {
       await jobs.ended(info.inode.id);
+      await this.#pruneAbove(store, from, place.mount, commit.result.vanished, context);
       return transactions.peek(reader => {
         const {place: now} = resolve(reader, to);
         return now ? {...info, inode: inodeAt(reader, now)} : info;
