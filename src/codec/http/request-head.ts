@@ -5,7 +5,7 @@
  *
  * Stricter than llhttp: one space around the target; versions 1.0 and 1.1 only; no CONNECT and no other protocols; exactly one Host
  * (none needed in 1.0), Content-Length at most 2^53-1; Transfer-Encoding only once, only `chunked`, not in 1.0; absolute targets only for
- * http and https; no framing fields in trailers; a bound on the number of fields.
+ * http and https; no fields in trailers that say how to read on; a bound on the number of fields.
  */
 import {WeirError} from '#base/errors.ts';
 
@@ -77,7 +77,9 @@ export function parseRequestHead(text: string): RequestHead {
   if (framing.hosts !== 1 && (minor === 1 || framing.hosts > 1)) throw new RequestRefused(400, 'a request names its host exactly once');
   if (framing.chunked && framing.length >= 0) throw new RequestRefused(400, 'Content-Length and Transfer-Encoding contradict each other');
   if (framing.chunked && minor === 0) throw new RequestRefused(400, 'HTTP/1.0 has no Transfer-Encoding');
-  const {close, keep, expect} = framing;
+  const {keep, expect} = framing;
+  // What follows a request for another protocol may be in that protocol.
+  const close = framing.close || (framing.leaves && framing.protocol);
   if (minor === 1 && expect !== '' && expect !== '100-continue') throw new RequestRefused(417, 'no expectation but 100-continue can be met');
   return {
     method,
@@ -95,7 +97,8 @@ export function parseTrailers(text: string): string[] {
   const trailers: string[] = [];
   const framing = new Framing();
   parseFields(text, 0, trailers, framing);
-  if (framing.chunked || framing.length >= 0 || framing.hosts > 0) throw new RequestRefused(400, 'a trailer cannot change how the message is read');
+  const {chunked, length, hosts, close, keep, leaves, protocol} = framing;
+  if (chunked || length >= 0 || hosts > 0 || close || keep || leaves || protocol) throw new RequestRefused(400, 'a trailer cannot change how the message is read');
   return trailers;
 }
 
@@ -107,10 +110,13 @@ class Framing {
   chunked = false;
   close = false;
   keep = false;
+  /** The client would leave HTTP, and names where to. */
+  leaves = false;
+  protocol = false;
   expect = '';
 
-  /** Only names of these lengths mean anything here. */
-  note(name: string, value: string): void {
+  /** Only names of these lengths mean anything here. `sent`: the value with the white space after it, which llhttp minds in one place. */
+  note(name: string, value: string, sent: string): void {
     switch (name.length) {
       case 4:
         if (name.toLowerCase() === 'host') this.hosts++;
@@ -118,13 +124,16 @@ class Framing {
       case 6:
         if (name.toLowerCase() === 'expect') this.expect = this.expect === '' ? value.toLowerCase() || 'nothing' : 'more than one thing';
         break;
+      case 7:
+        if (name.toLowerCase() === 'upgrade') this.protocol = true;
+        break;
       case 10:
         if (name.toLowerCase() === 'connection') {
           for (const option of value.toLowerCase().split(',')) {
             const trimmed = option.trim();
-            // What follows a request for another protocol may be in that protocol.
-            if (trimmed === 'close' || trimmed === 'upgrade') this.close = true;
+            if (trimmed === 'close') this.close = true;
             else if (trimmed === 'keep-alive') this.keep = true;
+            else if (trimmed === 'upgrade') this.leaves = true;
           }
         }
         break;
@@ -133,7 +142,7 @@ class Framing {
         break;
       case 17:
         if (name.toLowerCase() === 'transfer-encoding') {
-          if (this.chunked || value.toLowerCase() !== 'chunked') throw new RequestRefused(400, 'the only Transfer-Encoding is chunked, once');
+          if (this.chunked || !/^chunked *$/i.test(sent)) throw new RequestRefused(400, 'the only Transfer-Encoding is chunked, once');
           this.chunked = true;
         }
         break;
@@ -164,7 +173,7 @@ function parseFields(text: string, start: number, into: string[], framing: Frami
     const name = text.slice(position, nameEnd);
     const value = text.slice(valueStart, valueEnd);
     if (into.push(name, value) > 2 * fieldsMax) throw new RequestRefused(431, `more than ${fieldsMax} header lines`);
-    framing.note(name, value);
+    framing.note(name, value, valueEnd === end ? value : text.slice(valueStart, end));
     position = end + 2;
   }
 }

@@ -103,18 +103,24 @@ const stricter: readonly RegExp[] = [
   /^a line feed without carriage return$/,
 ];
 
+/** Asks for another protocol. llhttp reads nothing after the head of such a request; here its body is read, and nothing after that. */
+const leaves = (message: Message | undefined): boolean => message?.rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'upgrade') ?? false;
+
+/** Says `close` and `keep-alive`. In HTTP/1.0 llhttp believes the second, here it is the first as in 1.1. */
+const contradicts = (message: Message | undefined): boolean => /close[^]*keep-alive|keep-alive[^]*close/i.test(message?.rawHeaders.join() ?? '');
+
 function compare(bytes: Buffer, ours: Outcome, theirs: {messages: Message[]; refused: boolean}): void {
   const shown = JSON.stringify(bytes.subarray(0, 400).toString('latin1'));
   ours.messages.forEach((message, i) => {
     const other = theirs.messages[i];
     assert.ok(other, `llhttp refuses ${shown}`);
-    if (message.complete) assert.deepEqual(message, other, shown);
+    if (message.complete && !leaves(message)) assert.deepEqual(message, other, shown);
     else assert.deepEqual([message.method, message.target, message.rawHeaders], [other.method, other.target, other.rawHeaders], shown);
   });
   if (ours.refused) {
     const {message} = ours.refused;
-    if (!theirs.refused) assert.ok(stricter.some((rule) => rule.test(message)), `llhttp takes ${shown}; here: ${message}`);
-  } else assert.equal(ours.messages.filter(({complete}) => complete).length, theirs.messages.filter(({complete}) => complete).length, shown);
+    if (!theirs.refused && !leaves(ours.messages.at(-1))) assert.ok(stricter.some((rule) => rule.test(message)), `llhttp takes ${shown}; here: ${message}`);
+  } else if (!leaves(ours.messages.at(-1)) && !contradicts(ours.messages.at(-1))) assert.equal(ours.messages.filter(({complete}) => complete).length, theirs.messages.filter(({complete}) => complete).length, shown);
 }
 
 const host = 'Host: h\r\n';
@@ -170,7 +176,7 @@ const cases: readonly string[] = [
   ...['1', '2'].map((length) => `PUT / HTTP/1.1\r\n${host}Content-Length: 1\r\ncontent-length: ${length}\r\n\r\nx`),
   `PUT / HTTP/1.1\r\n${host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   `PUT / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n`,
-  ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'xchunked', 'chunked;q=1', '', 'identity', '"chunked"', '\x0bchunked'].map(
+  ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'xchunked', 'chunked  ', 'chunked\t', 'chunked;q=1', '', 'identity', '"chunked"', '\x0bchunked'].map(
     (encoding) => `PUT / HTTP/1.1\r\n${host}Transfer-Encoding: ${encoding}\r\n\r\n0\r\n\r\n`,
   ),
   `PUT / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
@@ -180,7 +186,7 @@ const cases: readonly string[] = [
   ...['-3\r\nabc', '0x3\r\nabc', ' 3\r\nabc', '3 \r\nabc', '3 ;a\r\nabc', '3; a\r\nabc', '\r\n\r\n', 'g\r\n'].map((body) => chunked + body),
   ...['3;\r\nabc', '3;=b\r\nabc', '3;a="b\r\nabc', '3;a="b"c\r\nabc', '3;a=\x01\r\nabc', '3;a="\x01"\r\nabc', '3;\n\r\nabc', '3;a\nb\r\nabc'].map((body) => chunked + body),
   ...['fffffffffffffff\r\n', 'fffffffffffffffff\r\n', '20000000000000\r\n', '00000000000000000003\r\nabc\r\n0\r\n\r\n'].map((body) => chunked + body),
-  ...['Content-Length: 1', 'Transfer-Encoding: chunked', 'Host: x', 'A : b', 'A: b\r\n c', 'A: \x01', 'A: b\nC: d'].map((trailer) => `${chunked}0\r\n${trailer}\r\n\r\n${next}`),
+  ...['Content-Length: 1', 'Transfer-Encoding: chunked', 'Host: x', 'Connection: close', 'A : b', 'A: b\r\n c', 'A: \x01', 'A: b\nC: d'].map((trailer) => `${chunked}0\r\n${trailer}\r\n\r\n${next}`),
   `GET / HTTP/1.1\r\n${host}Expect: the-unexpected\r\n\r\n`,
   'nonsense\r\n\r\n',
   '\x16\x03\x01\x02\0\x01\0\x01\xfc',
