@@ -10,11 +10,15 @@ import {explainText} from '#cli/explain.ts';
 import {table} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import {connectFiles} from '#process/connect.ts';
 import {connectors} from '#process/connectors.ts';
-import {type Instance, startEmbedded} from '#process/embedded.ts';
+import {bytesPerSecond, type RemoteStarted, rttMs} from '#process/demo-remote.ts';
+import {startEmbedded} from '#process/embedded.ts';
 import type {Http} from '#runtime/http.ts';
+import {startChild} from '#runtime/node/child.ts';
 import {createHttp} from '#runtime/node/http/node-http.ts';
-import {startLink} from '#runtime/node/link/link.ts';
+import type {LinkCounters} from '#runtime/node/link/link.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import {processFacts} from '#runtime/node/process.ts';
 import {makeTemporaryDirectory, removeTree} from '#runtime/node/temporary.ts';
@@ -23,8 +27,6 @@ import {createStoreRegistry} from '#understore/registry.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
 const bucket = 'faraway';
-const rttMs = 25;
-const bytesPerSecond = 200_000_000;
 const fileBytes = 16 * MiB;
 
 const keyOf = (i: number): ByteString => asciiBytes(`data/part-${String(i).padStart(4, '0')}.bin`);
@@ -62,15 +64,16 @@ async function demonstrate(terminal: Terminal, {megabytes, version, signal}: Dem
   const about = {version, pid: processFacts.id, variables: {}};
 
   await terminal.out(`A store ${rttMs} ms away behind ${bytesPerSecond / 1e6} MB/s, with ${files} files of ${formatSize(fileBytes)}:\n`);
-  await using remote = await startEmbedded({...about, home: `${directory}/remote`, up: {...anyPort, uris: []}}, {runtime, http, signal});
-  await remote.files.makeDirectory(asciiBytes(`/${bucket}/`), {}, systemContext);
+  await using child = startChild(new URL('./demo-remote-main.ts', import.meta.url));
+  const remote = (await child.ask({home: `${directory}/remote`, version})) as RemoteStarted;
   const context = {...systemContext, signal};
-  await fill(terminal, runtime, remote, files, context);
-
-  const [, host, port] = /^http:\/\/(.+):(\d+)$/.exec(remote.info.s3)!;
-  await using link = await startLink({target: {host: host!, port: Number(port)}, rttMs, bytesPerSecond});
-  const far = `http://${link.address.host}:${link.address.port}`;
-  const credentials = {accessKeyId: remote.key.accessKeyId, secretAccessKey: remote.key.secretAccessKey, region: 'us-east-1'};
+  {
+    await using store = connectFiles(runtime, remote.rpc, remote.key);
+    await store.makeDirectory(asciiBytes(`/${bucket}/`), {}, context);
+    await fill(terminal, runtime, store, files, context);
+  }
+  const far = `http://${remote.link.host}:${remote.link.port}`;
+  const credentials = {...remote.key, region: 'us-east-1'};
   const uris = [{uri: `s3://${bucket}`, options: {endpoint: far, ...credentials}}];
   // A runtime of its own: two instances in one process have each their own metrics.
   const near = createNodeRuntime({log: {level: 'silent'}});
@@ -84,11 +87,11 @@ async function demonstrate(terminal: Terminal, {megabytes, version, signal}: Dem
     ['through Weir, second time', weir.info.s3, own],
   ] as const) {
     await using store = await openS3(runtime, http, {endpoint, ...keys});
-    const before = link.counters;
+    const before = (await child.ask('counters')) as LinkCounters;
     const started = runtime.clock.monotonicMs();
     const bytes = await readAll(terminal, runtime, store, {label: name, files, total, signal});
     const seconds = (runtime.clock.monotonicMs() - started) / 1000;
-    const after = link.counters;
+    const after = (await child.ask('counters')) as LinkCounters;
     rows.push({name, seconds, bytes, requests: after.requests - before.requests, fetched: after.bytesDown - before.bytesDown});
   }
 
@@ -111,11 +114,11 @@ async function openS3(runtime: Runtime, http: Http, options: Readonly<Record<str
   return createStoreRegistry(connectors, {disk, clock, random, http, variables: {}}, createNodeRuntime({log: {level: 'silent'}}).metrics).open(`s3://${bucket}`, options);
 }
 
-async function fill(terminal: Terminal, runtime: Runtime, remote: Instance, files: number, context: CallContext): Promise<void> {
+async function fill(terminal: Terminal, runtime: Runtime, store: FileSystem, files: number, context: CallContext): Promise<void> {
   using progress = new Progress(terminal, runtime.clock, 'write', files * fileBytes);
   const block = Buffer.from(runtime.random.bytes(MiB));
   for (let i = 0; i < files; i++) {
-    const writer = await remote.files.create(asciiBytes(`/${bucket}/${keyOf(i)}`), {kind: 'file', length: fileBytes}, context);
+    const writer = await store.create(asciiBytes(`/${bucket}/${keyOf(i)}`), {kind: 'file', length: fileBytes}, context);
     for (let at = 0; at < fileBytes; at += block.length) {
       const chunk = Buffer.from(block);
       chunk.writeUInt32LE(i, 0);

@@ -1,0 +1,4 @@
+/** Entry of the demo's second process. */
+import {serveRemote} from '#process/demo-remote.ts';
+
+await serveRemote();
