@@ -5,6 +5,7 @@
  * master and its jobs, block store, metastore, the lock. Each step of the way down has a deadline, so that a store that does not answer
  * cannot keep an instance alive; what was acknowledged is safe whatever happens then.
  */
+import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
@@ -21,7 +22,7 @@ import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
 import {lookupOf, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
-import {removeFile} from '#process/small-files.ts';
+import {exists, removeFile} from '#process/small-files.ts';
 import {mountAll} from '#process/start-mounts.ts';
 import {rpcService, serveRpc} from '#rpc/server.ts';
 import type {Http} from '#runtime/http.ts';
@@ -120,6 +121,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
 }
 
 async function openState(runtime: Runtime, home: Home) {
+  // A restore was interrupted between its two renames: an empty state must not pass for the old one or the new.
+  if (!(await exists(runtime.disk, home.metadata)) && (await exists(runtime.disk, home.stateBefore))) {
+    throw new WeirError('Corrupt', `a restore into ${home.directory} was interrupted; restore again, or put ${home.stateBefore} back in the place of ${home.state}`);
+  }
   const engine = await openLmdbEngine(runtime.disk, home.metadata);
   try {
     return await openMetastore({runtime, directory: home.metadataLog, engine});

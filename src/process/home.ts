@@ -23,6 +23,8 @@ export interface Home {
   readonly instance: string;
   readonly keys: string;
   readonly state: string;
+  /** The state that a restore has put out of the way, for as long as the new one has not got its name; kept when there was one to replace. */
+  readonly stateBefore: string;
   readonly metadataLog: string;
   readonly metadata: string;
   readonly cache: string;
@@ -38,6 +40,7 @@ export function homeAt(directory: string): Home {
     instance: `${directory}/instance.json`,
     keys: `${directory}/keys.json`,
     state,
+    stateBefore: `${directory}/state.before-restore`,
     metadataLog: `${state}/log`,
     metadata: `${state}/db`,
     cache: `${directory}/cache`,

@@ -1,9 +1,9 @@
 /** The instance at a home, as the command line handles it: run, find, stop, restore. What is heavy is loaded when it is used. */
-import {isKind, WeirError} from '#base/errors.ts';
+import {WeirError} from '#base/errors.ts';
 import type {InstanceControl, InstanceInfo, RootKey, Terminal, UpOptions} from '#cli/environment.ts';
 import {findInstance, homeAt, lockHome} from '#process/home.ts';
 import {readRootKey} from '#process/keys.ts';
-import {removeTree} from '#process/small-files.ts';
+import {exists, removeTree} from '#process/small-files.ts';
 import {isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -57,20 +57,19 @@ export function instanceControl({home: directory, runtime, terminal, version, si
 
     async restore(backup, {force}) {
       await using _lock = await lockHome(disk, home);
-      const there = await exists(home.metadata);
+      const there = await exists(disk, home.metadata);
       if (there && !force) throw new WeirError('AlreadyExists', `${directory} holds metadata already; --force replaces it`);
       const fresh = homeAt(`${directory}/restoring`);
       await removeTree(disk, fresh.directory);
       const {restoreState} = await import('#process/restore-state.ts');
       const restored = await restoreState(runtime, fresh, backup);
       // From here on the old state is out of the way and kept until the new one has its name.
-      const before = `${directory}/state.before-restore`;
-      await removeTree(disk, before);
-      await disk.rename(home.state, before);
+      await removeTree(disk, home.stateBefore);
+      await disk.rename(home.state, home.stateBefore);
       await disk.rename(fresh.state, home.state);
       await disk.syncDirectory(directory);
       await removeTree(disk, fresh.directory);
-      if (!there) await removeTree(disk, before);
+      if (!there) await removeTree(disk, home.stateBefore);
       return restored;
     },
 
@@ -83,15 +82,5 @@ export function instanceControl({home: directory, runtime, terminal, version, si
   /** Says in time, and in one sentence, that the home cannot be used: before a log is opened in it. */
   async function usableHome(path: string): Promise<void> {
     await using _lock = await lockHome(disk, homeAt(path));
-  }
-
-  async function exists(path: string): Promise<boolean> {
-    try {
-      await disk.stat(path);
-      return true;
-    } catch (error) {
-      if (isKind(error, 'NotFound')) return false;
-      throw error;
-    }
   }
 }

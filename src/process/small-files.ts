@@ -32,6 +32,16 @@ export async function writeWhole(disk: Disk, path: string, text: string): Promis
   await disk.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/');
 }
 
+export async function exists(disk: Disk, path: string): Promise<boolean> {
+  try {
+    await disk.stat(path);
+    return true;
+  } catch (error) {
+    if (isKind(error, 'NotFound')) return false;
+    throw error;
+  }
+}
+
 /** Harmless when it is not there. */
 export async function removeFile(disk: Disk, path: string): Promise<void> {
   try {
