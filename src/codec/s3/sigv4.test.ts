@@ -69,6 +69,11 @@ describe('Signature Version 4', () => {
     ];
     for (const [header, stamp, code] of cases) assert.throws(() => claimOfHeader(header, stamp), (error) => error instanceof S3Error && error.code === code, header);
     assert.throws(() => canonicalRequest({method: 'GET', rawPath: '/', query: [], rawHeaders: [], payloadHash: empty}, ['range']), S3Error);
+    const signing = (rawHeaders: string[], names: string[]) => canonicalRequest({method: 'PUT', rawPath: '/', query: [], rawHeaders, payloadHash: empty}, names);
+    const added = ['Host', host, 'X-Amz-Copy-Source', '/other/secret'];
+    assert.throws(() => signing(added, ['host']), (error) => error instanceof S3Error && error.code === 'AccessDenied' && error.fields['HeadersNotSigned'] === 'x-amz-copy-source');
+    assert.ok(signing(added, ['host', 'x-amz-copy-source']).includes('x-amz-copy-source:/other/secret\n'));
+    assert.ok(signing(['Host', host, 'x-forwarded-for', '::1', 'X-Amzn-Trace-Id', '1'], ['host']).startsWith('PUT'));
   });
 
   it('makes the same HMAC as Node, for any key and text', () => {

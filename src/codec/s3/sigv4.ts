@@ -157,7 +157,10 @@ export interface SignedRequest {
   readonly payloadHash: string;
 }
 
-/** AccessDenied when a header that must be signed is not. */
+/**
+ * AccessDenied when a header that must be signed is not: `host`, and whatever begins with `x-amz-`, because it changes what is asked
+ * for (as S3 does: whoever sees a signed request on its way must not be able to make a copy or a grant of it).
+ */
 export function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[]): string {
   let headers = '';
   let host = false;
@@ -165,8 +168,20 @@ export function canonicalRequest(request: SignedRequest, signedHeaders: readonly
     if (name === 'host') host = true;
     headers += `${name}:${canonicalHeader(request.rawHeaders, name) ?? ''}\n`;
   }
-  if (!host) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {HeadersNotSigned: 'host'});
+  const unsigned = host ? unsignedAmz(request.rawHeaders, signedHeaders) : 'host';
+  if (unsigned !== undefined) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {HeadersNotSigned: unsigned});
   return `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query)}\n${headers}\n${signedHeaders.join(';')}\n${request.payloadHash}`;
+}
+
+function unsignedAmz(rawHeaders: readonly string[], signedHeaders: readonly string[]): string | undefined {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    // Most names do not begin with an x.
+    if ((name.charCodeAt(0) | 0x20) !== 0x78 || !/^x-amz-/i.test(name)) continue;
+    const lower = name.toLowerCase();
+    if (!signedHeaders.includes(lower)) return lower;
+  }
+  return undefined;
 }
 
 export function stringToSign(claim: Claim, canonical: string): string {
