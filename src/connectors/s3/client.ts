@@ -8,6 +8,7 @@ import type {S3Config} from '#connectors/s3/config.ts';
 import {credentialSource, type CredentialSource} from '#connectors/s3/credentials.ts';
 import {errorCode, errorOf} from '#connectors/s3/errors.ts';
 import {Signer, canonicalQuery, unsignedPayload, uriEncode} from '#connectors/s3/sign.ts';
+import {chunkedLength, signedChunks, streamingPayload} from '#connectors/s3/signed-chunks.ts';
 import {parseXml, type XmlElement} from '#connectors/s3/xml.ts';
 
 /** A listing of 1000 keys of 1024 escaped bytes has 4 MiB. */
@@ -96,11 +97,21 @@ export class S3Client {
     const headers: Record<string, string> = {...request.headers, host: this.#host};
     if (this.config.requestPayer) headers['x-amz-request-payer'] = 'requester';
     const length = request.body instanceof Uint8Array ? request.body.length : request.bodyLength;
-    // Some stores want a length with every PUT and POST, also with none to send.
-    const contentLength = length ?? (request.method === 'PUT' || request.method === 'POST' ? 0 : undefined);
     const credentials = await this.#credentials.get();
     this.#signer ??= new Signer(this.config.region ?? (await this.#credentials.region()) ?? 'us-east-1');
-    const sent = credentials ? this.#signer.sign({method: request.method, path, query, headers}, unsignedPayload, credentials, this.#environment.clock.nowMs()) : headers;
+    const signer = this.#signer;
+    const stream = credentials && length !== undefined && !(request.body instanceof Uint8Array) ? request.body : undefined;
+    if (stream) headers['x-amz-decoded-content-length'] = String(length);
+    const payload = stream ? streamingPayload : unsignedPayload;
+    const sent = credentials ? signer.sign({method: request.method, path, query, headers}, payload, credentials, this.#environment.clock.nowMs()) : headers;
+    let {body} = request;
+    // Some stores want a length with every PUT and POST, also with none to send.
+    let contentLength = length ?? (request.method === 'PUT' || request.method === 'POST' ? 0 : undefined);
+    if (credentials && stream) {
+      const {seed, sign} = signer.chunkSigner(sent, credentials);
+      body = signedChunks(stream, seed, sign);
+      contentLength = chunkedLength(length!);
+    }
     const flat: string[] = [];
     for (const name in sent) flat.push(name, sent[name]!);
     if (contentLength !== undefined) flat.push('content-length', String(contentLength));
@@ -110,7 +121,7 @@ export class S3Client {
       url: `${this.config.endpoint.protocol}//${this.#host}${path}${search}`,
       headers: flat,
       signal: request.signal,
-      ...(request.body === undefined ? {} : {body: request.body}),
+      ...(body === undefined ? {} : {body}),
     });
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Signature Version 4 for requests to S3, in headers. Source: "Authenticating Requests (AWS Signature Version 4)" of the S3 API
- * reference. Bodies are not hashed: `UNSIGNED-PAYLOAD`, which every S3 accepts, or the hash that the caller knows.
+ * reference. Bodies are not hashed (`UNSIGNED-PAYLOAD`, which every S3 accepts), unless they are streamed: see signed-chunks.ts.
  * The day's key is derived once; a signature then costs two hashes and one HMAC.
  */
 import {createHmac, hash} from 'node:crypto';
+import type {SignChunk} from '#connectors/s3/signed-chunks.ts';
 
 export interface Credentials {
   readonly accessKeyId: string;
@@ -69,6 +70,18 @@ export class Signer {
     const signature = createHmac('sha256', this.#dayKey(day, credentials.secretAccessKey)).update(toSign).digest('hex');
     headers['authorization'] = `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${signedNames}, Signature=${signature}`;
     return headers;
+  }
+
+  /** What signs the chunks of a streamed body, given the headers that `sign` has made, and the seed that it begins with. */
+  chunkSigner(headers: Readonly<Record<string, string>>, credentials: Credentials): {readonly seed: string; readonly sign: SignChunk} {
+    const stamp = headers['x-amz-date']!;
+    const day = stamp.slice(0, 8);
+    const key = this.#dayKey(day, credentials.secretAccessKey);
+    const before = `AWS4-HMAC-SHA256-PAYLOAD\n${stamp}\n${day}/${this.#region}/s3/aws4_request\n`;
+    return {
+      seed: headers['authorization']!.slice(-64),
+      sign: (previous, payloadHash) => createHmac('sha256', key).update(`${before}${previous}\n${emptyPayload}\n${payloadHash}`).digest('hex'),
+    };
   }
 
   #dayKey(day: string, secret: string): Buffer {
