@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import {createHash, createHmac} from 'node:crypto';
 import type {Socket} from 'node:net';
-import {after, afterEach, before, describe, test} from 'node:test';
+import {after, afterEach, before, beforeEach, describe, test} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {eventually, type Stack, startStack} from './harness.ts';
 import {head, open, type RawAnswer, rawRequest} from './raw-http.ts';
@@ -46,6 +46,11 @@ function describeBadInput(stack: Stack): void {
       for (let i = 0; i < 200; i++) await client.get(bucket, key);
       keys = await client.keys(bucket);
       memoryBefore = await weir.anonymousBytes();
+    });
+    beforeEach(async () => {
+      // After a failure the next test starts from the same.
+      if ((await direct.get(bucket, key))?.equals(original)) return;
+      await client.put(bucket, key, original);
     });
     afterEach(async () => {
       assert.ok((await client.get(bucket, key))?.equals(original), 'the object through Weir');
@@ -177,7 +182,7 @@ function describeBadInput(stack: Stack): void {
         else assert.ok([400, 403, 404, 405, 409, 501].includes(put.status), `PUT ${path}: ${put.status} ${put.code}`);
       }
       for (const path of [`/${bucket}/nul%00byte`, `/${bucket}/%00`, `/${bucket}%00/x`]) assert.match(await answer('PUT', path, {body: 'x'}), /^40[034] /, path);
-      for (const path of [`/${bucket}/%`, `/${bucket}/%zz`, `/${bucket}/%4`]) assert.match(await answer('PUT', path, {body: 'x'}), /^400 /, path);
+      for (const path of [`/${bucket}/%`, `/${bucket}/%zz`, `/${bucket}/%4`]) assert.match(await answer('PUT', path, {body: 'x'}), /^40[03] /, path);
       assert.match(await answer('PUT', `/${bucket}/%ff%fe-not-utf8`, {body: 'x'}), /^(200 |4\d\d |501 )/, 'names that are no UTF-8');
       await client.request('DELETE', `/${bucket}/%ff%fe-not-utf8`);
       assert.equal(await answer('PUT', `/${bucket}/${'k'.repeat(1025)}`, {body: 'x'}), '400 KeyTooLongError');

@@ -18,7 +18,8 @@ const seed = Number(process.env['WEIR_TEST_SEED'] ?? Date.now() % 1e9);
 const clients = 4;
 const partBytes = 5 << 20;
 
-const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
+/** Names a content. */
+const md5 = (bytes: Uint8Array): string => `${createHash('md5').update(bytes).digest('hex').slice(0, 12)}:${bytes.length}`;
 const absent = 'absent';
 
 /** What one client knows of its own keys: for each, the states that may be found (more than one only after a call without an answer). */
@@ -26,6 +27,8 @@ class Ledger {
   readonly states = new Map<string, Set<string>>();
   /** Keys whose states belong together: either all the first ones, or all the second. */
   joint: readonly (readonly [key: string, before: string, after: string])[] = [];
+  /** What was done, for the message when something is wrong. */
+  readonly #story: string[] = [];
 
   state(key: string): string {
     const states = this.states.get(key) ?? new Set([absent]);
@@ -34,26 +37,35 @@ class Ledger {
   }
 
   /** Runs a change; when it gets no answer, both states are possible. A refusal changes nothing. */
-  async change(changes: readonly (readonly [key: string, after: string])[], call: () => Promise<'done' | 'refused'>): Promise<void> {
+  async change(what: string, changes: readonly (readonly [key: string, after: string])[], call: () => Promise<'done' | 'refused'>): Promise<void> {
     const joint = changes.map(([key, after]) => [key, this.state(key), after] as const);
     for (const [key, before, after] of joint) this.states.set(key, new Set([before, after]));
     this.joint = joint;
+    const told = `${what} ${changes.map(([key, after]) => `${key}=${after}`).join(', ')}`;
+    this.#story.push(`${told} …`);
     const result = await call();
+    this.#story[this.#story.length - 1] = `${told} ${result}`;
     for (const [key, before, after] of joint) this.states.set(key, new Set([result === 'done' ? after : before]));
     this.joint = [];
+  }
+
+  #tell(key: string): string {
+    const directory = key.slice(0, key.lastIndexOf('/') + 1);
+    return this.#story.filter(line => line.includes(directory)).slice(-40).join('\n');
   }
 
   /** Settles what was open by what is found; throws when it is nothing that may be. */
   settle(found: ReadonlyMap<string, string>, where: string): void {
     for (const [key, states] of this.states) {
       const state = found.get(key) ?? absent;
-      assert.ok(states.has(state), `${where}: ${key} is ${state}, and may be ${[...states].join(' or ')}`);
+      assert.ok(states.has(state), `${where}: ${key} is ${state}, and may be ${[...states].join(' or ')}\n${this.#tell(key)}`);
     }
-    for (const key of found.keys()) assert.ok(this.states.has(key), `${where}: ${key} is there and was never written`);
+    for (const key of found.keys()) assert.ok(this.states.has(key), `${where}: ${key} is there and was never written\n${this.#tell(key)}`);
     const afters = this.joint.filter(([key, before, after]) => before !== after && (found.get(key) ?? absent) === after).length;
     const differing = this.joint.filter(([, before, after]) => before !== after).length;
     assert.ok(afters === 0 || afters === differing, `${where}: half done: ${this.joint.map(([key]) => `${key} is ${found.get(key) ?? absent}`).join(', ')}`);
     this.joint = [];
+    this.#story.push(`--- ${where}`);
     for (const key of this.states.keys()) {
       const state = found.get(key) ?? absent;
       if (state === absent) this.states.delete(key);
@@ -72,9 +84,8 @@ test(`kill -9 loses nothing that was acknowledged, and leaves nothing half (seed
   const endMs = Date.now() + minutes * 60_000;
   for (let kill = 0; kill < killsMin || Date.now() < endMs; kill++) {
     const stop = {now: false};
-    const work = ledgers.map((ledger, i) => changeUntil(stop, weir, bucket, `c${i}`, ledger, random, done));
+    const outcomes = Promise.allSettled(ledgers.map((ledger, i) => changeUntil(stop, weir, bucket, `c${i}`, ledger, random, done)));
     await sleep(300 + random() * 1500);
-    const outcomes = Promise.allSettled(work);
     await weir.kill('SIGKILL');
     stop.now = true;
     for (const outcome of await outcomes) if (outcome.status === 'rejected') throw outcome.reason;
@@ -139,12 +150,12 @@ async function changeUntil(stop: {now: boolean}, weir: Weir, bucket: string, own
   };
   const put = async (key: string): Promise<void> => {
     const body = bytesOf(sizes[pick(sizes.length)]! + pick(100));
-    await ledger.change([[key, md5(body)]], async () => answered('put', (await client.request('PUT', `/${bucket}/${encodeKey(key)}`, {body})).status));
+    await ledger.change('put', [[key, md5(body)]], async () => answered('put', (await client.request('PUT', `/${bucket}/${encodeKey(key)}`, {body})).status));
   };
   const multipart = async (key: string): Promise<void> => {
     const target = `/${bucket}/${encodeKey(key)}`;
     const parts = [bytesOf(partBytes), bytesOf(1000 + pick(100_000))];
-    await ledger.change([[key, md5(Buffer.concat(parts))]], async () => {
+    await ledger.change('multipart', [[key, md5(Buffer.concat(parts))]], async () => {
       const made = await client.must('POST', target, {query: 'uploads='});
       const id = /<UploadId>([^<]+)</.exec(made.body.toString())![1]!;
       const tags: string[] = [];
@@ -158,15 +169,16 @@ async function changeUntil(stop: {now: boolean}, weir: Weir, bucket: string, own
     });
   };
   const copy = async (from: string, to: string): Promise<void> =>
-    ledger.change([[to, ledger.state(from)]], async () =>
+    ledger.change('copy', [[to, ledger.state(from)]], async () =>
       answered('copy', (await client.request('PUT', `/${bucket}/${encodeKey(to)}`, {headers: {'x-amz-copy-source': `/${bucket}/${encodeKey(from)}`}})).status));
   const remove = async (key: string): Promise<void> =>
-    ledger.change([[key, absent]], async () => answered('delete', (await client.request('DELETE', `/${bucket}/${encodeKey(key)}`)).status));
+    ledger.change('delete', [[key, absent]], async () => answered('delete', (await client.request('DELETE', `/${bucket}/${encodeKey(key)}`)).status));
   const rename = async (kind: string, from: string, to: string): Promise<'done' | 'refused'> => {
     const response = await weir.restResponse('POST', 'rename', {body: JSON.stringify({from: `/${bucket}/${from}`, to: `/${bucket}/${to}`, replace: true}), headers: {'content-type': 'application/json'}});
     const text = await response.text();
-    if (![200, 409].includes(response.status)) throw new assert.AssertionError({message: `${kind}: ${response.status} ${text}`});
-    return answered(kind, response.status, [409]);
+    // As on any file system, the new name's directory must be there.
+    if (![200, 404, 409].includes(response.status)) throw new assert.AssertionError({message: `${kind}: ${response.status} ${text}`});
+    return answered(kind, response.status, [404, 409]);
   };
   const makeDirectory = async (directory: string): Promise<void> => {
     const response = await weir.restResponse('POST', 'directories', {body: JSON.stringify({path: `/${bucket}/${directory}`, parents: true, existing: 'keep'}), headers: {'content-type': 'application/json'}});
@@ -186,14 +198,14 @@ async function changeUntil(stop: {now: boolean}, weir: Weir, bucket: string, own
       } else if (choice < 0.72) await remove(some);
       else if (choice < 0.86) {
         const to = name();
-        if (to !== some) await ledger.change([[some, absent], [to, ledger.state(some)]], () => rename('rename file', some, to));
+        if (to !== some) await ledger.change('rename', [[some, absent], [to, ledger.state(some)]], () => rename('rename file', some, to));
       } else if (choice < 0.94) {
         const from = some.slice(0, some.lastIndexOf('/'));
         const to = `${own}/t${turn}${pick(1000)}`;
         const moved = existing.filter(key => key.startsWith(`${from}/`));
         const changes = moved.flatMap(key => [[key, absent], [to + key.slice(from.length), ledger.state(key)]] as const);
-        await ledger.change(changes, () => rename('rename tree', `${from}/`, `${to}/`));
-      } else await makeDirectory(`${own}/made ${pick(5)}/deep`);
+        await ledger.change(`rename tree ${from} to ${to}:`, changes, () => rename('rename tree', `${from}/`, `${to}/`));
+      } else await makeDirectory(`${own}/d${pick(3)}`);
     }
   } catch (error) {
     if (error instanceof assert.AssertionError) throw error;
