@@ -1,5 +1,5 @@
 /**
- * The HTTP/1.1 server, on node:net (node:tls for TLS) with a codec of our own: a request costs less than half of what node:http takes
+ * The HTTP/1.1 server, on node:net (node:tls for TLS) with a codec of our own: a request costs about half of what it does on node:http
  * (docs/decisions/0002-http-codec.md). What a connection does: http-connection.ts; what a handler sees of it: http-exchange.ts.
  */
 import {once} from 'node:events';
