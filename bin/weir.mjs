@@ -26,7 +26,8 @@ function findNode() {
 
 const child = spawn(findNode(), [...args, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: {UV_THREADPOOL_SIZE: '16', ...process.env},
+  // The compile cache saves half of the time of a short command; where it may not be written, Node goes without.
+  env: {UV_THREADPOOL_SIZE: '16', NODE_COMPILE_CACHE: path.join(home, 'node_modules', '.cache', 'weir-compile'), ...process.env},
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(signal ? 128 + ({SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9}[signal] || 1) : code));
