@@ -6,7 +6,8 @@ import type {ContentId} from '#base/ids.ts';
 import type {ContentHandle} from '#blockstore/block-store.ts';
 import type {LargeContent} from '#blockstore/files/large-content.ts';
 import type {LargeContents} from '#blockstore/files/large-contents.ts';
-import {type SmallContents, tierSync} from '#blockstore/segments/small-contents.ts';
+import {tierSync} from '#blockstore/segments/scan-segment.ts';
+import type {SmallContents} from '#blockstore/segments/small-contents.ts';
 import type {Tier} from '#blockstore/tier.ts';
 
 export interface DraftServices {

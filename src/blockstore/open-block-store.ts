@@ -353,17 +353,13 @@ class TieredBlockStore implements BlockStore {
         if (this.#closed) return;
         await this.#large.removeOrphans(tier, life);
         await this.#logs[tier.number]!.enableCheckpoints(() => this.#records(tier));
-        await this.#trim(tier);
+        // The quota may be less than in the life before.
+        await tier.reserve(0);
       } catch (error) {
         tier.failed(error);
       }
     }
     this.#warm = true;
-  }
-
-  /** The quota may be less than in the life before. */
-  async #trim(tier: Tier): Promise<void> {
-    while (!this.#closed && tier.usedBytes > tier.options.quotaBytes) if (!(await this.#freeSome(tier))) return;
   }
 
   *#records(tier: Tier): Generator<LogRecord> {

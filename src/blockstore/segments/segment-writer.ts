@@ -32,6 +32,8 @@ class Batch {
 export class SegmentWriter {
   readonly #tier: Tier;
   readonly #create: () => Promise<Segment>;
+  /** Takes bytes of the tier's quota for a segment. */
+  readonly #reserve: (bytes: number) => Promise<boolean>;
   readonly #written: (segment: Segment, offset: number, entry: WrittenEntry) => void;
   readonly #batchBytes: number;
   #batch: Batch;
@@ -41,9 +43,10 @@ export class SegmentWriter {
   #index = new SegmentIndexWriter();
   #running: Promise<void> | undefined;
 
-  constructor(tier: Tier, create: () => Promise<Segment>, written: (segment: Segment, offset: number, entry: WrittenEntry) => void) {
+  constructor(tier: Tier, create: () => Promise<Segment>, reserve: (bytes: number) => Promise<boolean>, written: (segment: Segment, offset: number, entry: WrittenEntry) => void) {
     this.#tier = tier;
     this.#create = create;
+    this.#reserve = reserve;
     this.#written = written;
     this.#batchBytes = Math.min(batchBytesMax, tier.segmentBytes);
     this.#batch = new Batch(Buffer.allocUnsafeSlow(this.#batchBytes));
@@ -115,7 +118,7 @@ export class SegmentWriter {
   async #write(batch: Batch): Promise<boolean> {
     if (this.#segment && this.#segment.size + batch.used > this.#tier.segmentBytes) await this.#seal();
     if (!this.#segment) {
-      if (!(await this.#tier.reserve(this.#tier.segmentBytes))) return false;
+      if (!(await this.#reserve(this.#tier.segmentBytes))) return false;
       try {
         this.#segment = await this.#create();
       } catch (error) {

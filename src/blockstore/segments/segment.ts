@@ -19,6 +19,8 @@ export class Segment {
   liveBytes = 0;
   sealed = false;
   removed = false;
+  /** Emptying it was tried and something had to stay: it goes when that does. */
+  stuck = false;
   file: DiskFile | undefined;
   /** Taken from the quota; given back when the file is gone. */
   reservedBytes = 0;

@@ -2,25 +2,24 @@
  * The small contents: each whole, an entry in a segment of some tier, one node in the index. While the index of the previous life
  * loads, what is not yet loaded is absent; if it is filled again meanwhile, the newer entry holds and the loaded one counts as dead.
  */
-import {crc32c} from '@node-rs/crc32';
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeKept, nodeVerified, type NodeTable} from '#blockstore/index/node-table.ts';
 import {Segment} from '#blockstore/segments/segment.ts';
-import {SegmentWriter, writeSegmentIndex} from '#blockstore/segments/segment-writer.ts';
+import {isEntry, scanSegment, tierSync} from '#blockstore/segments/scan-segment.ts';
+import {SegmentMover} from '#blockstore/segments/segment-mover.ts';
+import {SegmentWriter} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
-import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter} from '#codec/block/segment.ts';
+import {entryHeaderBytes} from '#codec/block/segment.ts';
 
-/** Entries loaded between two turns of the event loop. */
-const loadSliceEntries = 8192;
 /** Entries up to this size are verified by a read on the spot. */
 const residentCheckBytesMax = 64 * 1024;
-/** A segment with less than this share alive is emptied to win the rest. */
-const sparseShare = 0.3;
+/** A segment with less than this share alive is emptied into another to win the rest. */
+const sparseShare = 0.5;
 
 export class SmallContents {
   readonly #nodes: NodeTable;
@@ -30,6 +29,7 @@ export class SmallContents {
   readonly #segments: (Segment | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #writers: SegmentWriter[];
+  readonly #movers: SegmentMover[];
   /** Dropped before they were loaded. */
   readonly #droppedEarly = new Set<ContentId>();
   /** What the logs say was dropped, by segment path, until that is loaded. */
@@ -50,8 +50,23 @@ export class SmallContents {
         new SegmentWriter(
           tier,
           () => this.#create(tier),
+          (bytes) => tier.reserve(bytes),
           (segment, offset, entry) => this.#enter(segment, offset, entry.id, entry.length, true),
         ),
+    );
+    this.#movers = tiers.map(
+      (tier) =>
+        new SegmentMover(tier, {
+          nodes,
+          isKept,
+          create: () => this.#create(tier),
+          nodeAt: (id, segment, offset) => {
+            const node = this.#index.find(id);
+            return node !== 0 && this.#isAt(node, id, segment, offset) ? node : 0;
+          },
+          remove: (node) => this.remove(node),
+          noteDropped: (segment, offset) => this.#noteDropped(segment, offset),
+        }),
     );
   }
 
@@ -155,20 +170,17 @@ export class SmallContents {
     if (segment.sealed && segment.liveBytes === 0 && !segment.removed) void segment.remove();
   }
 
-  /** Empties the sealed segment with the least alive when that is little; true when one was found. */
+  /** Frees the sealed segment with the least alive when that is little, by moving it; true when one was freed. */
   async emptySparse(tier: Tier): Promise<boolean> {
     let sparsest: Segment | undefined;
     for (const segment of this.#segments) {
-      if (segment?.tier !== tier || !segment.sealed || segment.removed || segment.held || segment.liveBytes > segment.size * sparseShare) continue;
+      if (segment?.tier !== tier || !segment.sealed || segment.removed || segment.held || segment.stuck || segment.liveBytes > segment.size * sparseShare) continue;
       if (!sparsest || segment.liveBytes * sparsest.size < sparsest.liveBytes * segment.size) sparsest = segment;
     }
     if (!sparsest) return false;
-    const segment = sparsest;
-    await this.#scan(segment, (id, offset) => {
-      const node = this.#index.find(id);
-      if (node !== 0 && this.#isAt(node, id, segment, offset) && !this.#nodes.has(node, nodeKept)) this.remove(node);
-    });
-    return segment.removed;
+    await this.#movers[tier.number]!.empty(sparsest);
+    if (!sparsest.removed) sparsest.stuck = true;
+    return sparsest.removed;
   }
 
   replay(tier: Tier, record: LogRecord & {readonly kind: 'dropped'}): void {
@@ -219,7 +231,7 @@ export class SmallContents {
   }
 
   async close(): Promise<void> {
-    for (const writer of this.#writers) await writer.close();
+    for (const writer of [...this.#writers, ...this.#movers]) await writer.close();
     for (const segment of this.#segments) await segment?.close();
   }
 
@@ -278,7 +290,7 @@ export class SmallContents {
     try {
       await segment.open();
       const doubles: {id: ContentId; offset: number; length: number}[] = [];
-      await this.#scan(segment, (id, offset, length) => {
+      await scanSegment(segment, (id, offset, length) => {
         if (segment.dropped.has(offset)) return;
         if (this.#droppedEarly.has(id)) this.#noteDropped(segment, offset);
         else if (this.#isKept(id) && this.#index.find(id) !== 0) doubles.push({id, offset, length});
@@ -297,53 +309,4 @@ export class SmallContents {
     segment.letGo();
     if (segment.sealed && segment.liveBytes === 0) void segment.remove();
   }
-
-  /** Every entry of a segment, from its index, else from the segment itself (and then an index is made). */
-  async #scan(segment: Segment, visit: (id: ContentId, offset: number, length: number) => void): Promise<void> {
-    const {disk, clock} = segment.tier.runtime;
-    let index: Buffer | undefined;
-    try {
-      await using file = await disk.open(segment.indexPath, {mode: 'read'});
-      index = Buffer.allocUnsafe((await file.stat()).size);
-      await file.read(index, 0);
-    } catch {
-      index = undefined;
-    }
-    let count = index && readIndexCount(index);
-    if (!index || count === undefined) {
-      const made = await this.#rebuild(segment);
-      index = made.finish();
-      count = readIndexCount(index)!;
-      await writeSegmentIndex(segment, made).catch((error: unknown) => segment.tier.failed(error));
-    }
-    for (let i = 0; i < count; i++) {
-      const {id, offset, length} = indexEntry(index, i);
-      if (offset + length <= segment.size) visit(id, offset, length);
-      if (i % loadSliceEntries === loadSliceEntries - 1) await clock.yield();
-    }
-  }
-
-  async #rebuild(segment: Segment): Promise<SegmentIndexWriter> {
-    const index = new SegmentIndexWriter();
-    const bytes = Buffer.allocUnsafe(segment.size);
-    await (await segment.open()).read(bytes, 0);
-    for (let at = 0, n = 1; ; n++) {
-      const header = readEntryHeader(bytes, at);
-      if (!header || at + entryHeaderBytes + header.length > bytes.length) return index;
-      index.add(header.id, at + entryHeaderBytes, header.length);
-      at += entryHeaderBytes + header.length;
-      if (n % loadSliceEntries === 0) await segment.tier.runtime.clock.yield();
-    }
-  }
-}
-
-/** Whether these bytes are a sound entry of that content, header and all. */
-function isEntry(entry: Buffer, id: ContentId): boolean {
-  const header = readEntryHeader(entry, 0);
-  return header?.id === id && header.length === entry.length - entryHeaderBytes && header.checksum === crc32c(entry.subarray(entryHeaderBytes));
-}
-
-/** Names of a tier's folder survive power loss. */
-export async function tierSync(tier: Tier, ...folder: string[]): Promise<void> {
-  for (let depth = folder.length; depth >= 0; depth--) await tier.runtime.disk.syncDirectory(tier.path(...folder.slice(0, depth)));
 }
