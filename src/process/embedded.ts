@@ -100,7 +100,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
     );
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
-    await mountAll(files, registry, up.uris, options.variables, {principal: rootPrincipal, signal});
+    await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
 
     const info: InstanceInfo = {
       pid: options.pid,

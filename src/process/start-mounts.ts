@@ -4,25 +4,36 @@
  * What the environment says about where a bucket is (endpoint, region) becomes an option of the mount, so that a later start without those
  * variables finds the same bucket. Credentials stay in the environment.
  */
-import {fromText} from '#base/byte-string.ts';
-import {WeirError} from '#base/errors.ts';
+import {fromText, toText} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import type {UpOptions} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {MountRequest} from '#contracts/master-api.ts';
 import {type Freshness, maskOptions, type Mount, parseFreshness} from '#model/mount.ts';
 import {namedEndpoint} from '#process/own-endpoint.ts';
+import type {Log} from '#runtime/log.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-export async function mountAll(files: FileSystem, registry: StoreRegistry, uris: UpOptions['uris'], variables: Variables, context: CallContext): Promise<void> {
+export async function mountAll(files: FileSystem, registry: StoreRegistry, uris: UpOptions['uris'], variables: Variables, log: Log, context: CallContext): Promise<void> {
   for (const {uri, path, options} of uris) {
     const request = await mountRequest(registry, uri, path, options, variables);
     const there = (await files.listMounts(context)).find((mount) => mount.path === request.path);
     if (!there) await files.mount(request, context);
-    else if (there.uri !== uri) throw new WeirError('AlreadyExists', `${there.uri} is mounted at ${there.path}, where ${uri} was to be; give it another place (URI=/PATH) or unmount the other`);
-    else if (differs(there, request)) await files.updateMount(request.path, request, context);
+    else if (there.uri !== uri) throw new WeirError('AlreadyExists', `${there.uri} is mounted at ${toText(there.path)}, where ${uri} was to be; give it another place (URI=/PATH) or unmount the other`);
+    else if (differs(there, request)) await update(files, request, log, context);
+  }
+}
+
+/** A store that does not answer now must not keep the rest, and what is cached of it, from being served. */
+async function update(files: FileSystem, request: MountRequest, log: Log, context: CallContext): Promise<void> {
+  try {
+    await files.updateMount(request.path, request, context);
+  } catch (error) {
+    if (!isKind(error, 'Unavailable', 'Timeout')) throw error;
+    log.warn(`the mount at ${toText(request.path)} keeps the options it had`, {error});
   }
 }
 
