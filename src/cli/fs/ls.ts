@@ -16,6 +16,7 @@ export const registerLs: Register = (parent, environment) => {
     .description('list a directory')
     .option('-R, --recursive', 'everything below')
     .option('-H, --human', 'sizes as 1.5 MiB')
+    .option('-l', 'mode, owner, size and time: always shown')
     .action(async (path: string | undefined, options: {recursive?: boolean; human?: boolean}) => {
       await withFiles(environment, command, async (files, context, globals) => {
         const info = await files.stat(pathArgument(path ?? '/'), {}, context);
