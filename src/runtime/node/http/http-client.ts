@@ -59,7 +59,6 @@ async function send({method, url, headers, body, signal}: HttpClientRequest): Pr
     agent: secure ? securePool : plainPool,
     maxHeaderSize: headerBytesMax,
     ...(secure ? {servername: host} : {}),
-    ...(signal ? {signal} : {}),
   });
   outgoing.setNoDelay(true);
   const failure = (error: unknown): WeirError =>
@@ -67,6 +66,7 @@ async function send({method, url, headers, body, signal}: HttpClientRequest): Pr
 
   const answer = Promise.withResolvers<http.IncomingMessage>();
   outgoing.once('response', answer.resolve);
+  if (signal) abortWith(outgoing, signal);
   outgoing.on('error', (error: NodeJS.ErrnoException) => {
     answer.reject(outgoing.reusedSocket && gone.has(error.code ?? '') ? new StaleConnection(failure(error)) : failure(error));
   });
@@ -96,6 +96,20 @@ async function send({method, url, headers, body, signal}: HttpClientRequest): Pr
       },
     },
   };
+}
+
+/**
+ * Breaks the request off when the signal says so, unless its answer has come whole: then there is nothing to break off, and node:http,
+ * asked to, destroys a connection that it has put back into the pool and on which nobody hears the error.
+ */
+function abortWith(outgoing: http.ClientRequest, signal: AbortSignal): void {
+  let incoming: http.IncomingMessage | undefined;
+  const abort = (): void => {
+    if (!incoming?.complete) outgoing.destroy(new Error('given up'));
+  };
+  outgoing.once('response', (response) => (incoming = response));
+  signal.addEventListener('abort', abort, {once: true});
+  outgoing.once('close', () => signal.removeEventListener('abort', abort));
 }
 
 /** Sends a body as it comes. Stops quietly when the server has gone or has answered without wanting it all. */

@@ -201,6 +201,30 @@ describe('http exchange', () => {
     );
   });
 
+  it('may be called off at any moment, also when the last byte has just come', async () => {
+    const length = 300_000;
+    await withServer(
+      (exchange) => exchange.respond(200, [], {kind: 'bytes', length, bytes: Buffer.alloc(length)}),
+      async (url) => {
+        const moments: ((abort: () => void) => void)[] = [(abort) => abort(), (abort) => process.nextTick(abort), (abort) => void Promise.resolve().then(abort), (abort) => void setImmediate(abort)];
+        for (let i = 0; i < 60; i++) {
+          const stop = new AbortController();
+          const {body} = await http.request({method: 'GET', url, headers: [], signal: stop.signal});
+          let received = 0;
+          try {
+            for await (const chunk of body) {
+              received += chunk.length;
+              if (received === length || (i % 5 === 0 && received > i * 5000)) moments[i % moments.length]!(() => stop.abort());
+            }
+            assert.equal(received, length);
+          } catch (error) {
+            assert.ok(isKind(error, 'Cancelled'));
+          }
+        }
+      },
+    );
+  });
+
   it('says when nobody answers, and when it was called off', async () => {
     let url = '';
     await withServer(() => Promise.resolve(), (origin) => Promise.resolve(void (url = origin)));
