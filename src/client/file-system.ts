@@ -64,6 +64,8 @@ export interface CompleteUploadOptions {
   /** Of the whole object, verified. */
   readonly length?: number;
   readonly checksums?: Checksums;
+  /** What every part but the last must have at least; a smaller one is InvalidArgument with `details` partNumber and partBytes. */
+  readonly partBytesMin?: number;
 }
 
 export interface FileSystem extends NamespaceCalls {

@@ -103,6 +103,9 @@ function select(wanted: readonly CompletedPart[], known: ReadonlyMap<number, Par
 }
 
 function verify(upload: UploadRecord, parts: readonly PartRecord[], expected: CompleteUploadOptions): void {
+  for (const {partNumber, length: partBytes} of parts.slice(0, -1)) {
+    if (partBytes < (expected.partBytesMin ?? 0)) throw new WeirError('InvalidArgument', `part ${partNumber} has ${partBytes} bytes, too few for any but the last`, {details: {partNumber, partBytes}});
+  }
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (expected.length !== undefined && expected.length !== length) throw new WeirError('InvalidArgument', `the parts have ${length} bytes together, not ${expected.length}`);
   for (const [algorithm, value] of Object.entries(expected.checksums ?? {}) as [keyof Checksums, string][]) {

@@ -1,6 +1,7 @@
 /** Conditional requests (RFC 9110, 13) as S3 evaluates them. */
 import type {Precondition} from '#contracts/master-api.ts';
 import {parseHttpDate} from '#codec/s3/http-date.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
 
 type Header = (name: string) => string | undefined;
 
@@ -47,11 +48,17 @@ export function judge(conditions: Conditions, etag: string, modifiedMs: number):
   return 'pass';
 }
 
-/** If-Match and If-None-Match of a write, for the transaction that publishes it. Bare ETags. */
+/**
+ * If-Match and If-None-Match of a write, for the transaction that publishes it. Bare ETags. NotImplemented, as in S3, for
+ * If-None-Match with anything but `*`, and for both.
+ */
 export function writePrecondition(header: Header): Precondition | undefined {
   const bare = (text: string) => text.trim().replace(/^W\//, '').replace(/^"|"$/g, '');
   const ifMatch = header('if-match');
   const ifNoneMatch = header('if-none-match');
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  if (ifNoneMatch !== undefined && (ifMatch !== undefined || ifNoneMatch.trim() !== '*')) {
+    throw new S3Error('NotImplemented', 'A header you provided implies functionality that is not implemented', {Header: 'If-None-Match'});
+  }
   return {...(ifMatch === undefined ? {} : {ifMatch: bare(ifMatch)}), ...(ifNoneMatch === undefined ? {} : {ifNoneMatch: bare(ifNoneMatch)})};
 }

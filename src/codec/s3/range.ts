@@ -7,8 +7,8 @@ export function parseRange(header: string | undefined): RequestedRange | undefin
   if (header === undefined || !header.startsWith('bytes=')) return undefined;
   const dash = header.indexOf('-', 6);
   if (dash < 0) return undefined;
-  const first = header.slice(6, dash).trim();
-  const last = header.slice(dash + 1).trim();
+  const first = header.slice(6, dash);
+  const last = header.slice(dash + 1);
   if (!/^\d{0,15}$/.test(first) || !/^\d{0,15}$/.test(last)) return undefined;
   if (first === '') return last === '' ? undefined : {suffix: Number(last)};
   const offset = Number(first);

@@ -11,6 +11,7 @@ import {answer, bucketOf, bucketPath, type Operation, type S3Request, xml} from 
 import type {FileInfo} from '#contracts/master-api.ts';
 
 const bucketsAPage = 1000;
+const uploadsAPage = 1000;
 export const region = 'us-east-1';
 
 export function noSuchBucket(bucket: ByteString): S3Error {
@@ -77,11 +78,29 @@ export const deleteBucket: Operation = async (request) => {
     await request.files.remove(bucketPath(bucket), {recursive: false, kind: 'directory'}, request.context);
   } catch (error) {
     if (isKind(error, 'NotFound')) throw noSuchBucket(bucket);
+    if (isKind(error, 'DirectoryNotEmpty')) throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty', {BucketName: toText(bucket)});
     if (isKind(error, 'Busy')) throw new S3Error('OperationAborted', 'The bucket is a mount point; unmount it instead (weir mount rm).');
     throw error;
   }
+  await abortUploads(request, bucket);
   await answer(request, 204);
 };
+
+/** What was being uploaded into a bucket that is gone; a new one of its name begins without it. */
+async function abortUploads({files, context}: S3Request, bucket: ByteString): Promise<void> {
+  for (;;) {
+    const uploads = await files.listUploads({directory: bucketPath(bucket), limit: uploadsAPage}, context);
+    for (const {path, uploadId} of uploads) {
+      try {
+        await files.abortUpload(path, uploadId, context);
+      } catch (error) {
+        // Ended meanwhile by its own client.
+        if (!isKind(error, 'NotFound')) throw error;
+      }
+    }
+    if (uploads.length < uploadsAPage) return;
+  }
+}
 
 export const getBucketLocation: Operation = async (request) => {
   await requireBucket(request, bucketOf(request));

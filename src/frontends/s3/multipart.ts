@@ -18,6 +18,8 @@ import {answer, bucketOf, bucketPath, etagOf, keyOf, objectPath, type Operation,
 import type {Checksums} from '#model/content.ts';
 
 const partNumberMax = 10_000;
+/** Of all but the last part. "Amazon S3 multipart upload limits". */
+const partBytesMin = 5 * 1024 * 1024;
 const checksumElements: Readonly<Record<keyof Checksums, string>> = {
   crc32: 'ChecksumCRC32',
   crc32c: 'ChecksumCRC32C',
@@ -107,7 +109,9 @@ export const uploadPartCopy: Operation = async (request) => {
     const message = 'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy';
     throw new S3Error('InvalidArgument', message, {ArgumentName: 'x-amz-copy-source-range'});
   }
-  if (range.offset + range.length > source.length) throw new S3Error('InvalidRange', 'The requested range is not satisfiable', {ActualObjectSize: String(source.length)});
+  if (range.offset + range.length > source.length) {
+    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: rangeHeader ?? ''});
+  }
   await using file = await request.files.open(source.path, {kind: 'file', range}, request.context);
   const algorithms = record.checksumAlgorithm ? [record.checksumAlgorithm] : [];
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums: algorithms}, request.context);
@@ -141,7 +145,7 @@ export const completeMultipartUpload: Operation = async (request) => {
         objectPath(bucket, key),
         uploadId,
         bare,
-        {...(precondition ? {precondition} : {}), ...(size === undefined ? {} : {length: Number(size)}), ...(Object.keys(declared).length > 0 ? {checksums: declared} : {})},
+        {partBytesMin, ...(precondition ? {precondition} : {}), ...(size === undefined ? {} : {length: Number(size)}), ...(Object.keys(declared).length > 0 ? {checksums: declared} : {})},
         request.context,
       ),
     );
@@ -158,8 +162,13 @@ export const completeMultipartUpload: Operation = async (request) => {
     );
   } catch (error) {
     if (isKind(error, 'InvalidArgument') && error.details['partNumber'] !== undefined) {
+      const {partNumber, partBytes} = error.details;
+      if (partBytes !== undefined) {
+        const fields = {ProposedSize: String(partBytes), MinSizeAllowed: String(partBytesMin), PartNumber: String(partNumber)};
+        throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', fields);
+      }
       const message = "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
-      throw new S3Error('InvalidPart', message, {PartNumber: String(error.details['partNumber'])});
+      throw new S3Error('InvalidPart', message, {PartNumber: String(partNumber)});
     }
     throw error;
   }

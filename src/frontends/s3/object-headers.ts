@@ -55,6 +55,13 @@ export function checksumHeaderPairs(checksums: Checksums): string[] {
   return Object.entries(checksums).flatMap(([name, value]) => [`x-amz-checksum-${name}`, value]);
 }
 
+/** Of an object; beside the values what they are of: all its bytes, or (`-N`) the checksums of its parts. */
+export function objectChecksumPairs(checksums: Checksums): string[] {
+  const values = Object.values(checksums);
+  if (values.length === 0) return [];
+  return [...checksumHeaderPairs(checksums), 'x-amz-checksum-type', values.some((value) => /-\d+$/.test(value)) ? 'COMPOSITE' : 'FULL_OBJECT'];
+}
+
 /** What GET and HEAD say of an object, beside length and range. */
 export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: boolean): string[] {
   const metadata = info.inode.content?.metadata ?? {};
@@ -72,8 +79,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   for (const name in metadata) if (name !== 'content-type' && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
-    const values = Object.values(checksums);
-    if (values.length > 0) headers.push(...checksumHeaderPairs(checksums), 'x-amz-checksum-type', values.some((value) => /-\d+$/.test(value)) ? 'COMPOSITE' : 'FULL_OBJECT');
+    headers.push(...objectChecksumPairs(checksums));
   }
   return headers;
 }

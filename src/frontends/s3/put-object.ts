@@ -1,6 +1,6 @@
 /** PutObject. */
 import {writePrecondition} from '#codec/s3/conditions.ts';
-import {checksumHeaderPairs, metadataOf} from '#frontends/s3/object-headers.ts';
+import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
@@ -27,7 +27,7 @@ export const putObject: Operation = async (request) => {
     const info = await writer.commit(upload.expected());
     const checksums = info.inode.content?.checksums ?? {};
     const sent = Object.fromEntries(Object.entries(checksums).filter(([name]) => (upload.algorithms as readonly string[]).includes(name)));
-    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...checksumHeaderPairs(sent)]);
+    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...objectChecksumPairs(sent)]);
   } catch (error) {
     await writer.abort();
     throw error;

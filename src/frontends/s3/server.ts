@@ -78,7 +78,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     if (!known) {
       runtime.log.error('s3: a request failed by a bug', {error, method: exchange.method, requestId});
       known = new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-    } else if (known.status >= 500) runtime.log.warn('s3: a request failed', {error, method: exchange.method, requestId});
+    } else if (known.status >= 500 && known.code !== 'NotImplemented') runtime.log.warn('s3: a request failed', {error, method: exchange.method, requestId});
     const fields = Object.entries(known.fields).map(([name, value]) => element(name, value)).join('');
     const resource = target ? escapeXml(toText(target.rawPath as Parameters<typeof toText>[0])) : '';
     const inner = `${element('Code', known.code)}${element('Message', known.message)}${fields}<Resource>${resource}</Resource>${element('RequestId', requestId)}${element('HostId', requestId)}`;

@@ -1,0 +1,132 @@
+/** The S3 front end over a real client, worker and master on a store in memory, and the official SDK speaking to it without a network. */
+import assert from 'node:assert/strict';
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {Readable} from 'node:stream';
+import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
+import {FileSystemClient} from '#client/file-system-client.ts';
+import {rootPrincipal} from '#contracts/context.ts';
+import {s3Handler} from '#frontends/s3/server.ts';
+import {Master} from '#master/master.ts';
+import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
+import {openMetastore} from '#metastore/open-metastore.ts';
+import type {HttpExchange} from '#runtime/http.ts';
+import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
+import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+import {bytesOf, MemoryBlocks} from '#worker/fixture.test.ts';
+import {Worker} from '#worker/worker.ts';
+
+const host = 's3.test';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the client sees: nothing for HEAD, 204 and 304. */
+  readonly body: Buffer;
+  /** What the operation handed over, all the same. */
+  readonly handedBytes: number;
+}
+
+export interface RawRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers?: readonly string[];
+  readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
+}
+
+export class Gateway implements AsyncDisposable {
+  readonly store: MemoryUnderStore;
+  readonly sdk: S3Client;
+  readonly #handler: (exchange: HttpExchange) => Promise<void>;
+  readonly #stop: () => Promise<void>;
+
+  static async start(): Promise<Gateway> {
+    const runtime = createNodeRuntime();
+    const directory = await mkdtemp(path.join(tmpdir(), 'weir-s3-'));
+    const metastore = await openMetastore({runtime, directory, engine: memoryEngine(runtime, new MemoryMedium())});
+    const store = new MemoryUnderStore({clock: runtime.clock});
+    const stores = {schemes: ['mem'], describe: async (uri: string) => ({place: uri, defaultName: 'mem', secrets: []}), open: async (): Promise<UnderStore> => store};
+    const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});
+    const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores});
+    const files = new FileSystemClient({master, worker});
+    const lookup = (id: string) => (id === 'key' ? {secret: 'secret', principal: rootPrincipal} : undefined);
+    const handler = s3Handler({files, runtime, baseDomains: [host], lookup});
+    return new Gateway(store, handler, async () => {
+      await master.close();
+      await metastore.close();
+      await rm(directory, {recursive: true});
+    });
+  }
+
+  private constructor(store: MemoryUnderStore, handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>) {
+    this.store = store;
+    this.#handler = handler;
+    this.#stop = stop;
+    this.sdk = this.client({accessKeyId: 'key', secretAccessKey: 'secret'});
+  }
+
+  client(credentials: {accessKeyId: string; secretAccessKey: string}, more: Partial<ConstructorParameters<typeof S3Client>[0]> = {}): S3Client {
+    return new S3Client({
+      endpoint: `http://${host}`, region: 'us-east-1', forcePathStyle: true, maxAttempts: 1, credentials,
+      requestHandler: {
+        handle: async (request: {method: string; path: string; query?: Record<string, unknown>; headers: Record<string, string>; body?: unknown}) => {
+          const answer = await this.send({
+            method: request.method, target: request.path + queryString(request.query ?? {}), headers: Object.entries(request.headers).flat(),
+            ...(request.body === undefined ? {} : {body: typeof request.body === 'string' ? Buffer.from(request.body) : (request.body as Uint8Array)}),
+          });
+          return {response: {statusCode: answer.status, headers: {...answer.headers}, body: Readable.from(answer.body.length > 0 ? [answer.body] : [])}};
+        },
+      },
+      ...more,
+    });
+  }
+
+  async send({method, target, headers = [], body}: RawRequest): Promise<Answer> {
+    const header = (name: string): string | undefined => {
+      const values = headers.filter((_, i) => i % 2 === 1 && headers[i - 1]!.toLowerCase() === name);
+      return values.length > 0 ? values.join(', ') : undefined;
+    };
+    let answer: Answer | undefined;
+    const chunks = body instanceof Uint8Array ? [body] : (body ?? []);
+    const exchange: HttpExchange = {
+      method, target, header, remote: {host: '127.0.0.1', port: 1}, secure: false, expectsContinue: false, signal: new AbortController().signal, rawHeaders: headers,
+      body: Object.assign({async *[Symbol.asyncIterator]() { for await (const chunk of chunks) yield Buffer.from(chunk); }}, {trailers: []}),
+      respond: async (status, flat, content) => {
+        assert.equal(answer, undefined, 'answered once');
+        const empty = method === 'HEAD' || status === 204 || status === 304;
+        const handed = !content || empty ? Buffer.alloc(0) : await bytesOf(content);
+        const fields = Object.fromEntries(Array.from({length: flat.length / 2}, (_, i) => [flat[2 * i]!.toLowerCase(), flat[2 * i + 1]!]));
+        answer = {status, headers: {'content-length': String(content?.length ?? 0), ...fields}, body: handed, handedBytes: content?.length ?? 0};
+      },
+      respondStream: () => assert.fail('S3 answers have a length'),
+    };
+    await this.#handler(exchange);
+    assert.ok(answer, 'answered');
+    return answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.sdk.destroy();
+    await this.#stop();
+  }
+}
+
+function queryString(query: Record<string, unknown>): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((item) => `${escape(name)}=${escape(String(item ?? ''))}`));
+  return pairs.length > 0 ? `?${pairs.join('&')}` : '';
+}
+
+const escape = (text: string): string => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** The code of the error that a call ends with. */
+export async function codeOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof S3ServiceException) return error.name;
+    throw error;
+  }
+  return 'none';
+}

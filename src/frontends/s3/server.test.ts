@@ -1,0 +1,182 @@
+/** The front end as clients see it: what comes back is what was sent, refusals are S3's, and signatures cover what matters. */
+import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
+import {Readable} from 'node:stream';
+import {after, before, test} from 'node:test';
+import {
+  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand,
+  ListBucketsCommand, ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand, UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import {SignatureV4} from '@smithy/signature-v4';
+import fc from 'fast-check';
+import {type Answer, codeOf, Gateway, type RawRequest} from '#frontends/s3/fixture.test.ts';
+
+let gateway: Gateway;
+const Bucket = 'bucket';
+before(async () => {
+  gateway = await Gateway.start();
+  await gateway.sdk.send(new CreateBucketCommand({Bucket}));
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+const put = (Key: string, text: string) => gateway.sdk.send(new PutObjectCommand({Bucket, Key, Body: Buffer.from(text)}));
+const get = async (Key: string): Promise<string> => (await gateway.sdk.send(new GetObjectCommand({Bucket, Key}))).Body!.transformToString();
+const md5 = (text: string): string => `"${createHash('md5').update(text).digest('hex')}"`;
+
+class Sha256 {
+  readonly #hash = createHash('sha256');
+  readonly #secret: string | Uint8Array | undefined;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#secret = secret === undefined || typeof secret === 'string' ? secret : new Uint8Array(ArrayBuffer.isView(secret) ? secret.buffer.slice(secret.byteOffset, secret.byteOffset + secret.byteLength) : secret);
+    if (this.#secret !== undefined) this.#hash.update(this.#pad(0x36));
+  }
+  #pad(byte: number): Buffer {
+    const key = Buffer.alloc(64);
+    Buffer.from(this.#secret as string).copy(key);
+    return Buffer.from(key.map((value) => value ^ byte));
+  }
+  update(data: string | ArrayBuffer | ArrayBufferView): void {
+    this.#hash.update(typeof data === 'string' ? data : Buffer.from(data as Uint8Array));
+  }
+  digest(): Promise<Uint8Array> {
+    const inner = this.#hash.digest();
+    return Promise.resolve(this.#secret === undefined ? inner : createHash('sha256').update(this.#pad(0x5c)).update(inner).digest());
+  }
+  reset(): void {}
+}
+
+/** Signed by the SDK's signer, and then changed. */
+async function signed(method: string, target: string, change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers, body?: string, signingDate = new Date()): Promise<Answer> {
+  const signer = new SignatureV4({credentials: {accessKeyId: 'key', secretAccessKey: 'secret'}, region: 'us-east-1', service: 's3', sha256: Sha256, uriEscapePath: false});
+  const [path = '', search = ''] = target.split('?');
+  const query = Object.fromEntries(new URLSearchParams(search));
+  const covered = {host: 's3.test', 'x-amz-content-sha256': createHash('sha256').update(body ?? '').digest('hex')};
+  const request = await signer.sign({method, protocol: 'http:', hostname: 's3.test', path, query, headers: covered}, {signingDate});
+  const raw: RawRequest = {method, target, headers: Object.entries({...change({...request.headers}), ...(body === undefined ? {} : {'content-length': String(body.length)})}).flat()};
+  return gateway.send(body === undefined ? raw : {...raw, body: Buffer.from(body)});
+}
+const codeIn = (answer: Answer): string => /<Code>(\w+)<\/Code>/.exec(answer.body.toString())?.[1] ?? '';
+
+test('objects come back as they were sent, whatever their keys', async () => {
+  const unit = fc.oneof(fc.string({unit: 'binary', minLength: 1, maxLength: 3}), fc.constantFrom('/', '//', '.', '..', '%2F', '+', ' ', '?', '#', '&', "'", '*', '\u{1F600}'));
+  const isKey = (key: string): boolean => key.isWellFormed() && !/^\/|\/$|[\0-\x1f\ufffe\uffff]|^\.weir/.test(key);
+  const keyOf = fc.array(unit, {minLength: 1, maxLength: 5}).map((parts) => parts.join('')).filter(isKey);
+  await fc.assert(
+    fc.asyncProperty(keyOf, fc.string({maxLength: 50}), async (key, text) => {
+      const {ETag} = await gateway.sdk.send(new PutObjectCommand({Bucket, Key: key, Body: Buffer.from(`.${text}`), Metadata: {m: 'v'}, ContentType: 'text/x'}));
+      assert.equal(ETag, md5(`.${text}`));
+      const got = await gateway.sdk.send(new GetObjectCommand({Bucket, Key: key}));
+      assert.deepEqual([await got.Body!.transformToString(), got.Metadata, got.ContentType, got.ETag], [`.${text}`, {m: 'v'}, 'text/x', ETag]);
+      await gateway.sdk.send(new DeleteObjectCommand({Bucket, Key: key}));
+      assert.equal(await codeOf(get(key)), 'NoSuchKey');
+    }),
+    {numRuns: 60},
+  );
+});
+
+test('every way to send a body arrives, and none that was changed', async () => {
+  const text = 'x'.repeat(70_000);
+  await put('whole', text);
+  for (const requestChecksumCalculation of ['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const) {
+    const sdk = gateway.client({accessKeyId: 'key', secretAccessKey: 'secret'}, {requestChecksumCalculation});
+    await sdk.send(new PutObjectCommand({Bucket, Key: 'stream', Body: Readable.from([text.slice(0, 5), text.slice(5)]), ContentLength: text.length}));
+    assert.equal(await get('stream'), text, requestChecksumCalculation);
+    for (const ChecksumAlgorithm of ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const) {
+      if (ChecksumAlgorithm !== 'CRC64NVME') await sdk.send(new PutObjectCommand({Bucket, Key: ChecksumAlgorithm, Body: Buffer.from(text), ChecksumAlgorithm}));
+    }
+  }
+  assert.equal(codeIn(await signed('PUT', '/bucket/hashed', undefined, 'bytes')), '');
+  assert.equal(await get('hashed'), 'bytes');
+  const sha = (body: string) => createHash('sha256').update(body).digest('hex');
+  const changed = await signed('PUT', '/bucket/hashed', (headers) => headers, 'bytes').then(async () => {
+    const signer = {'x-amz-content-sha256': sha('others')};
+    return signed('PUT', '/bucket/hashed', (headers) => ({...headers, ...signer}), 'other!');
+  });
+  assert.equal(codeIn(changed), 'SignatureDoesNotMatch');
+  assert.equal(codeIn(await signed('PUT', '/bucket/hashed', (headers) => ({...headers, 'content-md5': Buffer.alloc(16).toString('base64')}), 'bytes2')), 'BadDigest');
+  assert.equal(await get('hashed'), 'bytes');
+});
+
+test('who may not ask is refused by name', async () => {
+  const list = (accessKeyId: string, secretAccessKey: string) => codeOf(gateway.client({accessKeyId, secretAccessKey}).send(new ListBucketsCommand()));
+  assert.equal(await list('key', 'secret'), 'none');
+  assert.equal(await list('key', 'wrong'), 'SignatureDoesNotMatch');
+  assert.equal(await list('nobody', 'secret'), 'InvalidAccessKeyId');
+  assert.equal(codeIn(await gateway.send({method: 'GET', target: '/'})), 'AccessDenied');
+  assert.equal(codeIn(await signed('GET', '/bucket/?prefix=a%20b')), '');
+  assert.equal(codeIn(await signed('GET', '/bucket/', (headers) => ({...headers, 'x-amz-date': '20200101T000000Z'}))), 'SignatureDoesNotMatch');
+  assert.equal(codeIn(await signed('GET', '/bucket/', undefined, undefined, new Date(0))), 'RequestTimeTooSkewed');
+  await put('whole', 'x');
+  const smuggled = await signed('PUT', '/bucket/stolen', (headers) => ({...headers, 'X-Amz-Copy-Source': '/bucket/whole'}));
+  assert.deepEqual([smuggled.status, codeIn(smuggled)], [403, 'AccessDenied'], 'a header that changes the request must be signed');
+  assert.match(smuggled.body.toString(), /<HeadersNotSigned>x-amz-copy-source</);
+});
+
+test('refusals carry their request id, and what has no body has none', async () => {
+  const missing = await signed('GET', '/bucket/missing?x=1');
+  assert.deepEqual([missing.status, codeIn(missing)], [404, 'NoSuchKey']);
+  assert.equal(/<RequestId>(\w+)</.exec(missing.body.toString())![1], missing.headers['x-amz-request-id']);
+  const head = await signed('HEAD', '/bucket/missing');
+  assert.deepEqual([head.status, head.body.length], [404, 0]);
+  await put('there', 'text');
+  const found = await gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'there'}));
+  assert.deepEqual([found.ContentLength, found.ETag], [4, md5('text')]);
+  const same = await signed('GET', '/bucket/there', (headers) => ({...headers, 'if-none-match': md5('text')}));
+  assert.deepEqual([same.status, same.handedBytes, same.headers['etag']], [304, 0, md5('text')]);
+  assert.equal(codeIn(await signed('GET', '/nowhere/missing')), 'NoSuchBucket');
+  assert.equal(codeIn(await signed('PATCH', '/bucket/there')), 'MethodNotAllowed');
+  assert.equal(codeIn(await signed('GET', '/bucket/there?torrent')), 'NotImplemented');
+});
+
+test('conditions and ranges', async () => {
+  await put('c', 'hello world');
+  const read = (more: object) => gateway.sdk.send(new GetObjectCommand({Bucket, Key: 'c', ...more}));
+  const write = (more: object) => codeOf(gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'c', Body: Buffer.from('new'), ...more})));
+  assert.equal(await (await read({Range: 'bytes=2-4', IfMatch: md5('hello world')})).Body!.transformToString(), 'llo');
+  assert.equal(await (await read({Range: 'bytes=-5'})).Body!.transformToString(), 'world');
+  assert.equal((await read({Range: 'bytes= -5'})).ContentLength, 11, 'what is no range is none');
+  assert.equal(await codeOf(read({Range: 'bytes=11-'})), 'InvalidRange');
+  assert.equal(await codeOf(read({IfMatch: '"other"'})), 'PreconditionFailed');
+  assert.equal(await codeOf(read({IfUnmodifiedSince: new Date(0)})), 'PreconditionFailed');
+  assert.equal(await write({IfNoneMatch: '*'}), 'PreconditionFailed');
+  assert.equal(await write({IfMatch: '"other"'}), 'PreconditionFailed');
+  assert.equal(await write({IfNoneMatch: '"other"'}), 'NotImplemented');
+  assert.equal(await write({IfMatch: md5('hello world')}), 'none');
+  assert.equal(await get('c'), 'new');
+});
+
+test('copies take or replace metadata, and not onto themselves for nothing', async () => {
+  await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'from +é', Body: Buffer.from('text'), Metadata: {a: '1'}}));
+  const copy = (Key: string, more: object = {}) => gateway.sdk.send(new CopyObjectCommand({Bucket, Key, CopySource: `${Bucket}/${encodeURIComponent('from +é')}`, ...more}));
+  assert.equal((await copy('to')).CopyObjectResult?.ETag, md5('text'));
+  assert.deepEqual([await get('to'), (await gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'to'}))).Metadata], ['text', {a: '1'}]);
+  assert.equal(await codeOf(copy('from +é')), 'InvalidRequest');
+  await copy('from +é', {MetadataDirective: 'REPLACE', Metadata: {b: '2'}});
+  assert.deepEqual((await gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'from +é'}))).Metadata, {b: '2'});
+  assert.equal(await codeOf(copy('to', {CopySourceIfMatch: '"other"'})), 'PreconditionFailed');
+  assert.equal(await codeOf(copy('to', {CopySource: `${Bucket}/none`})), 'NoSuchKey');
+});
+
+test('uploads in parts are whole or refused, and go with their bucket', async () => {
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: 'parts'}));
+  const start = async (Key: string) => ({Bucket: 'parts', Key, UploadId: (await gateway.sdk.send(new CreateMultipartUploadCommand({Bucket: 'parts', Key}))).UploadId!});
+  const upload = await start('k');
+  const part = async (PartNumber: number, bytes: number) => ({PartNumber, ETag: (await gateway.sdk.send(new UploadPartCommand({...upload, PartNumber, Body: Buffer.alloc(bytes, PartNumber)}))).ETag});
+  const complete = (Parts: {PartNumber: number; ETag: string | undefined}[]) => gateway.sdk.send(new CompleteMultipartUploadCommand({...upload, MultipartUpload: {Parts}}));
+  const [large, small] = [await part(1, 5 * 1024 * 1024), await part(2, 10)];
+  const tiny = await part(3, 1);
+  assert.equal(await codeOf(complete([large, small, tiny])), 'EntityTooSmall');
+  assert.equal(await codeOf(complete([small, large])), 'InvalidPartOrder');
+  assert.equal(await codeOf(complete([{PartNumber: 1, ETag: '"00"'}])), 'InvalidPart');
+  assert.match((await complete([large, small])).ETag!, /^"[0-9a-f]{32}-2"$/);
+  assert.equal(await codeOf(complete([large, small])), 'NoSuchUpload');
+  assert.equal((await gateway.sdk.send(new HeadObjectCommand({Bucket: 'parts', Key: 'k'}))).ContentLength, 5 * 1024 * 1024 + 10);
+  await start('left');
+  assert.equal(await codeOf(gateway.sdk.send(new DeleteBucketCommand({Bucket: 'parts'}))), 'BucketNotEmpty');
+  const deleted = await gateway.sdk.send(new DeleteObjectsCommand({Bucket: 'parts', Delete: {Objects: [{Key: 'k'}, {Key: 'never was'}]}}));
+  assert.deepEqual([deleted.Deleted?.map(({Key}) => Key), deleted.Errors], [['k', 'never was'], undefined]);
+  await gateway.sdk.send(new DeleteBucketCommand({Bucket: 'parts'}));
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: 'parts'}));
+  assert.equal((await gateway.sdk.send(new ListMultipartUploadsCommand({Bucket: 'parts'}))).Uploads, undefined);
+  assert.equal((await gateway.sdk.send(new ListObjectsV2Command({Bucket: 'parts'}))).KeyCount, 0);
+});
