@@ -48,6 +48,8 @@ async function runTests(selected: readonly string[], concurrency: number): Promi
   stream.on('test:pass', (event) => {
     if (event.details.type === 'suite' || isFile(event.name)) return;
     if (event.skip !== undefined && event.skip !== false) {
+      // A suite for all stores asks each what it can do; what one cannot do is no test that was left out.
+      if (String(event.skip).startsWith('not applicable')) return;
       counts.skipped++;
       if (inCi) failures.push(`skipped in CI: ${event.name}: ${String(event.skip)}`);
     } else counts.passed++;

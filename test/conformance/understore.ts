@@ -41,7 +41,7 @@ export function describeUnderStore(name: string, make: () => Promise<UnderStoreU
     };
     const needs = (t: {skip(message: string): void}, ...names: (keyof UnderStore['capabilities'])[]): boolean => {
       const missing = names.filter(capability => store.capabilities[capability] === false || store.capabilities[capability] === 'none');
-      if (missing.length > 0) t.skip(`${name} has no capability ${missing.join(', ')}`);
+      if (missing.length > 0) t.skip(`not applicable: ${name} has no capability ${missing.join(', ')}`);
       return missing.length === 0;
     };
 
