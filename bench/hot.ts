@@ -49,7 +49,7 @@ export async function hot({quick, say}: BenchOptions): Promise<Section> {
   for (const size of sizes) {
     say(`writing ${size.objects} objects of ${size.name}`);
     const requests = Array.from({length: size.objects}, (_, i): LoadRequest => ({path: keyOf(size, i)}));
-    await generateLoad({...ours, method: 'PUT', requests, connections: Math.min(16, size.objects), bodyBytes: size.bytes}, weir.pid, {pinned: false});
+    await generateLoad({...ours, method: 'PUT', requests, connections: Math.min(size.bytes < mib ? 64 : 8, size.objects), bodyBytes: size.bytes}, weir.pid, {pinned: false});
   }
   pin(weir.pid, serverCore);
   pin(nginx.pid, serverCore);
