@@ -2,6 +2,9 @@
 
 export type RequestedRange = {readonly offset: number; readonly length?: number} | {readonly suffix: number};
 
+/** Positions may have any number of digits (clients write 2^64-1 for "to the end"); what is beyond any object is all the same. */
+const position = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER - 1);
+
 /** Undefined: the whole object (no range, several ranges, or not a range). */
 export function parseRange(header: string | undefined): RequestedRange | undefined {
   if (header === undefined || !header.startsWith('bytes=')) return undefined;
@@ -9,11 +12,12 @@ export function parseRange(header: string | undefined): RequestedRange | undefin
   if (dash < 0) return undefined;
   const first = header.slice(6, dash);
   const last = header.slice(dash + 1);
-  if (!/^\d{0,15}$/.test(first) || !/^\d{0,15}$/.test(last)) return undefined;
-  if (first === '') return last === '' ? undefined : {suffix: Number(last)};
-  const offset = Number(first);
+  if (!/^\d*$/.test(first) || !/^\d*$/.test(last)) return undefined;
+  if (first === '') return last === '' ? undefined : {suffix: position(last)};
+  const offset = position(first);
   if (last === '') return {offset};
-  return Number(last) < offset ? undefined : {offset, length: Number(last) - offset + 1};
+  const end = position(last);
+  return end < offset ? undefined : {offset, length: end - offset + 1};
 }
 
 /** `x-amz-copy-source-range`: exactly `bytes=a-b`; undefined for anything else. */
