@@ -186,9 +186,10 @@ function describeBadInput(stack: Stack): void {
       assert.match(await answer('PUT', `/${bucket}/%ff%fe-not-utf8`, {body: 'x'}), /^(200 |4\d\d |501 )/, 'names that are no UTF-8');
       await client.request('DELETE', `/${bucket}/%ff%fe-not-utf8`);
       assert.equal(await answer('PUT', `/${bucket}/${'k'.repeat(1025)}`, {body: 'x'}), '400 KeyTooLongError');
-      assert.equal(await answer('GET', `/${bucket}/precious%2Fobject`), '200 ', 'an encoded slash in a key is a slash of the key');
+      const encodedSlash = await client.send('GET', `/${bucket}/precious%2Fobject`, client.sign('GET', target));
+      assert.ok(encodedSlash.body.equals(original), 'an encoded slash in a key is a slash of the key');
       assert.match(await answer('GET', `/${bucket}%2Fprecious/object`), /^40[034] /);
-      assert.match(await answer('PUT', '/Not_A_Bucket!/x', {body: 'x'}), /^40[04] /);
+      assert.match(await answer('PUT', '/Not_A_Bucket/x', {body: 'x'}), /^40[04] /);
       assert.match(await answer('PUT', '/.weir/x', {body: 'x'}), /^40[034] /);
       assert.match(await answer('PUT', `/${bucket}/.weir/staged/x`, {body: 'x'}), /^40[03] /, "Weir's own place");
     });
@@ -240,7 +241,7 @@ function describeBadInput(stack: Stack): void {
       assert.match(await range('bytes=0-1,5-6'), /^(200|206) $/);
       assert.equal(await answer('GET', target, {headers: {'if-match': '"other"'}}), '412 PreconditionFailed');
       assert.match(await answer('PUT', target, {body: 'x', headers: {'if-none-match': '*'}}), /^412 PreconditionFailed$/);
-      const queries = ['list-type=2&max-keys=-1', 'list-type=2&max-keys=x', 'continuation-token=%ff%00&list-type=2', 'encoding-type=rot13&list-type=2'];
+      const queries = ['list-type=2&max-keys=-1', 'list-type=2&max-keys=x', 'continuation-token=%FF%00&list-type=2', 'encoding-type=rot13&list-type=2'];
       for (const query of queries) assert.match(await answer('GET', `/${bucket}`, {query}), /^400 InvalidArgument$/, query);
       assert.match(await answer('PATCH', target, {body: 'x'}), /^405 /);
       assert.match(await answer('PUT', target, {headers: {'x-amz-copy-source': `/${bucket}/../../etc/passwd`}}), /^40[034] /);

@@ -80,11 +80,21 @@ export class S3Client {
 
   /** Sends headers as they are. */
   async send(method: string, target: string, headers: Record<string, string>, body?: Uint8Array | string, signal?: AbortSignal): Promise<S3Response> {
+    try {
+      return await this.#send(method, target, headers, body, signal);
+    } catch (error) {
+      // A kept connection that the server closed just as it was used again: no answer to this request.
+      if (!(error as {reused?: boolean}).reused) throw error;
+      return await this.#send(method, target, headers, body, signal);
+    }
+  }
+
+  async #send(method: string, target: string, headers: Record<string, string>, body?: Uint8Array | string, signal?: AbortSignal): Promise<S3Response> {
     const {hostname, port} = new URL(this.access.endpoint);
     return await new Promise<S3Response>((resolve, reject) => {
       const length = body === undefined ? {} : {'content-length': String(Buffer.byteLength(body))};
       const request = http.request({hostname, port, method, path: target, agent: this.#agent, headers: {...length, ...headers}, ...(signal ? {signal} : {})});
-      request.once('error', reject);
+      request.once('error', (error: NodeJS.ErrnoException) => reject(Object.assign(error, {reused: request.reusedSocket && error.code === 'ECONNRESET'})));
       request.once('response', response => {
         const chunks: Buffer[] = [];
         const done = (broken?: Error): void => {
