@@ -63,7 +63,9 @@ class Ledger {
     for (const key of found.keys()) assert.ok(this.states.has(key), `${where}: ${key} is there and was never written\n${this.#tell(key)}`);
     const afters = this.joint.filter(([key, before, after]) => before !== after && (found.get(key) ?? absent) === after).length;
     const differing = this.joint.filter(([, before, after]) => before !== after).length;
-    assert.ok(afters === 0 || afters === differing, `${where}: half done: ${this.joint.map(([key]) => `${key} is ${found.get(key) ?? absent}`).join(', ')}`);
+    // A store without renames copies and then removes: a rename that was never acknowledged may have left both names, and never neither.
+    const copied = this.joint.length === 2 && this.joint.some(([key, , after]) => after === absent && found.has(key)) && afters === 1;
+    assert.ok(afters === 0 || afters === differing || copied, `${where}: half done: ${this.joint.map(([key]) => `${key} is ${found.get(key) ?? absent}`).join(', ')}`);
     this.joint = [];
     this.#story.push(`--- ${where}`);
     for (const key of this.states.keys()) {

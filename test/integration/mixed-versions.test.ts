@@ -38,6 +38,8 @@ test(`no read holds two versions (seed ${seed}, ${runMs / 1000} s)`, {timeout: r
   const random = seededRandom(seed);
   const pick = (n: number): number => Math.floor(random() * n);
   const cache = await mkdtemp(path.join(tmpdir(), 'weir-cache-'));
+  // After everything that is disposed of here: a live instance still writes into it.
+  context.after(() => rm(cache, {recursive: true, force: true}));
   const dataBytes = lengths.reduce((sum, length) => sum + length, 0) * (objectCount / lengths.length);
   await using stack = await startStack('reads under replacement and kill -9', {
     mountOptions: [`maxAge=${maxAgeMs}ms`],
@@ -130,7 +132,6 @@ test(`no read holds two versions (seed ${seed}, ${runMs / 1000} s)`, {timeout: r
     stop.abort();
     await killing;
     direct.close();
-    await rm(cache, {recursive: true, force: true});
   }
   for (const [name, count] of Object.entries(counts)) context.diagnostic(`${name}: ${JSON.stringify(count)}`);
   context.diagnostic(`versions written: ${history.reduce((sum, {length}) => sum + length, 0)}; errors: ${JSON.stringify(Object.fromEntries(kinds))}`);
