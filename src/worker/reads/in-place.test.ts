@@ -2,74 +2,64 @@ import assert from 'node:assert/strict';
 import {mkdtemp, rename, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {after, before, describe, it} from 'node:test';
-import {asciiBytes} from '#base/byte-string.ts';
+import {afterEach, beforeEach, test} from 'node:test';
+import {fromText} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
-import {KiB, MiB} from '#base/units.ts';
-import {bodyChunks} from '#contracts/body-chunks.ts';
-import {systemContext} from '#contracts/context.ts';
-import type {Body} from '#contracts/worker-api.ts';
 import {connector} from '#connectors/file/connector.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
-import {MemoryBlocks, noMetrics, stamped} from '#worker/fixture.test.ts';
-import {Worker} from '#worker/worker.ts';
+import {InPlaceReads} from '#worker/reads/in-place.ts';
 
-const bytesOf = async (body: Body) => Buffer.concat(await Array.fromAsync(bodyChunks(body)));
+const runtime = createNodeRuntime();
+const {signal} = new AbortController();
+const storeKey = fromText('file');
+let directory: string;
+let store: UnderStore;
+let reads: InPlaceReads;
 
-describe('files of this host', () => {
-  const runtime = createNodeRuntime();
-  const blocks = new MemoryBlocks();
-  let directory: string;
-  let store: UnderStore;
-  let worker: Worker;
-  let ids = 0;
-
-  before(async () => {
-    directory = await mkdtemp(path.join(tmpdir(), 'weir-in-place-'));
-    store = await connector.open(`file://${directory}`, {}, {disk: runtime.disk, http: {request: () => assert.fail()}, clock: runtime.clock, random: runtime.random, variables: {}});
-    worker = new Worker({runtime: {...runtime, metrics: noMetrics}, blocks, stores: {get: () => store}});
-  });
-  after(async () => {
-    await worker.close();
-    await store.close();
-    await rm(directory, {recursive: true});
-  });
-
-  const put = async (name: string, bytes: Buffer): Promise<ReadableContent> => {
-    await writeFile(path.join(directory, name), bytes);
-    const {observation} = await worker.probe(1 as MountId, asciiBytes(name), {offset: 0}, systemContext);
-    const object = observation.object!;
-    return {id: ++ids as ContentId, length: object.length, mount: 1 as MountId, storeKey: asciiBytes(name), fingerprint: object.fingerprint};
-  };
-  const read = (content: ReadableContent, offset: number, length: number) => worker.read(content, {offset, length}, {}, systemContext);
-
-  it('are read where they are, small ranges as bytes, large ones as leases, and not cached', async () => {
-    const bytes = stamped('f', 1, 2 * MiB);
-    const content = await put('f', bytes);
-    const small = await read(content, 5000, 4096);
-    assert.equal(small.kind, 'bytes');
-    assert.ok((await bytesOf(small)).equals(bytes.subarray(5000, 9096)));
-    const large = await read(content, 100, MiB);
-    assert.equal(large.kind, 'lease');
-    assert.ok((await bytesOf(large)).equals(bytes.subarray(100, 100 + MiB)));
-    assert.equal(blocks.contents.size, 0);
-    assert.equal((await worker.locate(content)).inPlace, true);
-  });
-
-  it('that are replaced or changed are another version, before the first byte and after the last', async () => {
-    const content = await put('g', stamped('g', 1, MiB));
-    const lease = await read(content, 0, MiB);
-    await writeFile(path.join(directory, 'g'), stamped('g', 2, MiB));
-    await assert.rejects(bytesOf(lease), {kind: 'ContentChanged'});
-    await assert.rejects(read(content, 0, 4 * KiB), {kind: 'ContentChanged'});
-    await assert.rejects(read(content, 0, MiB), {kind: 'ContentChanged'});
-    const renamed = await put('h', stamped('h', 1, MiB));
-    await put('i', stamped('i', 1, MiB));
-    await rename(path.join(directory, 'i'), path.join(directory, 'h'));
-    await assert.rejects(read(renamed, 0, 4 * KiB), {kind: 'ContentChanged'});
-    await rm(path.join(directory, 'h'));
-    await assert.rejects(read(renamed, 0, MiB), {kind: 'ContentChanged'});
-  });
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'weir-in-place-'));
+  store = await connector.open(`file://${directory}`, {}, {disk: runtime.disk, clock: runtime.clock, random: runtime.random, variables: {}, http: {request: () => Promise.reject(new Error('no network'))}});
+  reads = new InPlaceReads();
+  await writeFile(path.join(directory, 'file'), 'first');
 });
+afterEach(async () => {
+  await reads.close();
+  await rm(directory, {recursive: true});
+});
+
+async function version(): Promise<ReadableContent> {
+  const object = (await store.stat(storeKey, {signal}))!;
+  return {id: 1 as ContentId, length: object.length, mount: 1 as MountId, storeKey, fingerprint: object.fingerprint};
+}
+const read = async (content: ReadableContent, inline = 100) => reads.read(store, content, {offset: 0, length: content.length}, inline, signal);
+const isChanged = (error: unknown): boolean => isKind(error, 'ContentChanged');
+
+const changes: Readonly<Record<string, () => Promise<void>>> = {
+  'written in place': () => writeFile(path.join(directory, 'file'), 'other'),
+  'replaced by another': async () => {
+    await writeFile(path.join(directory, 'new'), 'other');
+    await rename(path.join(directory, 'new'), path.join(directory, 'file'));
+  },
+  'removed': () => rm(path.join(directory, 'file')),
+};
+for (const [what, change] of Object.entries(changes)) {
+  test(`a file that is ${what} while it is open is no longer the version asked for`, async () => {
+    const content = await version();
+    const body = await read(content);
+    assert.equal(body.kind === 'bytes' && Buffer.from(body.bytes).toString(), 'first');
+    const leased = await read(content, 0);
+    assert.equal(leased.kind, 'lease');
+    // Changes within one tick of the kernel's clock look alike.
+    await runtime.clock.sleep(10);
+    await change();
+    if (leased.kind === 'lease') {
+      using lease = leased.lease;
+      await assert.rejects(async () => lease.validate?.(), isChanged);
+    }
+    await assert.rejects(read(content), isChanged);
+    await assert.rejects(read(content), isChanged, 'and not when it is opened anew');
+  });
+}

@@ -9,13 +9,15 @@ import {systemContext} from '#contracts/context.ts';
 import type {Body, ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
-import type {DiskFile} from '#runtime/disk.ts';
+import type {DiskFile, FileStat} from '#runtime/disk.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
 const openFilesMax = 512;
 
 interface OpenFile {
   readonly file: DiskFile;
+  /** What the open file was when its version was last compared by name. */
+  readonly stat: FileStat;
   /** Reads and leases under way; closed by the last of them once evicted. */
   users: number;
   evicted: boolean;
@@ -31,12 +33,12 @@ export class InPlaceReads {
       if (range.length <= inlineBytesMax) {
         const bytes = Buffer.allocUnsafe(range.length);
         const count = open.file.readResident(bytes, range.offset) ?? (await open.file.read(bytes, range.offset));
-        await validate(store, content, signal);
+        await validate(open, content, signal);
         if (count < range.length) throw changed(content);
         this.#release(open);
         return {kind: 'bytes', length: range.length, bytes};
       }
-      await validate(store, content, signal);
+      await validate(open, content, signal);
     } catch (error) {
       this.#forget(content.id);
       this.#release(open);
@@ -49,7 +51,7 @@ export class InPlaceReads {
       length: range.length,
       resident: false,
       read: (into, position) => open.file.read(into, position),
-      validate: () => validate(store, content, signal),
+      validate: () => validate(open, content, signal),
       [Symbol.dispose]: () => {
         if (disposed) return;
         disposed = true;
@@ -112,9 +114,18 @@ export class InPlaceReads {
 }
 
 async function openChecked(store: UnderStore, content: ReadableContent): Promise<OpenFile> {
+  const {signal} = systemContext;
   try {
-    const {file, object} = await store.openLocal(content.storeKey, {signal: systemContext.signal});
-    if (object.fingerprint === content.fingerprint) return {file, users: 0, evicted: false};
+    const {file} = await store.openLocal(content.storeKey, {signal});
+    try {
+      // First what is open, then what the name has: so a change between the two is seen.
+      const stat = await file.stat();
+      const object = await store.stat(content.storeKey, {signal});
+      if (object?.fingerprint === content.fingerprint) return {file, stat, users: 0, evicted: false};
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     await file.close();
   } catch (error) {
     if (!isKind(error, 'NotFound')) throw error;
@@ -122,9 +133,14 @@ async function openChecked(store: UnderStore, content: ReadableContent): Promise
   throw changed(content);
 }
 
-async function validate(store: UnderStore, content: ReadableContent, signal: AbortSignal): Promise<void> {
-  const object = await store.stat(content.storeKey, {signal});
-  if (object?.fingerprint !== content.fingerprint) throw changed(content);
+/**
+ * Asks the open file alone, which costs one call: a write changes its times, and so does another file taking its name, which
+ * unlinks it.
+ */
+async function validate({file, stat}: OpenFile, content: ReadableContent, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const now = await file.stat();
+  if (now.inode !== stat.inode || now.size !== stat.size || now.mtimeNs !== stat.mtimeNs || now.ctimeNs !== stat.ctimeNs) throw changed(content);
 }
 
 function changed(content: ReadableContent): WeirError {
