@@ -32,6 +32,7 @@ const program = `
 import duckdb, hashlib, json, os, time
 settings = json.loads(os.environ['WEIR_BENCH'])
 db = duckdb.connect()
+db.execute("set enable_progress_bar = false")  # it would be printed between the results
 db.execute(f"load '{settings['extension']}'")
 if settings['endpoint']:
     db.execute(f"""create secret (type s3, key_id '{settings['key']}', secret '{settings['secret']}', region 'us-east-1', endpoint '{settings['endpoint']}', url_style 'path', use_ssl false)""")
