@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
-import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
+import {type BlockStore, blockBytes, pageBytes} from '#blockstore/block-store.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
@@ -95,5 +96,128 @@ describe('block store', () => {
       assert.equal(await store.fill(handle(100, 100), 0, [bytesOf(100, 100)]), true);
       assert.equal(store.status().tiers[0]!.state, 'ok');
     });
+  });
+
+  it('keeps the contents of a tier when another one is replaced', async () => {
+    await createSimulation(11).run(async (runtime) => {
+      // The fast tier is too small for a segment, so everything goes to the slow one.
+      const openWith = (fast: string) =>
+        openBlockStore({
+          runtime,
+          tiers: [
+            {name: 'SSD', directory: fast, quotaBytes: 512 * KiB},
+            {name: 'HDD', directory: '/slow', quotaBytes: 64 * MiB},
+          ],
+        });
+      // A tier that has seen more lives than the other.
+      for (let life = 0; life < 3; life++) await (await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/old', quotaBytes: 4 * MiB}]})).close();
+      const filled = [handle(1, 200 * KiB)];
+      for (const [life, fast] of ['/old', '/old', '/new', '/new', '/old'].entries()) {
+        await using store = await openWith(fast);
+        await warmed(store, runtime);
+        for (const content of life === 0 ? [] : filled) assert.deepEqual(await store.read(content, 0, content.length), bytesOf(content.id, content.length), `life ${life}, content ${content.id}`);
+        if (life > 0) filled.push(handle(life * 2, 1000), handle(life * 2 + 1, 2 * MiB));
+        for (const content of filled) assert.ok(await store.fill(content, 0, [bytesOf(content.id, content.length)]));
+      }
+    });
+  });
+
+  it('counts what is there before it is loaded, and remembers what was dropped', async () => {
+    await createSimulation(12).run(async (runtime) => {
+      const quota = 4 * MiB;
+      const contents = Array.from({length: 15}, (_, i) => handle(i + 1, 200 * KiB));
+      {
+        await using store = await open(runtime, quota);
+        for (const content of contents) assert.ok(await store.fill(content, 0, [bytesOf(content.id, content.length)]));
+        await store.drop(contents[12]!.id);
+      }
+      await using store = await open(runtime, quota);
+      const before = store.status().tiers[0]!.usedBytes;
+      assert.ok(before >= 14 * 200 * KiB, `${before} are counted at the start`);
+      for (let id = 100; id < 120; id++) {
+        await store.fill(handle(id, 200 * KiB), 0, [bytesOf(id, 200 * KiB)]);
+        assert.ok(store.status().tiers[0]!.usedBytes <= quota);
+      }
+      await warmed(store, runtime);
+      assert.equal(store.presence(contents[12]!.id), undefined);
+    });
+  });
+
+  it('answers small reads on the spot after a restart, without a first read', async () => {
+    await createSimulation(13).run(async (runtime) => {
+      const content = handle(1, 5000);
+      {
+        await using store = await open(runtime);
+        assert.ok(await store.fill(content, 0, [bytesOf(1, 5000)]));
+      }
+      await using store = await open(runtime);
+      await warmed(store, runtime);
+      // The simulated page cache misses now and then.
+      const answers = Array.from({length: 20}, () => store.readResident(content, 10, 100));
+      assert.ok(answers.some((bytes) => bytes !== undefined));
+      for (const bytes of answers) if (bytes) assert.deepEqual(bytes, bytesOf(1, 5000).subarray(10, 110));
+    });
+  });
+
+  it('drops a content as a whole where holes cannot be punched', async () => {
+    await createSimulation(14).run(async (runtime) => {
+      const punchless: Runtime = {
+        ...runtime,
+        disk: {
+          ...runtime.disk,
+          open: async (path, options) => {
+            const file = await runtime.disk.open(path, options);
+            file.punch = () => Promise.reject(new WeirError('Unsupported', 'no holes here'));
+            return file;
+          },
+        },
+      };
+      await using store = await open(punchless, 4 * MiB);
+      const big = handle(1, 3 * blockBytes);
+      for (const block of [0, 1, 2]) assert.ok(await store.fill(big, block * 1024, [bytesOf(block, MiB)]));
+      for (let id = 2; id < 6; id++) assert.ok(await store.fill(handle(id, MiB), 0, [bytesOf(id, MiB)]), `content ${id}`);
+      assert.equal(store.status().tiers[0]!.state, 'ok');
+      assert.ok(store.status().tiers[0]!.usedBytes <= 4 * MiB);
+    });
+  });
+
+  it('writes a page once, however many fill it', async () => {
+    const simulation = createSimulation(15);
+    await simulation.run(async (runtime) => {
+      await using store = await open(runtime);
+      const content = handle(1, MiB);
+      const before = simulation.disk.counts.bytesWritten;
+      const kept = await Promise.all([0, 4, 8].map((first) => store.fill(content, first, [bytesOf(1, MiB).subarray(first * pageBytes, (first + 8) * pageBytes)])));
+      assert.deepEqual(kept, [true, true, true]);
+      const written = simulation.disk.counts.bytesWritten - before;
+      assert.ok(written >= MiB && written < MiB + 64 * KiB, `${written} bytes`);
+      assert.deepEqual(await store.read(content, 0, MiB), bytesOf(1, MiB));
+    });
+  });
+
+  it('is as before when a dirty draft cannot be synced', async () => {
+    for (const length of [1000, 600 * KiB]) {
+      const simulation = createSimulation(16);
+      await simulation.run(async (runtime) => {
+        await using store = await open(runtime);
+        const content = handle(1, length);
+        const seal = async () => {
+          const draft = (await store.draft(length))!;
+          await draft.write(bytesOf(1, length), 0);
+          return await draft.seal(content, {dirty: true});
+        };
+        simulation.disk.fail('sync', 'Io');
+        assert.equal(await seal(), false);
+        assert.equal(store.presence(content.id), undefined);
+        simulation.disk.heal();
+        await runtime.clock.sleep(5000);
+        assert.equal(await seal(), true);
+        simulation.disk.fail('sync', 'Io');
+        await seal();
+        assert.ok(store.presence(content.id)?.dirty, 'the older dirty copy stays');
+        assert.deepEqual(await store.read(content, 0, length), bytesOf(1, length));
+        simulation.disk.heal();
+      });
+    }
   });
 });

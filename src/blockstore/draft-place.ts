@@ -60,9 +60,9 @@ export class DraftPlace {
     if (!this.#tier.persistent) return false;
     return await this.#keep(id, async () => {
       if (bytes.length > 0) {
-        small.dropFleeting(id);
         // What is there from before must prove sound; what does not is gone then.
         await small.read(id, 0, bytes.length);
+        small.dropFleeting(id);
         if (!(await small.fill(this.#tier, id, [bytes], bytes.length))) return false;
         await small.syncEntry(id);
       }

@@ -176,6 +176,7 @@ export class Model {
       if (this.#busy.has(id)) continue;
       const presence = store.presence(id);
       assert.ok(presence?.dirty && presence.complete, `dirty content ${id} is lost: ${JSON.stringify(presence)}`);
+      assert.notEqual(presence.tier, 'MEM', `dirty content ${id} is in memory only`);
       await this.#read(store, this.#content(id), true);
     }
     for (const id of this.#stays) {

@@ -33,6 +33,17 @@ describe('block store model', () => {
     for (let seed = 1; seed <= 8; seed++) await simulate(seed, 4).catch((error: unknown) => assert.fail(`seed ${seed}: ${String((error as Error).stack)}`));
   });
 
+  it('holds with a fast tier in memory', async () => {
+    for (let seed = 40; seed <= 42; seed++) {
+      const simulation = createSimulation(seed);
+      const model = new Model(randomFrom(seed), twoTiers('/cache', 'MEM'));
+      for (const end of ['kill', 'close', 'power loss', 'close'] as const) {
+        await simulation.run((runtime) => model.live(runtime, steps, end));
+        if (end === 'power loss') simulation.crash();
+      }
+    }
+  });
+
   it('holds after power loss at every crash point', async () => {
     const points = await simulate(100, 3);
     assert.ok(points.size >= 11, [...points.keys()].join(' '));

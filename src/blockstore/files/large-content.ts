@@ -37,7 +37,7 @@ export class LargeContent {
   /** A punch under way; writes wait for it. */
   punching: Promise<void> = Promise.resolve();
   /** Pages that are being written. */
-  readonly writes = new Set<{readonly first: number; readonly last: number; readonly done: PromiseWithResolvers<void>}>();
+  readonly #writes = new Set<{readonly first: number; readonly last: number; readonly done: PromiseWithResolvers<void>}>();
 
   constructor(id: ContentId, length: number, tier: Tier, number: number) {
     this.id = id;
@@ -74,14 +74,22 @@ export class LargeContent {
     return this.bytes === this.length;
   }
 
-  /** Waits until nobody punches, nor writes among these pages, which are held. */
-  async quiet(first: number, last: number): Promise<void> {
+  /** Waits until nobody punches, nor writes among these pages, which are held, and takes them for writing in the same turn. */
+  async claim(first: number, last: number): Promise<Disposable> {
     await this.punching;
     for (;;) {
-      const other = [...this.writes].find((write) => write.first <= last && write.last >= first);
-      if (!other) return;
+      const other = [...this.#writes].find((write) => write.first <= last && write.last >= first);
+      if (!other) break;
       await other.done.promise;
     }
+    const write = {first, last, done: Promise.withResolvers<void>()};
+    this.#writes.add(write);
+    return {
+      [Symbol.dispose]: () => {
+        this.#writes.delete(write);
+        write.done.resolve();
+      },
+    };
   }
 
   blockOf(page: number): Block | undefined {

@@ -80,17 +80,13 @@ export class LargeContents {
     if (!content) this.adopt((content = this.make(handle.id, handle.length, tier)));
     if (content.hasAll(first, last)) return true;
     const hold = content.hold(first, last);
-    const writing = {first, last, done: Promise.withResolvers<void>()};
     try {
-      await content.quiet(first, last);
-      content.writes.add(writing);
+      using _ = await content.claim(first, last);
       return await this.#write(content, first, last, bytes);
     } catch (error) {
       content.tier.failed(error);
       return false;
     } finally {
-      content.writes.delete(writing);
-      writing.done.resolve();
       hold[Symbol.dispose]();
       this.#settle(content);
     }
@@ -154,7 +150,15 @@ export class LargeContents {
       if (!block?.present[page % blockPages]) return false;
       if (block.verified[page % blockPages]) continue;
       const bytes = Buffer.allocUnsafe(content.pageLength(page));
-      const file = await this.file(content);
+      let file: DiskFile;
+      try {
+        file = await this.file(content);
+      } catch (error) {
+        if (!isKind(error, 'NotFound')) throw error;
+        // A power loss kept the log and not the file.
+        this.drop(content);
+        return false;
+      }
       const count = await file.read(bytes, page * pageBytes);
       if (count === bytes.length && crc32c(bytes) === block.checksums[page % blockPages]) block.verified[page % blockPages] = 1;
       else {
@@ -170,6 +174,9 @@ export class LargeContents {
     const hold = content.hold(0, content.pages - 1);
     try {
       return await this.verify(content, 0, content.pages - 1);
+    } catch (error) {
+      content.tier.failed(error);
+      return false;
     } finally {
       hold[Symbol.dispose]();
       this.#settle(content);

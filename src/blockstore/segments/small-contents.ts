@@ -246,6 +246,7 @@ export class SmallContents {
     const node = this.#index.find(id);
     if (node === 0) throw new WeirError('NotFound', `content ${id} is not in the cache`);
     const segment = this.segmentOf(node);
+    assert(segment.tier.persistent, 'what is synced is where it lasts');
     await (await segment.open()).datasync();
     await tierSync(segment.tier, 'segments');
   }
@@ -277,8 +278,13 @@ export class SmallContents {
   }
 
   #enter(segment: Segment, offset: number, id: ContentId, length: number, verified: boolean): void {
-    if (this.#index.find(id) !== 0) return;
     const kept = this.#isKept(id);
+    const other = this.#index.find(id);
+    if (other !== 0) {
+      // What must stay leaves a tier that a restart of the machine empties for one that lasts.
+      if (!kept || this.segmentOf(other).tier.persistent || !segment.tier.persistent) return;
+      this.remove(other);
+    }
     const node = this.#nodes.add(id, segment.slot, offset, length, (verified ? nodeVerified : 0) | (kept ? nodeKept : 0));
     this.#index.insert(node);
     segment.liveBytes += length + entryHeaderBytes;
