@@ -55,7 +55,22 @@ export class Transactions {
     return await answered(this.changeNow(undefined, fn, idsMax));
   }
 
-  /** The same without telling who listens to changes. */
+  /**
+   * Takes in what a store said. If power loss takes it back it is asked again, so nobody waits for a disk: a cold read would pay for it. But
+   * ids that could be given out twice are waited for.
+   */
+  async learn<T>(fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Promise<T> {
+    this.ids.ensure(this.metastore, idsMax);
+    const op: Operation = {now: this.#clock.nowNs(), ids: this.ids};
+    const relearnable = this.ids.durable;
+    const commit = this.metastore.transact(tx => fn(tx, op), undefined, {relearnable});
+    this.#onCommit();
+    // Whoever asks next asks in a later millisecond than what was learned here: beliefs are compared by that.
+    if (relearnable) await this.pause();
+    return await answered(commit);
+  }
+
+  /** A change without telling who listens to changes. */
   async changeQuietly(fn: (tx: Transaction) => void): Promise<void> {
     await answered(this.metastore.transact(fn));
   }

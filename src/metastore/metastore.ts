@@ -77,13 +77,21 @@ export interface Metastore extends AsyncDisposable {
    * is not run and the stored result is returned; `codec` turns results into the bytes that are stored with the commit.
    * Fails with Io from the moment that the log has failed: then nothing new is accepted until a restart.
    */
-  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}): Commit<T>;
+  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}, options?: TransactOptions): Commit<T>;
   /** Like transact without writing. `durable` waits for whatever was read and is not durable yet; already resolved when nothing was. */
   read<T>(fn: (reader: Reader) => T): Commit<T>;
   snapshot(): Promise<MetastoreSnapshot>;
   status(): MetastoreStatus;
   /** Applies and syncs everything, then closes. */
   close(): Promise<void>;
+}
+
+export interface TransactOptions {
+  /**
+   * What it writes can be learned again when it is lost (a store said it). Its `durable`, and that of whoever reads it, waits only for what
+   * it was made from. It is in the log all the same, in order: whatever becomes durable after it keeps it too.
+   */
+  readonly relearnable: boolean;
 }
 
 export interface ResultCodec<T> {

@@ -96,8 +96,8 @@ class LoggedMetastore implements Metastore {
       onRecord: (sequence, payload) => {
         const {mutations, request} = decodeTransaction(payload);
         // The payload's memory is the segment's: values that stay must be copies.
-        const kept = mutations.map(({key, value}): Overlaid => ({key, value: value && Uint8Array.from(value), sequence}));
-        if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result), sequence});
+        const kept = mutations.map(({key, value}): Overlaid => ({key, value: value && Uint8Array.from(value), sequence, waitFor: sequence}));
+        if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result), sequence, waitFor: sequence});
         store.#take(kept, sequence);
       },
     });
@@ -105,7 +105,7 @@ class LoggedMetastore implements Metastore {
     return store;
   }
 
-  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}): Commit<T> {
+  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}, options?: {readonly relearnable: boolean}): Commit<T> {
     if (request) checkClient(request.id.client);
     this.#enter();
     try {
@@ -116,7 +116,7 @@ class LoggedMetastore implements Metastore {
       const changes = new Changes(this);
       const result = fn(changes);
       if (changes.size === 0 && !request) return this.#readCommit(result);
-      return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)});
+      return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)}, options?.relearnable === true);
     } finally {
       this.#running = false;
     }
@@ -194,7 +194,7 @@ class LoggedMetastore implements Metastore {
   #get(key: ByteString): Uint8Array | undefined {
     const overlaid = this.#overlay.get(key);
     if (!overlaid) return this.#engine.get(key);
-    if (overlaid.sequence > this.#observed) this.#observed = overlaid.sequence;
+    if (overlaid.waitFor > this.#observed) this.#observed = overlaid.waitFor;
     return overlaid.value ?? undefined;
   }
 
@@ -202,7 +202,7 @@ class LoggedMetastore implements Metastore {
     // A limit of the engine's own range would count entries that the overlay hides.
     const {limit: _limit, ...bounds} = options;
     return mergeRanges(this.#overlay.range(bounds), this.#engine.range(bounds)[Symbol.iterator](), options, (entry) => {
-      if (entry.sequence > this.#observed) this.#observed = entry.sequence;
+      if (entry.waitFor > this.#observed) this.#observed = entry.waitFor;
     });
   }
 
@@ -214,32 +214,44 @@ class LoggedMetastore implements Metastore {
     return {result, sequence, safe: moment.safe, durable: moment.durable};
   }
 
-  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined): Commit<T> {
+  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, relearnable: boolean): Commit<T> {
     const mutations = changes.mutations();
     const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
     if (request) mutations.push(...this.#forgotten(client, acknowledged));
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
     const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at));
-    if (request) mutations.push({key: requestKey(client, counter), value: request.result, sequence});
-    this.#take(mutations, sequence);
+    if (request) mutations.push({key: requestKey(client, counter), value: request.result, sequence, waitFor: sequence});
+    if (relearnable) this.#takeRelearnable(mutations, sequence);
+    else this.#take(mutations, sequence);
     const last = this.#moments.at(-1);
     if (last?.durable !== durable) this.#moments.push({sequence, safe, durable});
     else this.#moments[this.#moments.length - 1] = {sequence, safe, durable};
     while (this.#moments.length > 0 && this.#moments[0]!.sequence <= this.#log.durableSequence) this.#moments.shift();
     this.#scheduleApply();
-    return {result, sequence, safe, durable};
+    return relearnable ? this.#readCommit(result) : {result, sequence, safe, durable};
   }
 
   #forgotten(client: string, acknowledged: number): Overlaid[] {
     if (acknowledged <= 0) return [];
     const prefix = `${requestPrefix}${fromText(client)}\0` as ByteString;
     const old = this.#range({from: prefix, to: requestKey(client, acknowledged + 1), limit: forgottenPerCommitMax});
-    return [...old].map(({key}) => ({key, value: null, sequence: 0}));
+    return [...old].map(({key}) => ({key, value: null, sequence: 0, waitFor: 0}));
   }
 
   #take(mutations: readonly Overlaid[], sequence: number): void {
     for (const mutation of mutations) {
       mutation.sequence = sequence;
+      mutation.waitFor = sequence;
+      this.#overlay.set(mutation);
+    }
+    this.#unapplied.push({sequence, mutations});
+  }
+
+  /** What is written over something that must last, or was made of it, may be shown no sooner than that. */
+  #takeRelearnable(mutations: readonly Overlaid[], sequence: number): void {
+    for (const mutation of mutations) {
+      mutation.sequence = sequence;
+      mutation.waitFor = Math.max(this.#observed, this.#overlay.get(mutation.key)?.waitFor ?? 0);
       this.#overlay.set(mutation);
     }
     this.#unapplied.push({sequence, mutations});
@@ -343,11 +355,11 @@ class Changes implements Transaction {
 
   put(key: ByteString, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
-    this.#set({key, value, sequence: 0});
+    this.#set({key, value, sequence: 0, waitFor: 0});
   }
 
   delete(key: ByteString): void {
-    this.#set({key, value: null, sequence: 0});
+    this.#set({key, value: null, sequence: 0, waitFor: 0});
   }
 
   #set(mutation: Overlaid): void {

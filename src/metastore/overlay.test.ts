@@ -22,7 +22,7 @@ it('is an ordered map of what is not settled', () => {
   for (const {rounds, keys, ranges} of [{rounds: 20, keys: 50, ranges: true}, {rounds: 30, keys: 1e6, ranges: false}, {rounds: 60, keys: 3000, ranges: true}, {rounds: 20, keys: 1e6, ranges: true}]) {
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < 1000; i++) {
-        const entry: Overlaid = {key: keyOf(Math.floor(random.number() * keys)), value: random.number() < 0.2 ? null : Buffer.of(i & 255), sequence: ++sequence};
+        const entry: Overlaid = {key: keyOf(Math.floor(random.number() * keys)), value: random.number() < 0.2 ? null : Buffer.of(i & 255), sequence: ++sequence, waitFor: sequence};
         overlay.set(entry);
         model.set(entry.key, entry);
         waiting.push(entry);

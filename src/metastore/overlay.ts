@@ -12,6 +12,8 @@ import {orderedMap} from '#metastore/ordered-map.ts';
 export interface Overlaid extends Mutation {
   /** 0 while its transaction runs. */
   sequence: number;
+  /** The last transaction that must be durable before this value may be shown: its own, or what a relearnable one was made from. */
+  waitFor: number;
 }
 
 /** Keys put in order at once when nobody has asked for a range for long, so that the next who does waits for milliseconds. */

@@ -104,6 +104,24 @@ export function describeMetastore(name: string, makeHome: () => Promise<Metastor
       assert.equal(store.status().sequence, sequence);
     });
 
+    it('makes nobody wait for what can be learned again, but for what it was made from', async () => {
+      await using home = await makeHome();
+      {
+        await using store = await home.open();
+        const learned = store.transact((tx) => tx.put(k('learned'), v('1')), undefined, {relearnable: true});
+        assert.equal(learned.sequence, 0);
+        assert.equal(store.read((reader) => Buffer.from(reader.get(k('learned'))!).toString()).sequence, 0);
+        const lasting = store.transact((tx) => tx.put(k('lasting'), v('1')));
+        const derived = store.transact((tx) => tx.put(k('derived'), tx.get(k('lasting'))!), undefined, {relearnable: true});
+        const over = store.transact((tx) => tx.put(k('lasting'), v('2')), undefined, {relearnable: true});
+        assert.ok(store.status().durableSequence < lasting.sequence);
+        for (const name of ['derived', 'lasting']) assert.equal(store.read((reader) => reader.get(k(name))).sequence, lasting.sequence, name);
+        for (const commit of [lasting, derived, over]) await commit.durable;
+      }
+      await using store = await home.open();
+      assert.deepEqual(dump(store), [['derived', '1'], ['lasting', '2'], ['learned', '1']]);
+    });
+
     it('gives a snapshot that later transactions do not change', async () => {
       await using home = await makeHome();
       await using store = await home.open();

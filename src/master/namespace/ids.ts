@@ -18,19 +18,32 @@ const batchIds = 65_536;
 export class IdAllocator {
   #next = 0;
   #end = 0;
+  #durableEnd = 0;
 
   /** Sees to it that `count` ids can be taken without waiting. Call before each transaction that takes ids, never within one. */
   ensure(metastore: Pick<Metastore, 'transact'>, count = 64): void {
     if (this.#end - this.#next >= count) return;
     const wanted = Math.max(batchIds, count);
-    const {result: first} = metastore.transact((tx) => {
+    const {result: first, durable} = metastore.transact((tx) => {
       const stored = tx.get(idsKey);
       const from = stored ? decodeNextId(stored) : firstId;
       tx.put(idsKey, encodeNextId(from + wanted));
       return from;
     });
     if (this.#end !== first) this.#next = first;
-    this.#end = first + wanted;
+    const end = (this.#end = first + wanted);
+    durable.then(
+      () => (this.#durableEnd = end),
+      () => undefined,
+    );
+  }
+
+  /**
+   * True when not even power loss can take back the reservation of the ids that come next. Before that, an id must not be used for anything
+   * that may be kept elsewhere (bytes in a cache) while its own transaction is lost: it would be given out again.
+   */
+  get durable(): boolean {
+    return this.#durableEnd === this.#end;
   }
 
   /** How many ids can be taken before the next `ensure`. */
