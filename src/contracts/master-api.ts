@@ -7,10 +7,10 @@
  * Overloaded, and, where it must ask an under store, with Unavailable.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
-import type {AttributePatch, Inode, InodeKind} from '#model/inode.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {AttributePatch, Inode} from '#model/inode.ts';
 import type {Freshness, Mount, WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -236,5 +236,3 @@ export interface MasterApi {
   /** A consistent copy of all metadata as a byte stream with checksums (format: docs/formats/backup.md), while writes go on. */
   backup(context: CallContext): AsyncIterable<Uint8Array>;
 }
-
-export type {InodeId, InodeKind, Content};

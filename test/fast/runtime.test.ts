@@ -60,8 +60,8 @@ describeNet('of this machine', (fn) => fn(real.net));
 let seed = 1;
 describeDisk('simulated', (fn) =>
   createSimulation(seed++).run(async ({disk}) => {
-    await disk.makeDirectory('/work/here', {recursive: true});
-    await fn(disk, '/work/here');
+    await disk.makeDirectory('/deep/here', {recursive: true});
+    await fn(disk, '/deep/here');
   }),
 );
 describeNet('simulated', (fn) => createSimulation(seed++).run(({net}) => fn(net)));

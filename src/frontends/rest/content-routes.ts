@@ -1,7 +1,7 @@
 /** /api/v1/content: bytes of files, with ranges; new files, whole or not at all. */
 import {infoJson} from '#codec/rest/values.ts';
+import {parseRange} from '#codec/s3/range.ts';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {RangeSpec} from '#client/file-system.ts';
 import {pathParameter, type Route, type RouteCall} from '#frontends/rest/route.ts';
 import {fileSchema} from '#frontends/rest/schemas.ts';
 
@@ -9,16 +9,6 @@ function path(call: RouteCall) {
   const value = call.query.get('path');
   if (value === undefined) throw new WeirError('InvalidArgument', 'the query has no path');
   return value;
-}
-
-/** One range of RFC 9110 section 14.1.2; anything else is no range at all, which a server may ignore. */
-function parseRange(header: string | undefined): RangeSpec | undefined {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
-  if (!match || (match[1] === '' && match[2] === '')) return undefined;
-  if (match[1] === '') return {suffix: Number(match[2])};
-  const offset = Number(match[1]);
-  if (match[2] === '') return {offset};
-  return Number(match[2]) < offset ? undefined : {offset, length: Number(match[2]) - offset + 1};
 }
 
 async function answerBytes(call: RouteCall): Promise<void> {

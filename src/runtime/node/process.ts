@@ -49,10 +49,6 @@ export function endProcess(status: number): never {
   process.exit(status);
 }
 
-export function setExitStatus(status: number): void {
-  process.exitCode = status;
-}
-
 /** True when a process of that id is alive (and may be seen). */
 export function isAlive(pid: number): boolean {
   try {
