@@ -144,7 +144,8 @@ async function changeUntil(stop: {now: boolean}, weir: Weir, bucket: string, own
   const sizes = [0, 10, 5000, 300_000, 2 << 20];
   const answered = (kind: string, status: number, refusals: readonly number[] = []): 'done' | 'refused' => {
     if (status >= 200 && status < 300) {
-      done[kind] = (done[kind] ?? 0) + 1;
+      const what = kind.replace(/ \(.*$/s, '');
+      done[what] = (done[what] ?? 0) + 1;
       return 'done';
     }
     assert.ok(refusals.includes(status), `${kind}: status ${status}`);
@@ -171,8 +172,10 @@ async function changeUntil(stop: {now: boolean}, weir: Weir, bucket: string, own
     });
   };
   const copy = async (from: string, to: string): Promise<void> =>
-    ledger.change('copy', [[to, ledger.state(from)]], async () =>
-      answered('copy', (await client.request('PUT', `/${bucket}/${encodeKey(to)}`, {headers: {'x-amz-copy-source': `/${bucket}/${encodeKey(from)}`}})).status));
+    ledger.change('copy', [[to, ledger.state(from)]], async () => {
+      const response = await client.request('PUT', `/${bucket}/${encodeKey(to)}`, {headers: {'x-amz-copy-source': `/${bucket}/${encodeKey(from)}`}});
+      return answered(`copy (${response.body.toString().slice(0, 400)})`, response.status);
+    });
   const remove = async (key: string): Promise<void> =>
     ledger.change('delete', [[key, absent]], async () => answered('delete', (await client.request('DELETE', `/${bucket}/${encodeKey(key)}`)).status));
   const rename = async (kind: string, from: string, to: string): Promise<'done' | 'refused'> => {

@@ -186,6 +186,10 @@ describe('a copy', () => {
       assert.equal(t.store.counters.requests.copy, copy ? 1 : 0);
       t.store.outside.put(asciiBytes('source'), stamped('source', 2, 2 * MiB));
       if (copy) await assert.rejects(t.worker.copy(source, ticket(51), ready, systemContext), {kind: 'ContentChanged'});
+      if (copy) {
+        t.store.outside.remove(asciiBytes('source'));
+        await assert.rejects(t.worker.copy(source, ticket(52), ready, systemContext), {kind: 'ContentChanged'}, 'a source that a job has moved on');
+      }
     });
   }
 });

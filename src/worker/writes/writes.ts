@@ -1,5 +1,5 @@
 /** New bytes: whole objects, parts of uploads, copies. Decides which parts of the machinery each of them needs. */
-import {WeirError} from '#base/errors.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
@@ -48,7 +48,10 @@ export class Writes {
     const store = this.#stores.get(ticket.mount);
     if (source.mount !== ticket.mount || !store.capabilities.copy) return undefined;
     await ready();
-    const object = await store.copy(source.storeKey, ticket.storeKey, {metadata: ticket.metadata, ifFingerprint: source.fingerprint}, {signal: context.signal});
+    const object = await store.copy(source.storeKey, ticket.storeKey, {metadata: ticket.metadata, ifFingerprint: source.fingerprint}, {signal: context.signal}).catch((error: unknown) => {
+      // A job may have moved it on behind a renamed tree: gone from this key is another version, and whoever refreshes learns where it is.
+      throw isKind(error, 'NotFound') ? new WeirError('ContentChanged', `content ${source.id} is not in the store under this key any more`, {cause: error}) : error;
+    });
     if (object.length !== source.length) throw new WeirError('ContentChanged', `content ${source.id} was replaced in the store while it was copied`);
     return {length: object.length, fingerprint: object.fingerprint, etag: object.etag, checksums: object.checksums};
   }
