@@ -104,14 +104,22 @@ export async function measureNamespace(files: number, seconds: number): Promise<
     transact(store, (tx, op) => initialiseNamespace(tx, op, homeMount));
     await load(store, files);
     const any = (i: number) => pathOf((i * 7919) % files);
+    let created = 0;
     return {
       stat: await readRate(seconds, (i) => store.read((reader) => stat(reader, parsePath(any(i), 'file')))),
       [`list of ${listEntries}`]: await readRate(seconds, (i) => store.read((reader) => list(reader, {...keys, after: any(i).slice('/bucket/'.length) as ByteString}))),
       'folded list of 5': await readRate(seconds, (i) => store.read((reader) => list(reader, {...folded, after: `data/part-0000${i % 4}/` as ByteString}))),
-      create: await durableRate(seconds, (i) => transact(store, (tx, op) => create(tx, op, pathOf(files + i)))),
+      create: await durableRate(seconds, (i) => {
+        created = i + 1;
+        return transact(store, (tx, op) => create(tx, op, pathOf(files + i)));
+      }),
+      // Over what was created, there and back again, however many there is time for.
       rename: await durableRate(seconds, (i) => {
-        const from = parsePath(pathOf(files + i), 'file');
-        const to = parsePath(`${pathOf(files + i)}${movedSuffix}` as ByteString, 'file');
+        const name = pathOf(files + (i % created));
+        const moved = `${name}${movedSuffix}` as ByteString;
+        const there = Math.floor(i / created) % 2 === 0;
+        const from = parsePath(there ? name : moved, 'file');
+        const to = parsePath(there ? moved : name, 'file');
         return transact(store, (tx, op) => rename(tx, op, from, to, {replace: false, trees: 'follow'}));
       }),
     };
