@@ -18,7 +18,7 @@ import type {
 } from '#contracts/master-api.ts';
 import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {Checksums, Content} from '#model/content.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 
 export class FileSystemClient implements FileSystem {
@@ -113,6 +113,12 @@ export class FileSystemClient implements FileSystem {
   }
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.setAttributes(path, patch, options, context);
+  }
+  getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {
+    return this.#master.getSettings(path, context);
+  }
+  setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
+    return this.#master.setSetting(path, name, value, context);
   }
   rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.rename(from, to, options, context);

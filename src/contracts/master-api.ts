@@ -10,7 +10,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
-import type {AttributePatch, Inode} from '#model/inode.ts';
+import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import type {Freshness, Mount, WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -190,6 +190,10 @@ export interface MasterApi {
   makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo>;
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo>;
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo>;
+  /** All settings of a directory, with the revision that `Inode.settings` had (0: none were ever made). NotFound, NotADirectory. */
+  getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}>;
+  /** Sets one, or removes it (null). The directory stays from now on, also when only keys had called it into being. InvalidArgument (the name), TooLarge. */
+  setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo>;
   /** NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), ReadOnly. */
   rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo>;
   /** NotFound, DirectoryNotEmpty (not recursive), ReadOnly, Busy (a mount point lies within), PreconditionFailed. */

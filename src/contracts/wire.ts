@@ -30,6 +30,8 @@ export const masterWire: Wire<MasterApi> = {
   makeDirectory: 'call',
   makeSymlink: 'call',
   setAttributes: 'call',
+  getSettings: 'call',
+  setSetting: 'call',
   rename: 'call',
   remove: 'call',
   beginWrite: 'call',

@@ -29,6 +29,7 @@ import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Mutations} from '#master/writes/mutations.ts';
@@ -36,7 +37,7 @@ import {Turns} from '#master/writes/turns.ts';
 import {Uploads} from '#master/writes/uploads.ts';
 import {Writes} from '#master/writes/writes.ts';
 import type {Metastore} from '#metastore/metastore.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -149,6 +150,18 @@ export class Master implements MasterApi, AsyncDisposable {
     const parsed = parsePath(path, options.kind);
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
     return await this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch));
+  }
+
+  async getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {
+    const parsed = parsePath(path, 'directory');
+    await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
+    return await this.#transactions.read(reader => readSettings(reader, parsed, context.principal));
+  }
+
+  async setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
+    const parsed = parsePath(path, 'directory');
+    await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
+    return await this.#transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
   }
 
   async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {

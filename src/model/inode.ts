@@ -33,7 +33,12 @@ export interface Inode {
   readonly storePrefix?: ByteString;
   /** A directory that is a mount point: the mount that begins here. */
   readonly mount?: MountId;
+  /** A directory that has settings: their revision, which grows with every change. What was read under one revision holds while it is the same. */
+  readonly settings?: number;
 }
+
+/** Named documents of a directory, as front ends wrote them (what a bucket is configured with: `policy`, `cors`, `lifecycle` …): name to text. */
+export type Settings = Readonly<Record<string, string>>;
 
 /** The parts of an inode that a caller may set. */
 export interface AttributePatch {

@@ -32,8 +32,9 @@ const flag = {
   listedAt: 1 << 10,
   storePrefix: 1 << 11,
   mount: 1 << 12,
+  settings: 1 << 13,
 } as const;
-const knownFlags = (1 << 13) - 1;
+const knownFlags = (1 << 14) - 1;
 
 const out = new BinaryWriter();
 const reader = new BinaryReader('inode');
@@ -43,7 +44,7 @@ const reader = new BinaryReader('inode');
  * prefix that lies there does not store it, so that renaming a tree moves all below it without touching it.
  */
 export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
-  const {content, target, xattrs, storePrefix, mount} = inode;
+  const {content, target, xattrs, storePrefix, mount, settings} = inode;
   const kind = inodeKinds.indexOf(inode.kind);
   assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
   const flags =
@@ -51,7 +52,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
     (inode.implied ? flag.implied : 0) | (inode.pinned ? flag.pinned : 0) |
     (inode.atime === inode.mtime ? 0 : flag.atime) | (inode.ctime === inode.mtime ? 0 : flag.ctime) |
     (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
-    (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount);
+    (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings);
   out.byte(version);
   out.byte(flags & 255);
   out.byte(flags >> 8);
@@ -68,6 +69,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (flags & flag.listedAt) out.number(inode.listedAt!);
   if (storePrefix !== undefined) out.byteString(storePrefix);
   if (mount !== undefined) out.number(mount);
+  if (settings !== undefined) out.number(settings);
   if (target !== undefined) out.byteString(target);
   if (content) writeContent(out, content, storePrefix ?? storeKey, inode.ctime);
   if (xattrs) writeXattrs(xattrs);
@@ -107,6 +109,7 @@ function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
   if (flags & flag.listedAt) inode.listedAt = reader.number();
   if (flags & flag.storePrefix) inode.storePrefix = reader.byteString();
   if (flags & flag.mount) inode.mount = reader.number() as MountId;
+  if (flags & flag.settings) inode.settings = reader.number();
   if (flags & flag.target) inode.target = reader.byteString();
   if (flags & flag.content) inode.content = readContent(reader, inode.storePrefix ?? storeKey, ctime);
   if (flags & flag.xattrs) inode.xattrs = readXattrs();

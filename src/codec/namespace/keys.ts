@@ -10,6 +10,7 @@
  *   m mount            mount record
  *   n mount            usage counters of a mount
  *   p upload NUL part  part of a multipart upload
+ *   s inode name       setting of a directory: a named document
  *   t inode            tombstone: a removed tree whose records, and objects in the store, are still to be deleted
  *   u upload           multipart upload
  *   v inode            move intent: a renamed tree that the store has still to follow
@@ -76,6 +77,10 @@ export const writtenKey = (id: MountId): ByteString => `d${idKey(id)}` as ByteSt
 export const usageKey = (id: MountId): ByteString => `n${idKey(id)}` as ByteString;
 export const tombstoneKey = (id: InodeId): ByteString => `t${idKey(id)}` as ByteString;
 export const moveKey = (id: InodeId): ByteString => `v${idKey(id)}` as ByteString;
+export const settingKey = (id: InodeId, name: string): ByteString => `s${idKey(id)}${name}` as ByteString;
+export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''), to: settingKey((id + 1) as InodeId, '')});
+/** The name in a setting's key. */
+export const nameOfSettingKey = (key: ByteString): string => key.slice(1 + idBytes);
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */

@@ -15,6 +15,7 @@ import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeInode} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
 import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
+import {dropSettings} from '#master/namespace/settings.ts';
 import {bury} from '#master/namespace/tombstones.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -82,7 +83,7 @@ export function removeMarker(tx: Transaction, op: Operation, path: Path, options
 export function dropMarker(tx: Transaction, place: Place, inode: Inode): void {
   discard(tx, inode);
   const {content, ...kept} = inode;
-  writeInode(tx, {...kept, implied: true}, place.storeKey);
+  writeInode(tx, inode.settings === undefined ? {...kept, implied: true} : kept, place.storeKey);
   addUsage(tx, place.mount, {files: 0, directories: 0, bytes: -(content?.length ?? 0)});
 }
 
@@ -100,6 +101,7 @@ function detach(tx: Transaction, op: Operation, parent: Place, place: Place): re
 export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount'>, inode: Inode): void {
   discard(tx, inode);
   tx.delete(inodeKey(place.id));
+  dropSettings(tx, inode);
   if (inode.storePrefix !== undefined) tx.delete(moveKey(place.id));
   const directory = inode.kind === 'directory';
   addUsage(tx, place.mount, {files: directory ? 0 : -1, directories: directory ? -1 : 0, bytes: -(inode.content?.length ?? 0)});

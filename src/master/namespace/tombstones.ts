@@ -12,6 +12,7 @@ import {entriesOf, entryName, idOfKey, inodeKey, moveKey, nameOfEntryKey, tombst
 import {discard} from '#master/namespace/garbage.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeRecord, type Place} from '#master/namespace/place.ts';
+import {dropSettings} from '#master/namespace/settings.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -131,6 +132,7 @@ class Deletion {
   #deleteInode(inode: Inode): void {
     const stray = inode.content !== undefined && !inode.content.storeKey.startsWith(this.#tombstone.storePrefix);
     discard(this.#tx, inode, stray);
+    dropSettings(this.#tx, inode);
     this.#tx.delete(inodeKey(inode.id));
     this.#bytes += inode.content?.length ?? 0;
   }

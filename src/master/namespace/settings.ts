@@ -1,0 +1,51 @@
+/**
+ * Settings: named documents of a directory, kept beside its inode, so that a policy of 20 KiB is not read with every path that
+ * leads through the directory. The inode carries their revision: without it there are none, and nothing need be looked up.
+ */
+import {WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
+import {nameOfSettingKey, settingKey, settingsOf} from '#codec/namespace/keys.ts';
+import type {Principal} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
+import type {Operation} from '#master/namespace/operation.ts';
+import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
+import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Inode, Settings} from '#model/inode.ts';
+import type {Path} from '#model/path.ts';
+
+/** UTF-8 bytes of one document. */
+export const settingBytesMax = MiB;
+const namePattern = /^[a-z][a-z0-9-]{0,63}$/;
+
+/** NotFound, NotADirectory, PermissionDenied. */
+export function readSettings(reader: Reader, path: Path, principal: Principal | undefined): {readonly revision: number; readonly settings: Settings} {
+  const {id, settings: revision} = inodeAt(reader, existing(reader, resolve(reader, path, principal)));
+  if (revision === undefined) return {revision: 0, settings: {}};
+  const rows = Array.from(reader.range(settingsOf(id)), ({key, value}) => [nameOfSettingKey(key), Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8')]);
+  return {revision, settings: Object.fromEntries(rows) as Settings};
+}
+
+/** Null removes. Only the directory's owner may. NotFound, NotADirectory, PermissionDenied, InvalidArgument, TooLarge. */
+export function setSetting(tx: Transaction, op: Operation, path: Path, name: string, value: string | null): FileInfo {
+  if (!namePattern.test(name)) throw new WeirError('InvalidArgument', 'a setting is named by small letters, digits and hyphens, at most 64');
+  const place = existing(tx, resolve(tx, path, op.principal));
+  const {implied: _, ...old} = inodeAt(tx, place);
+  if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
+  if (value === null) tx.delete(settingKey(old.id, name));
+  else {
+    const bytes = Buffer.from(value, 'utf8');
+    if (bytes.length > settingBytesMax) throw new WeirError('TooLarge', `setting ${name} has ${bytes.length} bytes; the most is ${settingBytesMax}`);
+    tx.put(settingKey(old.id, name), bytes);
+  }
+  const inode: Inode = {...old, settings: (old.settings ?? 0) + 1, ctime: op.now};
+  writeInode(tx, inode, place.storeKey);
+  return infoOf(canonicalPath(path, place), inode, place.mount);
+}
+
+/** With the inode of a directory go its settings. */
+export function dropSettings(tx: Transaction, {id, settings}: Pick<Inode, 'id' | 'settings'>): void {
+  if (settings === undefined) return;
+  for (const key of Array.from(tx.range(settingsOf(id)), row => row.key)) tx.delete(key);
+}
