@@ -17,12 +17,21 @@ export class Mortal {
   #plan: {readonly point: string; hit: number} | undefined;
   #pending = 0;
   #idle = Promise.withResolvers<void>();
-  readonly #locks: AsyncDisposable[] = [];
+  /** What the system gives back when a process ends. */
+  readonly #held = new Set<AsyncDisposable>();
 
   constructor(runtime: Runtime) {
     const {disk} = runtime;
     const pass = <A extends unknown[], R>(fn: (...args: A) => Promise<R>) => (...args: A) => this.#call(() => fn(...args));
-    const file = (inner: DiskFile): DiskFile => ({
+    const file = (inner: DiskFile): DiskFile => {
+      this.#held.add(inner);
+      const close = () => {
+        this.#held.delete(inner);
+        return inner.close();
+      };
+      return wrap(inner, close);
+    };
+    const wrap = (inner: DiskFile, close: () => Promise<void>): DiskFile => ({
       descriptor: inner.descriptor,
       read: pass((into, position) => inner.read(into, position)),
       readResident: (into, position) => (this.dead ? undefined : inner.readResident(into, position)),
@@ -31,8 +40,8 @@ export class Mortal {
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),
       stat: pass(() => inner.stat()),
-      close: () => inner.close(),
-      [Symbol.asyncDispose]: () => inner.close(),
+      close,
+      [Symbol.asyncDispose]: close,
     });
     const wrapped: Disk = {
       ...disk,
@@ -46,7 +55,7 @@ export class Mortal {
       space: pass((path) => disk.space(path)),
       lock: pass(async (path) => {
         const lock = await disk.lock(path);
-        this.#locks.push(lock);
+        this.#held.add(lock);
         return lock;
       }),
     };
@@ -63,7 +72,8 @@ export class Mortal {
     this.dead = true;
     this.killed.resolve();
     if (this.#pending > 0) await this.#idle.promise;
-    for (const lock of this.#locks.splice(0)) await lock[Symbol.asyncDispose]();
+    for (const held of this.#held) await held[Symbol.asyncDispose]();
+    this.#held.clear();
   }
 
   /** What `work` answers, or undefined when the kill comes first. */
@@ -122,6 +132,12 @@ export class Model {
   readonly #dirty = new Set<ContentId>();
   /** Pinned when whole: must stay so. */
   readonly #stays = new Set<ContentId>();
+  /** Dropped and not filled since: must stay away, in later lives too. */
+  readonly #gone = new Set<ContentId>();
+  /** Of those, what this life may not have logged yet. */
+  readonly #goneLately = new Set<ContentId>();
+  /** Fills under way. */
+  readonly #filling = new Map<ContentId, number>();
   /** Something that changes what must hold is under way. */
   readonly #busy = new Set<ContentId>();
   readonly #contents: readonly ContentHandle[];
@@ -141,7 +157,10 @@ export class Model {
     if (at) mortal.killAt(at.point, at.hit);
     const life = async () => {
       const store = await openBlockStore({runtime: mortal.runtime, tiers: this.#tiers});
-      if (this.#random() < 0.5) await this.#warmed(store, runtime);
+      if (this.#random() < 0.5) {
+        await this.#warmed(store, runtime);
+        this.#checkGone(store);
+      }
       await Promise.all([1, 2, 3].map(() => this.#act(store, runtime, steps, mortal)));
       await this.#warmed(store, runtime);
       await this.#check(store);
@@ -154,8 +173,11 @@ export class Model {
     // An unfinished change may have happened or not.
     for (const id of this.#busy) for (const set of [this.#dirty, this.#stays]) set.delete(id);
     this.#busy.clear();
-    // Clean bytes that were not synced may be lost with the power, pinned or not.
+    // Clean bytes that were not synced may be lost with the power, pinned or not; so may the word that something is gone.
     if (end === 'power loss') this.#stays.clear();
+    if (end === 'power loss' || mortal.dead) for (const id of end === 'power loss' ? this.#gone : this.#goneLately) this.#gone.delete(id);
+    this.#goneLately.clear();
+    this.#filling.clear();
     return mortal.points;
   }
 
@@ -170,6 +192,10 @@ export class Model {
     while (!store.warm) await runtime.clock.sleep(1);
   }
 
+  #checkGone(store: BlockStore): void {
+    for (const id of this.#gone) assert.equal(store.presence(id), undefined, `content ${id} was dropped and is back`);
+  }
+
   /** All that must be there is, and reads right. */
   async #check(store: BlockStore): Promise<void> {
     for (const id of this.#dirty) {
@@ -179,6 +205,7 @@ export class Model {
       assert.notEqual(presence.tier, 'MEM', `dirty content ${id} is in memory only`);
       await this.#read(store, this.#content(id), true);
     }
+    this.#checkGone(store);
     for (const id of this.#stays) {
       assert.ok(store.presence(id)?.pinned, `pinned content ${id} is lost`);
       await this.#read(store, this.#content(id), true);
@@ -223,6 +250,8 @@ export class Model {
         this.#dirty.delete(id);
         this.#stays.delete(id);
         await store.drop(id);
+        if (!this.#filling.has(id)) this.#gone.add(id);
+        this.#goneLately.add(id);
       } else if (kind === 18) await this.#pin(store, runtime, content);
       else {
         this.#dirty.delete(id);
@@ -245,7 +274,12 @@ export class Model {
     const end = small ? content.length : Math.min(content.length, Math.ceil((offset + count) / pageBytes) * pageBytes);
     const bytes = bytesOf(content.id, first * pageBytes, end - first * pageBytes);
     const cut = Math.floor(this.#random() * bytes.length);
+    this.#gone.delete(content.id);
+    this.#filling.set(content.id, (this.#filling.get(content.id) ?? 0) + 1);
     await store.fill(content, first, [bytes.subarray(0, cut), bytes.subarray(cut)]);
+    const others = this.#filling.get(content.id)! - 1;
+    if (others > 0) this.#filling.set(content.id, others);
+    else this.#filling.delete(content.id);
   }
 
   async #lease(store: BlockStore, content: ContentHandle, offset: number, count: number): Promise<void> {
@@ -262,6 +296,7 @@ export class Model {
   async #seal(store: BlockStore, content: ContentHandle): Promise<void> {
     const draft = await store.draft(content.length);
     if (!draft) return;
+    this.#gone.delete(content.id);
     const middle = Math.floor(this.#random() * content.length);
     await draft.write(bytesOf(content.id, middle, content.length - middle), middle);
     await draft.write(bytesOf(content.id, 0, middle), 0);

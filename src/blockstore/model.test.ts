@@ -6,6 +6,7 @@ import path from 'node:path';
 import {describe, it} from 'node:test';
 import {Model, randomFrom, twoTiers} from '#blockstore/fixture.test.ts';
 import {LargeContents} from '#blockstore/files/large-contents.ts';
+import {TierLog} from '#blockstore/tier-log.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
@@ -66,14 +67,21 @@ describe('block store model', () => {
 
   it('finds an eviction of what is leased', async () => {
     await assert.rejects(
-      planted('mayEvict', () => true, () => manySeeds((seed) => simulate(seed, 2))),
+      planted(LargeContents.prototype, 'mayEvict', () => true, () => manySeeds((seed) => simulate(seed, 2))),
       /leased/,
+    );
+  });
+
+  it('finds a dead entry that is not logged', async () => {
+    await assert.rejects(
+      planted(TierLog.prototype, 'appendDead', () => {}, () => manySeeds((seed) => simulate(seed, 4))),
+      /was dropped and is back/,
     );
   });
 
   it('finds a checksum that is not verified', async () => {
     await assert.rejects(
-      planted('verify', (content, first, last) => Promise.resolve(content.hasAll(first, last)), () => manySeeds((seed) => simulate(seed, 4))),
+      planted(LargeContents.prototype, 'verify', (content, first, last) => Promise.resolve(content.hasAll(first, last)), () => manySeeds((seed) => simulate(seed, 4))),
       /content \d+ (at|is lost)|a lease reads whole/,
     );
   });
@@ -107,12 +115,12 @@ async function manySeeds(run: (seed: number) => Promise<unknown>): Promise<void>
   for (let seed = 1; seed <= 20; seed++) await run(seed);
 }
 
-async function planted<K extends 'mayEvict' | 'verify'>(name: K, fault: LargeContents[K], run: () => Promise<void>): Promise<void> {
-  const right = LargeContents.prototype[name];
-  LargeContents.prototype[name] = fault;
+async function planted<T extends object, K extends keyof T>(prototype: T, name: K, fault: T[K], run: () => Promise<void>): Promise<void> {
+  const right = prototype[name];
+  prototype[name] = fault;
   try {
     await run();
   } finally {
-    LargeContents.prototype[name] = right;
+    prototype[name] = right;
   }
 }

@@ -297,9 +297,15 @@ class TieredBlockStore implements BlockStore {
     }
     if (node === 0) return undefined;
     const segment = this.#small.segmentOf(node);
-    if (!segment.file) return undefined;
+    const place = this.#nodes.offset.get(node) + offset;
     segment.hold();
-    return makeLease(segment.file, this.#nodes.offset.get(node) + offset, length, () => segment.letGo());
+    try {
+      return makeLease(await segment.open(), place, length, () => segment.letGo());
+    } catch (error) {
+      segment.letGo();
+      segment.tier.failed(error);
+      return undefined;
+    }
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {
@@ -326,7 +332,7 @@ class TieredBlockStore implements BlockStore {
         const kept = new Map<ContentId, LogRecord & {readonly kind: 'kept'}>();
         await this.#logs[tier.number]!.replay((record) => {
           if (record.kind === 'kept') kept.set(record.id, record);
-          else if (record.kind === 'dropped') this.#small.replay(tier, record);
+          else if (record.kind === 'dead') this.#small.replay(tier, record);
           else this.#large.replay(tier, record);
         });
         // What any tier says last holds: dirt is synced on the tier of its bytes only.

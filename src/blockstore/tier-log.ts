@@ -6,7 +6,7 @@
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {Tier} from '#blockstore/tier.ts';
-import {decodeLogRecord, encodeLogRecord, type LogRecord} from '#codec/block/log-record.ts';
+import {decodeLogRecord, encodeLogRecord, type LogRecord, recordOffsetsMax} from '#codec/block/log-record.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 const readBytes = 1 * MiB;
@@ -21,7 +21,9 @@ export class TierLog {
   #number = 0;
   #file: DiskFile | undefined;
   #size = 0;
-  #queue: Buffer[] = [];
+  #queue: LogRecord[] = [];
+  /** The offsets of the last record in the queue, while it is one of dead entries: more of that segment join it. */
+  #openOffsets: number[] = [];
   #waiters: {readonly sync: boolean; readonly resolve: () => void; readonly reject: (error: unknown) => void}[] = [];
   #running: Promise<void> | undefined;
   /** Writes that failed: their records are in memory only, until a checkpoint that began later is whole. */
@@ -64,8 +66,19 @@ export class TierLog {
   }
 
   append(record: LogRecord): void {
-    this.#queue.push(encodeLogRecord(record));
+    this.#queue.push(record);
     this.#run();
+  }
+
+  /** Entries that die one after the other are mostly neighbours: those of one segment share a record. */
+  appendDead(life: number, segment: number, offset: number): void {
+    const last = this.#queue.at(-1);
+    if (last?.kind === 'dead' && last.offsets === this.#openOffsets && last.life === life && last.segment === segment && last.offsets.length < recordOffsetsMax) {
+      this.#openOffsets.push(offset);
+      return;
+    }
+    this.#openOffsets = [offset];
+    this.append({kind: 'dead', life, segment, offsets: this.#openOffsets});
   }
 
   /** Resolves when all that was appended survives power loss. Throws what the disk says. */
@@ -118,7 +131,7 @@ export class TierLog {
   async #drain(): Promise<void> {
     while (this.#pending) {
       await this.#rotate();
-      const [batch, waiters] = [Buffer.concat(this.#queue), this.#waiters];
+      const [batch, waiters] = [Buffer.concat(this.#queue.map(encodeLogRecord)), this.#waiters];
       this.#queue = [];
       this.#waiters = [];
       try {

@@ -19,7 +19,8 @@ export interface MoverHost {
   /** The content's node while its bytes are there, else 0. */
   readonly nodeAt: (id: ContentId, segment: Segment, offset: number) => number;
   readonly remove: (node: number) => void;
-  readonly noteDropped: (segment: Segment, offset: number) => void;
+  /** The entry is nobody's from now on, in later lives too. */
+  readonly noteDead: (segment: Segment, offset: number) => void;
 }
 
 interface Place {
@@ -49,6 +50,7 @@ export class SegmentMover {
   async empty(from: Segment): Promise<void> {
     const {nodeAt, isKept, remove} = this.#host;
     const found: {id: ContentId; offset: number; length: number}[] = [];
+    const left: number[] = [];
     from.hold();
     try {
       await scanSegment(from, (id, offset, length) => {
@@ -58,7 +60,7 @@ export class SegmentMover {
       const lasting = await this.#syncKept();
       this.#tier.runtime.crashPoint('blockstore.beforeMove');
       // What became dirty since the sync is lasting where it was.
-      for (const {id, offset} of found) if (!isKept(id) || lasting.has(id)) this.#switch(id, from, offset);
+      for (const {id, offset} of found) if ((!isKept(id) || lasting.has(id)) && this.#switch(id, from, offset)) left.push(offset);
     } catch (error) {
       this.#tier.failed(error);
     } finally {
@@ -70,7 +72,9 @@ export class SegmentMover {
       }
       from.letGo();
     }
-    if (from.liveBytes === 0 && !from.removed) await from.remove();
+    if (from.liveBytes === 0) {
+      if (!from.removed) await from.remove();
+    } else for (const offset of left) this.#host.noteDead(from, offset);
   }
 
   async close(): Promise<void> {
@@ -92,27 +96,28 @@ export class SegmentMover {
   /** Makes the copies of what must stay survive power loss; answers which. */
   async #syncKept(): Promise<ReadonlySet<ContentId>> {
     const kept = [...this.#copies].filter(([id]) => this.#host.isKept(id));
-    for (const segment of new Set(kept.map(([, place]) => place.segment))) await (await segment.open()).datasync();
+    for (const segment of new Set(kept.map(([, place]) => place.segment))) await segment.sync();
     if (kept.length > 0) await tierSync(this.#tier, 'segments');
     return new Set(kept.map(([id]) => id));
   }
 
-  #switch(id: ContentId, from: Segment, offset: number): void {
+  #switch(id: ContentId, from: Segment, offset: number): boolean {
     const {nodes, nodeAt, isKept} = this.#host;
     const place = this.#copies.get(id);
     const node = nodeAt(id, from, offset);
-    if (!place || node === 0) return;
+    if (!place || node === 0) return false;
     assert(nodes.has(node, nodeKept) === isKept(id), 'a node knows whether it must stay');
     this.#copies.delete(id);
     nodes.segment.set(node, place.segment.slot);
     nodes.offset.set(node, place.offset);
     from.liveBytes -= place.length + entryHeaderBytes;
+    return true;
   }
 
   /** A copy that nothing points to: dropped meanwhile, or not needed. */
   #forget({segment, offset, length}: Place): void {
     segment.liveBytes -= length + entryHeaderBytes;
-    this.#host.noteDropped(segment, offset);
+    this.#host.noteDead(segment, offset);
     if (segment.sealed && segment.liveBytes === 0 && !segment.removed) void segment.remove();
   }
 }

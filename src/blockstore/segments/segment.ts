@@ -1,18 +1,20 @@
 /** One segment file of one tier. Its bytes never change once written; it is removed whole, and goes when the last lease on it has ended. */
 import {assert} from '#base/assert.ts';
 import {isKind} from '#base/errors.ts';
+import type {DeadEntries} from '#blockstore/segments/dead-entries.ts';
+import type {OpenSegment, OpenSegments} from '#blockstore/segments/open-segments.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
-export class Segment {
+export class Segment implements OpenSegment {
   /** Its place in the table of all segments; what a node remembers. */
   readonly slot: number;
   readonly tier: Tier;
   /** The life of the store that wrote it, and its number there: its name. */
   readonly life: number;
   readonly number: number;
-  /** Offsets of entries that were dropped, so that no later life takes them up again. */
-  readonly dropped = new Set<number>();
+  /** Entries that the index left (dropped, evicted, moved, corrupt), so that no later life takes them up again. */
+  readonly dead: DeadEntries;
   /** Bytes written, headers included. */
   size = 0;
   /** Of those, bytes of entries that the index points to. */
@@ -22,17 +24,21 @@ export class Segment {
   /** Emptying it was tried and something had to stay: it goes when that does. */
   stuck = false;
   file: DiskFile | undefined;
+  recent = false;
   /** Taken from the quota; given back when the file is gone. */
   reservedBytes = 0;
   #holds = 0;
   #opening: Promise<DiskFile> | undefined;
+  readonly #open: OpenSegments;
   readonly #onGone: (segment: Segment) => void;
 
-  constructor(slot: number, tier: Tier, life: number, number: number, onGone: (segment: Segment) => void) {
+  constructor(slot: number, {tier, life, number, dead}: Pick<Segment, 'tier' | 'life' | 'number' | 'dead'>, open: OpenSegments, onGone: (segment: Segment) => void) {
     this.slot = slot;
     this.tier = tier;
     this.life = life;
     this.number = number;
+    this.dead = dead;
+    this.#open = open;
     this.#onGone = onGone;
   }
 
@@ -57,13 +63,35 @@ export class Segment {
     if (--this.#holds === 0 && this.removed) this.#end();
   }
 
+  /** Makes the file that did not exist. */
+  async create(): Promise<void> {
+    this.file = await this.tier.runtime.disk.open(this.path, {mode: 'exclusive'});
+    this.#open.opened(this);
+  }
+
+  /** The open file; it stays so while the caller, or somebody else, holds the segment. */
   async open(): Promise<DiskFile> {
+    this.recent = true;
     if (this.file) return this.file;
     this.#opening ??= this.tier.runtime.disk
       .open(this.path, {mode: 'read'})
-      .then((file) => (this.file = file))
+      .then((file) => {
+        this.file = file;
+        this.#open.opened(this);
+        return file;
+      })
       .finally(() => (this.#opening = undefined));
     return await this.#opening;
+  }
+
+  /** Everything written so far survives power loss, but for its name. */
+  async sync(): Promise<void> {
+    this.hold();
+    try {
+      await (await this.open()).datasync();
+    } finally {
+      this.letGo();
+    }
   }
 
   /** Takes the names away; the bytes count until nobody holds them. */
@@ -90,6 +118,7 @@ export class Segment {
   async close(): Promise<void> {
     const {file} = this;
     this.file = undefined;
+    this.#open.closed(this);
     await file?.close();
   }
 

@@ -1,19 +1,22 @@
 /**
  * The small contents: each whole, an entry in a segment of some tier, one node in the index. While the index of the previous life
  * loads, what is not yet loaded is absent; if it is filled again meanwhile, the newer entry holds and the loaded one counts as dead.
+ * Of every content at most one entry is alive, and the log names those that died while their segment goes on: no restart revives them.
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeKept, nodeVerified, type NodeTable} from '#blockstore/index/node-table.ts';
+import {DeadEntries} from '#blockstore/segments/dead-entries.ts';
+import {OpenSegments} from '#blockstore/segments/open-segments.ts';
 import {Segment} from '#blockstore/segments/segment.ts';
 import {isEntry, scanSegment, tierSync} from '#blockstore/segments/scan-segment.ts';
 import {SegmentMover} from '#blockstore/segments/segment-mover.ts';
 import {SegmentWriter} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
-import type {LogRecord} from '#codec/block/log-record.ts';
+import {type LogRecord, recordOffsetsMax} from '#codec/block/log-record.ts';
 import {entryHeaderBytes} from '#codec/block/segment.ts';
 
 /** Entries up to this size are verified by a read on the spot. */
@@ -27,13 +30,14 @@ export class SmallContents {
   readonly #isKept: (id: ContentId) => boolean;
   readonly #logs: readonly TierLog[];
   readonly #segments: (Segment | undefined)[] = [];
+  readonly #open = new OpenSegments();
   readonly #freeSlots: number[] = [];
   readonly #writers: SegmentWriter[];
   readonly #movers: SegmentMover[];
   /** Dropped before they were loaded. */
   readonly #droppedEarly = new Set<ContentId>();
-  /** What the logs say was dropped, by segment path, until that is loaded. */
-  readonly #droppedBefore = new Map<string, number[]>();
+  /** What the logs say is dead, by segment path, until that is counted. */
+  readonly #deadBefore = new Map<string, DeadEntries>();
   /** Segments of previous lives that are counted and not yet loaded. */
   readonly #unloaded: Segment[] = [];
   #loading = true;
@@ -65,7 +69,7 @@ export class SmallContents {
             return node !== 0 && this.#isAt(node, id, segment, offset) ? node : 0;
           },
           remove: (node) => this.remove(node),
-          noteDropped: (segment, offset) => this.#noteDropped(segment, offset),
+          noteDead: (segment, offset) => this.#noteDead(segment, offset),
         }),
     );
   }
@@ -108,6 +112,7 @@ export class SmallContents {
       this.#nodes.setFlag(node, nodeVerified, true);
       bytes = entry.subarray(entryHeaderBytes + offset, entryHeaderBytes + offset + length);
     }
+    segment.recent = true;
     segment.tier.policy.use(node);
     return bytes;
   }
@@ -148,26 +153,25 @@ export class SmallContents {
   drop(id: ContentId): void {
     const node = this.#index.find(id);
     if (this.#loading) this.#droppedEarly.add(id);
-    if (node === 0) return;
-    const segment = this.segmentOf(node);
-    const offset = this.#nodes.offset.get(node);
-    this.remove(node);
-    if (!segment.removed) this.#noteDropped(segment, offset);
+    if (node !== 0) this.remove(node);
   }
 
-  #noteDropped(segment: Segment, offset: number): void {
-    segment.dropped.add(offset);
-    this.#logs[segment.tier.number]!.append({kind: 'dropped', life: segment.life, segment: segment.number, offset});
-  }
-
-  /** Forgets a node; its segment goes when it was the last. */
+  /** Forgets a node, in later lives too; its segment goes when it was the last. */
   remove(node: number): void {
     const segment = this.segmentOf(node);
     segment.tier.policy.remove(node);
     this.#index.remove(node);
+    const offset = this.#nodes.offset.get(node);
     segment.liveBytes -= this.#nodes.length.get(node) + entryHeaderBytes;
     this.#nodes.release(node);
     if (segment.sealed && segment.liveBytes === 0 && !segment.removed) void segment.remove();
+    this.#noteDead(segment, offset);
+  }
+
+  #noteDead(segment: Segment, offset: number): void {
+    if (segment.removed) return;
+    segment.dead.add(offset);
+    this.#logs[segment.tier.number]!.appendDead(segment.life, segment.number, offset);
   }
 
   /** Frees the sealed segment with the least alive when that is little, by moving it; true when one was freed. */
@@ -183,18 +187,25 @@ export class SmallContents {
     return sparsest.removed;
   }
 
-  replay(tier: Tier, record: LogRecord & {readonly kind: 'dropped'}): void {
+  replay(tier: Tier, record: LogRecord & {readonly kind: 'dead'}): void {
     const path = tier.path('segments', `${record.life}-${record.segment}.seg`);
-    const offsets = this.#droppedBefore.get(path);
-    if (offsets) offsets.push(record.offset);
-    else this.#droppedBefore.set(path, [record.offset]);
+    let dead = this.#deadBefore.get(path);
+    if (!dead) this.#deadBefore.set(path, (dead = new DeadEntries()));
+    for (const offset of record.offsets) dead.add(offset);
   }
 
   /** This part of the tier's log. */
   *records(tier: Tier): Generator<LogRecord> {
     for (const segment of this.#segments) {
       if (segment?.tier !== tier || segment.removed) continue;
-      for (const offset of segment.dropped) yield {kind: 'dropped', life: segment.life, segment: segment.number, offset};
+      const {life, number} = segment;
+      let offsets: number[] = [];
+      for (const offset of segment.dead.offsets()) {
+        if (offsets.push(offset) < recordOffsetsMax) continue;
+        yield {kind: 'dead', life, segment: number, offsets};
+        offsets = [];
+      }
+      if (offsets.length > 0) yield {kind: 'dead', life, segment: number, offsets};
     }
   }
 
@@ -210,13 +221,12 @@ export class SmallContents {
         if (!names.has(`${life}-${number}.seg`)) await disk.unlink(tier.path('segments', name));
         continue;
       }
-      const segment = this.#make(tier, Number(life), Number(number));
+      const segment = this.#make(tier, Number(life), Number(number), this.#deadBefore.get(tier.path('segments', name)));
       segment.size = segment.reservedBytes = (await disk.stat(segment.path)).size;
       tier.usedBytes += segment.size;
-      for (const offset of this.#droppedBefore.get(segment.path) ?? []) segment.dropped.add(offset);
       this.#unloaded.push(segment);
     }
-    this.#droppedBefore.clear();
+    this.#deadBefore.clear();
   }
 
   /** Brings in what was counted, until `stopped`. */
@@ -247,7 +257,7 @@ export class SmallContents {
     if (node === 0) throw new WeirError('NotFound', `content ${id} is not in the cache`);
     const segment = this.segmentOf(node);
     assert(segment.tier.persistent, 'what is synced is where it lasts');
-    await (await segment.open()).datasync();
+    await segment.sync();
     await tierSync(segment.tier, 'segments');
   }
 
@@ -255,9 +265,9 @@ export class SmallContents {
     return this.#index.find(id) === node && this.#nodes.segment.get(node) === segment.slot && this.#nodes.offset.get(node) === offset;
   }
 
-  #make(tier: Tier, life: number, number: number): Segment {
+  #make(tier: Tier, life: number, number: number, dead = new DeadEntries()): Segment {
     const slot = this.#freeSlots.pop() ?? this.#segments.length;
-    const segment = new Segment(slot, tier, life, number, (gone) => {
+    const segment = new Segment(slot, {tier, life, number, dead}, this.#open, (gone) => {
       this.#segments[gone.slot] = undefined;
       this.#freeSlots.push(gone.slot);
     });
@@ -268,7 +278,7 @@ export class SmallContents {
   async #create(tier: Tier): Promise<Segment> {
     const segment = this.#make(tier, this.#life, this.#nextNumber++);
     try {
-      segment.file = await tier.runtime.disk.open(segment.path, {mode: 'exclusive'});
+      await segment.create();
     } catch (error) {
       this.#segments[segment.slot] = undefined;
       this.#freeSlots.push(segment.slot);
@@ -282,7 +292,7 @@ export class SmallContents {
     const other = this.#index.find(id);
     if (other !== 0) {
       // What must stay leaves a tier that a restart of the machine empties for one that lasts.
-      if (!kept || this.segmentOf(other).tier.persistent || !segment.tier.persistent) return;
+      if (!kept || this.segmentOf(other).tier.persistent || !segment.tier.persistent) return this.#noteDead(segment, offset);
       this.remove(other);
     }
     const node = this.#nodes.add(id, segment.slot, offset, length, (verified ? nodeVerified : 0) | (kept ? nodeKept : 0));
@@ -294,18 +304,20 @@ export class SmallContents {
   async #adopt(segment: Segment): Promise<void> {
     segment.hold();
     try {
-      await segment.open();
+      // So that the first reads are answered on the spot.
+      if (!this.#open.full) await segment.open();
       const doubles: {id: ContentId; offset: number; length: number}[] = [];
       await scanSegment(segment, (id, offset, length) => {
-        if (segment.dropped.has(offset)) return;
-        if (this.#droppedEarly.has(id)) this.#noteDropped(segment, offset);
+        if (segment.dead.has(offset)) return;
+        if (this.#droppedEarly.has(id)) this.#noteDead(segment, offset);
         else if (this.#isKept(id) && this.#index.find(id) !== 0) doubles.push({id, offset, length});
         else this.#enter(segment, offset, id, length, false);
       });
       // Of two copies one may be from before an eviction, never synced and torn: what must stay is the sound one.
       for (const {id, offset, length} of doubles) {
         await this.read(id, 0, 1);
-        if (this.#isKept(id)) this.#enter(segment, offset, id, length, false);
+        if (this.#droppedEarly.has(id)) this.#noteDead(segment, offset);
+        else this.#enter(segment, offset, id, length, false);
       }
       segment.sealed = true;
     } catch (error) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
+import {crc32c} from '@node-rs/crc32';
 import fc from 'fast-check';
 import type {ContentId} from '#base/ids.ts';
 import {decodeLogRecord, encodeLogRecord, type LogRecord} from '#codec/block/log-record.ts';
@@ -12,7 +13,7 @@ const record: fc.Arbitrary<LogRecord> = fc.oneof(
   plain({kind: fc.constant('pages' as const), id, length: whole, file: whole, first: uint32, checksums: fc.uint32Array({maxLength: 40})}),
   plain({kind: fc.constant('absent' as const), file: whole, first: uint32, count: uint32}),
   plain({kind: fc.constant('unlinked' as const), file: whole}),
-  plain({kind: fc.constant('dropped' as const), life: whole, segment: whole, offset: uint32}),
+  plain({kind: fc.constant('dead' as const), life: whole, segment: whole, offsets: fc.array(uint32, {maxLength: 40})}),
   plain({kind: fc.constant('kept' as const), id, pinned: fc.boolean(), dirty: fc.boolean()}),
 );
 /** Objects as the code makes them. */
@@ -65,6 +66,18 @@ describe('log records', () => {
       }),
       options,
     );
+  });
+
+  it('are read in the first form of dead entries', () => {
+    const payload = Buffer.alloc(21);
+    payload[0] = 5;
+    payload.writeDoubleLE(3, 1);
+    payload.writeDoubleLE(7, 9);
+    payload.writeUInt32LE(4242, 17);
+    const frame = Buffer.alloc(8);
+    frame.writeUInt32LE(payload.length, 0);
+    frame.writeUInt32LE(crc32c(payload), 4);
+    assert.deepEqual(readLog(Buffer.concat([frame, payload])), [{kind: 'dead', life: 3, segment: 7, offsets: [4242]}]);
   });
 
   it('are not seen in noise', () => {

@@ -1,5 +1,5 @@
 /**
- * Records of a tier's log: what the files of large contents hold, and which contents are pinned, dirty or dropped. Every record sets
+ * Records of a tier's log: what the files of large contents hold, which entries of segments are dead, which contents are pinned or dirty. Every record sets
  * something absolutely, so replaying a log over a newer state ends in the same place. Little-endian.
  *
  *     length of the payload u32 · CRC32C of the payload u32 · payload: kind u8 · fields
@@ -12,21 +12,25 @@ export type LogRecord =
   | {readonly kind: 'pages'; readonly id: ContentId; readonly length: number; readonly file: number; readonly first: number; readonly checksums: Uint32Array}
   | {readonly kind: 'absent'; readonly file: number; readonly first: number; readonly count: number}
   | {readonly kind: 'unlinked'; readonly file: number}
-  /** The small content at this offset of a segment was dropped: it stays away though its bytes are there. */
-  | {readonly kind: 'dropped'; readonly life: number; readonly segment: number; readonly offset: number}
+  /** The small contents at these offsets of a segment are dead: they stay away though their bytes are there. */
+  | {readonly kind: 'dead'; readonly life: number; readonly segment: number; readonly offsets: readonly number[]}
   | {readonly kind: 'kept'; readonly id: ContentId; readonly pinned: boolean; readonly dirty: boolean};
 
 const frameBytes = 8;
-/** A fill or a checkpoint never names more pages in one record. */
+/** No record names more pages. */
 export const recordPagesMax = 1024;
-const payloadBytesMax = 64 + recordPagesMax * 4;
-const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4, dropped: 5} as const;
+/** Nor more dead entries. */
+export const recordOffsetsMax = 1024;
+const payloadBytesMax = 64 + Math.max(recordPagesMax, recordOffsetsMax) * 4;
+/** `dropped`, with one offset, is the first form of `dead`; it is read and no longer written. */
+const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4, dropped: 5, dead: 6} as const;
 
-/** Bytes of a payload, for `pages` without the checksums. */
-const sizes = {pages: 33, absent: 17, unlinked: 9, kept: 10, dropped: 21} as const;
+/** Bytes of a payload, for `pages` without the checksums and for `dead` without the offsets. */
+const sizes = {pages: 33, absent: 17, unlinked: 9, kept: 10, dropped: 21, dead: 21} as const;
 
 export function encodeLogRecord(record: LogRecord): Buffer {
-  const size = record.kind === 'pages' ? sizes.pages + record.checksums.length * 4 : sizes[record.kind];
+  const more = record.kind === 'pages' ? record.checksums.length : record.kind === 'dead' ? record.offsets.length : 0;
+  const size = sizes[record.kind] + more * 4;
   const out = Buffer.allocUnsafe(frameBytes + size);
   const at = frameBytes;
   out[at] = kinds[record.kind];
@@ -42,10 +46,11 @@ export function encodeLogRecord(record: LogRecord): Buffer {
     out.writeUInt32LE(record.first, at + 9);
     out.writeUInt32LE(record.count, at + 13);
   } else if (record.kind === 'unlinked') out.writeDoubleLE(record.file, at + 1);
-  else if (record.kind === 'dropped') {
+  else if (record.kind === 'dead') {
     out.writeDoubleLE(record.life, at + 1);
     out.writeDoubleLE(record.segment, at + 9);
-    out.writeUInt32LE(record.offset, at + 17);
+    out.writeUInt32LE(record.offsets.length, at + 17);
+    record.offsets.forEach((offset, i) => out.writeUInt32LE(offset, at + 21 + i * 4));
   } else {
     out.writeDoubleLE(record.id, at + 1);
     out[at + 9] = (record.pinned ? 1 : 0) | (record.dirty ? 2 : 0);
@@ -69,7 +74,12 @@ function decodePayload(from: Buffer): LogRecord | undefined {
   }
   if (kind === kinds.unlinked && from.length === sizes.unlinked && whole(from.readDoubleLE(1))) return {kind: 'unlinked', file: from.readDoubleLE(1)};
   if (kind === kinds.dropped && from.length === sizes.dropped && whole(from.readDoubleLE(1)) && whole(from.readDoubleLE(9))) {
-    return {kind: 'dropped', life: from.readDoubleLE(1), segment: from.readDoubleLE(9), offset: from.readUInt32LE(17)};
+    return {kind: 'dead', life: from.readDoubleLE(1), segment: from.readDoubleLE(9), offsets: [from.readUInt32LE(17)]};
+  }
+  if (kind === kinds.dead && from.length >= sizes.dead && whole(from.readDoubleLE(1)) && whole(from.readDoubleLE(9))) {
+    const count = from.readUInt32LE(17);
+    if (count > recordOffsetsMax || from.length !== sizes.dead + count * 4) return undefined;
+    return {kind: 'dead', life: from.readDoubleLE(1), segment: from.readDoubleLE(9), offsets: Array.from({length: count}, (_, i) => from.readUInt32LE(21 + i * 4))};
   }
   if (kind === kinds.kept && from.length === sizes.kept && whole(from.readDoubleLE(1)) && from[9]! < 4) {
     return {kind: 'kept', id: from.readDoubleLE(1) as ContentId, pinned: (from[9]! & 1) !== 0, dirty: (from[9]! & 2) !== 0};
