@@ -6,7 +6,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {ContentId} from '#base/ids.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition, UploadRecord,
@@ -33,6 +33,7 @@ import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Mutations} from '#master/writes/mutations.ts';
+import {Renames} from '#master/writes/renames.ts';
 import {Turns} from '#master/writes/turns.ts';
 import {Uploads} from '#master/writes/uploads.ts';
 import {Writes} from '#master/writes/writes.ts';
@@ -73,6 +74,7 @@ export class Master implements MasterApi, AsyncDisposable {
   readonly #writes: Writes;
   readonly #uploads: Uploads;
   readonly #mutations: Mutations;
+  readonly #renames: Renames;
 
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
@@ -100,14 +102,17 @@ export class Master implements MasterApi, AsyncDisposable {
     this.#loader = new Loader(loading);
     this.#reading = new Reading(loading, this.#loader);
     this.#lister = new Lister(loading, this.#loader);
-    this.#jobs = new Jobs({transactions, mounts, following, recent, runtime});
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, services.onContentDropped ?? (() => undefined));
     transactions.onCommit(() => this.#garbage.soon());
     this.#written = new WrittenMounts(transactions);
-    const changing = {...loading, written: this.#written, runtime, loader: this.#loader};
+    const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
+    const changing = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
+    this.#jobs = new Jobs(changing);
     this.#writes = new Writes(changing);
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
-    this.#mutations = new Mutations({...changing, lister: this.#lister, jobs: this.#jobs});
+    const mutating = {...changing, lister: this.#lister, jobs: this.#jobs};
+    this.#mutations = new Mutations(mutating);
+    this.#renames = new Renames(mutating);
     this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
     runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
     runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => this.#jobs.list().length);
@@ -165,7 +170,7 @@ export class Master implements MasterApi, AsyncDisposable {
   }
 
   async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
-    return await this.#mutations.rename(from, to, options, context);
+    return await this.#renames.rename(from, to, options, context);
   }
 
   async remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {

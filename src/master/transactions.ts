@@ -9,6 +9,8 @@ import type {Operation} from '#master/namespace/operation.ts';
 import type {Commit, Metastore, Reader, ResultCodec, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
 
+const rolledBack = new Error('this transaction was only tried');
+
 export class Transactions {
   readonly ids = new IdAllocator();
   readonly metastore: Metastore;
@@ -48,6 +50,20 @@ export class Transactions {
     const commit = this.metastore.transact(tx => fn(tx, op), request);
     this.#onCommit();
     return commit;
+  }
+
+  /** What a change would answer or refuse, without making it. */
+  rehearse<T>({request: _, ...context}: CallContext, fn: (tx: Transaction, op: Operation) => T): T {
+    let result: {readonly value: T} | undefined;
+    try {
+      this.changeNow(context, (tx, op) => {
+        result = {value: fn(tx, op)};
+        throw rolledBack;
+      });
+    } catch (error) {
+      if (error !== rolledBack) throw error;
+    }
+    return result!.value;
   }
 
   /** A change on Weir's own account, durable when it resolves. `idsMax`: how many new ids it may take. */

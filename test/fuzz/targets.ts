@@ -10,7 +10,7 @@ import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeade
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
-import {decodeMove, decodeTombstone, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
+import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
@@ -269,6 +269,10 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-mount': record([
     {id: 2 as MountId, path: name('/m'), uri: 's3://b/', options: {a: 'b'}, readOnly: false, freshness: {kind: 'maxAge', ms: 5}, writeType: 'CACHE_THROUGH', createdAt: 1},
   ], encodeMount, decodeMount),
+  'namespace-file-rename': record(
+    [{id: 5 as InodeId, mount: 1 as MountId, from: name('a'), to: name('b'), fromPath: name('/a'), toPath: name('/b'), fingerprint: 'e', startedAt: 7, copied: true, request: {client: 'c', counter: 2, acknowledged: 1}}],
+    encodeFileRename, (bytes) => decodeFileRename(5 as InodeId, bytes),
+  ),
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
   'namespace-part': record([{partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n}], encodePart, decodePart),

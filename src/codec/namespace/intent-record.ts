@@ -1,4 +1,7 @@
-/** What the namespace has done at once and what has still to be done behind it: tombstones of removed trees, moves of renamed ones. */
+/**
+ * What has still to be done to make a store follow the namespace: tombstones of removed trees, moves of renamed ones, and
+ * the renames of single files that a store can only copy.
+ */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
@@ -31,10 +34,35 @@ export interface MoveIntent {
   readonly startedAt: number;
 }
 
+/** A file's rename on a store that cannot rename: noted before the copy, gone when only the new key is left. */
+export interface FileRename {
+  /** The file. */
+  readonly id: InodeId;
+  readonly mount: MountId;
+  /** Keys in the store. */
+  readonly from: ByteString;
+  readonly to: ByteString;
+  /** Canonical, while `copied` is false. */
+  readonly fromPath: ByteString;
+  readonly toPath: ByteString;
+  /** Of the object at `from`. */
+  readonly fingerprint: string;
+  /** Wall ms. */
+  readonly startedAt: number;
+  /** The namespace shows the new name, and what is at `from` is to go. */
+  readonly copied: boolean;
+  /** Who asked: the commit stores its answer under this. */
+  readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
+}
+
 const version = 1;
+const copiedFlag = 1;
+const requestFlag = 2;
+const knownFlags = 3;
 const out = new BinaryWriter();
 const tombstoneReader = new BinaryReader('tombstone');
 const moveReader = new BinaryReader('move');
+const renameReader = new BinaryReader('rename');
 
 export function encodeTombstone(tombstone: Tombstone): Uint8Array {
   out.byte(version);
@@ -77,4 +105,36 @@ export function decodeMove(id: InodeId, record: Uint8Array): MoveIntent {
   const move = {id, mount: reader.number() as MountId, from: reader.byteString(), startedAt: reader.number()};
   reader.end();
   return move;
+}
+
+export function encodeFileRename(rename: FileRename): Uint8Array {
+  const {request} = rename;
+  out.byte(version);
+  out.byte((rename.copied ? copiedFlag : 0) | (request ? requestFlag : 0));
+  out.number(rename.mount);
+  for (const key of [rename.from, rename.to, rename.fromPath, rename.toPath]) out.byteString(key);
+  out.text(rename.fingerprint);
+  out.number(rename.startedAt);
+  if (request) {
+    out.text(request.client);
+    out.number(request.counter);
+    out.number(request.acknowledged);
+  }
+  return out.take();
+}
+
+/** Throws Corrupt. */
+export function decodeFileRename(id: InodeId, record: Uint8Array): FileRename {
+  const reader = renameReader;
+  reader.open(record);
+  const found = reader.byte();
+  if (found !== version) throw reader.corrupt(`version ${found} is not known`);
+  const flags = reader.byte();
+  if (flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
+  const mount = reader.number() as MountId;
+  const keys = {from: reader.byteString(), to: reader.byteString(), fromPath: reader.byteString(), toPath: reader.byteString()};
+  const rename = {id, mount, ...keys, fingerprint: reader.text(), startedAt: reader.number(), copied: (flags & copiedFlag) !== 0};
+  const request = flags & requestFlag ? {client: reader.text(), counter: reader.number(), acknowledged: reader.number()} : undefined;
+  reader.end();
+  return request ? {...rename, request} : rename;
 }

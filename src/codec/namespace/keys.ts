@@ -10,6 +10,7 @@
  *   m mount            mount record
  *   n mount            usage counters of a mount
  *   p upload NUL part  part of a multipart upload
+ *   r inode            rename of a file that its store has still to follow
  *   s inode name       setting of a directory: a named document
  *   t inode            tombstone: a removed tree whose records, and objects in the store, are still to be deleted
  *   u upload           multipart upload
@@ -81,6 +82,7 @@ export const settingKey = (id: InodeId, name: string): ByteString => `s${idKey(i
 export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''), to: settingKey((id + 1) as InodeId, '')});
 /** The name in a setting's key. */
 export const nameOfSettingKey = (key: ByteString): string => key.slice(1 + idBytes);
+export const fileRenameKey = (id: InodeId): ByteString => `r${idKey(id)}` as ByteString;
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */
@@ -92,6 +94,7 @@ export const writtenTable = table('d');
 export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');
+export const fileRenameTable = table('r');
 
 export const uploadKey = (uploadId: string): ByteString => `u${uploadId}` as ByteString;
 /** Exclusive of the upload's other data: its parts, ascending, with numbers > `after`. */

@@ -7,7 +7,7 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
-import {decodeMove, decodeTombstone, encodeMove, encodeTombstone, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
+import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
@@ -70,6 +70,13 @@ const tombstone: fc.Arbitrary<Tombstone> = fc.record(
   {requiredKeys: ['id', 'mount', 'storePrefix', 'path', 'removedAt', 'deleted'], noNullPrototype: true},
 );
 const move: fc.Arbitrary<MoveIntent> = fc.record({id: fc.constant(5 as InodeId), mount: id<MountId>(), from: byteString, startedAt: number}, {noNullPrototype: true});
+const fileRename: fc.Arbitrary<FileRename> = fc.record(
+  {
+    id: fc.constant(5 as InodeId), mount: id<MountId>(), from: byteString, to: byteString, fromPath: byteString, toPath: byteString, fingerprint: text, startedAt: number, copied: fc.boolean(),
+    request: fc.record({client: text, counter: number, acknowledged: number}, {noNullPrototype: true}),
+  },
+  {requiredKeys: ['id', 'mount', 'from', 'to', 'fromPath', 'toPath', 'fingerprint', 'startedAt', 'copied'], noNullPrototype: true},
+);
 const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
 
 const somewhere = 'some/where' as ByteString;
@@ -90,6 +97,7 @@ const codecs: readonly Codec[] = [
   codecOf('garbage', garbage, encodeGarbage, (record) => decodeGarbage(5 as ContentId, record)),
   codecOf('mount', mount, encodeMount, decodeMount),
   codecOf('tombstone', tombstone, encodeTombstone, (record) => decodeTombstone(5 as InodeId, record)),
+  codecOf('file rename', fileRename, encodeFileRename, (record) => decodeFileRename(5 as InodeId, record)),
   codecOf('move', move, encodeMove, (record) => decodeMove(5 as InodeId, record)),
   codecOf('upload', upload, encodeUpload, decodeUpload),
   codecOf('part', part, encodePart, decodePart),

@@ -6,25 +6,26 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
-import type {MoveIntent, Tombstone} from '#codec/namespace/intent-record.ts';
+import type {FileRename, MoveIntent, Tombstone} from '#codec/namespace/intent-record.ts';
 import type {JobInfo} from '#contracts/master-api.ts';
-import type {RecentChanges} from '#master/freshness/recent-changes.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
-import type {Following} from '#master/jobs/following.ts';
+import {renameFile} from '#master/jobs/rename-file.ts';
 import {moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
+import {forgetFileRename, getFileRename, listFileRenames} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {listMoves} from '#master/namespace/moves.ts';
 import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
 import type {Transactions} from '#master/transactions.ts';
+import {type StoreChangeServices, takeUpStoreChange} from '#master/writes/store-change.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
-export interface JobServices {
+export interface JobServices extends StoreChangeServices {
   readonly transactions: Transactions;
   readonly mounts: MountTable;
-  readonly following: Following;
-  readonly recent: RecentChanges;
+  /** Nothing that was learned about keys with this prefix is believed any more. */
+  readonly forget: (mount: MountId, prefix: ByteString) => void;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
 }
 
@@ -59,6 +60,24 @@ export class Jobs {
       if (to !== undefined) this.startMove(move.id, move.mount, move.from, to);
     }
     for (const {id} of transactions.peek(listTombstones)) this.startRemoval(id);
+    for (const intent of transactions.peek(listFileRenames)) {
+      this.startRename(intent, takeUpStoreChange(this.#services, intent.mount, [intent.from, intent.to]));
+    }
+  }
+
+  /** Brings a noted rename of a file to its end. `hold` keeps others from its keys, and is disposed of then. */
+  startRename({id, mount, from, to, fromPath, toPath}: FileRename, hold: Disposable): void {
+    const {transactions, mounts, runtime, forget} = this.#services;
+    this.#start(id, {kind: 'move', path: toPath}, async signal => {
+      if (mounts.has(mount)) {
+        const crashPoint = (name: string): void => runtime.crashPoint(name);
+        await renameFile({transactions, store: mounts.get(mount), id, signal, crashPoint}, true).catch((error: unknown) => {
+          if (transactions.peek(reader => getFileRename(reader, id))) throw error;
+          for (const key of [from, to]) forget(mount, key);
+          runtime.log.warn('a rename was given up, because the store refused it', {from: toText(fromPath), to: toText(toPath), error: String(error)});
+        });
+      } else await transactions.changeOwn(tx => forgetFileRename(tx, id));
+    }, () => hold[Symbol.dispose]());
   }
 
   /** In the turn of the commit that noted the move; the store is not touched before that is `durable`. */
@@ -68,10 +87,10 @@ export class Jobs {
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {
-      this.#start(id, {kind: 'move', path}, [mount, from, to], async (signal, progress) => {
+      this.#start(id, {kind: 'move', path}, async (signal, progress) => {
         await durable;
         await moveTree({transactions, store: mounts.get(mount), move, to, signal, progress, crashPoint: name => runtime.crashPoint(name)});
-      });
+      }, () => this.#endTree(id, mount, [from, to]));
     } else following.endTree(id);
     return true;
   }
@@ -84,10 +103,15 @@ export class Jobs {
     const {mount, storePrefix, path} = tombstone;
     const unmounted = !mounts.has(mount);
     if (!unmounted) following.beginTree(id, mount, [storePrefix]);
-    this.#start(id, {kind: 'remove', path}, [mount, storePrefix], async (signal, progress) => {
+    this.#start(id, {kind: 'remove', path}, async (signal, progress) => {
       await durable;
       await this.#remove(tombstone, unmounted, signal, progress);
-    });
+    }, () => this.#endTree(id, mount, [storePrefix]));
+  }
+
+  #endTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[]): void {
+    for (const prefix of prefixes) this.#services.recent.note(mount, prefix);
+    this.#services.following.endTree(id);
   }
 
   async #remove({id, mount, storePrefix}: Tombstone, unmounted: boolean, signal: AbortSignal, progress: (count: number) => void): Promise<void> {
@@ -131,7 +155,8 @@ export class Jobs {
     await Promise.all(Array.from(this.#jobs.values(), job => job.ended));
   }
 
-  #start(id: InodeId, what: Pick<JobInfo, 'kind' | 'path'>, [mount, ...prefixes]: readonly [MountId, ...ByteString[]], run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>): void {
+  /** `end`: in the turn in which the job is done. */
+  #start(id: InodeId, what: Pick<JobInfo, 'kind' | 'path'>, run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>, end: () => void): void {
     if (this.#jobs.has(id)) return;
     const info: JobInfo = {id, ...what, state: 'waiting', done: 0, startedAt: this.#services.transactions.now()};
     const job: {info: JobInfo; ended: Promise<void>} = {info, ended: Promise.resolve()};
@@ -139,8 +164,7 @@ export class Jobs {
     job.ended = this.#run(job, run).then(done => {
       if (!done) return;
       this.#jobs.delete(id);
-      for (const prefix of prefixes) this.#services.recent.note(mount, prefix);
-      this.#services.following.endTree(id);
+      end();
     });
   }
 

@@ -1,27 +1,18 @@
-/** Brings one object of a store to another key, by the cheapest way that the store has: rename, copy, or through this process. */
+/** Single objects of a store: to another key by the cheapest way that it has, and away. */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Content} from '#model/content.ts';
 import type {StoreObject, UnderStore} from '#understore/under-store.ts';
 
-/**
- * Answers the object as it is at `to`. ContentChanged when the source is another version. `copied` is called when both
- * exist, where they do for a moment: a repetition after a crash there does the same again.
- */
-export async function moveObject(store: UnderStore, source: Pick<Content, 'storeKey' | 'fingerprint'>, to: ByteString, signal: AbortSignal, copied: () => void): Promise<StoreObject> {
-  const from = source.storeKey;
-  if (store.capabilities.rename !== 'none') {
-    await store.rename(from, to, {signal});
-    const moved = await store.stat(to, {signal});
-    if (!moved) throw new WeirError('ContentChanged', 'a renamed object has gone from its new key');
-    return moved;
-  }
-  const copy = await copyObject(store, source, to, signal);
-  copied();
-  await removeObject(store, from, signal);
-  return copy;
+/** By a store that renames: answers the object as it is at `to`. ContentChanged when it has gone from there. */
+export async function renameInStore(store: UnderStore, from: ByteString, to: ByteString, signal: AbortSignal): Promise<StoreObject> {
+  await store.rename(from, to, {signal});
+  const moved = await store.stat(to, {signal});
+  if (!moved) throw new WeirError('ContentChanged', 'a renamed object has gone from its new key');
+  return moved;
 }
 
+/** By a store that does not, or through this process. ContentChanged when the source is another version. */
 export async function copyObject(store: UnderStore, {storeKey, fingerprint}: Pick<Content, 'storeKey' | 'fingerprint'>, to: ByteString, signal: AbortSignal): Promise<StoreObject> {
   if (store.capabilities.copy) return await store.copy(storeKey, to, {ifFingerprint: fingerprint}, {signal});
   const read = await store.read(storeKey, {ifFingerprint: fingerprint}, {signal});

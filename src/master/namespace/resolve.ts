@@ -1,6 +1,7 @@
 /** From a path to a place: one entry read a name, in a loop, however deep. */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import type {MountId} from '#base/ids.ts';
 import type {Principal} from '#contracts/context.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {childOf, inodeAt, isReserved, type Place, rootPlace} from '#master/namespace/place.ts';
@@ -69,6 +70,12 @@ export function storeKeyOfPath(resolution: Resolution): ByteString {
   const {path, place, parent, depth} = resolution;
   if (place) return place.storeKey;
   return `${parent.storeKey}${path.names.slice(depth).join('/')}${path.kind === 'directory' ? '/' : ''}` as ByteString;
+}
+
+/** Which mount and key a path means, and what is there now. */
+export function whereabouts(reader: Reader, path: Path, principal: Principal | undefined): {readonly mount: MountId; readonly storeKey: ByteString; readonly place: Place | undefined} {
+  const resolution = resolve(reader, path, principal);
+  return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath(resolution), place: resolution.place};
 }
 
 /** The path's own text with the kind of what it names: directories end in `/`. */

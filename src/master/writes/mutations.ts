@@ -1,10 +1,10 @@
 /**
- * Renames, deletes and new directories. Of single objects the store follows first, in the keys' turn, and the commit says
- * so; a failure of the store changes nothing. Of trees the namespace goes first, in one commit that notes what the store
- * has still to do (an intent, which survives a crash); where the store renames trees itself, the answer waits for it.
+ * Deletes and new directories. Of single objects the store follows first, in the keys' turn, and the commit says so; a
+ * failure of the store changes nothing. Of trees the namespace goes first, in one commit that notes what the store has
+ * still to do (an intent, which survives a crash).
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
-import {isKind, WeirError} from '#base/errors.ts';
+import {WeirError} from '#base/errors.ts';
 import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions, Precondition} from '#contracts/master-api.ts';
@@ -12,18 +12,15 @@ import type {Jobs} from '#master/jobs/jobs.ts';
 import type {Lister} from '#master/loader/lister.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
-import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
 import {remove, removeMarker, type RemoveOptions} from '#master/namespace/remove.ts';
-import {rename, type RenameOptions} from '#master/namespace/rename.ts';
-import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
-import {moveObject} from '#master/jobs/move-object.ts';
+import {pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
-import type {Reader, Transaction} from '#metastore/metastore.ts';
-import type {Content} from '#model/content.ts';
+import type {Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -31,10 +28,11 @@ import type {UnderStore} from '#understore/under-store.ts';
 export interface MutationServices extends WriteServices {
   readonly lister: Lister;
   readonly jobs: Jobs;
+  /** Nothing that was learned about keys with this prefix is believed any more. */
+  readonly forget: (mount: MountId, prefix: ByteString) => void;
 }
 
 const nothing: readonly ByteString[] = [];
-const rolledBack = new Error('this transaction was only tried');
 
 export class Mutations {
   readonly #services: MutationServices;
@@ -51,11 +49,11 @@ export class Mutations {
     const fresh = {askedAt: transactions.now(), signal: context.signal};
     await loader.freshen(path, fresh);
     if (path.names.length > 1) await loader.freshen({names: path.names.slice(0, -1), kind: 'directory'}, fresh);
-    const {mount, storeKey, place} = transactions.peek(reader => target(reader, path, context));
+    const {mount, storeKey, place} = transactions.peek(reader => whereabouts(reader, path, context.principal));
     if (place && (place.mountPoint || options.existing !== 'keep')) return (await transactions.change(context, (tx, op) => makeDirectory(tx, op, path, options).info));
     const store = mounts.writable(mount);
     using _turn = await beginStoreChange(this.#services, mount, [storeKey], context.signal);
-    this.#try(context, (tx, op) => makeDirectory(tx, op, path, options));
+    transactions.rehearse(context, (tx, op) => makeDirectory(tx, op, path, options));
     runtime.crashPoint('master.makeDirectory.store');
     await store.makeDirectory(storeKey, {signal: context.signal});
     const marker = store.capabilities.directories ? undefined : await store.stat(storeKey, {signal: context.signal});
@@ -91,10 +89,10 @@ export class Mutations {
   }
 
   async #removeFile(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
-    const {mounts, runtime} = this.#services;
+    const {transactions, mounts, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
-    const {removed} = this.#try(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
+    const {removed} = transactions.rehearse(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
     runtime.crashPoint('master.remove.store');
     await removeKey(store, removed.storeKey, context.signal);
     runtime.crashPoint('master.remove.commit');
@@ -107,7 +105,7 @@ export class Mutations {
     const {durable} = this.#services.transactions.changeNow(context, (tx, op) => {
       ({vanished} = remove(tx, op, path, {}));
     });
-    await Promise.all([durable, this.#prune(store, mount, vanished, context.signal)]);
+    await Promise.all([durable, pruneDirectories(this.#services, store, mount, vanished, context.signal)]);
   }
 
   /** The S3 key `k/`: the directory stays while other keys imply it. */
@@ -117,7 +115,7 @@ export class Mutations {
     const store = mounts.writable(place.mount);
     if (store.capabilities.directories) return await this.#removeMarkedDirectory(path, place, options, context);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
-    this.#try(context, (tx, op) => removeMarker(tx, op, path, options));
+    transactions.rehearse(context, (tx, op) => removeMarker(tx, op, path, options));
     runtime.crashPoint('master.remove.store');
     await removeKey(store, place.storeKey, context.signal);
     runtime.crashPoint('master.remove.commit');
@@ -137,36 +135,13 @@ export class Mutations {
     return page.entries.length === 0;
   }
 
-  /**
-   * Directories that only keys implied go from a store that has directories as they went from the namespace. One that is not
-   * empty there stays: somebody else has put something into it, or a write of ours that is about to commit.
-   */
-  async #prune(store: UnderStore, mount: MountId, vanished: readonly ByteString[], signal: AbortSignal): Promise<void> {
-    if (vanished.length === 0 || !store.capabilities.directories) return;
-    const {following, recent} = this.#services;
-    using _held = following.keys(mount, vanished);
-    for (const key of vanished) {
-      const [failed] = await store.remove([key], {signal});
-      recent.note(mount, key);
-      if (failed) return;
-    }
-  }
-
-  /** The same for the directories that a tree has left, when the store has followed: unless they have come back meanwhile. */
-  async #pruneAbove(store: UnderStore, {names}: Path, mount: MountId, vanished: readonly ByteString[], context: CallContext): Promise<void> {
-    if (vanished.length === 0) return;
-    using _turn = await beginStoreChange(this.#services, mount, vanished, context.signal);
-    const gone = vanished.filter((_, i) => !this.#services.transactions.peek(reader => resolve(reader, {names: names.slice(0, names.length - 1 - i), kind: 'directory'})).place);
-    await this.#prune(store, mount, gone, context.signal);
-  }
-
   async #removeDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime, jobs} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
     if (!options.recursive && !(await this.#isEmpty(path, context))) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
     using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
-    const tried = this.#try(context, (tx, op) => remove(tx, op, path, options));
+    const tried = transactions.rehearse(context, (tx, op) => remove(tx, op, path, options));
     if (tried.tombstone === undefined) {
       // Under `recursive` the store may have more than we know; what is not empty there becomes a tree to follow.
       const more = options.recursive === true && (await this.#holdsMore(store, place, context));
@@ -203,99 +178,6 @@ export class Mutations {
       following.endTree(id);
     }
   }
-
-  async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, loader, mounts} = this.#services;
-    const earlier = await transactions.earlier<FileInfo>(context);
-    if (earlier) return earlier.result;
-    const from = parsePath(fromText, options.kind);
-    const fresh = {askedAt: transactions.now(), signal: context.signal};
-    await loader.freshen(from, fresh);
-    const place = transactions.peek(reader => existing(reader, resolve(reader, from, context.principal)));
-    const kind = place.kind === 'directory' ? 'directory' : 'file';
-    const source: Path = {names: from.names, kind};
-    const to: Path = {names: parsePath(toText_, options.kind).names, kind: parsePath(toText_, options.kind).kind === 'file' && kind === 'file' ? 'file' : kind === 'directory' ? 'directory' : 'either'};
-    await loader.freshen({names: to.names, kind: options.kind === 'file' ? 'file' : 'either'}, fresh);
-    if (to.names.length > 1) await loader.freshen({names: to.names.slice(0, -1), kind: 'directory'}, fresh);
-    const exact: Path = {names: to.names, kind};
-    const goal = transactions.peek(reader => target(reader, exact, context));
-    if (place.mountPoint) throw new WeirError('Busy', `${toText(fromText)} is a mount point`);
-    if (goal.mount !== place.mount) throw new WeirError('CrossMount', `${toText(fromText)} and ${toText(toText_)} lie in different mounts`);
-    mounts.writable(place.mount);
-    const renaming: RenameOptions = {replace: options.replace, parents: options.kind === 'file' ? 'implied' : 'none', trees: 'prefix'};
-    if (goal.storeKey === place.storeKey || kind === 'directory') return await this.#renameTree(source, to, place, goal.storeKey, renaming, context);
-    return await this.#renameFile(source, to, place, goal.storeKey, renaming, context);
-  }
-
-  async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts, runtime} = this.#services;
-    const store = mounts.writable(place.mount);
-    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
-    const tried = this.#try(context, (tx, op) => rename(tx, op, from, to, options));
-    const {content} = tried.info.inode;
-    runtime.crashPoint('master.rename.store');
-    const moved = content && (await moveObject(store, content, toKey, context.signal, () => runtime.crashPoint('master.rename.copied')));
-    runtime.crashPoint('master.rename.commit');
-    const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
-    let vanished = nothing;
-    const {result, durable} = transactions.changeNow(context, (tx, op) => {
-      const renamed = rename(tx, op, from, to, {...options, relocate});
-      ({vanished} = renamed);
-      return renamed.info;
-    });
-    await Promise.all([durable, this.#prune(store, place.mount, vanished, context.signal)]);
-    return result;
-  }
-
-  async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts, lister, runtime, jobs} = this.#services;
-    const store = mounts.writable(place.mount);
-    const tree = store.capabilities.rename === 'tree';
-    // A store that cannot rename trees is copied object by object; until that is done the namespace alone tells what is there.
-    if (!tree) await lister.coverTree(from, context);
-    else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
-    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
-    runtime.crashPoint('master.renameTree.commit');
-    const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
-    runtime.crashPoint('master.renameTree.committed');
-    const {info, fromKey} = commit.result;
-    const moving = fromKey !== commit.result.toKey && place.kind === 'directory' && jobs.startMove(info.inode.id, place.mount, fromKey, commit.result.toKey, commit.durable);
-    turn[Symbol.dispose]();
-    await commit.durable;
-    if (moving && tree) {
-      await jobs.ended(info.inode.id);
-      await this.#pruneAbove(store, from, place.mount, commit.result.vanished, context);
-      return transactions.peek(reader => {
-        const {place: now} = resolve(reader, to);
-        return now ? {...info, inode: inodeAt(reader, now)} : info;
-      });
-    }
-    return info;
-  }
-
-  /** What a change would answer or refuse, without making it. */
-  #try<T>(context: CallContext, fn: (tx: Transaction, op: Operation) => T): T {
-    let result: {readonly value: T} | undefined;
-    const {request: _, ...unnamed} = context;
-    try {
-      this.#services.transactions.changeNow(unnamed, (tx, op) => {
-        result = {value: fn(tx, op)};
-        throw rolledBack;
-      });
-    } catch (error) {
-      if (error !== rolledBack) throw error;
-    }
-    return result!.value;
-  }
-}
-
-function target(reader: Reader, path: Path, context: CallContext): {mount: MountId; storeKey: ByteString; place: Place | undefined} {
-  const resolution = resolve(reader, path, context.principal);
-  return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath(resolution), place: resolution.place};
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
 }
 
 /** A directory that was just made is empty, which a listing would not tell better. */

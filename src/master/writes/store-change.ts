@@ -21,7 +21,7 @@ export interface StoreChangeServices {
 
 /** Keys that end in `/` (or are empty) stand for all below them. */
 export async function beginStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
-  const {turns, following, recent, beliefs, written} = services;
+  const {turns, following, written} = services;
   await written.mark(mount);
   for (;;) {
     for (const key of keys) await following.quiet(mount, key, signal);
@@ -31,21 +31,30 @@ export async function beginStoreChange(services: StoreChangeServices, mount: Mou
       turn[Symbol.dispose]();
       continue;
     }
-    const held = following.keys(mount, keys);
-    let open = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!open) return;
-        open = false;
-        for (const key of keys) {
-          recent.note(mount, key);
-          beliefs.exists(mount, key);
-        }
-        held[Symbol.dispose]();
-        turn[Symbol.dispose]();
-      },
-    };
+    return releasing(services, mount, keys, following.keys(mount, keys), turn);
   }
+}
+
+/** The same for a change of single keys that an earlier life has begun, before anything is served: nobody else can have a turn. */
+export function takeUpStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[]): Disposable {
+  const turn = services.turns.acquire({mount, keys});
+  return releasing(services, mount, keys, services.following.keys(mount, keys), {[Symbol.dispose]: () => void turn.then(granted => granted[Symbol.dispose]())});
+}
+
+function releasing({recent, beliefs}: StoreChangeServices, mount: MountId, keys: readonly ByteString[], held: Disposable, turn: Disposable): Disposable {
+  let open = true;
+  return {
+    [Symbol.dispose]: () => {
+      if (!open) return;
+      open = false;
+      for (const key of keys) {
+        recent.note(mount, key);
+        beliefs.exists(mount, key);
+      }
+      held[Symbol.dispose]();
+      turn[Symbol.dispose]();
+    },
+  };
 }
 
 function isTree(key: ByteString): boolean {

@@ -28,7 +28,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly transactions: Transactions;
   readonly mounts: MountTable;
   readonly loader: Loader;
-  readonly runtime: Pick<Runtime, 'crashPoint'> & {readonly clock: Clock};
+  readonly runtime: Pick<Runtime, 'crashPoint' | 'log'> & {readonly clock: Clock};
 }
 
 const ticketsMax = 100_000;

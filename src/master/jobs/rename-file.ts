@@ -1,0 +1,73 @@
+/**
+ * Makes a store that can only copy follow the rename of one file (design 4.5): note, copy, show the new name, remove the old
+ * object, forget the note. Whatever the moment of a crash, doing it again from the note ends with one name, and at every
+ * moment the namespace shows one: before the copy is known the old, then the new.
+ *
+ * A copy of which nobody knows whether it happened is made again, never taken back: a request that a store still works on
+ * could come after the taking back. Only a store's plain refusal ends a rename without it.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import type {FileRename} from '#codec/namespace/intent-record.ts';
+import {type CallContext, rootPrincipal} from '#contracts/context.ts';
+import {copyObject, removeObject} from '#master/jobs/move-object.ts';
+import {forgetFileRename, getFileRename, showFileRename} from '#master/namespace/file-renames.ts';
+import type {Renamed} from '#master/namespace/rename.ts';
+import type {Transactions} from '#master/transactions.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+export interface RenameFile {
+  readonly transactions: Transactions;
+  readonly store: UnderStore;
+  readonly id: InodeId;
+  readonly signal: AbortSignal;
+  readonly crashPoint: (name: string) => void;
+}
+
+/**
+ * Goes on from what is noted. Undefined when an earlier attempt has shown the new name already. Fails as the store does; after a refusal nothing is noted any more, and nothing has changed.
+ */
+export async function renameFile(work: RenameFile, resumed: boolean): Promise<Pick<Renamed, 'info' | 'vanished'> | undefined> {
+  const {transactions, store, id, signal} = work;
+  const intent = transactions.peek(reader => getFileRename(reader, id));
+  if (!intent) return undefined;
+  const renamed = intent.copied ? undefined : await copyAndShow(work, intent);
+  work.crashPoint('master.rename.remove');
+  // In another life somebody else may have put something there; in this one the key was held all the time.
+  const stale = resumed && (await store.stat(intent.from, {signal}))?.fingerprint !== intent.fingerprint;
+  if (!stale) await removeObject(store, intent.from, signal);
+  work.crashPoint('master.rename.forget');
+  await forgetNote(work);
+  return renamed;
+}
+
+async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<Renamed, 'info' | 'vanished'>> {
+  const {transactions, store, signal, crashPoint} = work;
+  crashPoint('master.rename.copy');
+  const copy = await copyObject(store, {storeKey: intent.from, fingerprint: intent.fingerprint}, intent.to, signal).catch(async (error: unknown) => {
+    if (isRefusal(error)) await forgetNote(work);
+    throw error;
+  });
+  crashPoint('master.rename.copied');
+  const context: CallContext = {principal: rootPrincipal, signal, ...(intent.request ? {request: intent.request} : {})};
+  let vanished: readonly ByteString[] = [];
+  const info = await transactions.change(context, (tx, op) => {
+    const shown = showFileRename(tx, op, intent, copy.fingerprint);
+    ({vanished} = shown);
+    return shown.info;
+  });
+  crashPoint('master.rename.shown');
+  return {info, vanished};
+}
+
+async function forgetNote({transactions, id}: RenameFile): Promise<void> {
+  await transactions.changeOwn(tx => {
+    forgetFileRename(tx, id);
+  });
+}
+
+/** The store said no: nothing was copied, and nothing will be. */
+function isRefusal(error: unknown): boolean {
+  return isKind(error, 'NotFound', 'ContentChanged', 'PermissionDenied', 'PreconditionFailed', 'NoSpace', 'InvalidArgument', 'Unsupported', 'TooLarge');
+}

@@ -1,0 +1,151 @@
+/**
+ * Renames. Of a file the store follows before the answer: in one step where it renames by itself (a failure of the store
+ * changes nothing), else step by step from a note (jobs/rename-file.ts). Of a tree the namespace goes first, in one commit
+ * that notes what the store has still to do; where the store renames trees itself, the answer waits for it.
+ */
+import {assert} from '#base/assert.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
+import type {MountId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
+import type {FileRename} from '#codec/namespace/intent-record.ts';
+import {renameInStore} from '#master/jobs/move-object.ts';
+import {renameFile} from '#master/jobs/rename-file.ts';
+import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
+import {inodeAt, type Place} from '#master/namespace/place.ts';
+import {rename, type RenameOptions} from '#master/namespace/rename.ts';
+import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
+import type {MutationServices} from '#master/writes/mutations.ts';
+import {pruneDirectories} from '#master/writes/prune.ts';
+import {beginStoreChange} from '#master/writes/store-change.ts';
+import type {Content} from '#model/content.ts';
+import {formatPath, parsePath, type Path} from '#model/path.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+const nothing: readonly ByteString[] = [];
+
+export class Renames {
+  readonly #services: MutationServices;
+
+  constructor(services: MutationServices) {
+    this.#services = services;
+  }
+
+  async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader, mounts} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
+    const from = parsePath(fromText, options.kind);
+    const fresh = {askedAt: transactions.now(), signal: context.signal};
+    await loader.freshen(from, fresh);
+    const place = transactions.peek(reader => existing(reader, resolve(reader, from, context.principal)));
+    const kind = place.kind === 'directory' ? 'directory' : 'file';
+    const source: Path = {names: from.names, kind};
+    const to: Path = {names: parsePath(toText_, options.kind).names, kind: parsePath(toText_, options.kind).kind === 'file' && kind === 'file' ? 'file' : kind === 'directory' ? 'directory' : 'either'};
+    await loader.freshen({names: to.names, kind: options.kind === 'file' ? 'file' : 'either'}, fresh);
+    if (to.names.length > 1) await loader.freshen({names: to.names.slice(0, -1), kind: 'directory'}, fresh);
+    const exact: Path = {names: to.names, kind};
+    const goal = transactions.peek(reader => whereabouts(reader, exact, context.principal));
+    if (place.mountPoint) throw new WeirError('Busy', `${toText(fromText)} is a mount point`);
+    if (goal.mount !== place.mount) throw new WeirError('CrossMount', `${toText(fromText)} and ${toText(toText_)} lie in different mounts`);
+    mounts.writable(place.mount);
+    const renaming: RenameOptions = {replace: options.replace, parents: options.kind === 'file' ? 'implied' : 'none', trees: 'prefix'};
+    if (goal.storeKey === place.storeKey || kind === 'directory') return await this.#renameTree(source, to, place, goal.storeKey, renaming, context);
+    return await this.#renameFile(source, to, place, goal.storeKey, renaming, context);
+  }
+
+  async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, mounts} = this.#services;
+    const store = mounts.writable(place.mount);
+    const turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
+    using hold = new DisposableStack();
+    hold.use(turn);
+    const {content, id} = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options)).info.inode;
+    if (content && store.capabilities.rename === 'none') {
+      const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
+      const intent: FileRename = {
+        id, mount: place.mount, from: content.storeKey, to: toKey, ...paths, fingerprint: content.fingerprint, startedAt: transactions.now(), copied: false,
+        ...(context.request ? {request: context.request} : {}),
+      };
+      return await this.#copyFile(store, intent, hold, context);
+    }
+    return await this.#renameFileInStore(store, from, to, content, toKey, options, context);
+  }
+
+  async #renameFileInStore(store: UnderStore, from: Path, to: Path, content: Content | undefined, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, runtime} = this.#services;
+    runtime.crashPoint('master.rename.store');
+    const moved = content && (await renameInStore(store, content.storeKey, toKey, context.signal));
+    runtime.crashPoint('master.rename.commit');
+    const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
+    let vanished = nothing;
+    const {result, durable} = transactions.changeNow(context, (tx, op) => {
+      const renamed = rename(tx, op, from, to, {...options, relocate});
+      ({vanished} = renamed);
+      return renamed.info;
+    });
+    await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
+    return result;
+  }
+
+  /** What cannot be finished here is finished behind, and keeps the keys until then. */
+  async #copyFile(store: UnderStore, intent: FileRename, hold: DisposableStack, context: CallContext): Promise<FileInfo> {
+    const {transactions, runtime, jobs, forget} = this.#services;
+    const {id, mount} = intent;
+    runtime.crashPoint('master.rename.note');
+    await transactions.changeOwn(tx => {
+      noteFileRename(tx, intent);
+    });
+    try {
+      const renamed = await renameFile({transactions, store, id, signal: context.signal, crashPoint: name => runtime.crashPoint(name)}, false);
+      assert(renamed, `the rename of ${toText(intent.fromPath)} was not noted`);
+      await pruneDirectories(this.#services, store, mount, renamed.vanished, context.signal);
+      return renamed.info;
+    } catch (error) {
+      if (transactions.peek(reader => getFileRename(reader, id))) {
+        jobs.startRename(intent, hold.move());
+        runtime.log.warn('a rename goes on behind its request, which has failed', {from: toText(intent.fromPath), to: toText(intent.toPath), error: String(error)});
+      } else for (const key of [intent.from, intent.to]) forget(mount, key);
+      throw error;
+    }
+  }
+
+  async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, mounts, lister, runtime, jobs} = this.#services;
+    const store = mounts.writable(place.mount);
+    const tree = store.capabilities.rename === 'tree';
+    // A store that cannot rename trees is copied object by object; until that is done the namespace alone tells what is there.
+    if (!tree) await lister.coverTree(from, context);
+    else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
+    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
+    runtime.crashPoint('master.renameTree.commit');
+    const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
+    runtime.crashPoint('master.renameTree.committed');
+    const {info, fromKey} = commit.result;
+    const moving = fromKey !== commit.result.toKey && place.kind === 'directory' && jobs.startMove(info.inode.id, place.mount, fromKey, commit.result.toKey, commit.durable);
+    turn[Symbol.dispose]();
+    await commit.durable;
+    if (moving && tree) {
+      await jobs.ended(info.inode.id);
+      await this.#pruneAbove(store, from, place.mount, commit.result.vanished, context);
+      return transactions.peek(reader => {
+        const {place: now} = resolve(reader, to);
+        return now ? {...info, inode: inodeAt(reader, now)} : info;
+      });
+    }
+    return info;
+  }
+
+  /** The directories that a tree has left go, when the store has followed: unless they have come back meanwhile. */
+  async #pruneAbove(store: UnderStore, {names}: Path, mount: MountId, vanished: readonly ByteString[], context: CallContext): Promise<void> {
+    if (vanished.length === 0) return;
+    using _turn = await beginStoreChange(this.#services, mount, vanished, context.signal);
+    const gone = vanished.filter((_, i) => !this.#services.transactions.peek(reader => resolve(reader, {names: names.slice(0, names.length - 1 - i), kind: 'directory'})).place);
+    await pruneDirectories(this.#services, store, mount, gone, context.signal);
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
+}
