@@ -46,7 +46,11 @@ export interface HttpServerOptions {
   readonly headerBytesMax?: number;
   /** A connection that has not sent a whole request head in this time is answered 408 and closed. */
   readonly headersTimeoutMs?: number;
+  /** A connection without a request is closed after this time (75 s); a whole head it may take `headersTimeoutMs` to send (20 s). */
   readonly keepAliveMs?: number;
+  /** A client that takes nothing of its answer for this time, or sends nothing of the body that is waited for, is cut off (60 s). */
+  readonly stallMs?: number;
+  /** With so many open, those without a request give way to new ones. By default half of the descriptors that the process may have, at most 16 384. */
   readonly connectionsMax?: number;
 }
 

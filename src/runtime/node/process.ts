@@ -73,3 +73,9 @@ export function memoryUse(): {readonly anonymousBytes: number; readonly fileByte
   const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
   return {anonymousBytes: kib('RssAnon') * 1024, fileBytes: kib('RssFile') * 1024};
 }
+
+/** Descriptors that this process may have open. */
+export function descriptorsMax(): number {
+  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return soft === undefined || soft === 'unlimited' ? Infinity : Number(soft);
+}

@@ -3,7 +3,8 @@
  *
  * Invariants: what the client sends ahead is kept up to a bound, then the socket is not read; an answer that closes is followed by reading
  * what still comes, for a while, because closing with unread input would reset the connection and take the answer with it. Time limits are
- * a number here, compared by the server now and then: no timer is made for a request.
+ * a number here, compared by the server now and then: no timer is made for a request. Who takes nothing of an answer, or sends nothing of a
+ * body that is waited for, is cut off after a while: what counts is progress, however slow, and not the time of the whole.
  */
 import type {Socket} from 'node:net';
 import {assert} from '#base/assert.ts';
@@ -34,8 +35,11 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   readonly server: ServerConnections;
   readonly parser: RequestParser;
   readonly remote: Address;
-  deadlineMs: number;
   inputEnded = false;
+  /** The client was cut off while its body was waited for. */
+  stalled = false;
+  /** Monotonic ms at which the patience with this client ends. */
+  #deadlineMs: number;
   #phase: Phase = 'waiting';
   #served = 0;
   #exchange: ServerExchange | undefined;
@@ -43,13 +47,17 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   #paused = false;
   #discardLeft = discardBytesMax;
   #wakeReader: (() => void) | undefined;
+  /** What the socket had been given and what libuv still held of it when it was last seen to move, and when that was. */
+  #givenBytes = 0;
+  #heldBytes = 0;
+  #movedMs = 0;
 
   constructor(socket: Socket, server: ServerConnections) {
     this.socket = socket;
     this.server = server;
     this.parser = new RequestParser(server.headerBytesMax);
     this.remote = {host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0};
-    this.deadlineMs = server.nowMs() + server.headersTimeoutMs;
+    this.#deadlineMs = server.nowMs() + server.headersTimeoutMs;
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('close', () => this.#closed());
@@ -65,6 +73,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     assert(!this.#wakeReader, 'a request body has one reader');
     const {promise, resolve} = Promise.withResolvers<void>();
     this.#wakeReader = resolve;
+    this.#deadlineMs = this.server.nowMs() + this.server.stallMs;
     this.#resume();
     await promise;
     return this.parser.bufferedBytes > 0 || !(this.inputEnded || this.socket.destroyed);
@@ -83,13 +92,41 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     }
   }
 
-  expired(): void {
-    if (this.#phase === 'head' || (this.#phase === 'waiting' && this.#served === 0)) this.#refuse(408);
-    else this.socket.destroy();
+  check(nowMs: number): void {
+    if (this.#deadlineMs > nowMs) this.#checkProgress(nowMs);
+    else if (this.#phase === 'head' || (this.#phase === 'waiting' && this.#served === 0)) this.#refuse(408);
+    else if (this.#phase === 'serving') {
+      // Whoever waits for the body learns it, and may still say so to a client that does listen.
+      this.stalled = this.inputEnded = true;
+      this.#wake();
+    } else this.socket.destroy();
+  }
+
+  get idle(): 'new' | 'kept' | false {
+    return this.#phase === 'waiting' && this.parser.bufferedBytes === 0 && (this.#served === 0 ? 'new' : 'kept');
   }
 
   stop(): void {
     if (this.#phase === 'waiting' || this.#phase === 'head') this.socket.destroy();
+  }
+
+  /**
+   * Cuts off who leaves an answer lying. What the kernel took by sendfile needs no count: a connection that waits has always given a next
+   * piece to its socket, and that the piece lies there unmoved is what is looked for.
+   */
+  #checkProgress(nowMs: number): void {
+    const {socket} = this;
+    if (socket.writableLength === 0) return;
+    const held = (socket as unknown as {readonly _handle?: {readonly writeQueueSize?: number} | null})._handle?.writeQueueSize ?? 0;
+    if (socket.bytesWritten !== this.#givenBytes || held !== this.#heldBytes) {
+      this.#givenBytes = socket.bytesWritten;
+      this.#heldBytes = held;
+      this.#movedMs = nowMs;
+    } else if (nowMs - this.#movedMs >= this.server.stallMs) {
+      // The kernel holds megabytes for such a client; a reset frees them at once.
+      if (this.server.secure) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   #received(chunk: Buffer): void {
@@ -139,7 +176,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     if ((this.#phase !== 'waiting' && this.#phase !== 'head') || this.socket.destroyed) return false;
     if (this.socket.writableNeedDrain) {
       // Whoever does not read answers gets no more of them.
-      this.deadlineMs = Infinity;
+      this.#deadlineMs = Infinity;
       this.#pause();
       this.socket.once('drain', () => {
         this.#resume();
@@ -153,13 +190,13 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
       else if (this.#phase === 'waiting') {
         const begun = this.parser.bufferedBytes > 0;
         if (begun) this.#phase = 'head';
-        if (begun || this.#served > 0) this.deadlineMs = this.server.nowMs() + (begun ? this.server.headersTimeoutMs : this.server.keepAliveMs);
+        if (begun || this.#served > 0) this.#deadlineMs = this.server.nowMs() + (begun ? this.server.headersTimeoutMs : this.server.keepAliveMs);
       }
       return false;
     }
     this.#phase = 'serving';
     this.#served++;
-    this.deadlineMs = Infinity;
+    this.#deadlineMs = Infinity;
     const exchange = (this.#exchange = new ServerExchange(this, head));
     this.server.handler(exchange).then(
       () => exchange.finish(),
@@ -181,7 +218,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
 
   /** Throws away what is left of a request's body, so that the connection can carry the next one. */
   #drain(): void {
-    this.deadlineMs = this.server.nowMs() + drainIdleMs;
+    this.#deadlineMs = this.server.nowMs() + drainIdleMs;
     try {
       for (let piece = this.parser.readBody(); piece; piece = this.parser.readBody()) this.#discardLeft -= piece.length;
     } catch {
@@ -190,7 +227,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     }
     if (this.#discardLeft < 0) this.socket.destroy();
     else if (this.parser.bodyEnded) {
-      this.deadlineMs = Infinity;
+      this.#deadlineMs = Infinity;
       this.#release();
     } else if (this.inputEnded) this.#linger();
   }
@@ -205,15 +242,17 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.#phase = 'lingering';
     this.#exchange = undefined;
     this.#discardLeft = discardBytesMax;
-    this.deadlineMs = Infinity; // until the answer has left, its reader sets the pace
-    this.socket.end(() => (this.deadlineMs = this.server.nowMs() + lingerMs));
+    this.#deadlineMs = Infinity; // until the answer has left, its reader sets the pace
+    this.socket.end(() => (this.#deadlineMs = this.server.nowMs() + lingerMs));
     this.#resume();
   }
 
   #wake(): void {
     const wake = this.#wakeReader;
+    if (!wake) return;
     this.#wakeReader = undefined;
-    wake?.();
+    this.#deadlineMs = Infinity;
+    wake();
   }
 
   #pause(): void {

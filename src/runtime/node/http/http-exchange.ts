@@ -28,6 +28,8 @@ export interface ExchangeConnection {
   readonly remote: Address;
   /** The client sends nothing more. */
   readonly inputEnded: boolean;
+  /** It was cut off, because it sent nothing for too long. */
+  readonly stalled: boolean;
   /** This exchange is the one being served, so its body may be read. */
   serves(exchange: HttpExchange): boolean;
   /** Waits for more input; false when none will come. */
@@ -220,7 +222,7 @@ export class ServerExchange implements HttpExchange {
 
 class RequestBody implements HttpRequestBody {
   begun = false;
-  /** What came is no body: nobody knows where the next request begins. */
+  /** What came is no body, or not all of it: nobody knows where the next request begins. */
   broken = false;
   trailers: readonly string[] = [];
   readonly #connection: ExchangeConnection;
@@ -247,7 +249,10 @@ class RequestBody implements HttpRequestBody {
       else if (parser.bodyEnded) {
         this.trailers = parser.trailers;
         this.#ended = true;
-      } else if (!(await this.#connection.input())) throw incomplete();
+      } else if (!(await this.#connection.input())) {
+        this.broken = true;
+        throw this.#connection.stalled ? stalled() : incomplete();
+      }
     }
   }
 
@@ -263,6 +268,7 @@ class RequestBody implements HttpRequestBody {
 
 const ignore = (): void => {};
 const left = (): WeirError => new WeirError('Cancelled', 'the client went away');
+const stalled = (): WeirError => new WeirError('IncompleteBody', 'the client has sent nothing of its request for too long', {details: {s3: 'RequestTimeout'}});
 const incomplete = (): WeirError => new WeirError('IncompleteBody', 'the client went away before its request was complete');
 
 /** The value of a header by lower-case name, of a flat list. */

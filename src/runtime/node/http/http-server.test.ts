@@ -171,17 +171,33 @@ describe('http server', () => {
     );
   });
 
-  it('accepts no more connections than allowed', async () => {
+  it('accepts no more connections than allowed; one without a request gives way', async () => {
+    const serving = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
     await withServer(
-      (exchange) => exchange.respond(200, [], bytes('x')),
+      async (exchange) => {
+        if (exchange.target === '/slow') {
+          serving.resolve();
+          await go.promise;
+        }
+        await exchange.respond(200, [], bytes('x'));
+      },
       async (_, port) => {
-        const first = new Raw(port);
-        first.send(`GET / HTTP/1.1\r\n${host}\r\n`);
-        await first.until(/x$/);
-        const second = new Raw(port);
-        await second.closed;
-        assert.equal(second.received, '');
-        first.socket.destroy();
+        const idle = new Raw(port);
+        idle.send(`GET / HTTP/1.1\r\n${host}\r\n`);
+        await idle.until(/x$/);
+        const busy = new Raw(port);
+        busy.send(`GET / HTTP/1.1\r\n${host}\r\n`);
+        await busy.until(/x$/);
+        await idle.closed;
+        busy.send(`GET /slow HTTP/1.1\r\n${host}\r\n`);
+        await serving.promise;
+        const late = new Raw(port);
+        await late.closed;
+        assert.equal(late.received, '');
+        go.resolve();
+        await busy.until(/x[^]*\r\n\r\nx$/);
+        busy.socket.destroy();
       },
       {connectionsMax: 1},
     );

@@ -7,12 +7,15 @@ import {createServer, type Server, type Socket} from 'node:net';
 import {createServer as createTlsServer} from 'node:tls';
 import {HttpConnection} from '#runtime/node/http/http-connection.ts';
 import {ServerConnections} from '#runtime/node/http/server-connections.ts';
+import {descriptorsMax} from '#runtime/node/process.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
 import type {Log} from '#runtime/log.ts';
 import type {Listener} from '#runtime/net.ts';
 
-const connectionsMax = 10_000;
+/** Of the descriptors that the process may have, so that files and stores keep theirs. (Node raises its soft limit to the hard one by itself.) */
+const connectionsShare = 0.5;
+const connectionsMax = 16_384;
 const backlogMax = 1024;
 /** How long answers under way may take after the listener was disposed. */
 const stopMs = 2_000;
@@ -27,9 +30,13 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
   const server: Server = options.tls
     ? createTlsServer({...settings, ...options.tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: shared.headersTimeoutMs}, accept)
     : createServer(settings, accept);
-  server.maxConnections = options.connectionsMax ?? connectionsMax;
+  const most = options.connectionsMax ?? Math.min(connectionsMax, Math.floor(descriptorsMax() * connectionsShare));
   // Also those that have not finished their TLS handshake.
-  server.on('connection', (socket: Socket) => {
+  server.prependListener('connection', (socket: Socket) => {
+    if (sockets.size >= most && !shared.makeRoom()) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -40,7 +47,7 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
   } catch (error) {
     throw systemError(error, `listening on ${options.address.host}:${options.address.port}`);
   }
-  const sweeper = setInterval(() => shared.sweep(), Math.min(checkIntervalMs, shared.headersTimeoutMs));
+  const sweeper = setInterval(() => shared.sweep(), Math.min(checkIntervalMs, shared.headersTimeoutMs, shared.stallMs));
   sweeper.unref();
   const bound = server.address() as {address: string; port: number};
   return {

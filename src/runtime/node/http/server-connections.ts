@@ -6,15 +6,18 @@ const headerBytesMax = 64 * 1024;
 const headersTimeoutMs = 20_000;
 /** Longer than the 60 s that load balancers and pools of clients keep an idle connection, so that they close it and not we. */
 const keepAliveMs = 75_000;
+const stallMs = 60_000;
+/** Idle connections that give way at a time: so that looking for them is paid once for many newcomers. */
+const roomShare = 1 / 64;
 
 type Handler = (exchange: HttpExchange) => Promise<void>;
 
 /** A connection as its server sees it. */
 export interface ServedConnection {
-  /** Monotonic ms at which the patience with this client ends. */
-  readonly deadlineMs: number;
-  /** Called after the deadline. */
-  expired(): void;
+  /** Whose time is over, or who has stalled, is cut off. `nowMs` is monotonic. */
+  check(nowMs: number): void;
+  /** No request is under way: `kept` after an answer, `new` before the first request. */
+  readonly idle: 'new' | 'kept' | false;
   /** The server stops: who has nothing to wait for goes at once. */
   stop(): void;
 }
@@ -26,6 +29,7 @@ export class ServerConnections {
   readonly headerBytesMax: number;
   readonly headersTimeoutMs: number;
   readonly keepAliveMs: number;
+  readonly stallMs: number;
   /** The header line that tells clients how long they may keep an idle connection. */
   readonly keepAliveLines: string;
   readonly connections = new Set<ServedConnection>();
@@ -40,6 +44,7 @@ export class ServerConnections {
     this.headerBytesMax = options.headerBytesMax ?? headerBytesMax;
     this.headersTimeoutMs = options.headersTimeoutMs ?? headersTimeoutMs;
     this.keepAliveMs = options.keepAliveMs ?? keepAliveMs;
+    this.stallMs = options.stallMs ?? stallMs;
     this.keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(this.keepAliveMs / 1000)}\r\n`;
   }
 
@@ -61,6 +66,21 @@ export class ServerConnections {
   /** Ends the patience with connections whose time is over. */
   sweep(): void {
     const now = this.nowMs();
-    for (const connection of this.connections) if (connection.deadlineMs <= now) connection.expired();
+    for (const connection of this.connections) connection.check(now);
+  }
+
+  /** Closes some connections that have no request: first of those that never had one, the oldest first. False when there are none. */
+  makeRoom(): boolean {
+    let wanted = Math.ceil(this.connections.size * roomShare);
+    const before = wanted;
+    for (const kind of ['new', 'kept'] as const) {
+      for (const connection of this.connections) {
+        if (wanted === 0) return true;
+        if (connection.idle !== kind) continue;
+        connection.stop();
+        wanted--;
+      }
+    }
+    return wanted < before;
   }
 }
