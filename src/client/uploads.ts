@@ -58,8 +58,8 @@ export class Uploads {
 
   async complete(path: ByteString, uploadId: string, wanted: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
     const upload = await this.#master.getUpload(path, uploadId, context);
-    const parts = select(wanted, await this.#parts(path, uploadId, context));
-    verify(upload, parts, options);
+    const parts = select(upload, wanted, await this.#parts(path, uploadId, context));
+    await verify(upload, parts, options);
     const ticket = await this.#master.beginCompleteUpload(path, uploadId, options.precondition ? {precondition: options.precondition} : {}, context);
     return publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, parts, ready, context), context);
   }
@@ -87,7 +87,7 @@ export class Uploads {
   }
 }
 
-function select(wanted: readonly CompletedPart[], known: ReadonlyMap<number, PartRecord>): PartRecord[] {
+function select(upload: UploadRecord, wanted: readonly CompletedPart[], known: ReadonlyMap<number, PartRecord>): PartRecord[] {
   if (wanted.length === 0) throw new WeirError('InvalidArgument', 'an upload is completed with at least one part');
   return wanted.map(({partNumber, etag, checksums}, i) => {
     const details = {partNumber};
@@ -95,14 +95,15 @@ function select(wanted: readonly CompletedPart[], known: ReadonlyMap<number, Par
     const part = known.get(partNumber);
     if (part?.etag !== etag) throw new WeirError('InvalidArgument', part ? `part ${partNumber} has another ETag` : `part ${partNumber} was not uploaded`, {details});
     for (const [algorithm, value] of Object.entries(checksums ?? {}) as [keyof Checksums, string][]) {
-      const stored = part.checksums[algorithm];
-      if (stored !== undefined && stored !== value) throw new WeirError('BadDigest', `part ${partNumber} has another ${algorithm} checksum`, {details});
+      if (part.checksums[algorithm] === value) continue;
+      if (upload.checksumAlgorithm === undefined || upload.checksumAlgorithm === algorithm) throw new WeirError('InvalidArgument', `part ${partNumber} has another ${algorithm} checksum`, {details});
+      throw new WeirError('BadDigest', `The ${algorithm} you specified for part ${partNumber} did not match what we received.`, {details});
     }
     return part;
   });
 }
 
-function verify(upload: UploadRecord, parts: readonly PartRecord[], expected: CompleteUploadOptions): void {
+async function verify(upload: UploadRecord, parts: readonly PartRecord[], expected: CompleteUploadOptions): Promise<void> {
   for (const {partNumber, length: partBytes} of parts.slice(0, -1)) {
     if (partBytes < (expected.partBytesMin ?? 0)) throw new WeirError('InvalidArgument', `part ${partNumber} has ${partBytes} bytes, too few for any but the last`, {details: {partNumber, partBytes}});
   }
@@ -110,7 +111,7 @@ function verify(upload: UploadRecord, parts: readonly PartRecord[], expected: Co
   if (expected.length !== undefined && expected.length !== length) throw new WeirError('InvalidArgument', `the parts have ${length} bytes together, not ${expected.length}`);
   for (const [algorithm, value] of Object.entries(expected.checksums ?? {}) as [keyof Checksums, string][]) {
     const isComposite = /-\d+$/.test(value);
-    const computed = multipartChecksum(parts, algorithm, isComposite ? 'COMPOSITE' : upload.checksumAlgorithm === algorithm ? upload.checksumType : 'FULL_OBJECT');
+    const computed = await multipartChecksum(parts, algorithm, isComposite ? 'COMPOSITE' : upload.checksumAlgorithm === algorithm ? upload.checksumType : 'FULL_OBJECT');
     if (computed === undefined) throw new WeirError('InvalidArgument', `the parts were uploaded without ${algorithm} checksums`);
     // Some clients leave out the number of parts.
     if (computed !== value && computed.replace(/-\d+$/, '') !== value) throw new WeirError('BadDigest', `the ${algorithm} checksum of the whole object is another`);

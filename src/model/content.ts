@@ -11,8 +11,12 @@ export type TimeNs = bigint;
  */
 export type ContentMetadata = Readonly<Record<string, string>>;
 
-/** Checksums as S3 names them (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`), base64, `-N` appended when composite. */
-export type Checksums = Readonly<Partial<Record<'crc32' | 'crc32c' | 'crc64nvme' | 'sha1' | 'sha256', string>>>;
+/** Checksum algorithms, as S3 names them in headers. Their numbers are stored: append only. */
+export const checksumAlgorithms = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256', 'md5', 'sha512', 'xxhash3', 'xxhash64', 'xxhash128'] as const;
+export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number];
+
+/** By algorithm, base64; `-N` appended when composite. */
+export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>;
 
 export interface Content {
   readonly id: ContentId;

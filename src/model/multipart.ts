@@ -3,14 +3,12 @@
  * "Checking object integrity"). Composite: the digest of the parts' digests, `-N` appended. Full object: the checksum of all
  * bytes, which only CRCs can give without reading them again.
  */
-import {createHash, hash} from 'node:crypto';
-import {crc32} from 'node:zlib';
-import {crc32c} from '@node-rs/crc32';
-import {combineCrc, crcPolynomials} from '#base/crc.ts';
+import {createHash} from 'node:crypto';
+import {CrcAppender, crcPolynomials} from '#base/crc.ts';
 import {WeirError} from '#base/errors.ts';
-import type {Checksums} from '#model/content.ts';
+import {checksumHasher} from '#model/checksum-hashers.ts';
+import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
-export type ChecksumAlgorithm = keyof Checksums;
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
 
 export interface PartDigests {
@@ -28,49 +26,25 @@ export function multipartEtag(parts: readonly PartDigests[]): string {
   return `${digest.digest('hex')}-${parts.length}`;
 }
 
-/** The type that S3 uses when none was asked for. InvalidArgument for pairs that do not exist. */
-export function checksumTypeOf(algorithm: ChecksumAlgorithm, wanted: ChecksumType | undefined): ChecksumType {
-  const isSha = algorithm === 'sha1' || algorithm === 'sha256';
-  if ((isSha && wanted === 'FULL_OBJECT') || (algorithm === 'crc64nvme' && wanted === 'COMPOSITE')) {
-    throw new WeirError('InvalidArgument', `${algorithm} checksums of multipart uploads cannot be ${wanted}`);
+/** Which types S3 has for which algorithm; the first is what it uses when none was asked for. */
+export function checksumTypesOf(algorithm: ChecksumAlgorithm): readonly ChecksumType[] {
+  if (algorithm === 'crc64nvme') return ['FULL_OBJECT'];
+  return algorithm === 'crc32' || algorithm === 'crc32c' ? ['COMPOSITE', 'FULL_OBJECT'] : ['COMPOSITE'];
+}
+
+/** The object's checksum, base64; undefined when a part has none of that algorithm. InvalidArgument for types that do not exist. */
+export async function multipartChecksum(parts: readonly PartDigests[], algorithm: ChecksumAlgorithm, wanted: ChecksumType | undefined): Promise<string | undefined> {
+  const types = checksumTypesOf(algorithm);
+  const type = wanted ?? types[0]!;
+  if (!types.includes(type)) throw new WeirError('InvalidArgument', `${algorithm} checksums of multipart uploads cannot be ${type}`);
+  if (parts.some(part => part.checksums[algorithm] === undefined)) return undefined;
+  const digests = parts.map(part => Buffer.from(part.checksums[algorithm]!, 'base64'));
+  if (type === 'COMPOSITE') {
+    const hasher = await checksumHasher(algorithm);
+    for (const digest of digests) hasher.update(digest);
+    return `${hasher.digest().toString('base64')}-${parts.length}`;
   }
-  return wanted ?? (algorithm === 'crc64nvme' ? 'FULL_OBJECT' : 'COMPOSITE');
-}
-
-/** The object's checksum, base64; undefined when a part has none of that algorithm. */
-export function multipartChecksum(parts: readonly PartDigests[], algorithm: ChecksumAlgorithm, wanted: ChecksumType | undefined): string | undefined {
-  const digests: Buffer[] = [];
-  for (const part of parts) {
-    const checksum = part.checksums[algorithm];
-    if (checksum === undefined) return undefined;
-    digests.push(Buffer.from(checksum, 'base64'));
-  }
-  if (checksumTypeOf(algorithm, wanted) === 'COMPOSITE') return `${digestOf(algorithm, Buffer.concat(digests)).toString('base64')}-${parts.length}`;
-  if (algorithm === 'sha1' || algorithm === 'sha256') return undefined;
-  const crc = crcPolynomials[algorithm];
-  let value = 0n;
-  parts.forEach((part, i) => (value = combineCrc(crc, value, fromBuffer(digests[i]!), part.length)));
-  return toBuffer(value, crc.bits / 8).toString('base64');
-}
-
-function digestOf(algorithm: ChecksumAlgorithm, bytes: Buffer): Buffer {
-  switch (algorithm) {
-    case 'sha1':
-    case 'sha256':
-      return hash(algorithm, bytes, 'buffer');
-    case 'crc32':
-      return toBuffer(BigInt(crc32(bytes)), 4);
-    case 'crc32c':
-      return toBuffer(BigInt(crc32c(bytes)), 4);
-    case 'crc64nvme':
-      throw new WeirError('InvalidArgument', 'crc64nvme checksums are never composite');
-  }
-}
-
-function fromBuffer(bytes: Buffer): bigint {
-  return bytes.length === 0 ? 0n : BigInt(`0x${bytes.toString('hex')}`);
-}
-
-function toBuffer(value: bigint, bytes: number): Buffer {
-  return Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex');
+  const crc = new CrcAppender(crcPolynomials[algorithm as keyof typeof crcPolynomials]);
+  parts.forEach((part, i) => crc.append(digests[i]!, part.length));
+  return crc.digest().toString('base64');
 }

@@ -225,7 +225,7 @@ function s3Headers(input: Buffer): void {
     canonicalRequest({...get, rawPath: '/', query: [], rawHeaders: raw}, claim.signedHeaders);
     checkTime(claim, 1.7e12);
   });
-  outcome(() => requestedChecksums(header));
+  outcome(() => requestedChecksums(header, raw));
   const md5 = outcome(() => parseContentMd5(header('content-md5') ?? ''));
   if (md5 !== 'refused' && !/^[0-9a-f]{32}$/.test(md5.value)) throw new Error(`an MD5 ${md5.value}`);
   outcome(() => writePrecondition(header));

@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
-import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
+import {checksumAlgorithms, type Checksums, type Content, type ContentMetadata, type TimeNs} from '#model/content.ts';
 
 const derivedKey = 1;
 const listed = 2;
@@ -12,9 +12,6 @@ const committedAtGiven = 16;
 const knownFlags = 31;
 
 const md5Hex = /^[0-9a-f]{32}$/;
-
-/** In the order of their bits in the record: append only. */
-const checksumNames = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
 
 const noMetadata: ContentMetadata = Object.freeze({});
 const noChecksums: Checksums = Object.freeze({});
@@ -58,20 +55,20 @@ export function readContent(reader: BinaryReader, key: ByteString, committedAt: 
 
 export function writeChecksums(out: BinaryWriter, checksums: Checksums): void {
   let present = 0;
-  checksumNames.forEach((name, i) => (present |= checksums[name] === undefined ? 0 : 1 << i));
-  out.byte(present);
-  for (const name of checksumNames) {
+  checksumAlgorithms.forEach((name, i) => (present |= checksums[name] === undefined ? 0 : 1 << i));
+  out.number(present);
+  for (const name of checksumAlgorithms) {
     const value = checksums[name];
     if (value !== undefined) out.text(value);
   }
 }
 
 export function readChecksums(reader: BinaryReader): Checksums {
-  const present = reader.byte();
+  const present = reader.number();
   if (present === 0) return noChecksums;
-  if (present >> checksumNames.length) throw reader.corrupt(`unknown checksums ${present}`);
+  if (present >= 1 << checksumAlgorithms.length) throw reader.corrupt(`unknown checksums ${present}`);
   const checksums: {-readonly [name in keyof Checksums]: string} = {};
-  checksumNames.forEach((name, i) => {
+  checksumAlgorithms.forEach((name, i) => {
     if (present & (1 << i)) checksums[name] = reader.text();
   });
   return checksums;

@@ -3,10 +3,11 @@ import type {ContentId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 import {readChecksums, readTexts, writeChecksums, writeTexts} from '#codec/namespace/content.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import {checksumAlgorithms} from '#model/content.ts';
 
 const version = 1;
 /** Numbers are stored: append only. 0 = none. */
-const algorithms = [undefined, 'crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
+const algorithms = [undefined, ...checksumAlgorithms] as const;
 const checksumTypes = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const;
 
 const out = new BinaryWriter();

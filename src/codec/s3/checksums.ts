@@ -1,53 +1,115 @@
 /** Checksums in headers and trailers. Source: "Checking object integrity", S3 User Guide. */
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {Checksums} from '#model/content.ts';
+import {type ChecksumAlgorithm, checksumAlgorithms, type Checksums} from '#model/content.ts';
+import {type ChecksumType, checksumTypesOf} from '#model/multipart.ts';
 
-export type ChecksumAlgorithm = keyof Checksums;
+const bytesOf: Readonly<Record<ChecksumAlgorithm, number>> = {crc32: 4, crc32c: 4, crc64nvme: 8, sha1: 20, sha256: 32, md5: 16, sha512: 64, xxhash3: 8, xxhash64: 8, xxhash128: 16};
 
-const bytesOf: Readonly<Record<ChecksumAlgorithm, number>> = {crc32: 4, crc32c: 4, crc64nvme: 8, sha1: 20, sha256: 32};
-const algorithms = Object.keys(bytesOf) as ChecksumAlgorithm[];
+/** What S3 computes and keeps when the client names nothing. */
+export const defaultAlgorithm: ChecksumAlgorithm = 'crc64nvme';
 
 export interface RequestedChecksums {
-  /** Values that came in headers. */
+  /** Values that came in headers: none or one. */
   readonly declared: Checksums;
   /** The one whose value comes in a trailer. */
   readonly announcedTrailer?: ChecksumAlgorithm;
-  /** The one that was asked for by name. */
+  /** The one that the client uses, however it says so. */
   readonly algorithm?: ChecksumAlgorithm;
 }
 
-/** InvalidRequest: a value that cannot be one, more than one, an unknown algorithm. */
-export function requestedChecksums(header: (name: string) => string | undefined): RequestedChecksums {
-  const declared: Partial<Record<ChecksumAlgorithm, string>> = {};
-  for (const algorithm of algorithms) {
-    const value = header(`x-amz-checksum-${algorithm}`)?.trim();
-    if (value === undefined) continue;
-    if (!isDigest(value, bytesOf[algorithm])) throw new S3Error('InvalidRequest', `Value for x-amz-checksum-${algorithm} header is invalid.`);
-    declared[algorithm] = value;
+type Header = (name: string) => string | undefined;
+
+const invalid = (message: string) => new S3Error('InvalidRequest', message);
+const invalidValue = (name: string) => invalid(`Value for ${name} header is invalid.`);
+const prefix = 'x-amz-checksum-';
+const notValues = new Set(['type', 'algorithm', 'mode']);
+
+/** Headers `x-amz-checksum-…` that are values. InvalidRequest: an unknown algorithm, more than one. */
+export function checksumHeaders(rawHeaders: readonly string[]): readonly (readonly [ChecksumAlgorithm, string])[] {
+  const found: [ChecksumAlgorithm, string][] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length <= prefix.length || (name.charCodeAt(0) | 0x20) !== 0x78 || name.slice(0, prefix.length).toLowerCase() !== prefix) continue;
+    const word = name.slice(prefix.length).toLowerCase();
+    if (notValues.has(word)) continue;
+    if (!isAlgorithm(word)) throw invalid('The algorithm type you specified in x-amz-checksum- header is invalid.');
+    found.push([word, rawHeaders[i + 1]!.trim()]);
   }
-  if (Object.keys(declared).length > 1) throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  if (found.length > 1) throw invalid('Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  return found;
+}
+
+/** Of an upload of bytes. InvalidRequest: a value that cannot be one, more than one, an unknown algorithm, names that contradict each other. */
+export function requestedChecksums(header: Header, rawHeaders: readonly string[]): RequestedChecksums {
+  const declared = checksumHeaders(rawHeaders);
+  for (const [algorithm, value] of declared) if (!isDigest(value, algorithm)) throw invalidValue(`${prefix}${algorithm}`);
   const trailer = header('x-amz-trailer')?.trim().toLowerCase();
-  const announced = trailer?.startsWith('x-amz-checksum-') ? named(trailer.slice(15), 'x-amz-trailer') : undefined;
-  if (trailer !== undefined && !announced) throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported');
-  const word = header('x-amz-checksum-algorithm') ?? header('x-amz-sdk-checksum-algorithm');
-  const algorithm = word === undefined ? undefined : named(word.trim().toLowerCase(), 'x-amz-checksum-algorithm');
-  return {declared, ...(announced ? {announcedTrailer: announced} : {}), ...(algorithm ? {algorithm} : {})};
+  const announced = trailer?.startsWith(prefix) ? trailer.slice(prefix.length) : undefined;
+  if (trailer !== undefined && (announced === undefined || !isAlgorithm(announced))) throw invalid('The value specified in the x-amz-trailer header is not supported');
+  if (trailer !== undefined && declared.length > 0) throw invalid('Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  const sdk = header('x-amz-sdk-checksum-algorithm');
+  const named = sdk === undefined ? undefined : algorithmNamed(sdk);
+  const used = declared[0]?.[0] ?? (announced as ChecksumAlgorithm | undefined);
+  if (named !== undefined && used === undefined) {
+    throw invalid('x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
+  }
+  if (named !== undefined && named !== used) throw invalidValue('x-amz-sdk-checksum-algorithm');
+  return {declared: Object.fromEntries(declared), ...(announced === undefined ? {} : {announcedTrailer: announced as ChecksumAlgorithm}), ...(used ? {algorithm: used} : {})};
 }
 
-function named(word: string, header: string): ChecksumAlgorithm {
-  if (!Object.hasOwn(bytesOf, word)) throw new S3Error('InvalidRequest', `Checksum algorithm provided is unsupported (${header}). Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]`);
-  return word as ChecksumAlgorithm;
+/** Of a whole object at the end of an upload: composite ones end in `-N`. InvalidRequest. */
+export function completedChecksums(rawHeaders: readonly string[]): Checksums {
+  const declared = checksumHeaders(rawHeaders);
+  for (const [algorithm, value] of declared) {
+    if (!isDigest(algorithm === 'crc64nvme' ? value : value.replace(/-\d{1,9}$/, ''), algorithm)) throw invalidValue(`${prefix}${algorithm}`);
+  }
+  return Object.fromEntries(declared);
 }
 
-/** Base64 of so many bytes; a composite one of a multipart object ends in `-N`. */
-function isDigest(text: string, bytes: number): boolean {
-  const value = text.replace(/-\d{1,5}$/, '');
+/** What a multipart upload is created with. InvalidRequest for pairs that do not exist. */
+export function uploadChecksums(header: Header): {readonly checksumAlgorithm?: ChecksumAlgorithm; readonly checksumType?: ChecksumType} {
+  const word = header('x-amz-checksum-algorithm');
+  const checksumAlgorithm = word === undefined ? undefined : algorithmNamed(word);
+  const wanted = checksumTypeOf(header);
+  if (!checksumAlgorithm) {
+    if (wanted) throw invalid('The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');
+    return {};
+  }
+  const types = checksumTypesOf(checksumAlgorithm);
+  if (wanted && !types.includes(wanted)) throw invalid(`The ${wanted} checksum type cannot be used with the ${checksumAlgorithm} checksum algorithm.`);
+  return {checksumAlgorithm, checksumType: wanted ?? types[0]!};
+}
+
+/** `x-amz-checksum-type`. InvalidRequest. */
+export function checksumTypeOf(header: Header): ChecksumType | undefined {
+  const type = header('x-amz-checksum-type')?.trim().toUpperCase();
+  if (type === undefined || type === '') return undefined;
+  if (type !== 'FULL_OBJECT' && type !== 'COMPOSITE') throw invalidValue('x-amz-checksum-type');
+  return type;
+}
+
+function isAlgorithm(word: string): word is ChecksumAlgorithm {
+  return Object.hasOwn(bytesOf, word);
+}
+
+/** A name in any case. InvalidRequest. */
+export function algorithmNamed(name: string): ChecksumAlgorithm {
+  const word = name.trim().toLowerCase();
+  if (!isAlgorithm(word)) {
+    const known = checksumAlgorithms.map((algorithm) => algorithm.toUpperCase()).sort().join(', ');
+    throw invalid(`Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${known}]`);
+  }
+  return word;
+}
+
+/** Base64 of as many bytes as the algorithm makes. */
+export function isDigest(value: string, algorithm: ChecksumAlgorithm): boolean {
   const digest = Buffer.from(value, 'base64');
-  return digest.length === bytes && digest.toString('base64') === value;
+  return digest.length === bytesOf[algorithm] && digest.toString('base64') === value;
 }
 
 /** Hexadecimal MD5 of a Content-MD5 header. InvalidDigest. */
 export function parseContentMd5(value: string): string {
-  if (!/^[A-Za-z0-9+/]{22}==$/.test(value.trim())) throw new S3Error('InvalidDigest', 'The Content-MD5 you specified is not valid.', {'Content-MD5': value.slice(0, 100)});
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(value.trim())) throw new S3Error('InvalidDigest', 'The Content-Md5 you specified is not valid.', {'Content-MD5': value.slice(0, 100)});
   return Buffer.from(value.trim(), 'base64').toString('hex');
 }

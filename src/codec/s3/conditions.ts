@@ -58,7 +58,7 @@ export function writePrecondition(header: Header): Precondition | undefined {
   const ifNoneMatch = header('if-none-match');
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
   if (ifNoneMatch !== undefined && (ifMatch !== undefined || ifNoneMatch.trim() !== '*')) {
-    throw new S3Error('NotImplemented', 'A header you provided implies functionality that is not implemented', {Header: 'If-None-Match'});
+    throw new S3Error('NotImplemented', 'A header you provided implies functionality that is not implemented.', {Header: 'If-None-Match'});
   }
   return {...(ifMatch === undefined ? {} : {ifMatch: bare(ifMatch)}), ...(ifNoneMatch === undefined ? {} : {ifNoneMatch: bare(ifNoneMatch)})};
 }

@@ -20,6 +20,15 @@ export interface ListParameters {
   readonly fetchOwner: boolean;
 }
 
+/** A number of a query: `fallback` when it was not sent, cut to `max`. InvalidArgument. */
+export function countOf(text: string | undefined, name: string, fallback: number, max = keysAPageMax): number {
+  if (text === undefined || text === '') return fallback;
+  const fields = {ArgumentName: name, ArgumentValue: text};
+  if (/^-\d{1,10}$/.test(text)) throw new S3Error('InvalidArgument', `Argument ${name} must be an integer between 0 and 2147483647`, fields);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7fff_ffff) throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`, fields);
+  return Math.min(max, Number(text));
+}
+
 /** Opaque to clients; holds the last key, so that it outlives restarts and deletions. */
 export function encodeToken(after: ByteString): string {
   return Buffer.from(`1${after}`, 'latin1').toString('base64url');
@@ -44,11 +53,10 @@ export function parseList(query: QueryPairs): ListParameters {
   if (type !== undefined && type !== '2') throw new S3Error('InvalidArgument', 'Invalid List Type specified in Request', {ArgumentName: 'list-type'});
   const encoding = get('encoding-type');
   if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
-  const count = get('max-keys') ?? '';
-  if (!/^\d{0,10}$/.test(count) || Number(count) > 0x7fff_ffff) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range', {ArgumentName: 'max-keys'});
+  const limit = countOf(get('max-keys'), 'max-keys', keysAPageMax);
   const prefix = bytes('prefix') ?? ('' as ByteString);
   const delimiter = bytes('delimiter');
-  const shared = {prefix, ...(delimiter === undefined ? {} : {delimiter}), limit: count === '' ? keysAPageMax : Math.min(keysAPageMax, Number(count)), urlEncoding: encoding === 'url'};
+  const shared = {prefix, ...(delimiter === undefined ? {} : {delimiter}), limit, urlEncoding: encoding === 'url'};
   if (type === undefined) {
     const marker = bytes('marker');
     return {version: 1, ...shared, fetchOwner: true, ...(marker === undefined ? {} : {marker, after: marker})};

@@ -36,46 +36,61 @@ export type QueryPairs = readonly (readonly [name: string, value: string])[];
 
 /** `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. AuthorizationHeaderMalformed. */
 export function claimOfHeader(authorization: string, timestamp: string | undefined): Claim {
-  const malformed = (what: string) => new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${what}.`);
-  if (!authorization.startsWith(`${algorithm} `)) throw malformed(`it does not begin with ${algorithm}`);
+  const malformed = (what: string) => new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${what}`);
+  const space = authorization.indexOf(' ');
+  if (space < 0) throw new S3Error('InvalidArgument', "Authorization header is invalid -- one and only one ' ' (space) required.", {ArgumentName: 'Authorization', ArgumentValue: authorization});
+  if (authorization.slice(0, space) !== algorithm) throw new S3Error('InvalidArgument', 'Unsupported Authorization Type', {ArgumentName: 'Authorization', ArgumentValue: authorization});
+  const parts = authorization.slice(space + 1).split(',');
+  if (parts.length !== 3) throw malformed('the authorization header requires three components: Credential, SignedHeaders, and Signature.');
   let credential: string | undefined;
   let signedHeaders: string | undefined;
   let signature: string | undefined;
-  for (const part of authorization.slice(algorithm.length + 1).split(',')) {
+  for (const part of parts) {
     const text = part.trim();
-    if (text.startsWith('Credential=')) credential = text.slice(11);
-    else if (text.startsWith('SignedHeaders=')) signedHeaders = text.slice(14);
-    else if (text.startsWith('Signature=')) signature = text.slice(10);
+    const equals = text.indexOf('=');
+    if (equals < 0) throw malformed(`the authorization component "${text}" is malformed.`);
+    const value = text.slice(equals + 1);
+    if (text.startsWith('Credential=')) credential = value;
+    else if (text.startsWith('SignedHeaders=')) signedHeaders = value;
+    else if (text.startsWith('Signature=')) signature = value;
   }
-  if (!credential || !signedHeaders || !signature) throw malformed('Credential, SignedHeaders and Signature are needed');
-  if (timestamp === undefined || !isTimestamp(timestamp)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header');
+  if (!credential) throw malformed('missing Credential.');
+  if (!signedHeaders) throw malformed('missing SignedHeaders.');
+  if (!signature) throw malformed('missing Signature.');
   const scope = parseCredential(credential, malformed);
+  if (timestamp === undefined || !isTimestamp(timestamp)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header.');
+  if (!timestamp.startsWith(scope.scope.date)) throw malformed('Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP');
   return {...scope, signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: false};
 }
 
 /** `X-Amz-Algorithm=…&X-Amz-Credential=…`: undefined when the query has no signature. AuthorizationQueryParametersError. */
 export function claimOfQuery(query: QueryPairs): Claim | undefined {
+  if (query.length === 0) return undefined;
   const get = (name: string) => query.find(([candidate]) => candidate === name)?.[1];
   if (get('X-Amz-Algorithm') === undefined && get('X-Amz-Signature') === undefined) return undefined;
   const malformed = (what: string) => new S3Error('AuthorizationQueryParametersError', what);
-  if (get('X-Amz-Algorithm') !== algorithm) throw malformed(`X-Amz-Algorithm only supports "${algorithm}"`);
   const [credential, signedHeaders, signature, timestamp, expires] = ['Credential', 'SignedHeaders', 'Signature', 'Date', 'Expires'].map((name) => get(`X-Amz-${name}`));
-  if (!credential || !signedHeaders || !signature || !timestamp || expires === undefined) {
+  if (!credential || !signedHeaders || !signature || !timestamp || expires === undefined || !get('X-Amz-Algorithm')) {
     throw malformed('Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.');
   }
+  if (get('X-Amz-Algorithm') === 'AWS4-ECDSA-P256-SHA256') throw malformed(`X-Amz-Algorithm only supports "${algorithm}"`);
+  if (get('X-Amz-Algorithm') !== algorithm) throw malformed(`X-Amz-Algorithm only supports "${algorithm} and AWS4-ECDSA-P256-SHA256"`);
+  const scope = parseCredential(credential, (what) => malformed(`Error parsing the X-Amz-Credential parameter; ${what}`));
   if (!isTimestamp(timestamp)) throw malformed('X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd\'T\'HHmmss\'Z\'"');
-  if (!/^\d{1,7}$/.test(expires) || Number(expires) < 1) throw malformed('X-Amz-Expires must be a number of seconds, at least 1');
+  if (!timestamp.startsWith(scope.scope.date)) throw malformed(`Invalid credential date "${scope.scope.date}". This date is not the same as X-Amz-Date: "${timestamp.slice(0, 8)}".`);
+  if (!/^-?\d{1,15}$/.test(expires)) throw malformed('X-Amz-Expires should be a number');
+  if (Number(expires) < 0) throw malformed('X-Amz-Expires must be non-negative');
   if (Number(expires) > presignedSecondsMax) throw malformed('X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds');
-  return {...parseCredential(credential, malformed), signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: true, expires: Number(expires)};
+  return {...scope, signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: true, expires: Number(expires)};
 }
 
-function parseCredential(credential: string, malformed: (what: string) => S3Error): Pick<Claim, 'accessKeyId' | 'scope'> {
+export function parseCredential(credential: string, malformed: (what: string) => S3Error): Pick<Claim, 'accessKeyId' | 'scope'> {
   const parts = credential.split('/');
-  if (parts.length < 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"');
+  if (parts.length < 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".');
   const [date, region, service, terminal] = parts.slice(-4) as [string, string, string, string];
-  if (terminal !== 'aws4_request') throw malformed('the Credential must end in aws4_request');
-  if (service !== 's3') throw malformed(`incorrect service "${service.slice(0, 40)}"; this endpoint belongs to "s3"`);
-  if (!/^\d{8}$/.test(date)) throw malformed(`invalid credential date "${date.slice(0, 40)}"`);
+  if (terminal !== 'aws4_request') throw malformed(`incorrect terminal "${terminal.slice(0, 40)}". This endpoint uses "aws4_request".`);
+  if (service !== 's3') throw malformed(`incorrect service "${service.slice(0, 40)}". This endpoint belongs to "s3".`);
+  if (!/^\d{8}$/.test(date)) throw malformed(`incorrect date format "${date.slice(0, 40)}". This date in the credential must be in the format "yyyyMMdd".`);
   return {accessKeyId: parts.slice(0, -4).join('/'), scope: {date, region, service}};
 }
 
@@ -92,10 +107,14 @@ function timeOf(timestamp: string): number {
 /** RequestTimeTooSkewed, AccessDenied (expired, or the scope is of another day). */
 export function checkTime(claim: Claim, nowMs: number): void {
   const then = timeOf(claim.timestamp);
-  if (!claim.timestamp.startsWith(claim.scope.date)) throw new S3Error('SignatureDoesNotMatch', 'Date in Credential scope does not match the date of the request.');
   if (claim.presigned) {
-    if (!(then - skewMs <= nowMs)) throw new S3Error('AccessDenied', 'Request is not yet valid');
-    if (!(nowMs <= then + claim.expires! * 1000)) throw new S3Error('AccessDenied', 'Request has expired', {'X-Amz-Expires': String(claim.expires)});
+    if (!(then - skewMs <= nowMs)) throw new S3Error('AccessDenied', 'Request is not valid yet.');
+    const until = then + claim.expires! * 1000;
+    if (!(nowMs <= until)) {
+      // Impossible dates have passed, and have no form.
+      const Expires = Number.isNaN(until) ? '' : new Date(until).toISOString();
+      throw new S3Error('AccessDenied', 'Request has expired.', {'X-Amz-Expires': String(claim.expires), Expires, ServerTime: new Date(nowMs).toISOString()});
+    }
   } else if (!(Math.abs(nowMs - then) <= skewMs)) {
     throw new S3Error('RequestTimeTooSkewed', 'The difference between the request time and the current time is too large.', {RequestTime: claim.timestamp, MaxAllowedSkewMilliseconds: String(skewMs)});
   }
@@ -169,19 +188,21 @@ export function canonicalRequest(request: SignedRequest, signedHeaders: readonly
     headers += `${name}:${canonicalHeader(request.rawHeaders, name) ?? ''}\n`;
   }
   const unsigned = host ? unsignedAmz(request.rawHeaders, signedHeaders) : 'host';
-  if (unsigned !== undefined) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {HeadersNotSigned: unsigned});
+  if (unsigned !== '') throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {HeadersNotSigned: unsigned});
   return `${request.method}\n${canonicalPath(request.rawPath)}\n${canonicalQuery(request.query)}\n${headers}\n${signedHeaders.join(';')}\n${request.payloadHash}`;
 }
 
-function unsignedAmz(rawHeaders: readonly string[], signedHeaders: readonly string[]): string | undefined {
+/** Their names, sorted; empty when there are none. */
+function unsignedAmz(rawHeaders: readonly string[], signedHeaders: readonly string[]): string {
+  let found: string[] | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     // Most names do not begin with an x.
     if ((name.charCodeAt(0) | 0x20) !== 0x78 || !/^x-amz-/i.test(name)) continue;
     const lower = name.toLowerCase();
-    if (!signedHeaders.includes(lower)) return lower;
+    if (!signedHeaders.includes(lower)) (found ??= []).push(lower);
   }
-  return undefined;
+  return found ? found.sort().join(', ') : '';
 }
 
 export function stringToSign(claim: Claim, canonical: string): string {

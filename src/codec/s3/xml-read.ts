@@ -2,7 +2,7 @@
 import {isUtf8} from 'node:buffer';
 import {SaxesParser} from 'saxes';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {Checksums} from '#model/content.ts';
+import {checksumAlgorithms, type Checksums} from '#model/content.ts';
 
 const depthMax = 8;
 const elementsMax = 80_000;
@@ -14,7 +14,7 @@ interface Element {
   readonly children: Element[];
 }
 
-const malformed = (what = 'The XML you provided was not well-formed or did not validate against our published schema') => new S3Error('MalformedXML', what);
+const malformed = (what = 'The XML you provided was not well-formed or did not validate against our published schema.') => new S3Error('MalformedXML', what);
 
 /** The root element. MalformedXML. */
 function parse(xml: Buffer, rootName: string): Element {
@@ -53,13 +53,7 @@ function parse(xml: Buffer, rootName: string): Element {
 
 const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
 
-const checksumNames = new Map<string, keyof Checksums>([
-  ['ChecksumCRC32', 'crc32'],
-  ['ChecksumCRC32C', 'crc32c'],
-  ['ChecksumCRC64NVME', 'crc64nvme'],
-  ['ChecksumSHA1', 'sha1'],
-  ['ChecksumSHA256', 'sha256'],
-]);
+const checksumNames = new Map(checksumAlgorithms.map((name) => [`Checksum${name.toUpperCase()}`, name]));
 
 export interface RequestedPart {
   readonly partNumber: number;
@@ -71,8 +65,9 @@ export interface RequestedPart {
 export function parseCompleteMultipartUpload(xml: Buffer): RequestedPart[] {
   const parts = parse(xml, 'CompleteMultipartUpload').children.map((part): RequestedPart => {
     const number = child(part, 'PartNumber')?.trim() ?? '';
-    const etag = child(part, 'ETag')?.trim();
-    if (part.name !== 'Part' || !/^\d{1,5}$/.test(number) || Number(number) < 1 || Number(number) > 10_000 || !etag) throw malformed();
+    const etag = child(part, 'ETag')?.trim().replace(/^"|"$/g, '');
+    if (part.name !== 'Part' || !/^-?\d{1,9}$/.test(number) || !etag) throw malformed();
+    if (Number(number) < 1) throw new S3Error('InvalidArgument', 'PartNumber must be >= 1', {ArgumentName: 'PartNumber', ArgumentValue: number});
     const checksums = Object.fromEntries(part.children.flatMap(({name, text}) => {
       const algorithm = checksumNames.get(name);
       return algorithm ? [[algorithm, text.trim()]] : [];

@@ -1,7 +1,7 @@
 /** What S3 says about an object, in headers and listings. */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import {checksumAlgorithms, type Checksums, type ContentMetadata, type TimeNs} from '#model/content.ts';
 import type {HttpClientResponse} from '#runtime/http.ts';
 import type {StoreObject} from '#understore/under-store.ts';
 import {metadataFrom} from '#connectors/s3/metadata.ts';
@@ -52,7 +52,7 @@ export function announcedLength(response: HttpClientResponse): number {
 
 function checksumsFrom(response: HttpClientResponse): Checksums {
   const found: Record<string, string> = {};
-  for (const name of ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256']) {
+  for (const name of checksumAlgorithms) {
     const value = response.header(`x-amz-checksum-${name}`);
     if (value !== undefined) found[name] = value;
   }

@@ -30,6 +30,7 @@ export interface Identity {
 }
 
 const unsignedPayload = 'UNSIGNED-PAYLOAD';
+const payloadWords = `${unsignedPayload}, STREAMING-UNSIGNED-PAYLOAD-TRAILER, ${['HMAC-SHA256', 'ECDSA-P256-SHA256'].map((name) => `STREAMING-AWS4-${name}-PAYLOAD, STREAMING-AWS4-${name}-PAYLOAD-TRAILER`).join(', ')}`;
 const emptyHash = hash('sha256', '', 'hex');
 const streams: ReadonlyMap<string, PayloadKind> = new Map([
   [unsignedPayload, 'unsigned'],
@@ -49,7 +50,7 @@ export class Authenticator {
   /** AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed and the errors of malformed claims. */
   authenticate(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {
     const authorization = exchange.header('authorization');
-    if (authorization !== undefined && !authorization.startsWith('AWS4-')) {
+    if (authorization?.startsWith('AWS ')) {
       throw new S3Error('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.');
     }
     const inQuery = claimOfQuery(target.query);
@@ -112,7 +113,7 @@ function payloadKind(announced: string): PayloadKind {
   if (stream) return stream;
   if (announced.length === 64 && /^[0-9a-fA-F]{64}$/.test(announced)) return 'hashed';
   if (announced.startsWith('STREAMING-AWS4-ECDSA')) throw new S3Error('NotImplemented', 'Signature Version 4A is not implemented.');
-  throw new S3Error('InvalidArgument', `x-amz-content-sha256 must be ${[...streams.keys()].join(', ')} or a valid sha256 value.`);
+  throw new S3Error('InvalidArgument', `x-amz-content-sha256 must be ${payloadWords} or a valid sha256 value.`, {ArgumentName: 'x-amz-content-sha256', ArgumentValue: announced.slice(0, 100)});
 }
 
 /** Each chunk's signature covers the one before; the first covers the request's (the seed). */

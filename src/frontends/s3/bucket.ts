@@ -15,7 +15,7 @@ const uploadsAPage = 1000;
 export const region = 'us-east-1';
 
 export function noSuchBucket(bucket: ByteString): S3Error {
-  return new S3Error('NoSuchBucket', 'The specified bucket does not exist', {BucketName: toText(bucket)});
+  return new S3Error('NoSuchBucket', 'The specified bucket does not exist.', {BucketName: toText(bucket)});
 }
 
 export async function findBucket(request: S3Request, bucket: ByteString): Promise<FileInfo | undefined> {
@@ -78,7 +78,7 @@ export const deleteBucket: Operation = async (request) => {
     await request.files.remove(bucketPath(bucket), {recursive: false, kind: 'directory'}, request.context);
   } catch (error) {
     if (isKind(error, 'NotFound')) throw noSuchBucket(bucket);
-    if (isKind(error, 'DirectoryNotEmpty')) throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty', {BucketName: toText(bucket)});
+    if (isKind(error, 'DirectoryNotEmpty')) throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.', {BucketName: toText(bucket)});
     if (isKind(error, 'Busy')) throw new S3Error('OperationAborted', 'The bucket is a mount point; unmount it instead (weir mount rm).');
     throw error;
   }

@@ -42,7 +42,7 @@ export async function statSource(request: S3Request, source: CopySource): Promis
   }
   const conditions = parseConditions((name) => request.header(name), 'x-amz-copy-source-');
   if (conditions && judge(conditions, etagOf(info), Number(modifiedOf(info) / 1_000_000_000n) * 1000) !== 'pass') {
-    throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
+    throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold.');
   }
   return info;
 }

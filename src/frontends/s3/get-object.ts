@@ -18,7 +18,7 @@ async function conditionsFail(request: S3Request, info: FileInfo): Promise<boole
     case 'pass':
       return false;
     case 'failed':
-      throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {Condition: conditions.ifMatch === undefined ? 'If-Unmodified-Since' : 'If-Match'});
+      throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold.', {Condition: conditions.ifMatch === undefined ? 'If-Unmodified-Since' : 'If-Match'});
     case 'not-modified':
       await answer(request, 304, ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modified)]);
       return true;

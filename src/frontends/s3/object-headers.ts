@@ -4,6 +4,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
+import type {ChecksumType} from '#model/multipart.ts';
 
 const kept = ['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires', 'x-amz-website-redirect-location', 'x-amz-storage-class'];
 const metaPrefix = 'x-amz-meta-';
@@ -55,11 +56,17 @@ export function checksumHeaderPairs(checksums: Checksums): string[] {
   return Object.entries(checksums).flatMap(([name, value]) => [`x-amz-checksum-${name}`, value]);
 }
 
-/** Of an object; beside the values what they are of: all its bytes, or (`-N`) the checksums of its parts. */
-export function objectChecksumPairs(checksums: Checksums): string[] {
+/** What checksums of an object are of: all its bytes, or (`-N`) the checksums of its parts. Undefined when there are none. */
+export function checksumTypeOfValues(checksums: Checksums): ChecksumType | undefined {
   const values = Object.values(checksums);
-  if (values.length === 0) return [];
-  return [...checksumHeaderPairs(checksums), 'x-amz-checksum-type', values.some((value) => /-\d+$/.test(value)) ? 'COMPOSITE' : 'FULL_OBJECT'];
+  if (values.length === 0) return undefined;
+  return values.some((value) => /-\d+$/.test(value)) ? 'COMPOSITE' : 'FULL_OBJECT';
+}
+
+/** Of an object: values and type. */
+export function objectChecksumPairs(checksums: Checksums): string[] {
+  const type = checksumTypeOfValues(checksums);
+  return type ? [...checksumHeaderPairs(checksums), 'x-amz-checksum-type', type] : [];
 }
 
 /** What GET and HEAD say of an object, beside length and range. */

@@ -1,4 +1,5 @@
 /** PutObject. */
+import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
@@ -8,6 +9,7 @@ import {requireBucket} from '#frontends/s3/bucket.ts';
 export const putObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
+  const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
   await requireBucket(request, bucket);
   const writer = await request.files.create(
@@ -16,7 +18,7 @@ export const putObject: Operation = async (request) => {
       kind: 'file',
       parents: 'implied',
       metadata: metadataOf(request),
-      checksums: upload.algorithms,
+      checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),
     },
@@ -25,9 +27,7 @@ export const putObject: Operation = async (request) => {
   try {
     for await (const chunk of upload.bytes) await writer.write(chunk);
     const info = await writer.commit(upload.expected());
-    const checksums = info.inode.content?.checksums ?? {};
-    const sent = Object.fromEntries(Object.entries(checksums).filter(([name]) => (upload.algorithms as readonly string[]).includes(name)));
-    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...objectChecksumPairs(sent)]);
+    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
   } catch (error) {
     await writer.abort();
     throw error;

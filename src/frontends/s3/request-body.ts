@@ -4,9 +4,7 @@ import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
 import {parseContentMd5, requestedChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
-import type {Checksums} from '#model/content.ts';
-
-type Algorithm = keyof Checksums;
+import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
 export const putBytesMax = 5 * 1024 ** 3;
 /** XML documents of requests; a list of 10 000 parts with checksums is about 3 MB. */
@@ -15,8 +13,8 @@ export const documentBytesMax = 8 * 1024 * 1024;
 export interface Upload {
   /** Bytes of the object; undefined when it comes chunked without saying. */
   readonly length?: number;
-  /** Checksums that must be computed while it passes. */
-  readonly algorithms: readonly Algorithm[];
+  /** The checksum that the client uses, if it says so. */
+  readonly algorithm?: ChecksumAlgorithm;
   readonly bytes: AsyncIterable<Uint8Array>;
   /** What the whole must prove to be; complete when the bytes have ended. */
   expected(): {length?: number; md5?: string; checksums?: Checksums};
@@ -42,8 +40,7 @@ export function uploadOf(request: S3Request): Upload {
   const length = announcedLength(request, chunked);
   const md5Header = request.header('content-md5');
   const md5 = md5Header === undefined ? undefined : parseContentMd5(md5Header);
-  const {declared, announcedTrailer, algorithm} = requestedChecksums((name) => exchange.header(name));
-  const algorithms = new Set<Algorithm>([...(Object.keys(declared) as Algorithm[]), ...(announcedTrailer ? [announcedTrailer] : []), ...(algorithm ? [algorithm] : [])]);
+  const {declared, announcedTrailer, algorithm} = requestedChecksums((name) => exchange.header(name), exchange.rawHeaders);
   let trailing: Checksums = {};
 
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
@@ -54,7 +51,7 @@ export function uploadOf(request: S3Request): Upload {
       const found = /^x-amz-checksum-(\w+)$/.exec(name.toLowerCase());
       if (!found) continue;
       if (announcedTrailer !== found[1]) throw new S3Error('MalformedTrailerError', 'The request contained trailing data that was not well-formed or did not conform to our published schema.');
-      trailing = {[found[1] as Algorithm]: value};
+      trailing = {[found[1] as ChecksumAlgorithm]: value};
     }
     if (announcedTrailer && trailing[announcedTrailer] === undefined) throw new S3Error('MalformedTrailerError', 'The trailer that was announced did not come.');
   };
@@ -78,7 +75,7 @@ export function uploadOf(request: S3Request): Upload {
 
   return {
     ...(length === undefined ? {} : {length}),
-    algorithms: [...algorithms],
+    ...(algorithm ? {algorithm} : {}),
     bytes: {[Symbol.asyncIterator]: () => (chunked ? chunks() : identity.payload === 'hashed' ? hashed() : exchange.body[Symbol.asyncIterator]())} as AsyncIterable<Uint8Array>,
     expected: () => {
       const checksums = {...declared, ...trailing};

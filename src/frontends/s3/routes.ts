@@ -2,15 +2,17 @@
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets} from '#frontends/s3/bucket.ts';
 import {configurationReads} from '#frontends/s3/configuration.ts';
+import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
 import {copyObject} from '#frontends/s3/copy-object.ts';
 import {deleteObject, deleteObjects} from '#frontends/s3/delete-objects.ts';
 import {getObject, headObject} from '#frontends/s3/get-object.ts';
 import {listObjects} from '#frontends/s3/list-objects.ts';
-import {
-  abortMultipartUpload, completeMultipartUpload, createMultipartUpload, listMultipartUploads, listParts, uploadPart, uploadPartCopy,
-} from '#frontends/s3/multipart.ts';
+import {listParts} from '#frontends/s3/list-parts.ts';
+import {listMultipartUploads} from '#frontends/s3/list-uploads.ts';
+import {abortMultipartUpload, createMultipartUpload} from '#frontends/s3/multipart.ts';
 import {putObject} from '#frontends/s3/put-object.ts';
 import type {Operation, S3Request} from '#frontends/s3/request.ts';
+import {uploadPart, uploadPartCopy} from '#frontends/s3/upload-part.ts';
 
 type Methods = Readonly<Record<string, Operation>>;
 

@@ -6,7 +6,7 @@ import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {Authenticator, type LookupKey} from '#frontends/s3/authenticate.ts';
-import {findBucket} from '#frontends/s3/bucket.ts';
+import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
 import type {HttpExchange} from '#runtime/http.ts';
@@ -66,7 +66,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     if (bucket === undefined) return error;
     try {
       const there = await findBucket(request, bucket);
-      if (!there) return new S3Error('NoSuchBucket', 'The specified bucket does not exist', {BucketName: toText(bucket)});
+      if (!there) return noSuchBucket(bucket);
       return new S3Error('NoSuchKey', 'The specified key does not exist.', request.target.key === undefined ? {} : {Key: toText(request.target.key)});
     } catch (failure) {
       return failure;

@@ -75,15 +75,17 @@ export class Writes {
 
   async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
     const store = this.#stores.get(upload.mount);
-    const {checksumAlgorithm: algorithm, storeKey, storeUploadId} = upload;
-    const checksum = algorithm && multipartChecksum(parts, algorithm, upload.checksumType);
+    const {storeKey, storeUploadId} = upload;
+    // Who names none gets what S3 computes then.
+    const algorithm = upload.checksumAlgorithm ?? 'crc64nvme';
+    const checksum = await multipartChecksum(parts, algorithm, upload.checksumType);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     await ready();
     const storeParts = parts.map(part => ({partNumber: part.partNumber, token: part.storePart, length: part.length}));
     const object = await store.completeUpload(storeKey, storeUploadId, storeParts, undefined, {signal: context.signal});
     if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
     await this.#uploads.complete(upload.uploadId, upload.content, parts);
-    return {length, fingerprint: object.fingerprint, etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm!]: checksum}};
+    return {length, fingerprint: object.fingerprint, etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm]: checksum}};
   }
 
   async abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {

@@ -1,0 +1,90 @@
+/** CompleteMultipartUpload. */
+import {toText} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
+import {checksumTypeOf, completedChecksums, isDigest} from '#codec/s3/checksums.ts';
+import {writePrecondition} from '#codec/s3/conditions.ts';
+import {encodeKey} from '#codec/s3/listing.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {parseCompleteMultipartUpload, type RequestedPart} from '#codec/s3/xml-read.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {FileInfo, UploadRecord} from '#contracts/master-api.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
+import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
+import {documentOf} from '#frontends/s3/request-body.ts';
+import {bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import type {ChecksumAlgorithm} from '#model/content.ts';
+
+/** Of all but the last part. "Amazon S3 multipart upload limits". */
+const partBytesMin = 5 * 1024 * 1024;
+
+function objectBytesOf(request: S3Request): number | undefined {
+  const text = request.header('x-amz-mp-object-size');
+  if (text === undefined) return undefined;
+  if (/^-\d{1,15}$/.test(text)) throw new S3Error('InvalidRequest', `Value for x-amz-mp-object-size header is less than zero: '${text}'`);
+  if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.');
+  return Number(text);
+}
+
+function checkParts(parts: readonly RequestedPart[], upload: UploadRecord): void {
+  const {checksumAlgorithm: algorithm, checksumType: type} = upload;
+  parts.forEach(({partNumber, checksums}, i) => {
+    if (i > 0 && partNumber <= parts[i - 1]!.partNumber) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. Parts must be ordered by part number.');
+    const values = Object.entries(checksums) as [ChecksumAlgorithm, string][];
+    const wrong = values.length > 1 ? values : values.filter(([name, value]) => !isDigest(value, name));
+    if (wrong.length > 0) throw new S3Error('InvalidArgument', 'Invalid Base64 or multiple checksums present in request', {ArgumentName: 'Checksum', ArgumentValue: wrong.map(([, value]) => value).join(', ')});
+    if (values.length === 0 && type === 'COMPOSITE') {
+      const message = `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`;
+      throw new S3Error('InvalidRequest', message);
+    }
+  });
+}
+
+export const completeMultipartUpload: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const key = keyOf(request);
+  const path = objectPath(bucket, key);
+  const uploadId = uploadIdOf(request);
+  const length = objectBytesOf(request);
+  const checksums = completedChecksums(request.exchange.rawHeaders);
+  const type = checksumTypeOf((name) => request.header(name));
+  const precondition = writePrecondition((name) => request.header(name));
+  const parts = parseCompleteMultipartUpload(await documentOf(request));
+  await requireBucket(request, bucket);
+  const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  if (type && type !== upload.checksumType) {
+    throw new S3Error('InvalidRequest', `The upload was created using the ${upload.checksumType ?? 'null'} checksum mode. The complete request must use the same checksum mode.`);
+  }
+  checkParts(parts, upload);
+  const options = {partBytesMin, ...(precondition ? {precondition} : {}), ...(length === undefined ? {} : {length}), ...(Object.keys(checksums).length > 0 ? {checksums} : {})};
+  try {
+    // NotFound may also be of the object that a precondition asks for.
+    const info = await request.files.completeUpload(path, uploadId, parts, options, request.context);
+    await answerCompleted(request, info);
+  } catch (error) {
+    throw partErrorOf(error, parts, uploadId);
+  }
+};
+
+function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
+  const bucket = bucketOf(request);
+  const key = keyOf(request);
+  const checksums = info.inode.content?.checksums ?? {};
+  const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;
+  const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
+  const type = checksumTypeOfValues(checksums);
+  return xml(request, xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`));
+}
+
+/** What is wrong with a part, in S3's words. */
+function partErrorOf(error: unknown, parts: readonly RequestedPart[], uploadId: string): unknown {
+  if (!isKind(error, 'InvalidArgument') || error.details['partNumber'] === undefined) return error;
+  const {partNumber, partBytes} = error.details;
+  const etag = parts.find((part) => part.partNumber === partNumber)?.etag ?? '';
+  if (partBytes !== undefined) {
+    const fields = {ETag: etag, ProposedSize: String(partBytes), MinSizeAllowed: String(partBytesMin), PartNumber: String(partNumber)};
+    return new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', fields);
+  }
+  const message = "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
+  return new S3Error('InvalidPart', message, {UploadId: uploadId, PartNumber: String(partNumber), ETag: etag});
+}

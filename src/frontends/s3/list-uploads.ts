@@ -1,0 +1,60 @@
+/** ListMultipartUploads. */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {countOf, encodeKey, keysAPageMax} from '#codec/s3/listing.ts';
+import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
+import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
+import {bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
+
+export const listMultipartUploads: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  await requireBucket(request, bucket);
+  const url = request.query('encoding-type') === 'url';
+  const show = (key: ByteString) => (url ? encodeKey(key) : escapeXml(toText(key)));
+  const bytes = (name: string) => (request.query(name) ?? '') as ByteString;
+  const [prefix, delimiter, keyMarker] = [bytes('prefix'), bytes('delimiter'), bytes('key-marker')];
+  const idMarker = request.query('upload-id-marker') ?? '';
+  const limit = countOf(request.query('max-uploads'), 'max-uploads', keysAPageMax);
+  const base = bucketPath(bucket);
+  const uploads: string[] = [];
+  const prefixes: string[] = [];
+  let after = keyMarker === '' ? undefined : {key: keyMarker, uploadId: idMarker === '' ? '\uffff' : idMarker};
+  let last: {key: ByteString; uploadId: string} | undefined;
+  let folded: ByteString | undefined = delimiter !== '' && keyMarker !== '' && keyMarker.endsWith(delimiter) ? keyMarker : undefined;
+  let truncated = false;
+  scan: for (; limit > 0; ) {
+    const found = await request.files.listUploads({directory: base, limit: keysAPageMax, ...(prefix === '' ? {} : {prefix}), ...(after ? {after} : {})}, request.context);
+    for (const upload of found) {
+      const key = upload.path.slice(base.length) as ByteString;
+      after = {key, uploadId: upload.uploadId};
+      if (folded !== undefined && key.startsWith(folded)) continue;
+      if (uploads.length + prefixes.length >= limit) {
+        truncated = true;
+        break scan;
+      }
+      const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
+      if (cut >= 0) {
+        folded = key.slice(0, cut + delimiter.length) as ByteString;
+        prefixes.push(`<CommonPrefixes><Prefix>${show(folded)}</Prefix></CommonPrefixes>`);
+        last = {key: folded, uploadId: ''};
+        continue;
+      }
+      last = {key, uploadId: upload.uploadId};
+      uploads.push(
+        `<Upload><Key>${show(key)}</Key>${element('UploadId', upload.uploadId)}<Initiator>${element('ID', upload.initiator)}${element('DisplayName', upload.initiator)}</Initiator>` +
+          `${ownerXml(upload.initiator)}${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}</Upload>`,
+      );
+    }
+    if (found.length < keysAPageMax) break;
+  }
+  const next = truncated && last ? `<NextKeyMarker>${show(last.key)}</NextKeyMarker>${element('NextUploadIdMarker', last.uploadId)}` : '';
+  await xml(
+    request,
+    xmlDocument(
+      'ListMultipartUploadsResult',
+      `${element('Bucket', toText(bucket))}<KeyMarker>${show(keyMarker)}</KeyMarker>${element('UploadIdMarker', idMarker)}${next}<Prefix>${show(prefix)}</Prefix>` +
+        `${delimiter === '' ? '' : `<Delimiter>${show(delimiter)}</Delimiter>`}${element('MaxUploads', String(limit))}${url ? element('EncodingType', 'url') : ''}` +
+        `${element('IsTruncated', String(truncated))}${uploads.join('')}${prefixes.join('')}`,
+    ),
+  );
+};

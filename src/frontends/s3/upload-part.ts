@@ -1,0 +1,89 @@
+/** UploadPart and UploadPartCopy. */
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {parseCopyRange} from '#codec/s3/range.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {bodyChunks} from '#contracts/body-chunks.ts';
+import type {UploadRecord} from '#contracts/master-api.ts';
+import {defaultAlgorithm} from '#codec/s3/checksums.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {copySourceOf, statSource} from '#frontends/s3/copy-object.ts';
+import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
+import {checksumHeaderPairs} from '#frontends/s3/object-headers.ts';
+import {uploadOf} from '#frontends/s3/request-body.ts';
+import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import type {ChecksumAlgorithm} from '#model/content.ts';
+
+function partNumberOf(request: S3Request): number {
+  const text = request.query('partNumber') ?? '';
+  const number = Number(text);
+  if (!/^\d{1,5}$/.test(text) || number < 1 || number > partNumberMax) {
+    throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive.', {ArgumentName: 'partNumber', ArgumentValue: text});
+  }
+  return number;
+}
+
+/** What is computed of a part: what the upload was created with, else the default, by which the whole object will be known. */
+function partAlgorithms(upload: UploadRecord, used: ChecksumAlgorithm | undefined): readonly ChecksumAlgorithm[] {
+  const {checksumAlgorithm: wanted, checksumType} = upload;
+  if (wanted === undefined) return used === undefined || used === defaultAlgorithm ? [defaultAlgorithm] : [defaultAlgorithm, used];
+  if (used === undefined ? checksumType === 'COMPOSITE' : used !== wanted) {
+    const actual = used === undefined ? 'null' : used.toUpperCase();
+    throw new S3Error('InvalidRequest', `Checksum Type mismatch occurred, expected checksum Type: ${wanted.toUpperCase()}, actual checksum Type: ${actual}`);
+  }
+  return [wanted];
+}
+
+export const uploadPart: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const uploadId = uploadIdOf(request);
+  const partNumber = partNumberOf(request);
+  const body = uploadOf(request);
+  if (body.length === undefined) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+  await requireBucket(request, bucket);
+  const path = objectPath(bucket, keyOf(request));
+  const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  const checksums = partAlgorithms(upload, body.algorithm);
+  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: body.length, checksums}, request.context);
+  try {
+    for await (const chunk of body.bytes) await writer.write(chunk);
+    const part = await withUpload(uploadId, () => writer.commit(body.expected()));
+    await answer(request, 200, ['ETag', `"${part.etag}"`, ...checksumHeaderPairs(shownChecksums(part.checksums, body.algorithm ?? upload.checksumAlgorithm))]);
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+};
+
+export const uploadPartCopy: Operation = async (request) => {
+  const bucket = bucketOf(request);
+  const uploadId = uploadIdOf(request);
+  const partNumber = partNumberOf(request);
+  const from = copySourceOf(request.header('x-amz-copy-source')!);
+  const rangeHeader = request.header('x-amz-copy-source-range');
+  const wanted = rangeHeader === undefined ? undefined : parseCopyRange(rangeHeader);
+  if (rangeHeader !== undefined && !wanted) {
+    const message = 'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy';
+    throw new S3Error('InvalidArgument', message, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: rangeHeader});
+  }
+  await requireBucket(request, bucket);
+  const path = objectPath(bucket, keyOf(request));
+  const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  const source = await statSource(request, from);
+  const range = wanted ?? {offset: 0, length: source.length};
+  if (range.offset + range.length > source.length) {
+    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
+  }
+  await using file = await request.files.open(source.path, {kind: 'file', range}, request.context);
+  const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];
+  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums}, request.context);
+  try {
+    if (range.length > 0) for await (const chunk of bodyChunks(await file.read(range, request.context))) await writer.write(chunk);
+    const part = await withUpload(uploadId, () => writer.commit({length: range.length}));
+    const shown = checksumsXml(shownChecksums(part.checksums, upload.checksumAlgorithm));
+    await xml(request, xmlDocument('CopyPartResult', `${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}${shown}`));
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+};
