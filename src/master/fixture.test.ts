@@ -11,6 +11,7 @@ import {type Freshness, parseFreshness} from '#model/mount.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation, type Simulation} from '#runtime/sim/simulation.ts';
 import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
+import {withUploadNotes} from '#understore/layers/with-upload-notes.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 import type {Capabilities, UnderStore} from '#understore/under-store.ts';
 
@@ -71,7 +72,10 @@ export class World {
     return {
       schemes: ['mem'],
       describe: async uri => ({place: (find(uri), uri), defaultName: 'mem', secrets: ['pin']}),
-      open: async uri => notClosed(this.wrap(find(uri))),
+      open: async (uri, _options, uploads) => {
+        const store = notClosed(this.wrap(find(uri)));
+        return uploads ? withUploadNotes(store, uploads) : store;
+      },
     };
   }
 }

@@ -20,6 +20,7 @@ import {RecentChanges} from '#master/freshness/recent-changes.ts';
 import {Following} from '#master/jobs/following.ts';
 import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-collector.ts';
 import {Jobs} from '#master/jobs/jobs.ts';
+import {OpenUploads} from '#master/jobs/open-uploads.ts';
 import {Lister} from '#master/loader/lister.ts';
 import {Loader} from '#master/loader/loader.ts';
 import {Reading} from '#master/loader/reading.ts';
@@ -73,6 +74,7 @@ export class Master implements MasterApi, AsyncDisposable {
   readonly #written: WrittenMounts;
   readonly #writes: Writes;
   readonly #uploads: Uploads;
+  readonly #openUploads: OpenUploads;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
 
@@ -83,6 +85,7 @@ export class Master implements MasterApi, AsyncDisposable {
     for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
     master.#jobs.resume();
     master.#garbage.soon();
+    master.#openUploads.start();
     return master;
   }
 
@@ -90,7 +93,8 @@ export class Master implements MasterApi, AsyncDisposable {
     const {metastore, runtime, stores} = services;
     this.#services = services;
     const transactions = (this.#transactions = new Transactions(metastore, runtime.clock));
-    const mounts = (this.#mounts = new MountTable(stores, runtime.log));
+    const mounts = (this.#mounts = new MountTable(stores, runtime.log, mount => this.#openUploads.notesOf(mount)));
+    this.#openUploads = new OpenUploads({transactions, mounts, runtime, completing: uploadId => this.#writes.completes(uploadId)});
     const now = (): number => transactions.now();
     const following = new Following();
     const recent = new RecentChanges(now);
@@ -293,6 +297,7 @@ export class Master implements MasterApi, AsyncDisposable {
     this.#writes.close();
     await this.#jobs.close();
     await this.#garbage.close();
+    await this.#openUploads.close();
     await this.#written.clear();
     await this.#mounts.close();
   }

@@ -42,9 +42,9 @@ export function refuseOwnEndpoint(registry: StoreRegistry, variables: Readonly<R
       check(uri, options);
       return await registry.describe(uri, options);
     },
-    open: async (uri, options) => {
+    open: async (uri, options, uploads) => {
       check(uri, options);
-      return await registry.open(uri, options);
+      return await registry.open(uri, options, uploads);
     },
   };
 }

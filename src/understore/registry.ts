@@ -11,6 +11,7 @@ import {defaultConcurrency, withConcurrencyLimit} from '#understore/layers/with-
 import {withMetrics} from '#understore/layers/with-metrics.ts';
 import {defaultRetry, withRetry} from '#understore/layers/with-retry.ts';
 import {defaultTimeout, withTimeout} from '#understore/layers/with-timeout.ts';
+import {withUploadNotes} from '#understore/layers/with-upload-notes.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 import type {Connector, ConnectorEnvironment, UnderStore} from '#understore/under-store.ts';
 
@@ -23,6 +24,7 @@ export const layerOptions: Connector['options'] = {
   requestsMax: {help: `requests in flight towards the store, for reads and for changes each (default ${defaultConcurrency.inFlightMax})`},
   readBandwidth: {help: 'bytes a second read from the store at most, for example 100MiB (default: no limit)'},
   writeBandwidth: {help: 'bytes a second written to the store at most (default: no limit)'},
+  uploadExpiry: {help: 'multipart uploads of clients with which nothing was done for so long are aborted (default 7d)'},
 };
 
 /** The scheme of a URI, in lower case: `s3` of `s3://bucket/prefix`. */
@@ -55,10 +57,11 @@ export function createStoreRegistry(loaders: Readonly<Record<string, ConnectorLo
       const secrets = Object.entries(connector.options).flatMap(([name, option]) => (option.secret ? [name] : []));
       return {...connector.describe(uri, options), secrets};
     },
-    async open(uri, options) {
+    async open(uri, options, uploads) {
       const connector = await connectorFor(uri, options);
       checkLayerOptions(options);
-      return wrap(await connector.open(uri, options, environment), options, environment, metrics, schemeOf(uri));
+      const store = await connector.open(uri, options, {...environment, uploads});
+      return wrap(uploads ? withUploadNotes(store, uploads) : store, options, environment, metrics, schemeOf(uri));
     },
   };
 }
@@ -91,6 +94,7 @@ function checkLayerOptions(options: Readonly<Record<string, string>>): {
   const read = rate('readBandwidth');
   const written = rate('writeBandwidth');
   const timeoutMs = options['timeout'] === undefined ? undefined : parseDuration(options['timeout']);
+  if (options['uploadExpiry'] !== undefined && parseDuration(options['uploadExpiry']) < 60_000) throw new WeirError('InvalidArgument', 'uploadExpiry must be at least a minute');
   if (timeoutMs === 0) throw new WeirError('InvalidArgument', 'timeout must be more than nothing');
   return {
     retries: count(options, 'retries', defaultRetry.attemptsMax, 100),

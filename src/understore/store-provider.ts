@@ -1,6 +1,6 @@
 /** Who has the open under stores: the master decides which there are, the worker reads and writes through the same ones. */
 import type {MountId} from '#base/ids.ts';
-import type {UnderStore} from '#understore/under-store.ts';
+import type {UnderStore, UploadNotes} from '#understore/under-store.ts';
 
 /** Open stores by mount, wrapped in the layers (retry, limits, metrics) that `process/` chose. */
 export interface StoreProvider {
@@ -14,6 +14,6 @@ export interface StoreRegistry {
   readonly schemes: readonly string[];
   /** Connector.describe, plus the names of secret options. InvalidArgument for unknown schemes and options. */
   describe(uri: string, options: Readonly<Record<string, string>>): Promise<{readonly place: string; readonly defaultName: string; readonly secrets: readonly string[]}>;
-  /** An open store with all layers around it. */
-  open(uri: string, options: Readonly<Record<string, string>>): Promise<UnderStore>;
+  /** An open store with all layers around it. Its multipart uploads are noted in `uploads`. */
+  open(uri: string, options: Readonly<Record<string, string>>, uploads?: UploadNotes): Promise<UnderStore>;
 }

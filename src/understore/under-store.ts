@@ -154,6 +154,14 @@ export interface UnderStore extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Told of the multipart uploads that a store has open, so that what is left of one can be aborted in another life. */
+export interface UploadNotes {
+  /** Resolves when it is noted durably; no part is sent before. */
+  opened(key: ByteString, uploadId: string): Promise<void>;
+  /** It is completed or aborted. */
+  closed(uploadId: string): void;
+}
+
 /** What a connector's folder exports as `connector`. */
 export interface Connector {
   readonly schemes: readonly string[];
@@ -174,4 +182,6 @@ export interface ConnectorEnvironment {
   readonly random: import('#runtime/random.ts').Random;
   /** The process's environment, for stores that have standard variables. */
   readonly variables: Readonly<Record<string, string | undefined>>;
+  /** For the uploads that a connector opens by itself, for writes and copies; those of `createUpload` are noted around it. */
+  readonly uploads?: UploadNotes | undefined;
 }

@@ -12,6 +12,7 @@ import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
+import {decodeStoreUpload, encodeStoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {parseQuery as parseRestQuery} from '#codec/rest/values.ts';
@@ -277,6 +278,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
   'namespace-part': record([{partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n}], encodePart, decodePart),
+  'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
   'namespace-tombstone': record(
     [{id: 5 as InodeId, mount: 1 as MountId, storePrefix: name('a/'), path: name('/a'), removedAt: 7, cursor: 9 as InodeId, deleted: 3}], encodeTombstone, (bytes) => decodeTombstone(5 as InodeId, bytes),
   ),

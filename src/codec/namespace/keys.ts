@@ -9,6 +9,7 @@
  *   i inode            inode record
  *   m mount            mount record
  *   n mount            usage counters of a mount
+ *   o mount hash       multipart upload that a mount's store has open for Weir, by a hash of the store's name for it
  *   p upload NUL part  part of a multipart upload
  *   r inode            rename of a file that its store has still to follow
  *   s inode name       setting of a directory: a named document
@@ -96,6 +97,9 @@ export const tombstoneTable = table('t');
 export const moveTable = table('v');
 export const fileRenameTable = table('r');
 
+export const storeUploadKey = (mount: MountId, hash: ByteString): ByteString => `o${idKey(mount)}${hash}` as ByteString;
+export const storeUploadTable = table('o');
+export const uploadTable = table('u');
 export const uploadKey = (uploadId: string): ByteString => `u${uploadId}` as ByteString;
 /** Exclusive of the upload's other data: its parts, ascending, with numbers > `after`. */
 export const partsOf = (uploadId: string, after: number): KeyRange => ({from: partKey(uploadId, after + 1), to: `p${uploadId}\x01` as ByteString});

@@ -9,6 +9,7 @@ import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garba
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
+import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
@@ -77,6 +78,7 @@ const fileRename: fc.Arbitrary<FileRename> = fc.record(
   },
   {requiredKeys: ['id', 'mount', 'from', 'to', 'fromPath', 'toPath', 'fingerprint', 'startedAt', 'copied'], noNullPrototype: true},
 );
+const storeUpload: fc.Arbitrary<StoreUpload> = fc.record({mount: id<MountId>(), storeKey: byteString, storeUploadId: text, openedAt: number}, {noNullPrototype: true});
 const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
 
 const somewhere = 'some/where' as ByteString;
@@ -100,6 +102,7 @@ const codecs: readonly Codec[] = [
   codecOf('file rename', fileRename, encodeFileRename, (record) => decodeFileRename(5 as InodeId, record)),
   codecOf('move', move, encodeMove, (record) => decodeMove(5 as InodeId, record)),
   codecOf('upload', upload, encodeUpload, decodeUpload),
+  codecOf('store upload', storeUpload, encodeStoreUpload, decodeStoreUpload),
   codecOf('part', part, encodePart, decodePart),
   codecOf('usage', usage, encodeUsage, decodeUsage),
   codecOf('next id', number, encodeNextId, decodeNextId),

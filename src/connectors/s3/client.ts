@@ -3,7 +3,7 @@ import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {KiB, MiB} from '#base/units.ts';
 import type {HttpClientResponse} from '#runtime/http.ts';
-import type {ConnectorEnvironment} from '#understore/under-store.ts';
+import type {ConnectorEnvironment, UploadNotes} from '#understore/under-store.ts';
 import type {S3Config} from '#connectors/s3/config.ts';
 import {credentialSource, type CredentialSource} from '#connectors/s3/credentials.ts';
 import {errorCode, errorOf} from '#connectors/s3/errors.ts';
@@ -31,6 +31,7 @@ export interface S3Request {
 
 export class S3Client {
   readonly config: S3Config;
+  readonly uploads: UploadNotes | undefined;
   readonly #environment: ConnectorEnvironment;
   readonly #credentials: CredentialSource;
   readonly #host: string;
@@ -39,6 +40,7 @@ export class S3Client {
 
   constructor(config: S3Config, environment: ConnectorEnvironment) {
     this.config = config;
+    this.uploads = environment.uploads;
     this.#environment = environment;
     this.#credentials = credentialSource(config, environment.variables, environment.clock);
     this.#host = config.virtualHost ? `${config.bucket}.${config.endpoint.host}` : config.endpoint.host;

@@ -5,7 +5,7 @@ import {fromText, toText} from '#base/byte-string.ts';
 import {type ErrorKind, WeirError, isKind} from '#base/errors.ts';
 import {KiB, MiB} from '#base/units.ts';
 import type {HttpClientRequest, HttpClientResponse} from '#runtime/http.ts';
-import type {UnderStore} from '#understore/under-store.ts';
+import type {UnderStore, UploadNotes} from '#understore/under-store.ts';
 import {ByteBudget} from '#connectors/s3/byte-budget.ts';
 import {chunkedLength} from '#connectors/s3/signed-chunks.ts';
 import {connector} from '#connectors/s3/connector.ts';
@@ -26,6 +26,7 @@ interface Answer {
 async function scripted(
   answer: (request: HttpClientRequest, body: Buffer) => Answer | Promise<Answer>,
   options: Record<string, string> = {},
+  uploads?: UploadNotes,
 ): Promise<{store: UnderStore; requests: HttpClientRequest[]}> {
   const requests: HttpClientRequest[] = [];
   const request = async (sent: HttpClientRequest): Promise<HttpClientResponse> => {
@@ -43,7 +44,7 @@ async function scripted(
   };
   const clock = {nowMs: () => Date.UTC(2026, 0, 1), sleep: () => Promise.resolve()};
   const given = {endpoint: 'http://s3.test:9000', accessKeyId: 'AKID', secretAccessKey: 'SECRET', ...options};
-  const store = await connector.open('s3://bucket/pre', given, {http: {request}, clock, disk: undefined, random: undefined, variables: {}} as never);
+  const store = await connector.open('s3://bucket/pre', given, {http: {request}, clock, disk: undefined, random: undefined, variables: {}, uploads} as never);
   return {store, requests};
 }
 
@@ -225,11 +226,14 @@ test('large and unknown lengths go in parts, in bounded memory, and leave nothin
   let aborted = 0;
   let inFlight = 0;
   let inFlightMax = 0;
+  const noted: string[] = [];
+  const uploads: UploadNotes = {opened: async (_key, id) => void noted.push(`opened ${id}`), closed: id => void noted.push(`closed ${id}`)};
   const {store, requests} = await scripted(async ({method, url}, body) => {
     const query = new URL(url).searchParams;
     if (method === 'POST' && query.has('uploads')) return {status: 200, body: '<InitiateMultipartUploadResult><UploadId>u&amp;1</UploadId></InitiateMultipartUploadResult>'};
     if (method === 'DELETE') return (aborted++, {status: 204});
     if (method === 'PUT' && query.has('partNumber')) {
+      assert.equal(noted.at(-1), 'opened u&1', 'it is noted before a part is sent');
       inFlightMax = Math.max(inFlightMax, ++inFlight);
       await new Promise(resolve => setImmediate(resolve));
       inFlight--;
@@ -239,7 +243,7 @@ test('large and unknown lengths go in parts, in bounded memory, and leave nothin
     }
     if (method === 'POST') return {status: 200, body: failing ? xmlError('InternalError') : '<CompleteMultipartUploadResult><ETag>"done-4"</ETag></CompleteMultipartUploadResult>'};
     return {status: 200, headers: {etag: '"single"'}};
-  }, {partSize: '5MiB'});
+  }, {partSize: '5MiB'}, uploads);
   const total = 18 * MiB;
   const run = async (): Promise<unknown> => {
     const write = await store.write({key: key('k'), metadata: {}}, call);
@@ -258,6 +262,7 @@ test('large and unknown lengths go in parts, in bounded memory, and leave nothin
   failing = true;
   await assert.rejects(run(), kindIs('Unavailable'));
   assert.equal(aborted, 1);
+  assert.deepEqual(noted, ['opened u&1', 'closed u&1', 'opened u&1', 'closed u&1']);
   const small = await store.write({key: key('small'), metadata: {}}, call);
   await small.write(Buffer.alloc(100));
   assert.equal((await small.finish()).etag, 'single');

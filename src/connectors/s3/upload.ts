@@ -22,6 +22,25 @@ export async function createUpload(client: S3Client, request: Pick<StoreWriteReq
   return id;
 }
 
+/** An upload of our own, which no caller knows. */
+export async function openOwnUpload(client: S3Client, request: Pick<StoreWriteRequest, 'key' | 'metadata'>, options: StoreCallOptions): Promise<string> {
+  const id = await createUpload(client, request, options);
+  await client.uploads?.opened(request.key, id);
+  return id;
+}
+
+export async function completeOwnUpload(client: S3Client, key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {
+  const object = await completeUpload(client, key, uploadId, parts, condition, options);
+  client.uploads?.closed(uploadId);
+  return object;
+}
+
+/** Fails as abortUpload does; then it stays noted. */
+export async function abortOwnUpload(client: S3Client, key: ByteString, uploadId: string): Promise<void> {
+  await abortUpload(client, key, uploadId, {signal: new AbortController().signal});
+  client.uploads?.closed(uploadId);
+}
+
 export async function uploadPart(client: S3Client, key: ByteString, uploadId: string, partNumber: number, body: Uint8Array | AsyncIterable<Uint8Array>, length: number, {signal}: StoreCallOptions): Promise<StorePart> {
   const query: [string, ByteString][] = [['partNumber', fromText(String(partNumber))], ['uploadId', fromText(uploadId)]];
   const response = await client.sendForHeaders({method: 'PUT', key, query, body, bodyLength: length, signal});
@@ -69,7 +88,7 @@ export async function copyObject(client: S3Client, from: ByteString, to: ByteStr
 }
 
 async function copyInParts(client: S3Client, source: StoreObject, to: ByteString, metadata: ContentMetadata, sourceHeaders: Record<string, string>, options: StoreCallOptions): Promise<StoreObject> {
-  const uploadId = await createUpload(client, {key: to, metadata}, options);
+  const uploadId = await openOwnUpload(client, {key: to, metadata}, options);
   const count = Math.ceil(source.length / copyPartBytes);
   const parts: StorePart[] = new Array(count);
   const numbers = parts.keys();
@@ -86,9 +105,9 @@ async function copyInParts(client: S3Client, source: StoreObject, to: ByteString
         }
       }),
     );
-    return await completeUpload(client, to, uploadId, parts, undefined, options);
+    return await completeOwnUpload(client, to, uploadId, parts, undefined, options);
   } catch (error) {
-    await abortUpload(client, to, uploadId, {signal: new AbortController().signal}).catch(() => {});
+    await abortOwnUpload(client, to, uploadId).catch(() => {});
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import type {ByteBudget} from '#connectors/s3/byte-budget.ts';
 import type {S3Client} from '#connectors/s3/client.ts';
 import {metadataHeaders} from '#connectors/s3/metadata.ts';
 import {makeObject} from '#connectors/s3/objects.ts';
-import {abortUpload, asPrecondition, completeUpload, createUpload, requireEtag, uploadPart, writeCondition} from '#connectors/s3/upload.ts';
+import {abortOwnUpload, asPrecondition, completeOwnUpload, openOwnUpload, requireEtag, uploadPart, writeCondition} from '#connectors/s3/upload.ts';
 
 /** Up to this size a known length is written in one request: one connection carries it fast enough. */
 export const streamedBytesMax = 64 * MiB;
@@ -19,8 +19,6 @@ export const partsMax = 10_000;
 const partsInFlightMax = 4;
 /** Parts of streams of unknown length grow by two every so many, which reaches 8 TiB. */
 const partsPerSize = 1000;
-
-const never = new AbortController().signal;
 
 export function startWrite(client: S3Client, budget: ByteBudget, request: StoreWriteRequest, options: StoreCallOptions): StoreWrite {
   writeCondition(client, request.condition);
@@ -171,7 +169,7 @@ class PartedWrite implements StoreWrite {
     }
     if (this.#buffer) await this.#sendPart();
     const parts = await Promise.all(this.#parts);
-    const object = await completeUpload(this.#client, key, this.#uploadId, parts, condition, {signal: this.#signal});
+    const object = await completeOwnUpload(this.#client, key, this.#uploadId, parts, condition, {signal: this.#signal});
     this.#done = true;
     return object;
   }
@@ -182,11 +180,11 @@ class PartedWrite implements StoreWrite {
     this.#stop.abort(new WeirError('Cancelled', `the write of ${toText(this.#request.key)} was given up`));
     this.#letGo();
     await Promise.allSettled(this.#parts);
-    if (this.#uploadId !== undefined) await abortUpload(this.#client, this.#request.key, this.#uploadId, {signal: never});
+    if (this.#uploadId !== undefined) await abortOwnUpload(this.#client, this.#request.key, this.#uploadId);
   }
 
   async #sendPart(): Promise<void> {
-    this.#uploadId ??= await createUpload(this.#client, this.#request, {signal: this.#signal});
+    this.#uploadId ??= await openOwnUpload(this.#client, this.#request, {signal: this.#signal});
     // One that has failed ends the whole write here.
     while (this.#inFlight.size >= partsInFlightMax) await Promise.race(this.#inFlight);
     const bytes = this.#buffer!.subarray(0, this.#filled);

@@ -10,7 +10,7 @@ import {checkPlace} from '#master/mounts/places.ts';
 import type {Mount} from '#model/mount.ts';
 import type {Log} from '#runtime/log.ts';
 import type {StoreProvider, StoreRegistry} from '#understore/store-provider.ts';
-import type {UnderStore} from '#understore/under-store.ts';
+import type {UnderStore, UploadNotes} from '#understore/under-store.ts';
 
 export interface LiveMount {
   readonly mount: Mount;
@@ -31,8 +31,11 @@ export class MountTable implements StoreProvider {
   readonly #entries = new Map<MountId, Entry>();
   readonly #registry: StoreRegistry;
   readonly #log: Log;
+  readonly #uploads: (mount: MountId) => UploadNotes;
 
-  constructor(registry: StoreRegistry, log: Log) {
+  /** `uploads`: where the store of a mount notes its multipart uploads. */
+  constructor(registry: StoreRegistry, log: Log, uploads: (mount: MountId) => UploadNotes) {
+    this.#uploads = uploads;
     this.#registry = registry;
     this.#log = log;
   }
@@ -89,6 +92,11 @@ export class MountTable implements StoreProvider {
     checkPlace(place, [...this.#entries.values()].filter(entry => entry.mount.id !== except));
   }
 
+  /** A store for a mount that may not be in the table yet; the caller's to close, or to `set`. */
+  open(id: MountId, uri: string, options: Readonly<Record<string, string>>): Promise<UnderStore> {
+    return this.#registry.open(uri, options, this.#uploads(id));
+  }
+
   /** Enters or replaces a mount; answers the store that it had before, for the caller to close. */
   set(live: LiveMount, store: UnderStore): UnderStore | undefined {
     const before = this.#entries.get(live.mount.id)?.store;
@@ -123,7 +131,7 @@ export class MountTable implements StoreProvider {
   }
 
   #open(entry: Entry): Promise<void> {
-    entry.opening ??= this.#registry.open(entry.mount.uri, entry.mount.options).then(
+    entry.opening ??= this.open(entry.mount.id, entry.mount.uri, entry.mount.options).then(
       async store => {
         entry.opening = undefined;
         if (this.#entries.get(entry.mount.id) === entry) entry.store = store;

@@ -70,11 +70,12 @@ export class Mounting {
       const {place, secrets} = await registry.describe(request.uri, request.options);
       mounts.checkPlace(place);
       await loader.freshen({names, kind: 'either'}, {askedAt: transactions.now(), signal: context.signal});
-      const store = await this.#openTested(request.uri, request.options, context.signal);
+      transactions.ids.ensure(transactions.metastore);
+      const id = transactions.ids.next<MountId>();
+      const store = await this.#openTested(id, request.uri, request.options, context.signal);
       try {
-        transactions.ids.ensure(transactions.metastore);
         const mount: Mount = {
-          id: transactions.ids.next<MountId>(), path, uri: request.uri, options: request.options, readOnly: request.readOnly ?? !store.capabilities.write,
+          id, path, uri: request.uri, options: request.options, readOnly: request.readOnly ?? !store.capabilities.write,
           freshness: request.freshness ?? defaultFreshness, writeType: 'CACHE_THROUGH', createdAt: transactions.now(),
         };
         // In the table before it is in the namespace: nobody may meet a mount that has no store.
@@ -110,7 +111,7 @@ export class Mounting {
       }
       const described = await registry.describe(mount.uri, options);
       mounts.checkPlace(described.place, mount.id);
-      const store = await this.#openTested(mount.uri, options, context.signal);
+      const store = await this.#openTested(mount.id, mount.uri, options, context.signal);
       await transactions.change(context, tx => {
         updateMount(tx, mount);
       });
@@ -154,8 +155,8 @@ export class Mounting {
     return live;
   }
 
-  async #openTested(uri: string, options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<UnderStore> {
-    const store = await this.#services.registry.open(uri, options);
+  async #openTested(id: MountId, uri: string, options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<UnderStore> {
+    const store = await this.#services.mounts.open(id, uri, options);
     try {
       await store.list({prefix: '' as ByteString, delimiter: true, limit: 1}, {signal});
       return store;

@@ -141,6 +141,12 @@ export class Writes {
     if (state) this.#end(state);
   }
 
+  /** True while a client's upload is being made a file. */
+  completes(uploadId: string): boolean {
+    for (const state of this.#tickets.values()) if (state.uploadId === uploadId) return true;
+    return false;
+  }
+
   get count(): number {
     return this.#tickets.size;
   }
