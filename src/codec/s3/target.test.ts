@@ -86,6 +86,14 @@ describe('dates', () => {
     assert.equal(parseHttpDate(httpDate(ns)), parseHttpDate(xmlDate(ns)));
     assert.equal(parseHttpDate('not a date'), undefined);
   });
+
+  it('are written as Date writes them', () => {
+    fc.assert(
+      fc.property(fc.integer({min: -62_135_596_800, max: 253_402_300_799}), (seconds) => {
+        assert.equal(httpDate(BigInt(seconds) * 1_000_000_000n), new Date(seconds * 1000).toUTCString());
+      }),
+    );
+  });
 });
 
 describe('listing parameters', () => {

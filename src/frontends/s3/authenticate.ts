@@ -2,7 +2,7 @@
 import {hash} from 'node:crypto';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {
-  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, hmacSha256, sameSignature, SigningKeys, stringToSign,
+  canonicalRequest, checkTime, type Claim, claimOfQuery, HeaderClaims, hmacSha256, sameSignature, SigningKeys, stringToSign,
 } from '#codec/s3/sigv4.ts';
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
@@ -42,6 +42,7 @@ const streams: ReadonlyMap<string, PayloadKind> = new Map([
 export class Authenticator {
   readonly #lookup: LookupKey;
   readonly #keys = new SigningKeys();
+  readonly #claims = new HeaderClaims();
 
   constructor(lookup: LookupKey) {
     this.#lookup = lookup;
@@ -57,7 +58,12 @@ export class Authenticator {
     if (inQuery && authorization !== undefined) {
       throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified');
     }
-    if (authorization !== undefined) return this.#verify(exchange, target, claimOfHeader(authorization, timestampOf(exchange)), nowMs);
+    if (authorization !== undefined) {
+      const claim = this.#claims.read(authorization, timestampOf(exchange));
+      const identity = this.#verify(exchange, target, claim, nowMs);
+      this.#claims.verified(authorization, claim);
+      return identity;
+    }
     if (inQuery) return this.#verify(exchange, target, inQuery, nowMs);
     return this.#presignedV2(exchange, target, nowMs);
   }
@@ -75,7 +81,7 @@ export class Authenticator {
     const {rawPath, query} = target;
     const canonical = canonicalRequest({method, rawPath, query, rawHeaders, payloadHash}, claim.signedHeaders);
     const text = stringToSign(claim, canonical);
-    if (!sameSignature(hmacSha256(key, text).toString('hex'), claim.signature)) {
+    if (!sameSignature(hmacSha256(key, text), claim.signature)) {
       throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {
         AWSAccessKeyId: claim.accessKeyId,
         StringToSign: text,
@@ -86,7 +92,7 @@ export class Authenticator {
     const {principal} = known;
     if (payload === 'hashed') return {principal, payload, payloadHash: payloadHash.toLowerCase()};
     if (payload !== 'signed-chunks' && payload !== 'signed-chunks-trailer') return {principal, payload};
-    return {principal, payload, chunks: chunkSigner(claim, (line) => hmacSha256(key, line).toString('hex'))};
+    return {principal, payload, chunks: chunkSigner(claim, (line) => hmacSha256(key, line))};
   }
 
   #presignedV2(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {

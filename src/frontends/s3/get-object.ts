@@ -10,8 +10,7 @@ import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 
 /** Throws or answers when a condition does not hold; true when the request is done with. */
-async function conditionsFail(request: S3Request, info: FileInfo): Promise<boolean> {
-  const conditions = parseConditions((name) => request.header(name));
+async function conditionsFail(request: S3Request, info: FileInfo, conditions = parseConditions((name) => request.header(name))): Promise<boolean> {
   if (!conditions) return false;
   const modified = modifiedOf(info);
   switch (judge(conditions, etagOf(info), Number(modified / 1_000_000_000n) * 1000)) {
@@ -75,12 +74,12 @@ export const getObject: Operation = async (request) => {
     const info = await request.files.stat(path, {kind: 'directory'}, request.context);
     if (!info.inode.content?.length) return getMarker(request, info);
   }
-  const conditional = parseConditions((name) => request.header(name)) !== undefined;
+  const conditions = parseConditions((name) => request.header(name));
   // A condition may end the request before any byte is read; otherwise reading begins with the open.
-  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditional ? {} : {range: range ?? {offset: 0}})}, request.context);
+  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions ? {} : {range: range ?? {offset: 0}})}, request.context);
   await using _open = file;
   checkShown(request, file.info);
-  if (conditional && (await conditionsFail(request, file.info))) return;
+  if (conditions && (await conditionsFail(request, file.info, conditions))) return;
   const headers = objectHeaders(request, file.info, !range);
   const {length} = file.info;
   if (!range && length === 0) return answer(request, 200, headers);
