@@ -13,9 +13,12 @@ interface Operation {
   readonly after: Readonly<Record<string, string>>;
 }
 
-const initial: Readonly<Record<string, string>> = {'t/a': 'A', 't/d/b': 'B', 't/d/c': 'C', 'u/z': 'Z'};
+/** Written through Weir, which implies the directories. */
+const implied: Readonly<Record<string, string>> = {'i/j/t/1': '1', 'i/j/t/2': '2'};
+const initial: Readonly<Record<string, string>> = {'t/a': 'A', 't/d/b': 'B', 't/d/c': 'C', 'u/z': 'Z', ...implied};
 const {'t/a': _a, ...withoutA} = initial;
-const {'u/z': _z, ...onlyT} = initial;
+const {'u/z': _z, ...withoutU} = initial;
+const {'i/j/t/1': _1, 'i/j/t/2': _2, ...withoutI} = initial;
 
 const operations: readonly Operation[] = [
   {name: 'put a new key', run: master => put(master, '/b/n/new', 'N'), after: {...initial, 'n/new': 'N'}},
@@ -23,8 +26,10 @@ const operations: readonly Operation[] = [
   {name: 'delete a file', run: master => master.remove(bytes('/b/t/a'), {kind: 'file'}, context), after: withoutA},
   {name: 'rename a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/v/a'), {replace: false, kind: 'file'}, context), after: {...withoutA, 'v/a': 'A'}},
   {name: 'rename over a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/u/z'), {replace: true, kind: 'file'}, context), after: {...withoutA, 'u/z': 'A'}},
-  {name: 'rename a tree', run: master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z'}},
-  {name: 'remove a tree', run: master => master.remove(bytes('/b/u/'), {recursive: true}, context), after: onlyT},
+  {name: 'rename a tree', run: master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z', ...implied}},
+  {name: 'remove a tree from a directory that only it implies', run: master => master.remove(bytes('/b/i/j/t/'), {recursive: true}, context), after: withoutI},
+  {name: 'rename a tree out of a directory that only it implies', run: master => master.rename(bytes('/b/i/j/t/'), bytes('/b/w/'), {replace: false}, context), after: {...withoutI, 'w/1': '1', 'w/2': '2'}},
+  {name: 'remove a tree', run: master => master.remove(bytes('/b/u/'), {recursive: true}, context), after: withoutU},
 ];
 
 const stores: Readonly<Record<string, Partial<Capabilities>>> = {
@@ -53,11 +58,12 @@ async function seen(world: World, master: Master): Promise<Record<string, string
 async function prepare(capabilities: Partial<Capabilities>): Promise<World> {
   const world = new World(7);
   const bucket = world.store('mem://bucket/', capabilities);
-  for (const [key, body] of Object.entries(initial)) bucket.outside.put(bytes(key), Buffer.from(body));
+  for (const [key, body] of Object.entries(initial)) if (!(key in implied)) bucket.outside.put(bytes(key), Buffer.from(body));
   if (capabilities.directories) for (const key of ['t/', 't/d/', 'u/', 'v/', 'n/']) bucket.outside.put(bytes(key), Buffer.alloc(0));
   await world.life(async master => {
     // Where nothing is ever asked again, a crash between store and commit must still come to light.
     await mountBucket(master, capabilities.directories ? 'immutable' : 'maxAge=60s');
+    for (const [key, body] of Object.entries(implied)) await put(master, `/b/${key}`, body);
     await seen(world, master);
   });
   return world;
@@ -103,6 +109,8 @@ for (const [kind, capabilities] of Object.entries(stores)) {
             const namespace = await seen(world, master);
             assert.deepEqual(namespace, contents(world), `${where}: the namespace is what the store has`);
             const allowed = outcome === 'done' ? [operation.after] : [initial, operation.after];
+            const left = world.store('mem://bucket/').outside.keys().filter(key => key.startsWith('i/') && key.endsWith('/'));
+            if (/implies/.test(operation.name) && !('i/j/t/1' in namespace)) assert.deepEqual(left, [], `${where}: empty directories stay in the store`);
             assert.ok(allowed.some(state => isSame(state, namespace)), `${where}: ${JSON.stringify(namespace)}`);
           });
         }

@@ -17,6 +17,7 @@ import {locate} from '#master/namespace/locate.ts';
 import {listMoves} from '#master/namespace/moves.ts';
 import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
 import type {Transactions} from '#master/transactions.ts';
+import {holdAbove, pruneAbove} from '#master/writes/prune.ts';
 import {type StoreChangeServices, takeUpStoreChange} from '#master/writes/store-change.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -87,10 +88,13 @@ export class Jobs {
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {
+      const held = this.#jobs.has(id) ? undefined : holdAbove(this.#services, mount, from);
       this.#start(id, {kind: 'move', path}, async (signal, progress) => {
         await durable;
-        await moveTree({transactions, store: mounts.get(mount), move, to, signal, progress, crashPoint: name => runtime.crashPoint(name)});
-      }, () => this.#endTree(id, mount, [from, to]));
+        const store = mounts.get(mount);
+        const prune = async (): Promise<void> => pruneAbove(this.#services, store, mount, from, signal);
+        await moveTree({transactions, store, move, to, signal, progress, prune, crashPoint: name => runtime.crashPoint(name)});
+      }, () => this.#endTree(id, mount, [from, to], held));
     } else following.endTree(id);
     return true;
   }
@@ -102,14 +106,16 @@ export class Jobs {
     if (!tombstone) return;
     const {mount, storePrefix, path} = tombstone;
     const unmounted = !mounts.has(mount);
+    const held = unmounted || this.#jobs.has(id) ? undefined : holdAbove(this.#services, mount, storePrefix);
     if (!unmounted) following.beginTree(id, mount, [storePrefix]);
     this.#start(id, {kind: 'remove', path}, async (signal, progress) => {
       await durable;
       await this.#remove(tombstone, unmounted, signal, progress);
-    }, () => this.#endTree(id, mount, [storePrefix]));
+    }, () => this.#endTree(id, mount, [storePrefix], held));
   }
 
-  #endTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[]): void {
+  #endTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[], held: Disposable | undefined): void {
+    held?.[Symbol.dispose]();
     for (const prefix of prefixes) this.#services.recent.note(mount, prefix);
     this.#services.following.endTree(id);
   }
@@ -120,7 +126,11 @@ export class Jobs {
       signal.throwIfAborted();
       runtime.crashPoint('master.removeTree.reaped');
     }
-    if (!unmounted) await this.emptyPrefix(mounts.get(mount), storePrefix, signal, progress);
+    if (!unmounted) {
+      const store = mounts.get(mount);
+      await this.emptyPrefix(store, storePrefix, signal, progress);
+      await pruneAbove(this.#services, store, mount, storePrefix, signal);
+    }
     runtime.crashPoint('master.removeTree.forget');
     await transactions.changeOwn(tx => {
       forgetTombstone(tx, id);

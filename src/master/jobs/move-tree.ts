@@ -23,6 +23,8 @@ export interface MoveTree {
   /** Where names say that the tree is to be. */
   readonly to: ByteString;
   readonly signal: AbortSignal;
+  /** Takes what is empty above the old place out of the store. */
+  readonly prune: () => Promise<void>;
   readonly progress: (objects: number) => void;
   readonly crashPoint: (name: string) => void;
 }
@@ -41,6 +43,8 @@ export async function moveTree(job: MoveTree): Promise<void> {
   } else {
     await moveBelow(job, move.from);
   }
+  job.crashPoint('master.move.prune');
+  await job.prune();
   job.crashPoint('master.move.finish');
   await transactions.changeOwn(tx => finishMove(tx, move.id));
 }

@@ -65,6 +65,11 @@ export class MountTable implements StoreProvider {
     return this.#entries.has(id);
   }
 
+  /** True when `get` answers. */
+  isOpen(id: MountId): boolean {
+    return this.#entries.get(id)?.store !== undefined;
+  }
+
   /** NotFound. */
   mount(id: MountId): Mount {
     return this.#entry(id).mount;

@@ -17,7 +17,7 @@ import {setMarker} from '#master/namespace/put-file.ts';
 import {remove, removeMarker, type RemoveOptions} from '#master/namespace/remove.ts';
 import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
-import {pruneDirectories} from '#master/writes/prune.ts';
+import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -169,10 +169,12 @@ export class Mutations {
   /** A tree of which the namespace knew nothing below the top: what the store has goes in this request. */
   async #removeUnknown(store: UnderStore, {id, mount, storeKey}: Place, durable: Promise<void>, context: CallContext): Promise<void> {
     const {following, recent, jobs} = this.#services;
+    using _held = holdAbove(this.#services, mount, storeKey);
     following.beginTree(id, mount, [storeKey]);
     try {
       await durable;
       await jobs.emptyPrefix(store, storeKey, context.signal);
+      await pruneAbove(this.#services, store, mount, storeKey, context.signal);
     } finally {
       recent.note(mount, storeKey);
       following.endTree(id);

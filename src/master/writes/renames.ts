@@ -6,7 +6,6 @@
 import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
@@ -128,21 +127,12 @@ export class Renames {
     await commit.durable;
     if (moving && tree) {
       await jobs.ended(info.inode.id);
-      await this.#pruneAbove(store, from, place.mount, commit.result.vanished, context);
       return transactions.peek(reader => {
         const {place: now} = resolve(reader, to);
         return now ? {...info, inode: inodeAt(reader, now)} : info;
       });
     }
     return info;
-  }
-
-  /** The directories that a tree has left go, when the store has followed: unless they have come back meanwhile. */
-  async #pruneAbove(store: UnderStore, {names}: Path, mount: MountId, vanished: readonly ByteString[], context: CallContext): Promise<void> {
-    if (vanished.length === 0) return;
-    using _turn = await beginStoreChange(this.#services, mount, vanished, context.signal);
-    const gone = vanished.filter((_, i) => !this.#services.transactions.peek(reader => resolve(reader, {names: names.slice(0, names.length - 1 - i), kind: 'directory'})).place);
-    await pruneDirectories(this.#services, store, mount, gone, context.signal);
   }
 }
 
