@@ -21,6 +21,10 @@ export interface FileInfo {
   /** Bytes; 0 for directories. */
   readonly length: number;
   readonly mount: MountId;
+  /** The path's bucket keeps versions, or did: its version id (model/version.ts) means something. Told by what makes, removes or names versions. */
+  readonly versioned?: true;
+  /** A delete marker: the inode is nothing but its id, owner and times. */
+  readonly deleteMarker?: true;
 }
 
 /**
@@ -78,6 +82,20 @@ export interface ListPage {
   readonly entries: readonly ListEntry[];
   /** `after` for the next page; absent at the end. */
   readonly next?: ByteString;
+}
+
+export interface ListVersionsRequest extends Pick<ListRequest, 'directory' | 'prefix' | 'delimiter' | 'limit'> {
+  /** Only what follows this version of this key; without a version, all of the key are skipped. */
+  readonly after?: {readonly key: ByteString; readonly version?: string};
+}
+
+/** `latest`: what the key shows, or the delete marker that hides it. */
+export type VersionEntry = {readonly key: ByteString; readonly latest: boolean; readonly info: FileInfo} | {readonly key: ByteString; readonly folded: true};
+
+export interface VersionPage {
+  readonly entries: readonly VersionEntry[];
+  /** `after` for the next page; absent at the end. */
+  readonly next?: {readonly key: ByteString; readonly version?: string};
 }
 
 /** Checked in the same transaction as the change that it guards. ETags without quotes; `*` = anything. */

@@ -35,6 +35,8 @@ export interface Inode {
   readonly mount?: MountId;
   /** A directory that has settings: their revision, which grows with every change. What was read under one revision holds while it is the same. */
   readonly settings?: number;
+  /** A file made while its bucket kept versions: the number of its version (model/version.ts). Without one it is the null version. */
+  readonly version?: number;
 }
 
 /** Named documents of a directory, as front ends wrote them (what a bucket is configured with: `policy`, `cors`, `lifecycle` …): name to text. */

@@ -9,6 +9,7 @@ import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIn
 import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeader, encodeTransaction, recordHeaderBytes, sealRecord, type TransactionRecord, transactionBytes} from '#codec/journal/record.ts';
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
+import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
@@ -279,6 +280,10 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
   'namespace-part': record([{partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n}], encodePart, decodePart),
   'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
+  'namespace-relocation': record([{
+    id: 5, kind: 'restore', inode: 6 as InodeId, content: 7 as ContentId, mount: 1 as MountId, from: name('.weir/versions/x'), fingerprint: 'f', to: name('k'), path: name('/b/k'),
+  }], encodeRelocation, (bytes) => decodeRelocation(5, bytes)),
+  'namespace-version': record(inodes.map((inode) => ({inode, deleteMarker: false, since: 7n})), encodeVersion, decodeVersion),
   'namespace-tombstone': record(
     [{id: 5 as InodeId, mount: 1 as MountId, storePrefix: name('a/'), path: name('/a'), removedAt: 7, cursor: 9 as InodeId, deleted: 3}], encodeTombstone, (bytes) => decodeTombstone(5 as InodeId, bytes),
   ),

@@ -33,8 +33,9 @@ const flag = {
   storePrefix: 1 << 11,
   mount: 1 << 12,
   settings: 1 << 13,
+  version: 1 << 14,
 } as const;
-const knownFlags = (1 << 14) - 1;
+const knownFlags = (1 << 15) - 1;
 
 const out = new BinaryWriter();
 const reader = new BinaryReader('inode');
@@ -44,7 +45,7 @@ const reader = new BinaryReader('inode');
  * prefix that lies there does not store it, so that renaming a tree moves all below it without touching it.
  */
 export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
-  const {content, target, xattrs, storePrefix, mount, settings} = inode;
+  const {content, target, xattrs, storePrefix, mount, settings, version: made} = inode;
   const kind = inodeKinds.indexOf(inode.kind);
   assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
   const flags =
@@ -52,7 +53,8 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
     (inode.implied ? flag.implied : 0) | (inode.pinned ? flag.pinned : 0) |
     (inode.atime === inode.mtime ? 0 : flag.atime) | (inode.ctime === inode.mtime ? 0 : flag.ctime) |
     (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
-    (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings);
+    (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings) |
+    (made === undefined ? 0 : flag.version);
   out.byte(version);
   out.byte(flags & 255);
   out.byte(flags >> 8);
@@ -70,6 +72,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (storePrefix !== undefined) out.byteString(storePrefix);
   if (mount !== undefined) out.number(mount);
   if (settings !== undefined) out.number(settings);
+  if (made !== undefined) out.number(made);
   if (target !== undefined) out.byteString(target);
   if (content) writeContent(out, content, storePrefix ?? storeKey, inode.ctime);
   if (xattrs) writeXattrs(xattrs);
@@ -110,6 +113,7 @@ function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
   if (flags & flag.storePrefix) inode.storePrefix = reader.byteString();
   if (flags & flag.mount) inode.mount = reader.number() as MountId;
   if (flags & flag.settings) inode.settings = reader.number();
+  if (flags & flag.version) inode.version = reader.number();
   if (flags & flag.target) inode.target = reader.byteString();
   if (flags & flag.content) inode.content = readContent(reader, inode.storePrefix ?? storeKey, ctime);
   if (flags & flag.xattrs) inode.xattrs = readXattrs();
@@ -141,6 +145,7 @@ function readXattrs(): Record<string, Uint8Array> {
 export interface InodeHead {
   readonly implied: boolean;
   readonly hasContent: boolean;
+  readonly hasSettings: boolean;
   readonly mtime: TimeNs;
 }
 
@@ -150,6 +155,6 @@ export function peekInode(record: Uint8Array): InodeHead {
   const flags = reader.byte() | (reader.byte() << 8);
   reader.byte();
   reader.byte();
-  return {implied: (flags & flag.implied) !== 0, hasContent: (flags & flag.content) !== 0, mtime: reader.int64()};
+  return {implied: (flags & flag.implied) !== 0, hasContent: (flags & flag.content) !== 0, hasSettings: (flags & flag.settings) !== 0, mtime: reader.int64()};
 }
 

@@ -4,9 +4,12 @@
  *
  *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
  *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
+ *   a order            relocation: bytes on their way between a key and its place among old versions
  *   d mount            mark: the mount's store was changed since the last orderly end
  *   g content          garbage: a content that nothing refers to any more and that caches may still hold
+ *   h bucket key NUL order   noncurrent version or delete marker of a key; the newest first, for order is stored as its complement
  *   i inode            inode record
+ *   k inode            counters of a bucket's noncurrent versions
  *   m mount            mount record
  *   n mount            usage counters of a mount
  *   o mount hash       multipart upload that a mount's store has open for Weir, by a hash of the store's name for it
@@ -17,10 +20,11 @@
  *   u upload           multipart upload
  *   v inode            move intent: a renamed tree that the store has still to follow
  *   w path NUL time upload   order of uploads: by path, then by time of initiation
+ *   z bucket key       order of the null version among the noncurrent ones of a key
  *   #                  next id that is not reserved
  *   l inode parent name  (kept free for the second and further names of an inode)
  *
- * Never key by full path: a rename would touch every key below. (Uploads are: they belong to a key, not to an inode.)
+ * Never key by full path: a rename would touch every key below. (Uploads and versions are: they belong to a key, not to an inode.)
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
@@ -84,6 +88,26 @@ export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''),
 /** The name in a setting's key. */
 export const nameOfSettingKey = (key: ByteString): string => key.slice(1 + idBytes);
 export const fileRenameKey = (id: InodeId): ByteString => `r${idKey(id)}` as ByteString;
+export const relocationKey = (id: number): ByteString => `a${idKey(id)}` as ByteString;
+export const versionUsageKey = (id: InodeId): ByteString => `k${idKey(id)}` as ByteString;
+
+/** Longer keys cannot be named by S3 and have no versions; so what follows fits the metastore. */
+export const versionedKeyBytesMax = 1024;
+const complement = (order: number): string => idKey(Number.MAX_SAFE_INTEGER - order);
+/** `key` is relative to the bucket and holds no NUL. */
+export const versionKey = (bucket: InodeId, key: ByteString, order: number): ByteString => `h${idKey(bucket)}${key}\0${complement(order)}` as ByteString;
+/** The versions of one key that are older than `order`. */
+export const versionsOf = (bucket: InodeId, key: ByteString, before = Number.MAX_SAFE_INTEGER): KeyRange => ({from: versionKey(bucket, key, before - 1), to: `h${idKey(bucket)}${key}\x01` as ByteString});
+/** The versions of all keys of a bucket from `key` on. */
+export const versionsFrom = (bucket: InodeId, key: ByteString): KeyRange => ({from: `h${idKey(bucket)}${key}` as ByteString, to: `h${idKey(bucket + 1)}` as ByteString});
+export const nullVersionKey = (bucket: InodeId, key: ByteString): ByteString => `z${idKey(bucket)}${key}` as ByteString;
+
+/** What a version's key says. */
+export function partsOfVersionKey(row: ByteString): {readonly key: ByteString; readonly order: number} {
+  const end = row.length - idBytes;
+  return {key: row.slice(1 + idBytes, end - 1) as ByteString, order: Number.MAX_SAFE_INTEGER - idAt(row, end)};
+}
+
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */
@@ -96,6 +120,8 @@ export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');
 export const fileRenameTable = table('r');
+export const relocationTable = table('a');
+export const versionUsageTable = table('k');
 
 export const storeUploadKey = (mount: MountId, hash: ByteString): ByteString => `o${idKey(mount)}${hash}` as ByteString;
 export const storeUploadTable = table('o');

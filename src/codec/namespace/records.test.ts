@@ -12,6 +12,7 @@ import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
+import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
@@ -38,7 +39,7 @@ const inode: fc.Arbitrary<Inode> = fc.record(
   {
     id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
     atime: time, mtime: time, ctime: time, content, target: byteString, xattrs: fc.dictionary(fc.oneof(text, fc.constant('__proto__')), fc.uint8Array(), {maxKeys: 3, noNullPrototype: true}),
-    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), settings: number,
+    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), settings: number, version: number,
   },
   {requiredKeys: ['id', 'kind', 'parent', 'name', 'mode', 'uid', 'gid', 'atime', 'mtime', 'ctime', 'checkedAt'], noNullPrototype: true},
 );
@@ -81,6 +82,11 @@ const fileRename: fc.Arbitrary<FileRename> = fc.record(
 const storeUpload: fc.Arbitrary<StoreUpload> = fc.record({mount: id<MountId>(), storeKey: byteString, storeUploadId: text, openedAt: number}, {noNullPrototype: true});
 const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
 
+const versionRecord: fc.Arbitrary<VersionRecord> = fc.record({inode, deleteMarker: fc.boolean(), since: time}, {noNullPrototype: true});
+const relocation: fc.Arbitrary<Relocation> = fc.record({
+  id: fc.constant(5), kind: fc.constantFrom('archive' as const, 'restore' as const), inode: id<InodeId>(), content: id<ContentId>(), mount: id<MountId>(), from: byteString, fingerprint: text, to: byteString, path: byteString,
+}, {noNullPrototype: true});
+
 const somewhere = 'some/where' as ByteString;
 
 interface Codec {
@@ -104,6 +110,8 @@ const codecs: readonly Codec[] = [
   codecOf('upload', upload, encodeUpload, decodeUpload),
   codecOf('store upload', storeUpload, encodeStoreUpload, decodeStoreUpload),
   codecOf('part', part, encodePart, decodePart),
+  codecOf('version', versionRecord, encodeVersion, decodeVersion),
+  codecOf('relocation', relocation, encodeRelocation, (record) => decodeRelocation(5, record)),
   codecOf('usage', usage, encodeUsage, decodeUsage),
   codecOf('next id', number, encodeNextId, decodeNextId),
   codecOf('inode', inode.map((one) => ({...one, id: 5 as InodeId})), (one) => encodeInode(one, somewhere), (record) => decodeInode(5 as InodeId, record, somewhere)),
@@ -154,7 +162,7 @@ test('a content that lies where its name says does not store where', () => {
 
 test('the head of a record tells what the whole does', () => {
   fc.assert(fc.property(inode, (one) => {
-    assert.deepEqual(peekInode(encodeInode(one, somewhere)), {implied: one.implied === true, hasContent: one.content !== undefined, mtime: one.mtime});
+    assert.deepEqual(peekInode(encodeInode(one, somewhere)), {implied: one.implied === true, hasSettings: one.settings !== undefined, hasContent: one.content !== undefined, mtime: one.mtime});
   }));
 });
 

@@ -67,7 +67,7 @@ export function mergeFile(tx: Transaction, op: Operation, origin: ObjectOrigin, 
     return verdict;
   }
   putFile(tx, op, origin.path, {
-    content: contentOf(op, origin.mount, origin.storeKey, seen, origin.capabilities.metadata),
+    archived: 'lost', content: contentOf(op, origin.mount, origin.storeKey, seen, origin.capabilities.metadata),
     mode: seen.mode, uid: seen.uid, gid: seen.gid, mtime: seen.modified, checkedAt: origin.startedAt, ...(resolution.depth === origin.path.names.length - 1 ? {} : {parents}),
   });
   return verdict;

@@ -21,14 +21,17 @@ export const listEntriesMax = 10_000;
 
 /** NotFound, NotADirectory, InvalidArgument, PermissionDenied (the directory may not be read). */
 export function list(reader: Reader, request: ListRequest, principal?: Principal): ListPage {
-  const {limit} = request;
-  if (!Number.isInteger(limit) || limit < 1 || limit > listEntriesMax) throw new WeirError('InvalidArgument', `a page has 1 to ${listEntriesMax} entries, not ${limit}`);
-  if (request.delimiter === '') throw new WeirError('InvalidArgument', 'a delimiter cannot be empty');
+  checkPage(request);
   const path = {...parsePath(request.directory, 'directory'), kind: 'directory' as const};
   const directory = existingDirectory(reader, resolve(reader, path, principal));
   const inode = inodeAt(reader, directory);
   if (!mayAccess(inode, principal, 'read')) throw denied(principal, 'list', inode);
   return listPlace(reader, directory, formatPath(path), request);
+}
+
+export function checkPage({limit, delimiter}: Pick<ListRequest, 'limit' | 'delimiter'>): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > listEntriesMax) throw new WeirError('InvalidArgument', `a page has 1 to ${listEntriesMax} entries, not ${limit}`);
+  if (delimiter === '') throw new WeirError('InvalidArgument', 'a delimiter cannot be empty');
 }
 
 /** The same for a directory at hand; `path` is its canonical path. */
@@ -77,13 +80,13 @@ function firstKey(prefix: ByteString, after: ByteString | undefined, delimiter: 
 }
 
 /** The key up to and with the first delimiter after the prefix. */
-function foldedKey(key: ByteString, prefix: ByteString, delimiter: ByteString): ByteString | undefined {
+export function foldedKey(key: ByteString, prefix: ByteString, delimiter: ByteString): ByteString | undefined {
   const at = key.indexOf(delimiter, prefix.length);
   return at < 0 ? undefined : (key.slice(0, at + delimiter.length) as ByteString);
 }
 
 /** What S3 shows: files that have a content, links, and directories that have a marker or were made explicitly and are empty. */
-function isKey(reader: Reader, {kind, id, content, implied}: Inode): boolean {
+export function isKey(reader: Reader, {kind, id, content, implied}: Inode): boolean {
   if (kind === 'symlink' || content !== undefined) return true;
   return kind === 'directory' && !implied && isEmpty(reader, id);
 }

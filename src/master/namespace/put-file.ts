@@ -15,6 +15,8 @@ import {childOf, infoOf, inodeAt, type Place, writeEntry, writeInode} from '#mas
 import {checkPrecondition} from '#master/namespace/precondition.ts';
 import {canonicalPath, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
+import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
+import {addVersion, dropNull} from '#master/namespace/versions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Content, TimeNs} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
@@ -39,6 +41,11 @@ export interface PutFileOptions {
    */
   readonly parents?: 'implied' | 'explicit' | 'none';
   readonly precondition?: Precondition | undefined;
+  /**
+   * The content that is there, at its place among the old versions, for a key whose versions are kept; a current version that is to
+   * be kept and is not this one fails with Conflict. `lost`: the store has overwritten the old bytes, nothing is kept.
+   */
+  readonly archived?: Content | 'lost' | undefined;
   /** `fail`: AlreadyExists when the path has a file. Default `replace`. */
   readonly existing?: 'replace' | 'fail';
 }
@@ -77,25 +84,46 @@ function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFi
   const old = resolution.place && inodeAt(tx, resolution.place);
   if (!old) mustWrite(tx, op, parent);
   else if (op.principal && !mayRemoveFrom(inodeAt(tx, parent), old, op.principal)) throw denied(op.principal, 'replace', old);
-  const inode = newFile(op, parent, path.names.at(-1)!, options, old);
-  setFile(tx, parent, inode, old);
+  const keeping = keepingOf(tx, path, resolution.top);
+  const kept = keeping && old && archivedInode(keeping, old, options.archived, path);
+  if (kept) addVersion(tx, op, keeping, kept);
+  if (keeping?.status === 'suspended') dropNull(tx, keeping);
+  // What a store shows of its own accord is no version that was made here.
+  const inode = newFile(op, parent, path.names.at(-1)!, options, old, options.archived === 'lost' ? undefined : keeping);
+  setFile(tx, parent, inode, old, kept !== undefined);
   touch(tx, op, parent);
-  return infoOf(canonicalPath(path, inode), inode, parent.mount);
+  const info = infoOf(canonicalPath(path, inode), inode, parent.mount);
+  return keeping ? {...info, versioned: true} : info;
 }
 
-function newFile(op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined): Inode {
+/** The current version of a path that has to be kept when another takes its place, or the key is deleted. Links and files without bytes are not. */
+export function versionToKeep(keeping: Pick<Keeping, 'status'> | undefined, old: Inode | undefined): Content | undefined {
+  if (!keeping || !old?.content || old.kind !== 'file') return undefined;
+  return keeping.status === 'enabled' || old.version !== undefined ? old.content : undefined;
+}
+
+/** The inode as it is kept; undefined when it is not. Conflict when its bytes are not at a place of their own. */
+export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 'lost' | undefined, path: Path): Inode | undefined {
+  const content = versionToKeep(keeping, old);
+  if (!content || archived === 'lost') return undefined;
+  if (archived?.id !== content.id) throw new WeirError('Conflict', `${shown(path)} has got another version, which has to be kept, meanwhile`);
+  return {...old, content: archived};
+}
+
+function newFile(op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
   const owner = ownerOf(op);
   return {
     id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
     atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.checkedAt ?? (options.content ? millisecondsOf(op.now) : 0),
     ...(options.content ? {content: options.content} : {}), ...(options.xattrs ? {xattrs: options.xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
+    ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {}),
   };
 }
 
-/** Enters a new file or symbolic link, in the place of `old` if there is one. */
-export function setFile(tx: Transaction, parent: Pick<Place, 'id' | 'mount' | 'storeKey'>, inode: Inode, old: Inode | undefined): void {
+/** Enters a new file or symbolic link, in the place of `old` if there is one. `kept`: the old one's content lives on as a noncurrent version. */
+export function setFile(tx: Transaction, parent: Pick<Place, 'id' | 'mount' | 'storeKey'>, inode: Inode, old: Inode | undefined, kept = false): void {
   if (old) {
-    discard(tx, old);
+    if (!kept) discard(tx, old);
     tx.delete(inodeKey(old.id));
   }
   writeEntry(tx, parent.id, inode.name, {id: inode.id, kind: inode.kind});

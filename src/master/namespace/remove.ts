@@ -87,12 +87,14 @@ export function dropMarker(tx: Transaction, place: Place, inode: Inode): void {
   addUsage(tx, place.mount, {files: 0, directories: 0, bytes: -(content?.length ?? 0)});
 }
 
-function checkRemoval(tx: Transaction, op: Operation, {parent}: Resolution, place: Place, inode: Inode): void {
+/** Busy (a mount point), PermissionDenied. */
+export function checkRemoval(tx: Transaction, op: Operation, {parent}: Resolution, place: Place, inode: Inode): void {
   if (place.mountPoint) throw new WeirError('Busy', 'a mount point cannot be removed; unmount it');
   if (!isUnchecked(op.principal) && !mayRemoveFrom(inodeAt(tx, parent), inode, op.principal)) throw denied(op.principal, 'remove', inode);
 }
 
-function detach(tx: Transaction, op: Operation, parent: Place, place: Place): readonly ByteString[] {
+/** The name goes from its directory, and what that had implied. */
+export function detach(tx: Transaction, op: Operation, parent: Place, place: Place): readonly ByteString[] {
   deleteEntry(tx, parent.id, place.name, place.kind);
   return childRemoved(tx, op, parent);
 }

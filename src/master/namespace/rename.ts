@@ -12,10 +12,14 @@ import {noteMove} from '#master/namespace/moves.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {deleteInode} from '#master/namespace/remove.ts';
-import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve.ts';
+import {versionToKeep} from '#master/namespace/put-file.ts';
+import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
+import {isLockBucket, type Keeping, keepingOf} from '#master/namespace/versioning.ts';
+import {addDeleteMarker, dropNull, newestOf} from '#master/namespace/versions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
+import {lockedBy} from '#model/object-lock.ts';
 import {isWithin, type Path} from '#model/path.ts';
 
 export interface RenameOptions {
@@ -67,8 +71,11 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   const parent = parentFor(tx, op, target, options.parents ?? 'none');
   if (!replaced) mustWrite(tx, op, parent);
 
+  if (directory && source.top !== undefined && isLockBucket(tx, source.top)) throw new WeirError('PermissionDenied', `${shown(from)} lies in a bucket with object lock: a directory cannot be renamed there`);
+  const keeping = directory ? undefined : leaveHistory(tx, op, source, {...target, path: {...to, kind: 'file'}}, inode);
+  if (replaced && versionToKeep(keeping, replaced)) throw new WeirError('Conflict', `${shown(to)} has a version that has to be kept: it is deleted first`);
   if (replaced) deleteInode(tx, target.place!, replaced);
-  const moved = movedInode(op, place, inode, parent, to.names.at(-1)!, options);
+  const moved = {...movedInode(op, place, inode, parent, to.names.at(-1)!, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
   const toKey = (parent.storeKey + moved.name + (directory ? '/' : '')) as ByteString;
   deleteEntry(tx, place.parent, place.name, place.kind);
   writeEntry(tx, parent.id, moved.name, {id: place.id, kind: place.kind, ...(moved.storePrefix === undefined ? {} : {prefixed: true})});
@@ -80,6 +87,20 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
     info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey, vanished,
     ...(replaced ? {replaced: infoOf(toPath, replaced, place.mount)} : {}),
   };
+}
+
+/**
+ * A version moves with its file, as a new one where the target's bucket keeps versions; older ones stay with the old key, which shows
+ * that it was deleted. A locked version does not leave its key. Answers whether versions are kept at the target.
+ */
+function leaveHistory(tx: Transaction, op: Operation, source: Resolution, to: Resolution, inode: Inode): Keeping | undefined {
+  const from = keepingOf(tx, {...source.path, kind: 'file'}, source.top);
+  const target = keepingOf(tx, to.path, to.top);
+  const why = from && lockedBy(inode, op.now, false);
+  if (why !== undefined) throw new WeirError('PermissionDenied', `${shown(source.path)} cannot be renamed: ${why}`);
+  if (from && newestOf(tx, from)) addDeleteMarker(tx, op, from);
+  if (target?.status === 'suspended') dropNull(tx, target);
+  return target;
 }
 
 /** A directory over a file, or a file over a directory: never, except that S3's `a` and `a/` stand side by side. */
@@ -104,7 +125,8 @@ function checkRights(tx: Transaction, op: Operation, parent: Place, inode: Inode
 }
 
 function movedInode(op: Operation, place: Place, inode: Inode, parent: Place, name: ByteString, options: RenameOptions): Inode {
-  const moved = {...inode, parent: parent.id, name, ctime: op.now, checkedAt: millisecondsOf(op.now)};
+  const {version: _version, ...unnumbered} = inode;
+  const moved = {...unnumbered, parent: parent.id, name, ctime: op.now, checkedAt: millisecondsOf(op.now)};
   const key = (parent.storeKey + name) as ByteString;
   if (place.kind !== 'directory') return inode.content && options.relocate ? {...moved, content: options.relocate(inode.content, key)} : moved;
   if (options.trees === 'prefix') return {...moved, storePrefix: place.storeKey};

@@ -1,7 +1,7 @@
 /** From a path to a place: one entry read a name, in a loop, however deep. */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {MountId} from '#base/ids.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import type {Principal} from '#contracts/context.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {childOf, inodeAt, isReserved, type Place, rootPlace} from '#master/namespace/place.ts';
@@ -16,6 +16,8 @@ export interface Resolution {
   readonly parent: Place;
   /** How many names lead to `parent`. Less than `names.length - 1`: directories are missing in between. */
   readonly depth: number;
+  /** The directory of the first name: the bucket of what lies below it. */
+  readonly top?: InodeId;
 }
 
 /**
@@ -27,18 +29,23 @@ export function resolve(reader: Reader, path: Path, principal?: Principal): Reso
   const last = names.length - 1;
   if (last < 0) return {path, place: rootPlace, parent: rootPlace, depth: 0};
   let parent = rootPlace;
+  let top: InodeId | undefined;
   for (let depth = 0; depth < last; depth++) {
     checkStep(reader, parent, names[depth]!, principal);
     const next = childOf(reader, parent, names[depth]!, 'directory');
-    if (!next) return {path, parent, depth};
+    if (!next) return top === undefined ? {path, parent, depth} : {path, parent, depth, top};
     parent = next;
+    top ??= next.id;
   }
   const name = names[last]!;
   checkStep(reader, parent, name, principal);
   const place =
     (path.kind === 'file' ? undefined : childOf(reader, parent, name, 'directory')) ??
     (path.kind === 'directory' ? undefined : childOf(reader, parent, name, 'file'));
-  return place ? {path, place, parent, depth: last} : {path, parent, depth: last};
+  const found: {-readonly [field in keyof Resolution]: Resolution[field]} = {path, parent, depth: last};
+  if (place) found.place = place;
+  if (top !== undefined) found.top = top;
+  return found;
 }
 
 function checkStep(reader: Reader, directory: Place, name: ByteString, principal: Principal | undefined): void {

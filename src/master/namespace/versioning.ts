@@ -1,0 +1,56 @@
+/**
+ * Whether versions of a key are kept, and where. A bucket is a directory of the root; its setting `versioning` says `Enabled` or
+ * `Suspended`, and without it nothing here costs more than a look at its inode's flags. Only files have versions (not markers
+ * of directories, not links), and only under keys that S3 can name.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import {peekInode} from '#codec/namespace/inode-record.ts';
+import {inodeKey, settingKey, versionedKeyBytesMax} from '#codec/namespace/keys.ts';
+import type {Reader} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+import type {Path} from '#model/path.ts';
+import type {VersioningStatus} from '#model/version.ts';
+
+export const versioningSetting = 'versioning';
+const enabled = 'Enabled';
+const suspended = 'Suspended';
+
+/** A key whose versions are kept. */
+export interface Keeping {
+  readonly status: Exclude<VersioningStatus, 'off'>;
+  readonly bucket: InodeId;
+  /** Relative to the bucket. */
+  readonly key: ByteString;
+}
+
+export function statusOf(reader: Reader, bucket: InodeId): VersioningStatus {
+  const record = reader.get(inodeKey(bucket));
+  if (!record || !peekInode(record).hasSettings) return 'off';
+  const value = reader.get(settingKey(bucket, versioningSetting));
+  if (!value) return 'off';
+  return value.length === enabled.length ? 'enabled' : 'suspended';
+}
+
+/** `top`: the directory that the path's first name leads to. Undefined when no versions of the path are kept. */
+export function keepingOf(reader: Reader, {names, kind}: Path, top: InodeId | undefined): Keeping | undefined {
+  if (top === undefined || kind === 'directory' || names.length < 2) return undefined;
+  const status = statusOf(reader, top);
+  if (status === 'off') return undefined;
+  const key = names.slice(1).join('/') as ByteString;
+  return key.length > versionedKeyBytesMax || key.includes('\0') ? undefined : {status, bucket: top, key};
+}
+
+export const objectLockSetting = 'object-lock';
+
+/** Whether versions of the bucket can be locked; that is so from when it was made, or never ends. */
+export function isLockBucket(reader: Reader, bucket: InodeId): boolean {
+  const record = reader.get(inodeKey(bucket));
+  return record !== undefined && peekInode(record).hasSettings && reader.get(settingKey(bucket, objectLockSetting)) !== undefined;
+}
+
+/** What may be set: once on, versioning is never off again, only suspended. InvalidArgument. */
+export function checkVersioning(inode: Pick<Inode, 'name'>, value: string | null): void {
+  if (value !== enabled && value !== suspended) throw new WeirError('InvalidArgument', `versioning is ${enabled} or ${suspended}; once it was on it cannot be removed`);
+}
