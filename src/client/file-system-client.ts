@@ -14,7 +14,7 @@ import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.
 import {Uploads} from '#client/uploads.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, Precondition, UploadRecord,
+  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
 } from '#contracts/master-api.ts';
 import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {Checksums, Content} from '#model/content.ts';
@@ -123,8 +123,11 @@ export class FileSystemClient implements FileSystem {
   rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.rename(from, to, options, context);
   }
-  remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
+  remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {
     return this.#master.remove(path, options, context);
+  }
+  listVersions(request: ListVersionsRequest, context: CallContext): Promise<VersionPage> {
+    return this.#master.listVersions(request, context);
   }
   mount(request: MountRequest, context: CallContext): Promise<Mount> {
     return this.#master.mount(request, context);
@@ -147,7 +150,7 @@ export class FileSystemClient implements FileSystem {
   cancelJob(id: number, context: CallContext): Promise<void> {
     return this.#master.cancelJob(id, context);
   }
-  usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+  usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
     return this.#master.usage(path, context);
   }
   backup(context: CallContext): AsyncIterable<Uint8Array> {

@@ -55,6 +55,23 @@ export type OpenResult = {readonly known: FileInfo} | {readonly unknown: {readon
 
 export interface PathOptions {
   readonly kind?: PathKind;
+  /** This version of the key (model/version.ts), current or not, instead of what the path shows. NotFound (`s3`: NoSuchVersion) when there is none. */
+  readonly version?: string;
+}
+
+export interface RemoveOptions {
+  readonly recursive?: boolean;
+  readonly precondition?: Precondition;
+  /** As S3 deletes a key whose versions are kept: also one that is not there gets a delete marker. */
+  readonly deleteMarker?: boolean;
+  /** With `version`: the caller may override GOVERNANCE retention and wants to. */
+  readonly bypassGovernance?: boolean;
+}
+
+/** What was removed, of a key whose versions are kept; else empty. `deleteMarker`: one was made, or (with `version`) that is what was removed. */
+export interface RemoveResult {
+  readonly versionId?: string;
+  readonly deleteMarker?: boolean;
 }
 
 export interface ListRequest {
@@ -192,6 +209,14 @@ export interface PathExplanation {
   readonly upstreamRequests: number;
 }
 
+export interface UsageInfo {
+  readonly files: number;
+  readonly directories: number;
+  readonly bytes: number;
+  /** Old versions and delete markers, which the other numbers leave out; absent when there are none. */
+  readonly noncurrent?: {readonly versions: number; readonly deleteMarkers: number; readonly bytes: number};
+}
+
 export interface MasterApi {
   /** NotFound, NotADirectory. Loads from the store what is not known or no longer fresh. */
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
@@ -214,8 +239,13 @@ export interface MasterApi {
   setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo>;
   /** NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), ReadOnly. */
   rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo>;
-  /** NotFound, DirectoryNotEmpty (not recursive), ReadOnly, Busy (a mount point lies within), PreconditionFailed. */
-  remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void>;
+  /**
+   * Of a file whose versions are kept: it becomes an old one behind a delete marker; with `version`, that one goes for good.
+   * NotFound, DirectoryNotEmpty (not recursive), ReadOnly, Busy (a mount point lies within), PreconditionFailed, PermissionDenied (also: it is locked).
+   */
+  remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult>;
+  /** Versions and delete markers of the keys of a bucket, by key, the newest first. NotFound, NotADirectory, InvalidArgument. */
+  listVersions(request: ListVersionsRequest, context: CallContext): Promise<VersionPage>;
 
   /** Checks that the write is allowed and reserves a content id. NotFound, NotADirectory, ReadOnly, PreconditionFailed, IsADirectory. */
   beginWrite(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): Promise<WriteTicket>;
@@ -254,7 +284,7 @@ export interface MasterApi {
   listJobs(context: CallContext): Promise<readonly JobInfo[]>;
   cancelJob(id: number, context: CallContext): Promise<void>;
   /** Counts of the whole instance. */
-  usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}>;
+  usage(path: ByteString, context: CallContext): Promise<UsageInfo>;
   /** A consistent copy of all metadata as a byte stream with checksums (format: docs/formats/backup.md), while writes go on. */
   backup(context: CallContext): AsyncIterable<Uint8Array>;
 }

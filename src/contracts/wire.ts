@@ -34,6 +34,7 @@ export const masterWire: Wire<MasterApi> = {
   setSetting: 'call',
   rename: 'call',
   remove: 'call',
+  listVersions: 'call',
   beginWrite: 'call',
   prepareCommit: 'call',
   commitWrite: 'call',

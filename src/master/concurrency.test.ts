@@ -38,13 +38,13 @@ async function take(master: Master, {kind, key: from, to}: Step, body: string): 
       case 'put':
         return void (await put(master, `/b/${from}`, body));
       case 'delete':
-        return await master.remove(bytes(`/b/${from}`), {kind: 'file'}, context);
+        return void (await master.remove(bytes(`/b/${from}`), {kind: 'file'}, context));
       case 'rename':
         return void (await master.rename(bytes(`/b/${from}`), bytes(`/b/${to}`), {replace: true, kind: 'file'}, context));
       case 'renameTree':
         return void (await master.rename(bytes(`/b/${tree(from)}`), bytes(`/b/${tree(to)}`), {replace: true}, context));
       case 'removeTree':
-        return await master.remove(bytes(`/b/${tree(from)}`), {recursive: true}, context);
+        return void (await master.remove(bytes(`/b/${tree(from)}`), {recursive: true}, context));
       case 'list':
         return void (await keys(master, '/b/'));
       default:

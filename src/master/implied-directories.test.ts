@@ -35,7 +35,7 @@ afterEach(async () => {
   await rm(base, {recursive: true});
 });
 
-const remove = (key: string): Promise<void> => master.remove(bytes(`/b/${key}`), {kind: 'file'}, context);
+const remove = (key: string): Promise<unknown> => master.remove(bytes(`/b/${key}`), {kind: 'file'}, context);
 const onDisk = async (): Promise<string[]> => (await readdir(path.join(data, 'b'), {recursive: true})).toSorted();
 /** What listings show must not make an implied directory stay. */
 const look = async (): Promise<string[]> => {

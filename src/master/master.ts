@@ -9,7 +9,8 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition, UploadRecord,
+  BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition,
+  RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import {explain} from '#master/explain.ts';
@@ -32,7 +33,10 @@ import {inodeAt} from '#master/namespace/place.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
+import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
+import type {Usage} from '#codec/namespace/usage-record.ts';
 import {Transactions} from '#master/transactions.ts';
+import {Archives} from '#master/writes/archives.ts';
 import {Mutations} from '#master/writes/mutations.ts';
 import {Renames} from '#master/writes/renames.ts';
 import {Turns} from '#master/writes/turns.ts';
@@ -110,8 +114,10 @@ export class Master implements MasterApi, AsyncDisposable {
     transactions.onCommit(() => this.#garbage.soon());
     this.#written = new WrittenMounts(transactions);
     const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
-    const changing = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
-    this.#jobs = new Jobs(changing);
+    const moving = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
+    this.#jobs = new Jobs(moving);
+    const archives = new Archives({transactions, mounts, runtime, jobs: this.#jobs});
+    const changing = {...moving, archives};
     this.#writes = new Writes(changing);
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
     const mutating = {...changing, lister: this.#lister, jobs: this.#jobs};
@@ -128,10 +134,12 @@ export class Master implements MasterApi, AsyncDisposable {
   }
 
   async stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    if (options.version !== undefined) return await this.#reading.statVersion(parsePath(path, 'file'), options.version, context);
     return await this.#reading.stat(parsePath(path, options.kind), context);
   }
 
   async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {
+    if (options.version !== undefined) return {known: await this.#reading.openVersion(parsePath(path, 'file'), options.version, context)};
     return await this.#reading.open(parsePath(path, options.kind ?? 'file'), context);
   }
 
@@ -177,8 +185,12 @@ export class Master implements MasterApi, AsyncDisposable {
     return await this.#renames.rename(from, to, options, context);
   }
 
-  async remove(path: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
-    await this.#mutations.remove(path, options, context);
+  async remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {
+    return await this.#mutations.remove(path, options, context);
+  }
+
+  async listVersions(request: ListVersionsRequest, context: CallContext): Promise<VersionPage> {
+    return await this.#lister.listVersions(request, context);
   }
 
   async beginWrite(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): Promise<WriteTicket> {
@@ -276,13 +288,13 @@ export class Master implements MasterApi, AsyncDisposable {
     this.#jobs.cancel(id);
   }
 
-  async usage(path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+  async usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
     return await this.#transactions.read(reader => {
       const parsed = parsePath(path, 'directory');
-      if (parsed.names.length === 0) return usageOfAll(reader);
+      if (parsed.names.length === 0) return withVersions(usageOfAll(reader), versionUsageOfAll(reader));
       const place = existing(reader, resolve(reader, parsed, context.principal));
       if (!place.mountPoint) throw new WeirError('Unsupported', 'counts are kept for the whole instance and for mount points; list the directory to sum it up');
-      return usageOfMount(reader, place.mount);
+      return withVersions(usageOfMount(reader, place.mount), versionUsageOf(reader, place.id));
     });
   }
 
@@ -305,4 +317,8 @@ export class Master implements MasterApi, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function withVersions(usage: Usage, {files: versions, directories: deleteMarkers, bytes}: Usage): UsageInfo {
+  return versions + deleteMarkers === 0 ? usage : {...usage, noncurrent: {versions, deleteMarkers, bytes}};
 }

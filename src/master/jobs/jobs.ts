@@ -6,14 +6,17 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
+import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {FileRename, MoveIntent, Tombstone} from '#codec/namespace/intent-record.ts';
 import type {JobInfo} from '#contracts/master-api.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
+import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import {moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {forgetFileRename, getFileRename, listFileRenames} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
+import {forgetRelocation, listRelocations} from '#master/namespace/relocations.ts';
 import {listMoves} from '#master/namespace/moves.ts';
 import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
 import type {Transactions} from '#master/transactions.ts';
@@ -64,6 +67,10 @@ export class Jobs {
     for (const intent of transactions.peek(listFileRenames)) {
       this.startRename(intent, takeUpStoreChange(this.#services, intent.mount, [intent.from, intent.to]));
     }
+    for (const relocation of transactions.peek(listRelocations)) {
+      const {kind, from, to} = relocation;
+      this.startRelocation(relocation, takeUpStoreChange(this.#services, relocation.mount, [kind === 'archive' ? from : to]));
+    }
   }
 
   /** Brings a noted rename of a file to its end. `hold` keeps others from its keys, and is disposed of then. */
@@ -78,6 +85,17 @@ export class Jobs {
           runtime.log.warn('a rename was given up, because the store refused it', {from: toText(fromPath), to: toText(toPath), error: String(error)});
         });
       } else await transactions.changeOwn(tx => forgetFileRename(tx, id));
+    }, () => hold[Symbol.dispose]());
+  }
+
+  /** Settles bytes on their way to or from a place among old versions. `hold` as in startRename. */
+  startRelocation(relocation: Relocation, hold: Disposable, durable: Promise<void> = settled): void {
+    const {transactions, mounts, runtime} = this.#services;
+    const {id, mount, path} = relocation;
+    this.#start(id as InodeId, {kind: 'move', path}, async signal => {
+      await durable;
+      if (!mounts.has(mount)) return await transactions.changeOwn(tx => forgetRelocation(tx, id));
+      await settleRelocation({transactions, store: mounts.get(mount), relocation, signal, crashPoint: name => runtime.crashPoint(name)});
     }, () => hold[Symbol.dispose]());
   }
 

@@ -12,13 +12,14 @@ import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {ListPage, ListRequest} from '#contracts/master-api.ts';
+import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/master-api.ts';
 import type {Coverage} from '#master/freshness/coverage.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {SingleFlight} from '#master/loader/single-flight.ts';
 import {takeListing} from '#master/loader/take-listing.ts';
 import {KeyCursor} from '#master/namespace/key-cursor.ts';
 import {list} from '#master/namespace/list.ts';
+import {listVersions} from '#master/namespace/list-versions.ts';
 import type {ObservedEntry} from '#master/namespace/merge-listing.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
@@ -80,6 +81,13 @@ export class Lister {
       await Promise.all(missing.slice(0, directoriesAtOnce).map(scope => this.advance(scope, askedAt, context.signal)));
     }
     throw new WeirError('Unavailable', `the listing of ${formatPath(directory)} changes faster than it can be read`);
+  }
+
+  /** All versions; what is current on the page is loaded as for a listing of keys, which the page cannot reach beyond. */
+  async listVersions(request: ListVersionsRequest, context: CallContext): Promise<VersionPage> {
+    const {directory, prefix, delimiter, limit, after} = request;
+    await this.list({directory, view: 'keys', limit, ...(prefix === undefined ? {} : {prefix}), ...(delimiter === undefined ? {} : {delimiter}), ...(after ? {after: after.key} : {})}, context);
+    return await this.#services.transactions.read(reader => listVersions(reader, request, context.principal));
   }
 
   /** Lists everything below a directory to the end, so that the namespace knows all of it. */

@@ -7,7 +7,9 @@ import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
-import {stat} from '#master/namespace/stat.ts';
+import {noSuchVersion} from '#master/namespace/remove-version.ts';
+import {findVersion, stat} from '#master/namespace/stat.ts';
+import {isVersionPlace} from '#master/namespace/relocations.ts';
 import type {Turns} from '#master/writes/turns.ts';
 import type {Path} from '#model/path.ts';
 
@@ -49,6 +51,22 @@ export class Reading {
     return {known: await transactions.read(reader => readable(stat(reader, path, context.principal), context))};
   }
 
+  /** One version of a key by its id; a delete marker is one too. The store is asked only where the namespace might not know what is current. */
+  async statVersion(path: Path, version: string, {principal, signal}: CallContext): Promise<FileInfo> {
+    const {transactions} = this.#services;
+    const kept = transactions.peek(reader => findVersion(reader, path, version, principal));
+    if (!kept || isCurrent(kept)) await this.#loader.freshen(path, {askedAt: transactions.now(), signal, complete: true});
+    return await transactions.read(reader => {
+      const found = findVersion(reader, path, version, principal);
+      if (!found) throw noSuchVersion(path);
+      return found;
+    });
+  }
+
+  async openVersion(path: Path, version: string, context: CallContext): Promise<FileInfo> {
+    return readable(await this.statVersion(path, version, context), context);
+  }
+
   async observe(path: Path, {startedAt, object}: Observation, context: CallContext): Promise<FileInfo> {
     const {transactions} = this.#services;
     const file: Path = {names: path.names, kind: path.kind === 'directory' ? 'directory' : 'file'};
@@ -86,6 +104,11 @@ export class Reading {
       return {mount: (place ?? parent).mount, storeKey: storeKeyOfPath(resolution), content: inode?.content?.id, ...(inode ? {inode: inode.id} : {})};
     });
   }
+}
+
+/** Not where old versions lie: the store may know better. */
+function isCurrent({inode, deleteMarker}: FileInfo): boolean {
+  return !deleteMarker && !(inode.content && isVersionPlace(inode.content.storeKey));
 }
 
 /** PermissionDenied when the caller may not read the file's bytes. */

@@ -26,7 +26,7 @@ export interface DeletedKey {
 }
 
 /** `archived` as in putFile. PreconditionFailed, PermissionDenied, Conflict. */
-export function deleteKey(tx: Transaction, op: Operation, path: Path, keeping: Keeping, options: {readonly archived?: Content | undefined; readonly precondition?: Precondition | undefined}): DeletedKey {
+export function deleteKey(tx: Transaction, op: Operation, path: Path, keeping: Keeping, options: {readonly archived?: Content | 'lost' | undefined; readonly precondition?: Precondition | undefined}): DeletedKey {
   const resolution = resolve(tx, {names: path.names, kind: 'file'}, op.principal);
   const {place} = resolution;
   const inode = place && inodeAt(tx, place);

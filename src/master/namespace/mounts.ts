@@ -11,6 +11,7 @@ import {childOf, deleteEntry, inodeAt, isEmpty, type Place, rootMountId, rootPla
 import {resolve, shown} from '#master/namespace/resolve.ts';
 import {bury} from '#master/namespace/tombstones.ts';
 import {addUsage} from '#master/namespace/usage.ts';
+import {hasVersions} from '#master/namespace/versions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Mount} from '#model/mount.ts';
 import {parsePath} from '#model/path.ts';
@@ -86,7 +87,9 @@ export function removeMount(tx: Transaction, op: Operation, id: MountId): InodeI
   const path = parsePath(mount.path, 'directory');
   tx.delete(mountKey(id));
   refuseMountsIn(tx, mount.path);
-  const {place, parent} = resolve(tx, path);
+  const {place, parent, top} = resolve(tx, path);
+  const below = path.names.slice(1).map(name => `${name}/`).join('') as ByteString;
+  if (place && hasVersions(tx, top ?? place.id, below)) throw new WeirError('Busy', `${toText(mount.path)} holds old versions or delete markers, which would be lost`);
   assert(place?.mount === id, `mount ${id} is not at ${mount.path}`);
   deleteEntry(tx, parent.id, place.name, 'directory');
   childRemoved(tx, op, parent);

@@ -43,7 +43,7 @@ export interface PutFileOptions {
   readonly precondition?: Precondition | undefined;
   /**
    * The content that is there, at its place among the old versions, for a key whose versions are kept; a current version that is to
-   * be kept and is not this one fails with Conflict. `lost`: the store has overwritten the old bytes, nothing is kept.
+   * be kept and is not this one fails with Conflict. `lost`: the store no longer had the old bytes, nothing is kept.
    */
   readonly archived?: Content | 'lost' | undefined;
   /** `fail`: AlreadyExists when the path has a file. Default `replace`. */
@@ -89,7 +89,7 @@ function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFi
   if (kept) addVersion(tx, op, keeping, kept);
   if (keeping?.status === 'suspended') dropNull(tx, keeping);
   // What a store shows of its own accord is no version that was made here.
-  const inode = newFile(op, parent, path.names.at(-1)!, options, old, options.archived === 'lost' ? undefined : keeping);
+  const inode = newFile(op, parent, path.names.at(-1)!, options, old, options.checkedAt === undefined ? keeping : undefined);
   setFile(tx, parent, inode, old, kept !== undefined);
   touch(tx, op, parent);
   const info = infoOf(canonicalPath(path, inode), inode, parent.mount);

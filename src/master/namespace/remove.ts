@@ -4,7 +4,7 @@
  */
 import {WeirError} from '#base/errors.ts';
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId} from '#base/ids.ts';
+import {type InodeId, rootInodeId} from '#base/ids.ts';
 import {inodeKey, moveKey} from '#codec/namespace/keys.ts';
 import type {FileInfo, Precondition} from '#contracts/master-api.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
@@ -18,6 +18,7 @@ import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/
 import {dropSettings} from '#master/namespace/settings.ts';
 import {bury} from '#master/namespace/tombstones.ts';
 import {addUsage} from '#master/namespace/usage.ts';
+import {hasVersions} from '#master/namespace/versions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
@@ -53,6 +54,9 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   }
   const empty = isEmpty(tx, place.id);
   if (!empty && !options.recursive) throw new WeirError('DirectoryNotEmpty', `${shown(path)} is not empty`);
+  if (place.parent === rootInodeId && hasVersions(tx, place.id, '' as ByteString)) {
+    throw new WeirError('DirectoryNotEmpty', `${shown(path)} holds old versions or delete markers, which are removed by their ids`);
+  }
   refuseMountsIn(tx, canonical);
   const vanished = detach(tx, op, resolution.parent, place);
   if (empty) {

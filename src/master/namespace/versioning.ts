@@ -50,7 +50,20 @@ export function isLockBucket(reader: Reader, bucket: InodeId): boolean {
   return record !== undefined && peekInode(record).hasSettings && reader.get(settingKey(bucket, objectLockSetting)) !== undefined;
 }
 
-/** What may be set: once on, versioning is never off again, only suspended. InvalidArgument. */
-export function checkVersioning(inode: Pick<Inode, 'name'>, value: string | null): void {
+/**
+ * What may be set of these two. Versioning that was on is never off again, only suspended; and not that while versions can be locked,
+ * which never ends either. InvalidArgument, Conflict (`s3`: InvalidBucketState).
+ */
+export function checkVersioning(reader: Reader, bucket: Pick<Inode, 'id'>, name: string, value: string | null): void {
+  if (name === objectLockSetting) {
+    if (value === null) throw new WeirError('InvalidArgument', 'object lock cannot be taken from a bucket');
+    if (statusOf(reader, bucket.id) !== 'enabled') throw notNow('object lock needs versioning that is enabled');
+    return;
+  }
   if (value !== enabled && value !== suspended) throw new WeirError('InvalidArgument', `versioning is ${enabled} or ${suspended}; once it was on it cannot be removed`);
+  if (value === suspended && isLockBucket(reader, bucket.id)) throw notNow('versioning cannot be suspended on a bucket with object lock');
+}
+
+function notNow(message: string): WeirError {
+  return new WeirError('Conflict', message, {details: {s3: 'InvalidBucketState'}});
 }

@@ -4,25 +4,27 @@
  * still to do (an intent, which survives a crash).
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
-import {WeirError} from '#base/errors.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo, PathOptions, Precondition} from '#contracts/master-api.ts';
+import type {FileInfo, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
 import type {Jobs} from '#master/jobs/jobs.ts';
 import type {Lister} from '#master/loader/lister.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
-import {remove, removeMarker, type RemoveOptions} from '#master/namespace/remove.ts';
+import {remove, removeMarker, type RemoveOptions as NameRemoval} from '#master/namespace/remove.ts';
 import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
 import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
-import type {Transaction} from '#metastore/metastore.ts';
+import {VersionRemovals} from '#master/writes/version-removals.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {parsePath, type Path} from '#model/path.ts';
+import {nullVersionId} from '#model/version.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
 export interface MutationServices extends WriteServices {
@@ -36,9 +38,11 @@ const nothing: readonly ByteString[] = [];
 
 export class Mutations {
   readonly #services: MutationServices;
+  readonly #versions: VersionRemovals;
 
   constructor(services: MutationServices) {
     this.#services = services;
+    this.#versions = new VersionRemovals(services);
   }
 
   async makeDirectory(text: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
@@ -75,20 +79,32 @@ export class Mutations {
     return await transactions.change(context, (tx, op) => makeSymlink(tx, op, path, targetText));
   }
 
-  async remove(text: ByteString, options: {recursive?: boolean; precondition?: Precondition} & PathOptions, context: CallContext): Promise<void> {
+  async remove(text: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {
     const {transactions, loader} = this.#services;
-    if (await transactions.earlier<null>(context)) return;
-    const path = parsePath(text, options.kind);
-    await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal, ...(options.precondition ? {complete: true} : {})});
+    const earlier = await transactions.earlier<RemoveResult | null>(context);
+    if (earlier) return earlier.result ?? {};
+    const parsed = parsePath(text, options.kind);
+    await loader.freshen(parsed, {askedAt: transactions.now(), signal: context.signal, ...(options.precondition ? {complete: true} : {})});
+    const path = transactions.peek(reader => exactly(reader, parsed));
+    const keeping = this.#versions.keeping(path);
+    if (options.version !== undefined && (keeping || options.version !== nullVersionId)) return await this.#versions.removeVersion(path, keeping, {...options, version: options.version}, context);
+    if (keeping && (options.deleteMarker || transactions.peek(reader => resolve(reader, path).place))) return await this.#versions.deleteKey(path, keeping, options, context);
+    await this.#remove(path, options, context);
+    return {};
+  }
+
+  async #remove(path: Path, options: RemoveOptions & PathOptions, context: CallContext): Promise<void> {
+    const {transactions} = this.#services;
     const place = transactions.peek(reader => existing(reader, resolve(reader, path, context.principal)));
     const exact: Path = {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'};
     const isMarkerKey = place.kind === 'directory' && options.kind === 'file' && !options.recursive;
+    if (place.kind === 'directory' && options.recursive && this.#versions.keeping({names: [...path.names, 'any' as ByteString], kind: 'file'})) return await this.#removeVersionedTree(exact, context);
     if (isMarkerKey) await this.#removeMarker(exact, place, options, context);
     else if (place.kind === 'directory') await this.#removeDirectory(exact, place, options, context);
     else await this.#removeFile(exact, place, options, context);
   }
 
-  async #removeFile(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+  async #removeFile(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
@@ -97,6 +113,23 @@ export class Mutations {
     await removeKey(store, removed.storeKey, context.signal);
     runtime.crashPoint('master.remove.commit');
     await this.#commitRemoval(path, place, store, context);
+  }
+
+  /** Where versions are kept: every key below is deleted as such, then the directories go that are left empty, the deepest first. */
+  async #removeVersionedTree(path: Path, context: CallContext): Promise<void> {
+    await this.#versions.deleteTree(path, context);
+    const directories: ByteString[] = [];
+    const directory = `/${path.names.join('/')}/` as ByteString;
+    for (let after: ByteString | undefined; ; ) {
+      const page = await this.#services.lister.list({directory, view: 'tree', limit: 1_000, ...(after === undefined ? {} : {after})}, context).catch(missingIsEmpty);
+      directories.push(...page.entries.map(({key}) => key));
+      if (page.next === undefined) break;
+      after = page.next;
+    }
+    for (const key of [...directories.reverse(), '' as ByteString]) {
+      const {names} = parsePath((directory + key) as ByteString, 'either');
+      await this.#remove({names, kind: key === '' || key.endsWith('/') ? 'directory' : 'file'}, {}, context).catch(missingIsEmpty);
+    }
   }
 
   /** Of a single name that the store has removed. */
@@ -109,7 +142,7 @@ export class Mutations {
   }
 
   /** The S3 key `k/`: the directory stays while other keys imply it. */
-  async #removeMarker(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+  async #removeMarker(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
@@ -123,7 +156,7 @@ export class Mutations {
   }
 
   /** On a store with directories the key `k/` is the directory: while it holds something it loses its marker only, and goes with the last of that. */
-  async #removeMarkedDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+  async #removeMarkedDirectory(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
     const {transactions} = this.#services;
     if (await this.#isEmpty(path, context)) return await this.#removeDirectory(path, place, options, context);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
@@ -135,7 +168,7 @@ export class Mutations {
     return page.entries.length === 0;
   }
 
-  async #removeDirectory(path: Path, place: Place, options: RemoveOptions, context: CallContext): Promise<void> {
+  async #removeDirectory(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime, jobs} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
@@ -180,6 +213,19 @@ export class Mutations {
       following.endTree(id);
     }
   }
+}
+
+/** An empty last name is a directory's; else what is there tells: the directory first, as everywhere. */
+function exactly(reader: Reader, {names, kind}: Path): Path {
+  if (kind !== 'either') return {names, kind};
+  const {place} = resolve(reader, {names, kind});
+  return {names, kind: place && place.kind !== 'directory' ? 'file' : kind};
+}
+
+/** Implied directories go with the last file. */
+function missingIsEmpty(error: unknown): {readonly entries: []; readonly next?: never} {
+  if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
+  return {entries: []};
 }
 
 /** A directory that was just made is empty, which a listing would not tell better. */

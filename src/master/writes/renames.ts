@@ -13,10 +13,13 @@ import {renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
+import {deleteKey} from '#master/namespace/delete-key.ts';
+import {versionToKeep} from '#master/namespace/put-file.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import type {MutationServices} from '#master/writes/mutations.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
+import {VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
@@ -26,9 +29,11 @@ const nothing: readonly ByteString[] = [];
 
 export class Renames {
   readonly #services: MutationServices;
+  readonly #versions: VersionRemovals;
 
   constructor(services: MutationServices) {
     this.#services = services;
+    this.#versions = new VersionRemovals(services);
   }
 
   async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
@@ -57,6 +62,7 @@ export class Renames {
   async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, mounts} = this.#services;
     const store = mounts.writable(place.mount);
+    await this.#keepReplaced(from, to, options, context);
     const turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
     using hold = new DisposableStack();
     hold.use(turn);
@@ -70,6 +76,24 @@ export class Renames {
       return await this.#copyFile(store, intent, hold, context);
     }
     return await this.#renameFileInStore(store, from, to, content, toKey, options, context);
+  }
+
+  /** Where versions are kept at the target, what is there is deleted as a key first: it stays a version, behind a delete marker. */
+  async #keepReplaced(from: Path, to: Path, options: RenameOptions, context: CallContext): Promise<void> {
+    const {transactions} = this.#services;
+    const target: Path = {names: to.names, kind: 'file'};
+    const keeping = options.replace ? this.#versions.keeping(target) : undefined;
+    const replaced = transactions.peek(reader => {
+      const {place} = resolve(reader, target);
+      return place && inodeAt(reader, place);
+    });
+    if (!keeping || !versionToKeep(keeping, replaced)) return;
+    // What else forbids the rename must be known before anything is deleted.
+    transactions.rehearse(context, (tx, op) => {
+      deleteKey(tx, op, target, keeping, {archived: 'lost'});
+      rename(tx, op, from, to, options);
+    });
+    await this.#versions.deleteKey(target, keeping, {}, context);
   }
 
   async #renameFileInStore(store: UnderStore, from: Path, to: Path, content: Content | undefined, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {

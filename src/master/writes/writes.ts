@@ -10,14 +10,17 @@ import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
+import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {Loader} from '#master/loader/loader.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {keepingOf} from '#master/namespace/versioning.ts';
 import {removeUpload} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
+import type {Archived, Archives} from '#master/writes/archives.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
 import {parsePath, type Path} from '#model/path.ts';
@@ -29,6 +32,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly mounts: MountTable;
   readonly loader: Loader;
   readonly runtime: Pick<Runtime, 'crashPoint' | 'log'> & {readonly clock: Clock};
+  readonly archives: Archives;
 }
 
 const ticketsMax = 100_000;
@@ -44,6 +48,8 @@ interface TicketState {
   /** The upload that ends with the commit. */
   readonly uploadId: string | undefined;
   turn: Disposable | undefined;
+  /** What is there and has to be kept, out of the way for the new content. */
+  archived?: Archived | undefined;
   timer: Disposable;
 }
 
@@ -87,6 +93,7 @@ export class Writes {
     const {ticket, path, options} = state;
     if (state.turn) return;
     const turn = await beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal);
+    let keeping = false;
     try {
       await this.#load(path, options, context, true);
       transactions.peek(reader => {
@@ -95,6 +102,7 @@ export class Writes {
         if (mount !== ticket.mount || storeKeyOfPath({...resolution, path}) !== ticket.storeKey) {
           throw new WeirError('Conflict', `${toText(ticket.path)} has moved to another place of its store since the write began`);
         }
+        keeping = keepingOf(reader, path, resolution.top) !== undefined;
       });
       mounts.writable(ticket.mount);
       // The ticket may have been given back while we waited.
@@ -104,14 +112,31 @@ export class Writes {
       turn[Symbol.dispose]();
       throw error;
     }
+    if (keeping) await this.#makeRoom(state, turn, context);
     state.turn = turn;
     this.#keep(state, preparedMs);
     this.#services.runtime.crashPoint('master.write.prepared');
   }
 
+  /** Moves what is at the key out of the way, when its version is kept. Fails without the turn. */
+  async #makeRoom(state: TicketState, turn: Disposable, {signal}: CallContext): Promise<void> {
+    const {archives, loader, transactions} = this.#services;
+    let noted: Relocation | undefined;
+    try {
+      await loader.freshen(state.path, {askedAt: transactions.now(), signal, complete: true});
+      const archived = await archives.archive(state.path, false, signal, relocation => (noted = relocation));
+      this.#state(state.ticket.writeId);
+      state.archived = archived;
+    } catch (error) {
+      if (noted) archives.settle(noted, turn);
+      else turn[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   /** Synchronous up to the commit; the answer comes when it is durable. */
   async commit({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
-    const {transactions, runtime} = this.#services;
+    const {transactions, runtime, archives} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;
     const state = this.#state(writeId);
@@ -123,11 +148,13 @@ export class Writes {
       const commit = transactions.changeNow(context, (tx, op) => {
         const content: Content = {id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now};
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
-        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents: options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied')});
+        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents: options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied'), archived: state.archived?.content ?? 'lost'});
+        archives.commit(tx, state.archived);
         if (state.uploadId !== undefined) removeUpload(tx, ticket.path, state.uploadId);
         return info;
       }, path.names.length + 8);
       runtime.crashPoint('master.write.committed');
+      state.archived = undefined;
       this.#end(state);
       await commit.durable;
       return commit.result;
@@ -181,7 +208,10 @@ export class Writes {
 
   #end(state: TicketState): void {
     state.timer[Symbol.dispose]();
-    state.turn?.[Symbol.dispose]();
+    const {turn, archived} = state;
+    state.archived = undefined;
+    if (turn && archived?.relocation) this.#services.archives.settle(archived.relocation, turn);
+    else turn?.[Symbol.dispose]();
     this.#tickets.delete(state.ticket.writeId);
   }
 }

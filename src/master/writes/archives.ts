@@ -1,0 +1,95 @@
+/**
+ * Out of the way, not away: before another object takes a key whose versions are kept, or the key is deleted, the bytes of the current
+ * version are moved to a place of their own (`.weir/versions/`), by a rename where the store has one, else by a copy of the store's.
+ * The move is noted before and forgotten in the commit that needed it; what ends otherwise is settled (jobs/settle-relocation.ts).
+ */
+import {isKind} from '#base/errors.ts';
+import type {Relocation} from '#codec/namespace/version-record.ts';
+import type {Jobs} from '#master/jobs/jobs.ts';
+import {copyObject, removeObject, renameInStore} from '#master/jobs/move-object.ts';
+import type {MountTable} from '#master/mounts/mount-table.ts';
+import {inodeAt} from '#master/namespace/place.ts';
+import {versionToKeep} from '#master/namespace/put-file.ts';
+import {forgetRelocation, isVersionPlace, noteRelocation, versionPlace} from '#master/namespace/relocations.ts';
+import {resolve} from '#master/namespace/resolve.ts';
+import {keepingOf} from '#master/namespace/versioning.ts';
+import type {Transactions} from '#master/transactions.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+import type {Content} from '#model/content.ts';
+import {formatPath, type Path} from '#model/path.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {UnderStore} from '#understore/under-store.ts';
+
+export interface ArchiveServices {
+  readonly transactions: Transactions;
+  readonly mounts: MountTable;
+  readonly jobs: Jobs;
+  readonly runtime: Pick<Runtime, 'crashPoint' | 'random'>;
+}
+
+/** For putFile and deleteKey: the content at its new place; or the store no longer had these bytes. */
+export interface Archived {
+  readonly content: Content | 'lost';
+  readonly relocation?: Relocation;
+}
+
+export class Archives {
+  readonly #services: ArchiveServices;
+
+  constructor(services: ArchiveServices) {
+    this.#services = services;
+  }
+
+  /**
+   * In the turn of the key: makes room at it, if what is there must be kept. `remove`: nothing will take the place. When it fails, or
+   * what follows does not commit, `settle` must be called for what `noted` was told.
+   */
+  async archive(path: Path, remove: boolean, signal: AbortSignal, noted: (relocation: Relocation) => void): Promise<Archived | undefined> {
+    const {transactions, mounts, runtime} = this.#services;
+    const current = transactions.peek(reader => {
+      const resolution = resolve(reader, path);
+      const {place} = resolution;
+      const inode = place && inodeAt(reader, place);
+      const content = versionToKeep(keepingOf(reader, path, resolution.top), inode);
+      return content && {content, inode: inode!.id, mount: place!.mount};
+    });
+    if (!current) return undefined;
+    const {content, inode, mount} = current;
+    if (isVersionPlace(content.storeKey)) return {content};
+    const store = mounts.writable(mount);
+    const {storeKey: from, fingerprint} = content;
+    if ((await store.stat(from, {signal}))?.fingerprint !== fingerprint) return {content: 'lost'};
+    const to = versionPlace(runtime.random.id());
+    const relocation = await transactions.changeOwn((tx, op) => noteRelocation(tx, op, {kind: 'archive', inode, content: content.id, mount, from, fingerprint, to, path: formatPath(path)}));
+    noted(relocation);
+    runtime.crashPoint('master.archive.noted');
+    try {
+      const moved = await this.#move(store, content, to, remove, signal);
+      runtime.crashPoint('master.archive.moved');
+      return {content: {...content, storeKey: to, fingerprint: moved.fingerprint}, relocation};
+    } catch (error) {
+      if (!isKind(error, 'NotFound', 'ContentChanged')) throw error;
+      return {content: 'lost', relocation};
+    }
+  }
+
+  /** In the commit that the bytes were archived for. */
+  commit(tx: Transaction, archived: Archived | undefined): void {
+    if (archived?.relocation) forgetRelocation(tx, archived.relocation.id);
+  }
+
+  /** Finds out what became of an archive whose commit did not come, and holds its key until then. */
+  settle(relocation: Relocation, hold: Disposable): void {
+    this.#services.jobs.startRelocation(relocation, hold);
+  }
+
+  async #move(store: UnderStore, content: Content, to: Content['storeKey'], remove: boolean, signal: AbortSignal): Promise<{readonly fingerprint: string}> {
+    if (store.capabilities.rename !== 'none') return await renameInStore(store, content.storeKey, to, signal);
+    const copied = await copyObject(store, content, to, signal);
+    if (remove) {
+      this.#services.runtime.crashPoint('master.archive.copied');
+      await removeObject(store, content.storeKey, signal);
+    }
+    return copied;
+  }
+}
