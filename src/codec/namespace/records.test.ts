@@ -84,7 +84,8 @@ const usage = fc.record({files: number, directories: number, bytes: number}, {no
 
 const versionRecord: fc.Arbitrary<VersionRecord> = fc.record({inode, deleteMarker: fc.boolean(), since: time}, {noNullPrototype: true});
 const relocation: fc.Arbitrary<Relocation> = fc.record({
-  id: fc.constant(5), kind: fc.constantFrom('archive' as const, 'restore' as const), inode: id<InodeId>(), content: id<ContentId>(), mount: id<MountId>(), from: byteString, fingerprint: text, to: byteString, path: byteString,
+  id: fc.constant(5), kind: fc.constantFrom('archive' as const, 'restore' as const), inode: id<InodeId>(), content: id<ContentId>(), mount: id<MountId>(),
+  from: byteString, fingerprint: text, to: byteString, path: byteString,
 }, {noNullPrototype: true});
 
 const somewhere = 'some/where' as ByteString;

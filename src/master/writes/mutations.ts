@@ -5,11 +5,8 @@
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
-import type {Jobs} from '#master/jobs/jobs.ts';
-import type {Lister} from '#master/loader/lister.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
@@ -19,20 +16,12 @@ import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
 import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
-import type {WriteServices} from '#master/writes/writes.ts';
-import {VersionRemovals} from '#master/writes/version-removals.ts';
+import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import {nullVersionId} from '#model/version.ts';
 import type {UnderStore} from '#understore/under-store.ts';
-
-export interface MutationServices extends WriteServices {
-  readonly lister: Lister;
-  readonly jobs: Jobs;
-  /** Nothing that was learned about keys with this prefix is believed any more. */
-  readonly forget: (mount: MountId, prefix: ByteString) => void;
-}
 
 const nothing: readonly ByteString[] = [];
 

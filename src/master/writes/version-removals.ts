@@ -3,20 +3,31 @@
  * key below. A store follows as it does for any single object, in the key's turn.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
+import type {Jobs} from '#master/jobs/jobs.ts';
 import {removeObject} from '#master/jobs/move-object.ts';
+import type {Lister} from '#master/loader/lister.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {noSuchVersion, removeVersion, type RemoveVersionOptions} from '#master/namespace/remove-version.ts';
 import {resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import type {Archived} from '#master/writes/archives.ts';
-import type {MutationServices} from '#master/writes/mutations.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
+import type {WriteServices} from '#master/writes/writes.ts';
 import type {Path} from '#model/path.ts';
 import {versionIdOf} from '#model/version.ts';
+
+/** What every change of names needs. */
+export interface MutationServices extends WriteServices {
+  readonly lister: Lister;
+  readonly jobs: Jobs;
+  /** Nothing that was learned about keys with this prefix is believed any more. */
+  readonly forget: (mount: MountId, prefix: ByteString) => void;
+}
 
 const keysAPage = 1_000;
 

@@ -148,7 +148,8 @@ export class Writes {
       const commit = transactions.changeNow(context, (tx, op) => {
         const content: Content = {id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now};
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
-        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents: options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied'), archived: state.archived?.content ?? 'lost'});
+        const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
+        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost'});
         archives.commit(tx, state.archived);
         if (state.uploadId !== undefined) removeUpload(tx, ticket.path, state.uploadId);
         return info;
