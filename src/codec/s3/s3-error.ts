@@ -88,8 +88,8 @@ export class S3Error extends Error {
   readonly code: S3Code;
   readonly fields: Readonly<Record<string, string>>;
 
-  constructor(code: S3Code, message: string, fields: Readonly<Record<string, string>> = {}) {
-    super(message);
+  constructor(code: S3Code, message: string, fields: Readonly<Record<string, string>> = {}, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.fields = fields;
   }

@@ -1,5 +1,5 @@
 /** CopyObject, and the source of UploadPartCopy. */
-import {type ByteString, isUtf8} from '#base/byte-string.ts';
+import {type ByteString, isUtf8, toText} from '#base/byte-string.ts';
 import {judge, parseConditions, writePrecondition} from '#codec/s3/conditions.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
@@ -37,7 +37,7 @@ export async function statSource(request: S3Request, source: CopySource): Promis
   try {
     info = await request.files.stat(objectPath(source.bucket, source.key), {kind: 'file'}, request.context);
   } catch (error) {
-    if (isKind(error, 'NotFound', 'NotADirectory')) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: source.key});
+    if (isKind(error, 'NotFound', 'NotADirectory')) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: toText(source.key)});
     throw error;
   }
   const conditions = parseConditions((name) => request.header(name), 'x-amz-copy-source-');

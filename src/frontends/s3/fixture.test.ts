@@ -12,6 +12,7 @@ import {Master} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import type {HttpExchange} from '#runtime/http.ts';
+import type {Log, LogFields} from '#runtime/log.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -36,8 +37,21 @@ export interface RawRequest {
   readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
 }
 
+interface LogLine {
+  readonly message: string;
+  readonly fields: LogFields | undefined;
+}
+
+function collecting(lines: LogLine[]): Log {
+  const add = (message: string, fields?: LogFields): void => void lines.push({message, fields});
+  const log: Log = {debug: add, info: add, warn: add, error: add, child: () => log};
+  return log;
+}
+
 export class Gateway implements AsyncDisposable {
   readonly store: MemoryUnderStore;
+  /** What the front end has logged. */
+  readonly lines: LogLine[];
   readonly sdk: S3Client;
   readonly #handler: (exchange: HttpExchange) => Promise<void>;
   readonly #stop: () => Promise<void>;
@@ -52,16 +66,18 @@ export class Gateway implements AsyncDisposable {
     const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores});
     const files = new FileSystemClient({master, worker});
     const lookup = (id: string) => (id === 'key' ? {secret: 'secret', principal: rootPrincipal} : undefined);
-    const handler = s3Handler({files, runtime, baseDomains: [host], lookup});
-    return new Gateway(store, handler, async () => {
+    const lines: LogLine[] = [];
+    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], lookup});
+    return new Gateway(store, lines, handler, async () => {
       await master.close();
       await metastore.close();
       await rm(directory, {recursive: true});
     });
   }
 
-  private constructor(store: MemoryUnderStore, handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>) {
+  private constructor(store: MemoryUnderStore, lines: LogLine[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>) {
     this.store = store;
+    this.lines = lines;
     this.#handler = handler;
     this.#stop = stop;
     this.sdk = this.client({accessKeyId: 'key', secretAccessKey: 'secret'});

@@ -1,4 +1,5 @@
 /** GetObject and HeadObject. */
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {judge, parseConditions} from '#codec/s3/conditions.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
@@ -24,8 +25,10 @@ async function conditionsFail(request: S3Request, info: FileInfo, conditions = p
   }
 }
 
+const noKey = '' as ByteString;
+
 function notFound(request: S3Request): S3Error {
-  return new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: request.target.key ?? ''});
+  return new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: toText(request.target.key ?? noKey)});
 }
 
 function checkShown(request: S3Request, info: FileInfo): void {

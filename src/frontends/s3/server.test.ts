@@ -112,6 +112,19 @@ test('who may not ask is refused by name', async () => {
   assert.match(smuggled.body.toString(), /<HeadersNotSigned>x-amz-copy-source</);
 });
 
+test('what is not found is told as what it is, and the error behind it is logged', async () => {
+  assert.match((await signed('GET', '/bucket/none-%C3%A9')).body.toString(), /<Key>none-é<\/Key>/);
+  const copied = await gateway.sdk.send(new CopyObjectCommand({Bucket, Key: 'to', CopySource: `${Bucket}/from`})).catch((error: unknown) => error as {name: string; Key?: string});
+  assert.deepEqual([(copied as {name?: string}).name, (copied as {Key?: string}).Key], ['NoSuchKey', 'from'], 'the key that is missing, not the one that was to be made');
+  assert.equal(await codeOf(gateway.sdk.send(new UploadPartCommand({Bucket, Key: 'to', UploadId: 'none', PartNumber: 1, Body: Buffer.from('x')}))), 'NoSuchUpload');
+  gateway.lines.length = 0;
+  assert.equal(codeIn(await signed('GET', '/bucket/none')), 'NoSuchKey');
+  const [line] = gateway.lines.filter(({message}) => message === 's3: not found');
+  assert.ok(line);
+  assert.match(String(line.fields?.['error']), /none/);
+  assert.equal(line.fields?.['method'], 'GET');
+});
+
 test('refusals carry their request id, and what has no body has none', async () => {
   const missing = await signed('GET', '/bucket/missing?x=1');
   assert.deepEqual([missing.status, codeIn(missing)], [404, 'NoSuchKey']);

@@ -59,18 +59,24 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     };
   }
 
-  /** A key that is not found may be so because its bucket is not there. */
+  /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */
   async function explainMissing(error: unknown, request: S3Request | undefined): Promise<unknown> {
-    if (!request || !(isKind(error, 'NotFound', 'NotADirectory') || (error instanceof S3Error && error.code === 'NoSuchKey'))) return error;
-    const {bucket} = request.target;
+    if (!request || !(isKind(error, 'NotADirectory') || toS3Error(error)?.code === 'NoSuchKey')) return error;
+    const {requestId, exchange: {method}} = request;
+    const {bucket, key} = request.target;
     if (bucket === undefined) return error;
-    try {
-      const there = await findBucket(request, bucket);
-      if (!there) return noSuchBucket(bucket);
-      return new S3Error('NoSuchKey', 'The specified key does not exist.', request.target.key === undefined ? {} : {Key: toText(request.target.key)});
-    } catch (failure) {
-      return failure;
+    const there = await findBucket(request, bucket).catch((failure: unknown) => {
+      runtime.log.debug('s3: whether the bucket is there could not be found out', {error: failure, requestId});
+      return true;
+    });
+    if (!(error instanceof S3Error)) {
+      // Readers ask for what is not there all day long; that a change finds something missing is worth a line.
+      if (method === 'GET' || method === 'HEAD') runtime.log.debug('s3: not found', {error, method, requestId});
+      else runtime.log.info('s3: not found', {error, method, requestId});
     }
+    if (!there) return noSuchBucket(bucket);
+    if (error instanceof S3Error) return error;
+    return new S3Error('NoSuchKey', 'The specified key does not exist.', key === undefined ? {} : {Key: toText(key)}, {cause: error});
   }
 
   async function refuse(exchange: HttpExchange, error: unknown, target: S3Target | undefined, requestId: string): Promise<void> {
