@@ -18,6 +18,8 @@ export interface UpOptions {
   readonly s3Port: number;
   readonly httpPort: number;
   readonly rpcPort: number;
+  /** S3 and REST speak TLS, with the PEM files of this host: the certificate with what leads to its authority, and its key. */
+  readonly tls?: {readonly certFile: string; readonly keyFile: string};
   /** Bytes of a tier in memory; 0 = none. */
   readonly memoryBytes?: number;
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
@@ -30,6 +32,8 @@ export interface InstanceInfo {
   readonly s3: string;
   readonly http: string;
   readonly rpc: {readonly host: string; readonly port: number};
+  /** S3 and REST speak TLS with this certificate; `selfSigned`: clients have to be told to trust it. */
+  readonly tls?: {readonly certFile: string; readonly selfSigned: boolean};
   readonly startedAt: number;
 }
 

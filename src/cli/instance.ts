@@ -44,6 +44,13 @@ export function pairMountOptions(words: readonly string[], uris: readonly string
   return mounts;
 }
 
+function tlsOf({tlsCert, tlsKey}: {tlsCert?: string; tlsKey?: string}, workingDirectory: string): Pick<UpOptions, 'tls'> {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new WeirError('InvalidArgument', '--tls-cert and --tls-key belong together');
+  if (tlsCert === undefined || tlsKey === undefined) return {};
+  const absolute = (file: string) => (file.startsWith('/') ? file : `${workingDirectory}/${file}`);
+  return {tls: {certFile: absolute(tlsCert), keyFile: absolute(tlsKey)}};
+}
+
 function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[]): string {
   return `Weir is up (home ${info.home})
 
@@ -67,10 +74,12 @@ export const registerUp: Register = (parent, environment) => {
     .option('--s3-port <N>', 'S3; 0 = any free port', portOption, 7480)
     .option('--http-port <N>', 'REST, metrics, health', portOption, 7481)
     .option('--rpc-port <N>', 'the command line and the client', portOption, 7482)
+    .option('--tls-cert <FILE>', 'S3 and REST by https: the certificate in PEM form, with what leads to its authority')
+    .option('--tls-key <FILE>', 'its key, in PEM form')
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
-    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; memory?: number; disk?: string[]}) => {
+    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]}) => {
       const {terminal} = environment;
       const {home, json: asJson} = globals(command);
       const root: Command & {rawArgs?: string[]} = parent;
@@ -81,6 +90,7 @@ export const registerUp: Register = (parent, environment) => {
         s3Port: options.s3Port,
         httpPort: options.httpPort,
         rpcPort: options.rpcPort,
+        ...tlsOf(options, environment.workingDirectory),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
       };
@@ -93,6 +103,7 @@ export const registerUp: Register = (parent, environment) => {
     command,
     'weir up s3://my-bucket',
     'weir up s3://my-bucket/data=/data -o endpoint=https://minio.example:9000 -o maxAge=5m --disk /mnt/ssd/weir:500GiB',
+    'weir up --host 0.0.0.0 --tls-cert server.pem --tls-key server.key',
     'weir up            # a namespace over a folder of its home, where buckets can be made',
   );
 };
@@ -158,6 +169,7 @@ export const registerEnv: Register = (parent, environment) => {
         AWS_REGION: 'us-east-1',
         AWS_DEFAULT_REGION: 'us-east-1',
         AWS_EC2_METADATA_DISABLED: 'true',
+        ...(info.tls?.selfSigned ? {AWS_CA_BUNDLE: info.tls.certFile} : {}),
       };
       const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
       await print(environment.terminal, options.json, variables, `${lines.join('')}unset AWS_SESSION_TOKEN AWS_PROFILE\n`);

@@ -23,6 +23,7 @@ import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
 import {lookupOf, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
+import {ownCertificate} from '#process/own-certificate.ts';
 import {mountAll} from '#process/start-mounts.ts';
 import {rpcService, serveRpc} from '#rpc/server.ts';
 import type {Http} from '#runtime/http.ts';
@@ -70,6 +71,9 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
     const own: OwnPort = {host: up.host, port: up.s3Port};
     const registry = refuseOwnEndpoint(createStoreRegistry(connectors, {...runtime, http, variables: options.variables}, runtime.metrics), options.variables, own);
 
+    const certificate = up.tls && (await ownCertificate(runtime, up.tls));
+    const tls = certificate ? {tls: certificate.serve} : {};
+
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
@@ -92,11 +96,11 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
-    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}}, s3Handler({files, runtime, baseDomains, lookup})));
+    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, lookup})));
     own.port = s3.address.port;
     const rest = await down.add(
       'REST',
-      http.serve({address: {host: up.host, port: up.httpPort}}, restHandler({files, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
+      http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, restHandler({files, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
     );
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
@@ -105,9 +109,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
     const info: InstanceInfo = {
       pid: options.pid,
       home: home.directory,
-      s3: urlOf(s3.address),
-      http: urlOf(rest.address),
+      s3: urlOf(s3.address, certificate !== undefined),
+      http: urlOf(rest.address, certificate !== undefined),
       rpc: {host: reachable(rpc.address.host), port: rpc.address.port},
+      ...(certificate ? {tls: certificate.info} : {}),
       startedAt: runtime.clock.nowMs(),
     };
     await writeInstance(runtime.disk, home, info);
@@ -180,7 +185,7 @@ function reachable(host: string): string {
   return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 }
 
-function urlOf({host, port}: Address): string {
+function urlOf({host, port}: Address, secure: boolean): string {
   const name = reachable(host);
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  return `${secure ? 'https' : 'http'}://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }

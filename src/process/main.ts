@@ -49,8 +49,9 @@ const environment: CliEnvironment = {
   async metrics(home) {
     const {info, key} = await running(home);
     const {createHttp} = await import('#runtime/node/http/node-http.ts');
+    const {ownTrust} = await import('#process/own-certificate.ts');
     const credentials = Buffer.from(`${key.accessKeyId}:${key.secretAccessKey}`).toString('base64');
-    const answer = await createHttp().request({method: 'GET', url: `${info.http}/metrics`, headers: ['Authorization', `Basic ${credentials}`], signal: stop.signal});
+    const answer = await createHttp().request({method: 'GET', url: `${info.http}/metrics`, headers: ['Authorization', `Basic ${credentials}`], signal: stop.signal, ...(await ownTrust(runtime.disk, info))});
     const text = Buffer.concat(await Array.fromAsync(answer.body)).toString('utf8');
     if (answer.status !== 200) throw new WeirError('Unavailable', `${info.http}/metrics answered ${answer.status}`);
     return text;

@@ -41,6 +41,7 @@ export interface HttpExchange {
 
 export interface HttpServerOptions {
   readonly address: Address;
+  /** PEM. InvalidArgument when they do not belong together. */
   readonly tls?: {readonly key: string; readonly cert: string};
   /** Bytes of all request headers together. */
   readonly headerBytesMax?: number;
@@ -54,6 +55,14 @@ export interface HttpServerOptions {
   readonly connectionsMax?: number;
 }
 
+/** Whom to believe on https, instead of the well-known authorities. One object for all requests that share it: each has connections of its own. */
+export interface HttpTrust {
+  /** PEM: certificates of authorities, or of the servers themselves. */
+  readonly certificates: string;
+  /** The certificate itself is the one that is known, so the names in it do not matter. */
+  readonly anyName?: boolean;
+}
+
 export interface HttpClientRequest {
   readonly method: string;
   /** Absolute; the path and query are sent exactly as written here. */
@@ -61,6 +70,7 @@ export interface HttpClientRequest {
   readonly headers: readonly string[];
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
+  readonly trust?: HttpTrust;
 }
 
 export interface HttpClientResponse {

@@ -1,7 +1,8 @@
 /** Starts and stops servers of others: on a free loopback port, with everything they write in a temporary folder. */
 import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdtemp, rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
+import {connect, createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -82,4 +83,15 @@ export async function answers(url: string, status = 200): Promise<boolean> {
   const response = await fetch(url, {signal: AbortSignal.timeout(2000)});
   await response.body?.cancel();
   return response.status === status;
+}
+
+/** True when something takes connections there. */
+export async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } finally {
+    socket.destroy();
+  }
 }

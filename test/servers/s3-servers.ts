@@ -2,11 +2,11 @@
 import {createHash, createHmac} from 'node:crypto';
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
-import {answers, type Daemon, startDaemon} from './daemon.ts';
+import {accepts, answers, type Daemon, startDaemon} from './daemon.ts';
 import {goTool, need} from './tools.ts';
 
 export interface S3Server extends Daemon {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https://localhost:PORT` with a certificate. */
   readonly endpoint: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -19,8 +19,13 @@ export interface S3Server extends Daemon {
 
 const credentials = {accessKeyId: 'weirtest', secretAccessKey: 'weirtest-secret'};
 
-/** versitygw: S3 over a folder; checks signatures. Undefined where it cannot be had (see `need`). */
-export async function startVersitygw(forWhat: string): Promise<S3Server | undefined> {
+export interface PemFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** versitygw: S3 over a folder; checks signatures; by https with a certificate for `localhost`. Undefined where it cannot be had (see `need`). */
+export async function startVersitygw(forWhat: string, tls?: PemFiles): Promise<S3Server | undefined> {
   const program = await need('versitygw', forWhat, () => goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'));
   if (program === undefined) return undefined;
   return withBuckets(
@@ -30,12 +35,13 @@ export async function startVersitygw(forWhat: string): Promise<S3Server | undefi
         await mkdir(path.join(directory, 'data'));
         return {
           program,
-          args: ['--port', `127.0.0.1:${port}`, '--health', '/healthz', '--keep-alive', 'posix', path.join(directory, 'data')],
+          args: ['--port', `127.0.0.1:${port}`, '--health', '/healthz', '--keep-alive', ...(tls ? ['--cert', tls.certFile, '--key', tls.keyFile] : []), 'posix', path.join(directory, 'data')],
           env: {ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey},
         };
       },
-      ready: port => answers(`http://127.0.0.1:${port}/healthz`),
+      ready: port => (tls ? accepts(port) : answers(`http://127.0.0.1:${port}/healthz`)),
     }),
+    tls !== undefined,
   );
 }
 
@@ -56,8 +62,8 @@ export async function startMinio(forWhat: string): Promise<S3Server | undefined>
   );
 }
 
-function withBuckets(daemon: Daemon): S3Server {
-  const endpoint = `http://127.0.0.1:${daemon.port}`;
+function withBuckets(daemon: Daemon, secure = false): S3Server {
+  const endpoint = secure ? `https://localhost:${daemon.port}` : `http://127.0.0.1:${daemon.port}`;
   const region = 'us-east-1';
   return {
     ...daemon,
@@ -66,6 +72,11 @@ function withBuckets(daemon: Daemon): S3Server {
     region,
     data: path.join(daemon.directory, 'data'),
     makeBucket: async name => {
+      // fetch would not trust the certificate; a folder is a bucket here.
+      if (secure) {
+        await mkdir(path.join(daemon.directory, 'data', name));
+        return;
+      }
       const response = await fetch(`${endpoint}/${name}`, {method: 'PUT', headers: signedHeaders('PUT', new URL(`${endpoint}/${name}`), region)});
       if (!response.ok) throw new Error(`the bucket ${name} could not be made: ${response.status} ${await response.text()}`);
       await response.body?.cancel();

@@ -1,11 +1,13 @@
 /** From a URI and options to what is read and how. */
 import {type ByteString, toBytes, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {caFileHelp} from '#understore/trusting.ts';
 import type {Connector} from '#understore/under-store.ts';
 
 export const options: Connector['options'] = {
   user: {help: 'user name for basic authentication'},
   password: {help: 'password for basic authentication', secret: true},
+  caFile: {help: caFileHelp},
   files: {help: 'what there is, where the server has no index pages: paths separated by commas, or the URL of a text with one path a line'},
 };
 

@@ -1,4 +1,5 @@
 /** `http://host/directory/` and `https://`: web servers, read-only. */
+import {trusting} from '#understore/trusting.ts';
 import type {Connector} from '#understore/under-store.ts';
 import {options, readConfig} from '#connectors/http/config.ts';
 import {percentDecode} from '#connectors/http/index-page.ts';
@@ -17,6 +18,7 @@ export const connector: Connector = {
 
   async open(uri, given, environment) {
     const config = readConfig(uri, given);
-    return new WebStore(new WebClient(environment.http, config.base.origin, config.authorization), config);
+    const http = given['caFile'] ? await trusting(environment, given['caFile']) : environment.http;
+    return new WebStore(new WebClient(http, config.base.origin, config.authorization), config);
   },
 };

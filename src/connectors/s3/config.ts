@@ -2,6 +2,7 @@
 import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {GiB, MiB, formatSize, parseSize} from '#base/units.ts';
+import {caFileHelp} from '#understore/trusting.ts';
 import type {Connector} from '#understore/under-store.ts';
 
 export const options: Connector['options'] = {
@@ -13,6 +14,7 @@ export const options: Connector['options'] = {
   sessionToken: {help: 'session token of temporary credentials', secret: true},
   profile: {help: 'name of a profile in the AWS configuration files (default: $AWS_PROFILE)'},
   anonymous: {help: 'true: send no signature, for public buckets'},
+  caFile: {help: `${caFileHelp} (default: $AWS_CA_BUNDLE)`},
   requestPayer: {help: 'true: accept the cost of requests to requester-pays buckets'},
   conditionalWrites: {help: 'true or false: whether the store honours If-Match and If-None-Match on writes (default: true on AWS only; other stores may ignore them silently)'},
   partSize: {help: 'bytes of a part when writing in parts (default 8MiB; grows for objects that would need over 10 000)'},
@@ -32,6 +34,7 @@ export interface S3Config {
   readonly sessionToken: string | undefined;
   readonly profile: string | undefined;
   readonly anonymous: boolean;
+  readonly caFile: string | undefined;
   readonly requestPayer: boolean;
   readonly conditionalWrites: boolean;
   readonly partBytes: number;
@@ -66,6 +69,7 @@ export function readConfig(uri: string, given: Readonly<Record<string, string>>,
     region, virtualHost,
     accessKeyId: given['accessKeyId'], secretAccessKey: given['secretAccessKey'], sessionToken: given['sessionToken'], profile: given['profile'],
     anonymous,
+    caFile: given['caFile'] || variables['AWS_CA_BUNDLE'] || undefined,
     requestPayer: flag(given, 'requestPayer', false),
     conditionalWrites: flag(given, 'conditionalWrites', aws),
     partBytes,

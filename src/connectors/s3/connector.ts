@@ -1,4 +1,5 @@
 /** `s3://bucket/prefix` (and `s3a://`): Amazon S3 and everything that speaks its dialect. */
+import {trusting} from '#understore/trusting.ts';
 import type {Connector} from '#understore/under-store.ts';
 import {options, placeOf, readConfig} from '#connectors/s3/config.ts';
 import {S3Store} from '#connectors/s3/s3-store.ts';
@@ -13,6 +14,7 @@ export const connector: Connector = {
   },
 
   async open(uri, given, environment) {
-    return new S3Store(readConfig(uri, given, environment.variables), environment);
+    const config = readConfig(uri, given, environment.variables);
+    return new S3Store(config, config.caFile === undefined ? environment : {...environment, http: await trusting(environment, config.caFile)});
   },
 };

@@ -33,9 +33,14 @@ export function makeObject(
   };
 }
 
-/** Headers that make a request conditional on a version. */
-export function conditionHeaders(fingerprint: string, prefix = ''): Record<string, string> {
-  if (fingerprint.startsWith(dateMark)) return {[`${prefix}if-unmodified-since`]: new Date(Number(fingerprint.slice(dateMark.length)) * 1000).toUTCString()};
+/**
+ * Headers that make a request conditional on a version. Without an ETag there is only the second in which the object changed; stores that
+ * compare it with a time in nanoseconds refuse their own objects, so a `read` (or a copy) asks for the second after it: what the answer says
+ * of itself is compared all the same.
+ */
+export function conditionHeaders(fingerprint: string, use: 'read' | 'copy' | 'write'): Record<string, string> {
+  const prefix = use === 'copy' ? 'x-amz-copy-source-' : '';
+  if (fingerprint.startsWith(dateMark)) return {[`${prefix}if-unmodified-since`]: new Date((Number(fingerprint.slice(dateMark.length)) + (use === 'write' ? 0 : 1)) * 1000).toUTCString()};
   return {[`${prefix}if-match`]: `"${fingerprint}"`};
 }
 

@@ -22,7 +22,7 @@ export async function readObject(client: S3Client, key: ByteString, request: Sto
   if (client.fullKey(key) === '') throw new WeirError('NotFound', 'the mounted prefix itself is no object');
   const {ifFingerprint} = request;
   const range = rangeHeader(request);
-  const headers = {...(range === undefined ? {} : {range}), ...(ifFingerprint === undefined ? {} : conditionHeaders(ifFingerprint))};
+  const headers = {...(range === undefined ? {} : {range}), ...(ifFingerprint === undefined ? {} : conditionHeaders(ifFingerprint, 'read'))};
   let response: HttpClientResponse;
   try {
     response = await client.send({method: 'GET', key, headers, signal: options.signal});

@@ -74,7 +74,7 @@ export async function copyObject(client: S3Client, from: ByteString, to: ByteStr
   if (request.ifFingerprint !== undefined && request.ifFingerprint !== source.fingerprint) throw new WeirError('ContentChanged', `${toText(from)} is another version now`);
   const sourceHeaders = {
     'x-amz-copy-source': `/${client.config.bucket}/${uriEncode(client.fullKey(from), true)}`,
-    ...conditionHeaders(source.fingerprint, 'x-amz-copy-source-'),
+    ...conditionHeaders(source.fingerprint, 'copy'),
   };
   try {
     if (source.length > copyBytesMax) return await copyInParts(client, source, to, request.metadata ?? source.metadata ?? {}, sourceHeaders, options);
@@ -116,7 +116,7 @@ async function copyInParts(client: S3Client, source: StoreObject, to: ByteString
 export function writeCondition(client: S3Client, condition: StoreWriteRequest['condition']): Record<string, string> {
   if (!condition) return {};
   if (!client.config.conditionalWrites) throw new WeirError('Unsupported', 'this store is not known to honour conditional writes (option conditionalWrites=true says that it does)');
-  return 'ifAbsent' in condition ? {'if-none-match': '*'} : conditionHeaders(condition.ifFingerprint);
+  return 'ifAbsent' in condition ? {'if-none-match': '*'} : conditionHeaders(condition.ifFingerprint, 'write');
 }
 
 /** `If-Match` on a key that is not there answers 404. */

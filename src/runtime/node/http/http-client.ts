@@ -1,10 +1,11 @@
 /** HTTP requests over pools of kept connections, on node:http. */
 import * as http from 'node:http';
 import * as https from 'node:https';
+import {isIP} from 'node:net';
 import {WeirError} from '#base/errors.ts';
 import {findHeader} from '#runtime/node/http/http-exchange.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
-import type {HttpClientRequest, HttpClientResponse} from '#runtime/http.ts';
+import type {HttpClientRequest, HttpClientResponse, HttpTrust} from '#runtime/http.ts';
 
 const connectionsPerHostMax = 256;
 const idleConnectionsPerHostMax = 64;
@@ -15,7 +16,20 @@ const headerBytesMax = 64 * 1024;
 const pool = {keepAlive: true, maxSockets: connectionsPerHostMax, maxFreeSockets: idleConnectionsPerHostMax, timeout: 0, scheduling: 'lifo', keepAliveMsecs: idleMs} as const;
 const plainPool = new http.Agent(pool);
 const securePool = new https.Agent(pool);
+const trustingPools = new WeakMap<HttpTrust, https.Agent>();
 
+function securePoolFor(trust: HttpTrust | undefined): https.Agent {
+  if (!trust) return securePool;
+  let own = trustingPools.get(trust);
+  if (!own) {
+    const {certificates, anyName} = trust;
+    own = new https.Agent({...pool, ca: certificates, allowPartialTrustChain: true, ...(anyName ? {checkServerIdentity: () => undefined} : {})});
+    trustingPools.set(trust, own);
+  }
+  return own;
+}
+
+const untrusted = /CERT|^UNABLE_TO_VERIFY|^HOSTNAME_MISMATCH|^INVALID_CA|^INVALID_PURPOSE/;
 const gone: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 
 export async function requestOverPool(request: HttpClientRequest): Promise<HttpClientResponse> {
@@ -40,7 +54,7 @@ class StaleConnection extends Error {
   }
 }
 
-async function send({method, url, headers, body, signal}: HttpClientRequest): Promise<HttpClientResponse> {
+async function send({method, url, headers, body, signal, trust}: HttpClientRequest): Promise<HttpClientResponse> {
   const {secure, host, port, authority, path} = parseUrl(url);
   const where = `${method} ${secure ? 'https' : 'http'}://${authority}`;
   if (signal?.aborted) throw new WeirError('Cancelled', `${where}: given up`, {cause: signal.reason});
@@ -56,13 +70,18 @@ async function send({method, url, headers, body, signal}: HttpClientRequest): Pr
     path,
     // Flat as it is: sent in this order and these letters.
     headers: complete,
-    agent: secure ? securePool : plainPool,
+    agent: secure ? securePoolFor(trust) : plainPool,
     maxHeaderSize: headerBytesMax,
-    ...(secure ? {servername: host} : {}),
+    // An address is no name to ask for; what the certificate must show is the host all the same.
+    ...(secure ? {servername: isIP(host) === 0 ? host : ''} : {}),
   });
   outgoing.setNoDelay(true);
-  const failure = (error: unknown): WeirError =>
-    signal?.aborted ? new WeirError('Cancelled', `${where}: given up`, {cause: signal.reason}) : systemError(error, where, 'Unavailable');
+  const failure = (error: unknown): WeirError => {
+    if (signal?.aborted) return new WeirError('Cancelled', `${where}: given up`, {cause: signal.reason});
+    const code = (error as {code?: string}).code ?? '';
+    if (untrusted.test(code)) return new WeirError('Unavailable', `${where}: the certificate of the server is not trusted (${code})`, {cause: error});
+    return systemError(error, where, 'Unavailable');
+  };
 
   const answer = Promise.withResolvers<http.IncomingMessage>();
   outgoing.once('response', answer.resolve);

@@ -4,7 +4,8 @@
  */
 import {once} from 'node:events';
 import {createServer, type Server, type Socket} from 'node:net';
-import {createServer as createTlsServer} from 'node:tls';
+import {createServer as createTlsServer, type TlsOptions} from 'node:tls';
+import {WeirError} from '#base/errors.ts';
 import {HttpConnection} from '#runtime/node/http/http-connection.ts';
 import {ServerConnections} from '#runtime/node/http/server-connections.ts';
 import {descriptorsMax} from '#runtime/node/process.ts';
@@ -27,9 +28,7 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
   const sockets = new Set<Socket>();
   const accept = (socket: Socket): void => void shared.connections.add(new HttpConnection(socket, shared));
   const settings = {noDelay: true, allowHalfOpen: true};
-  const server: Server = options.tls
-    ? createTlsServer({...settings, ...options.tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: shared.headersTimeoutMs}, accept)
-    : createServer(settings, accept);
+  const server: Server = options.tls ? secureServer({...settings, ...options.tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: shared.headersTimeoutMs}, accept) : createServer(settings, accept);
   const most = options.connectionsMax ?? Math.min(connectionsMax, Math.floor(descriptorsMax() * connectionsShare));
   // Also those that have not finished their TLS handshake.
   server.prependListener('connection', (socket: Socket) => {
@@ -66,4 +65,12 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
         for (const connection of shared.connections) connection.stop();
       }),
   };
+}
+
+function secureServer(options: TlsOptions, accept: (socket: Socket) => void): Server {
+  try {
+    return createTlsServer(options, accept);
+  } catch (error) {
+    throw new WeirError('InvalidArgument', `TLS cannot be spoken with this certificate and key: ${(error as Error).message}`, {cause: error});
+  }
 }
