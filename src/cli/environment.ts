@@ -1,6 +1,7 @@
 /** What commands stand on; `process/` hands it in, tests hand in their own. */
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface Terminal {
@@ -68,6 +69,8 @@ export interface CliEnvironment {
   instance(home: string | undefined): InstanceControl;
   /** A client of the instance at that home. Unavailable when none is running. */
   connect(home: string | undefined): Promise<FileSystem & AsyncDisposable>;
+  /** Users, keys and policies of the instance at that home. Unavailable. */
+  connectIdentity(home: string | undefined): Promise<IdentityApi & AsyncDisposable>;
   /** The text of http://…/metrics of the instance at that home. */
   metrics(home: string | undefined): Promise<string>;
   /** The principal and the signal that commands call with: aborted by Ctrl-C. */

@@ -14,6 +14,7 @@ import {registerPut} from '#cli/fs/put.ts';
 import {registerCat, registerHead, registerTail} from '#cli/fs/read.ts';
 import {registerStat} from '#cli/fs/stat.ts';
 import {registerDf, registerDu, registerFind, registerTree} from '#cli/fs/survey.ts';
+import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/identity.ts';
 import {registerDown, registerEnv, registerStatus, registerUp} from '#cli/instance.ts';
 import {registerMount} from '#cli/mount.ts';
 import {showError} from '#cli/output.ts';
@@ -24,6 +25,10 @@ const top: readonly Register[] = [
   registerStatus,
   registerEnv,
   registerMount,
+  registerUser,
+  registerKey,
+  registerGroup,
+  registerPolicy,
   registerLoad,
   registerFree,
   registerPin,

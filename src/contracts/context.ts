@@ -4,6 +4,8 @@ export interface Principal {
   readonly name: string;
   readonly uid: number;
   readonly gids: readonly number[];
+  /** What it may was decided already, by policies: modes are not asked. */
+  readonly authorized?: true;
 }
 
 /** The instance itself, or whoever holds the root key. */

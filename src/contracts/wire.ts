@@ -13,6 +13,7 @@
  * cancelled stream aborts the signal there.
  */
 import type {MasterApi} from '#contracts/master-api.ts';
+import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 
 export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';
@@ -56,6 +57,27 @@ export const masterWire: Wire<MasterApi> = {
   cancelJob: 'call',
   usage: 'call',
   backup: 'bytes',
+};
+
+export const identityWire: Wire<IdentityApi> = {
+  listUsers: 'call',
+  addUser: 'call',
+  updateUser: 'call',
+  removeUser: 'call',
+  listKeys: 'call',
+  addKey: 'call',
+  updateKey: 'call',
+  removeKey: 'call',
+  listGroups: 'call',
+  addGroup: 'call',
+  setMember: 'call',
+  removeGroup: 'call',
+  listPolicies: 'call',
+  putPolicy: 'call',
+  removePolicy: 'call',
+  attachPolicy: 'call',
+  putInlinePolicy: 'call',
+  getInlinePolicy: 'call',
 };
 
 export const workerWire: Wire<WorkerApi> = {

@@ -2,7 +2,8 @@
 import type {RootKey} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
-import {masterWire, workerWire} from '#contracts/wire.ts';
+import type {IdentityApi} from '#contracts/identity-api.ts';
+import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {RpcClient} from '#rpc/client.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -12,4 +13,10 @@ export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: 
   const client = new RpcClient(runtime, {address, ...key});
   const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire)});
   return Object.assign(files, {[Symbol.asyncDispose]: () => client.close()});
+}
+
+/** The same for users, keys and policies. */
+export function connectIdentity(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey): IdentityApi & AsyncDisposable {
+  const client = new RpcClient(runtime, {address, ...key});
+  return Object.assign(client.stub('identity', identityWire), {[Symbol.asyncDispose]: () => client.close()});
 }

@@ -10,9 +10,10 @@ import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {rootPrincipal} from '#contracts/context.ts';
-import {masterWire, workerWire} from '#contracts/wire.ts';
+import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
+import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
 import {writeBackup} from '#metastore/backup.ts';
 import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
@@ -20,7 +21,7 @@ import {openMetastore} from '#metastore/open-metastore.ts';
 import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
-import {lookupOf, rootKey} from '#process/keys.ts';
+import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
@@ -67,7 +68,6 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
   try {
     await down.add('lock', lockHome(runtime.disk, home));
     const key = await rootKey(runtime, home);
-    const lookup = lookupOf(key);
     const own: OwnPort = {host: up.host, port: up.s3Port};
     const registry = refuseOwnEndpoint(createStoreRegistry(connectors, {...runtime, http, variables: options.variables}, runtime.metrics), options.variables, own);
 
@@ -90,19 +90,21 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
+    const identity = await Identity.open({metastore, runtime, rootKey: key});
+    const lookup = administrators(identity.directory, runtime.clock);
     const worker = new Worker({runtime, blocks, stores: master.stores});
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker});
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
-    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, lookup})));
+    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, identity: identity.directory})));
     own.port = s3.address.port;
     const rest = await down.add(
       'REST',
-      http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, restHandler({files, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
+      http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, restHandler({files, identity, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
     );
-    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker)];
+    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
 

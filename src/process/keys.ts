@@ -1,7 +1,10 @@
 /** The root key: made at the first start, kept in the home, readable by its owner only, never logged. */
 import {WeirError} from '#base/errors.ts';
 import type {RootKey} from '#cli/environment.ts';
-import {type Principal, rootPrincipal} from '#contracts/context.ts';
+import {CompiledPolicy, together} from '#codec/s3/policy/evaluate.ts';
+import {parseIdentityPolicy} from '#codec/s3/policy/document.ts';
+import type {Principal} from '#contracts/context.ts';
+import type {IdentityDirectory} from '#contracts/identity-api.ts';
 import type {Home} from '#process/home.ts';
 import {readWhole, writeWhole} from '#process/small-files.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -28,9 +31,20 @@ export async function rootKey(runtime: Pick<Runtime, 'disk' | 'random'>, home: H
   return key;
 }
 
-export function lookupOf(key: RootKey): (accessKeyId: string) => {readonly secret: string; readonly principal: Principal} | undefined {
-  const root = {secret: key.secretAccessKey, principal: rootPrincipal};
-  return (accessKeyId) => (accessKeyId === key.accessKeyId ? root : undefined);
+/** The action that lets a user in by REST and the command line, where everything can be done. A policy that allows every action allows it. */
+const administer = 'weir:administer';
+
+/** The doors of administrators: the root key, and permanent keys of users whose policies allow `weir:Administer`. */
+export function administrators(directory: IdentityDirectory, clock: Pick<Runtime['clock'], 'nowMs'>): (accessKeyId: string) => {readonly secret: string; readonly principal: Principal} | undefined {
+  return (accessKeyId) => {
+    const known = directory.find(accessKeyId);
+    if (!known || (known.expiresAt !== undefined && known.expiresAt <= clock.nowMs())) return undefined;
+    const {secret, caller} = known;
+    if (caller.kind === 'root') return {secret, principal: caller.principal};
+    const question = {action: administer, resource: '', asker: {arn: caller.arn, userName: caller.principal.name}, facts: {values: () => undefined}};
+    const verdict = together(caller.policies.map(({text}) => new CompiledPolicy(parseIdentityPolicy(text)).evaluate(question)));
+    return verdict === 'allow' ? {secret, principal: {...caller.principal, authorized: true}} : undefined;
+  };
 }
 
 /** One letter a byte: 5 of its bits, in the alphabet of access keys. */

@@ -46,6 +46,11 @@ const environment: CliEnvironment = {
     const {connectFiles} = await import('#process/connect.ts');
     return connectFiles(runtime, info.rpc, key);
   },
+  async connectIdentity(home) {
+    const {info, key} = await running(home);
+    const {connectIdentity} = await import('#process/connect.ts');
+    return connectIdentity(runtime, info.rpc, key);
+  },
   async metrics(home) {
     const {info, key} = await running(home);
     const {createHttp} = await import('#runtime/node/http/node-http.ts');

@@ -9,7 +9,7 @@ import {cacheTiers} from '#process/cache-tiers.ts';
 import {commandRuntime} from '#process/command-runtime.ts';
 import {findInstance, type Home, homeAt, homeDirectory, lockHome, writeInstance} from '#process/home.ts';
 import {heard} from '#process/instance-runtime.ts';
-import {lookupOf, readRootKey, rootKey} from '#process/keys.ts';
+import {readRootKey, rootKey} from '#process/keys.ts';
 import {leadsTo, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import type {Log} from '#runtime/log.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
@@ -69,8 +69,6 @@ describe('the root key', () => {
     assert.match(key.secretAccessKey, /^[\w-]{40}$/);
     assert.deepEqual(await rootKey(runtime, home), key);
     assert.equal((await stat(home.keys)).mode & 0o777, 0o600);
-    assert.equal(lookupOf(key)(key.accessKeyId)?.secret, key.secretAccessKey);
-    assert.equal(lookupOf(key)('other'), undefined);
   });
 
   it('is not told by the message about a damaged file', async () => {

@@ -8,6 +8,7 @@ import {decodeLogRecord, encodeLogRecord} from '#codec/block/log-record.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter, writeEntryHeader} from '#codec/block/segment.ts';
 import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeader, encodeTransaction, recordHeaderBytes, sealRecord, type TransactionRecord, transactionBytes} from '#codec/journal/record.ts';
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
+import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
@@ -268,6 +269,11 @@ export const targets: Readonly<Record<string, Target>> = {
   'journal-transaction': record(transactions, encodeWholeTransaction, decodeTransaction),
   'namespace-entry': record([{id: 5 as InodeId, kind: 'directory', mount: 3 as MountId, prefixed: true}], encodeEntry, decodeEntry),
   'namespace-garbage': record([{content: 5 as ContentId, inode: 6 as InodeId, pinned: true, stored: {mount: 1 as MountId, storeKey: name('k')}}], encodeGarbage, (bytes) => decodeGarbage(5 as ContentId, bytes)),
+  'identity-group': record([{policies: ['p'], inline: {a: '{}'}}], encodeGroup, decodeGroup),
+  'identity-key': record([{user: 'u', secret: 's', active: true, description: 'd', createdAt: 5, expiresAt: 6}], encodeAccessKey, decodeAccessKey),
+  'identity-policy': record([{text: '{}'}], encodePolicy, decodePolicy),
+  'identity-realm': record([{accountId: '1', ownerId: '2', seal: Uint8Array.of(1, 2)}], encodeRealm, decodeRealm),
+  'identity-user': record([{account: 'own' as const, accountId: '1', ownerId: '2', uid: 20_000, active: true, groups: ['g'], policies: ['p'], inline: {a: '{}'}, createdAt: 5}], encodeUser, decodeUser),
   'namespace-inode': record(inodes, (inode) => encodeInode(inode, somewhere), (bytes) => (outcome(() => peekInode(bytes)), decodeInode(5 as InodeId, bytes, somewhere))),
   'namespace-mount': record([
     {id: 2 as MountId, path: name('/m'), uri: 's3://b/', options: {a: 'b'}, readOnly: false, freshness: {kind: 'maxAge', ms: 5}, writeType: 'CACHE_THROUGH', createdAt: 1},

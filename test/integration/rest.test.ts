@@ -150,6 +150,27 @@ describe('REST', () => {
     await call('PUT', '/api/v1/content?path=/outside/x', Buffer.from('x'), 403);
     await call('DELETE', '/api/v1/mounts?path=/outside', undefined, 204);
     await call('GET', '/api/v1/jobs');
+    const document = {Version: '2012-10-17', Statement: [{Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::bucket/*'}]};
+    await call('PUT', '/api/v1/policies', {name: 'reader', document});
+    await call('POST', '/api/v1/groups', {name: 'people'});
+    const user = (await call('POST', '/api/v1/users', {name: 'bob', policies: ['reader']})) as {account: string};
+    assert.equal(user.account, 'instance');
+    await call('POST', '/api/v1/memberships', {group: 'people', user: 'bob', member: true});
+    await call('POST', '/api/v1/attachments', {policy: 'reader', group: 'people', attached: true});
+    await call('PUT', '/api/v1/inline-policies', {user: 'bob', name: 'own', document});
+    assert.deepEqual(((await call('GET', '/api/v1/inline-policies?user=bob&name=own')) as {document: unknown}).document, document);
+    const key = (await call('POST', '/api/v1/keys', {user: 'bob', expiresAt: '2030-01-01T00:00:00Z'})) as {accessKeyId: string; secretAccessKey: string};
+    await call('PATCH', `/api/v1/keys?id=${key.accessKeyId}`, {active: false, expiresAt: null});
+    for (const listed of ['users', 'keys?user=bob', 'groups', 'policies']) {
+      const text = JSON.stringify(await call('GET', `/api/v1/${listed}`));
+      assert.ok(text.includes('bob') && !text.includes(key.secretAccessKey), listed);
+    }
+    await call('PATCH', '/api/v1/users?name=bob', {active: false});
+    await call('DELETE', `/api/v1/keys?id=${key.accessKeyId}`, undefined, 204);
+    await call('DELETE', '/api/v1/policies?name=reader', undefined, 409);
+    await call('DELETE', '/api/v1/users?name=bob', undefined, 204);
+    await call('DELETE', '/api/v1/groups?name=people', undefined, 204);
+    await call('DELETE', '/api/v1/policies?name=reader', undefined, 204);
     await call('DELETE', '/api/v1/jobs?id=999999', undefined, 404);
     await call('GET', '/api/v1/status');
     await call('GET', '/api/v1/backup');

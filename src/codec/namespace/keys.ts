@@ -5,6 +5,7 @@
  *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
  *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
  *   a order            relocation: bytes on their way between a key and its place among old versions
+ *   c kind name        whoever may call: U user, K access key, G group, P policy; S the instance's own account
  *   d mount            mark: the mount's store was changed since the last orderly end
  *   g content          garbage: a content that nothing refers to any more and that caches may still hold
  *   h bucket key NUL order   noncurrent version or delete marker of a key; the newest first, for order is stored as its complement
@@ -108,6 +109,12 @@ export function partsOfVersionKey(row: ByteString): {readonly key: ByteString; r
   return {key: row.slice(1 + idBytes, end - 1) as ByteString, order: Number.MAX_SAFE_INTEGER - idAt(row, end)};
 }
 
+/** Names are ASCII. */
+export const identityKey = (kind: 'user' | 'key' | 'group' | 'policy' | 'realm', name: string): ByteString => `c${identityLetters[kind]}${name}` as ByteString;
+export const identityTable = (kind: 'user' | 'key' | 'group' | 'policy'): KeyRange => ({from: identityKey(kind, ''), to: `c${identityLetters[kind]}\x7f` as ByteString});
+/** The name in such a key. */
+export const nameOfIdentityKey = (key: ByteString): string => key.slice(2);
+const identityLetters = {user: 'U', key: 'K', group: 'G', policy: 'P', realm: 'S'} as const;
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */

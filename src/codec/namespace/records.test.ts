@@ -5,6 +5,9 @@ import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
+import {
+  decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser, type GroupRecord, type KeyRecord, type RealmRecord, type UserRecord,
+} from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
@@ -87,6 +90,16 @@ const relocation: fc.Arbitrary<Relocation> = fc.record({
   id: fc.constant(5), kind: fc.constantFrom('archive' as const, 'restore' as const), inode: id<InodeId>(), content: id<ContentId>(), mount: id<MountId>(),
   from: byteString, fingerprint: text, to: byteString, path: byteString,
 }, {noNullPrototype: true});
+const list = fc.array(text, {maxLength: 3});
+const user: fc.Arbitrary<UserRecord> = fc.record(
+  {account: fc.constantFrom('own' as const, 'instance' as const), accountId: text, ownerId: text, uid: number, active: fc.boolean(), groups: list, policies: list, inline: texts, createdAt: number},
+  {noNullPrototype: true},
+);
+const key: fc.Arbitrary<KeyRecord> = fc.record(
+  {user: text, secret: text, active: fc.boolean(), description: text, createdAt: number, expiresAt: fc.nat()}, {requiredKeys: ['user', 'secret', 'active', 'description', 'createdAt'], noNullPrototype: true},
+);
+const group: fc.Arbitrary<GroupRecord> = fc.record({policies: list, inline: texts}, {noNullPrototype: true});
+const realm: fc.Arbitrary<RealmRecord> = fc.record({accountId: text, ownerId: text, seal: fc.uint8Array()}, {noNullPrototype: true});
 
 const somewhere = 'some/where' as ByteString;
 
@@ -104,6 +117,11 @@ function codecOf<T>(name: string, values: fc.Arbitrary<T>, encode: (value: T) =>
 const codecs: readonly Codec[] = [
   codecOf('entry', entry, encodeEntry, decodeEntry),
   codecOf('garbage', garbage, encodeGarbage, (record) => decodeGarbage(5 as ContentId, record)),
+  codecOf('user', user, encodeUser, decodeUser),
+  codecOf('key', key, encodeAccessKey, decodeAccessKey),
+  codecOf('group', group, encodeGroup, decodeGroup),
+  codecOf('policy', fc.record({text}, {noNullPrototype: true}), encodePolicy, decodePolicy),
+  codecOf('realm', realm, encodeRealm, decodeRealm),
   codecOf('mount', mount, encodeMount, decodeMount),
   codecOf('tombstone', tombstone, encodeTombstone, (record) => decodeTombstone(5 as InodeId, record)),
   codecOf('file rename', fileRename, encodeFileRename, (record) => decodeFileRename(5 as InodeId, record)),

@@ -3,10 +3,12 @@ import type {GenericSchema} from 'valibot';
 import type {ByteString} from '#base/byte-string.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 
 export interface RouteCall {
   readonly files: FileSystem;
+  readonly identity: IdentityApi;
   readonly context: CallContext;
   readonly exchange: HttpExchange;
   /** The query, decoded to bytes. */

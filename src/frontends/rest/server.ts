@@ -5,8 +5,10 @@ import {errorCatalogue, WeirError} from '#base/errors.ts';
 import {parseQuery} from '#codec/rest/values.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {Principal} from '#contracts/context.ts';
+import type {IdentityApi} from '#contracts/identity-api.ts';
 import {contentRoutes} from '#frontends/rest/content-routes.ts';
 import {fileRoutes} from '#frontends/rest/file-routes.ts';
+import {identityRoutes} from '#frontends/rest/identity-routes.ts';
 import {instanceRoutes} from '#frontends/rest/instance-routes.ts';
 import {openApiDocument} from '#frontends/rest/openapi.ts';
 import type {Route} from '#frontends/rest/route.ts';
@@ -15,10 +17,11 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 const jsonBodyBytesMax = 1024 * 1024;
 
-export const restRoutes: readonly Route[] = [...fileRoutes, ...contentRoutes, ...instanceRoutes];
+export const restRoutes: readonly Route[] = [...fileRoutes, ...contentRoutes, ...instanceRoutes, ...identityRoutes];
 
 export interface RestOptions {
   readonly files: FileSystem;
+  readonly identity: IdentityApi;
   readonly runtime: Pick<Runtime, 'log' | 'metrics'>;
   readonly version: string;
   readonly lookup: (accessKeyId: string) => {readonly secret: string; readonly principal: Principal} | undefined;
@@ -28,7 +31,7 @@ export interface RestOptions {
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function restHandler(options: RestOptions): (exchange: HttpExchange) => Promise<void> {
-  const {runtime, files, version} = options;
+  const {runtime, files, identity, version} = options;
   const document = Buffer.from(JSON.stringify(openApiDocument(restRoutes, version)));
   const byPath = Map.groupBy(restRoutes, (route) => route.path);
 
@@ -54,7 +57,7 @@ export function restHandler(options: RestOptions): (exchange: HttpExchange) => P
     const route = routes.find(({method}) => method === exchange.method);
     if (!route) return exchange.respond(405, ['Allow', routes.map(({method}) => method).join(', ')]);
     const body = route.body ? await readJson(exchange, route.body) : undefined;
-    const result = await route.answer({files, context: {principal, signal: exchange.signal}, exchange, query: parseQuery(exchange.target), body});
+    const result = await route.answer({files, identity, context: {principal, signal: exchange.signal}, exchange, query: parseQuery(exchange.target), body});
     if (route.result === 'nothing') return exchange.respond(204, []);
     if (typeof route.result !== 'string') return json(exchange, 200, result);
   }

@@ -7,21 +7,19 @@ import {
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
 import type {S3Target} from '#codec/s3/target.ts';
-import type {Principal} from '#contracts/context.ts';
+import type {Caller, Credential, IdentityDirectory} from '#contracts/identity-api.ts';
 import type {HttpExchange} from '#runtime/http.ts';
-
-export interface Credential {
-  readonly secret: string;
-  readonly principal: Principal;
-}
-
-export type LookupKey = (accessKeyId: string) => Credential | undefined;
 
 /** Words in `x-amz-content-sha256` that are not a hash. */
 export type PayloadKind = 'hashed' | 'unsigned' | 'signed-chunks' | 'signed-chunks-trailer' | 'unsigned-chunks-trailer';
 
 export interface Identity {
-  readonly principal: Principal;
+  /** Undefined: nobody signed, anybody may have sent it. */
+  readonly caller?: Caller;
+  /** How it was signed, as policies name it (`s3:authType`). */
+  readonly authType?: 'REST-HEADER' | 'REST-QUERY-STRING' | 'POST';
+  /** For policies (`s3:signatureversion`). */
+  readonly signatureVersion?: 'AWS4-HMAC-SHA256' | 'AWS';
   readonly payload: PayloadKind;
   /** Hexadecimal SHA-256 of the body, when it was announced. */
   readonly payloadHash?: string;
@@ -40,12 +38,12 @@ const streams: ReadonlyMap<string, PayloadKind> = new Map([
 ]);
 
 export class Authenticator {
-  readonly #lookup: LookupKey;
+  readonly #directory: IdentityDirectory;
   readonly #keys = new SigningKeys();
   readonly #claims = new HeaderClaims();
 
-  constructor(lookup: LookupKey) {
-    this.#lookup = lookup;
+  constructor(directory: IdentityDirectory) {
+    this.#directory = directory;
   }
 
   /** AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed and the errors of malformed claims. */
@@ -74,8 +72,7 @@ export class Authenticator {
     if (announced === undefined && !claim.presigned) throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
     const payloadHash = announced ?? unsignedPayload;
     const payload = payloadKind(payloadHash);
-    const known = this.#lookup(claim.accessKeyId);
-    if (!known) throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: claim.accessKeyId});
+    const known = this.#find(claim.accessKeyId, exchange.header('x-amz-security-token') ?? target.query.find(([name]) => name === 'X-Amz-Security-Token')?.[1], nowMs);
     const key = this.#keys.get(known.secret, claim.scope);
     const {method, rawHeaders} = exchange;
     const {rawPath, query} = target;
@@ -89,21 +86,40 @@ export class Authenticator {
         CanonicalRequest: canonical,
       });
     }
-    const {principal} = known;
-    if (payload === 'hashed') return {principal, payload, payloadHash: payloadHash.toLowerCase()};
-    if (payload !== 'signed-chunks' && payload !== 'signed-chunks-trailer') return {principal, payload};
-    return {principal, payload, chunks: chunkSigner(claim, (line) => hmacSha256(key, line))};
+    const {caller} = known;
+    const signed = {caller, payload, authType: claim.presigned ? 'REST-QUERY-STRING' : 'REST-HEADER', signatureVersion: 'AWS4-HMAC-SHA256'} as const;
+    if (payload === 'hashed') return {...signed, payloadHash: payloadHash.toLowerCase()};
+    if (payload !== 'signed-chunks' && payload !== 'signed-chunks-trailer') return signed;
+    return {...signed, chunks: chunkSigner(claim, (line) => hmacSha256(key, line))};
   }
 
   #presignedV2(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {
     const get = (name: string) => target.query.find(([candidate]) => candidate === name)?.[1];
     const accessKeyId = get('AWSAccessKeyId');
-    if (accessKeyId === undefined || get('Signature') === undefined) throw new S3Error('AccessDenied', 'Access Denied');
-    const known = this.#lookup(accessKeyId);
-    if (!known) throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: accessKeyId});
+    if (accessKeyId === undefined || get('Signature') === undefined) return anonymous(exchange);
+    const known = this.#find(accessKeyId, get('x-amz-security-token'), nowMs);
     verifyPresignedV2({method: exchange.method, resource: target.hostBucket ? `/${target.bucket ?? ''}${target.rawPath}` : target.rawPath, headers: exchange.rawHeaders, query: target.query, secret: known.secret, nowMs});
-    return {principal: known.principal, payload: 'unsigned'};
+    return {caller: known.caller, payload: 'unsigned', authType: 'REST-QUERY-STRING', signatureVersion: 'AWS'};
   }
+
+  /** InvalidAccessKeyId, InvalidToken, ExpiredToken. */
+  #find(accessKeyId: string, sessionToken: string | undefined, nowMs: number): Credential {
+    const known = this.#directory.find(accessKeyId, sessionToken);
+    if (!known) {
+      if (sessionToken !== undefined) throw new S3Error('InvalidToken', 'The provided token is malformed or otherwise invalid.');
+      throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.', {AWSAccessKeyId: accessKeyId});
+    }
+    if (known.expiresAt !== undefined && known.expiresAt <= nowMs) throw new S3Error('ExpiredToken', 'The provided token has expired.');
+    return known;
+  }
+}
+
+/** Its body may be hashed or chunked all the same, but nobody has signed it. */
+function anonymous(exchange: HttpExchange): Identity {
+  const announced = exchange.header('x-amz-content-sha256');
+  const payload = announced === undefined ? 'unsigned' : payloadKind(announced);
+  if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') throw new S3Error('AccessDenied', 'Access Denied');
+  return payload === 'hashed' ? {payload, payloadHash: announced!.toLowerCase()} : {payload};
 }
 
 /** `x-amz-date`, or what the Date header says in that form. */

@@ -6,8 +6,8 @@ import path from 'node:path';
 import {Readable} from 'node:stream';
 import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
 import {FileSystemClient} from '#client/file-system-client.ts';
-import {rootPrincipal} from '#contracts/context.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
+import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
@@ -65,9 +65,9 @@ export class Gateway implements AsyncDisposable {
     const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});
     const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores});
     const files = new FileSystemClient({master, worker});
-    const lookup = (id: string) => (id === 'key' ? {secret: 'secret', principal: rootPrincipal} : undefined);
+    const identity = await Identity.open({metastore, runtime, rootKey: {accessKeyId: 'key', secretAccessKey: 'secret'}});
     const lines: LogLine[] = [];
-    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], lookup});
+    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory});
     return new Gateway(store, lines, handler, async () => {
       await master.close();
       await metastore.close();

@@ -5,7 +5,8 @@ import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import {Authenticator, type LookupKey} from '#frontends/s3/authenticate.ts';
+import type {IdentityDirectory} from '#contracts/identity-api.ts';
+import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
@@ -17,13 +18,13 @@ export interface S3Options {
   readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log' | 'metrics'>;
   /** Host names below which buckets are sub-domains (`bucket.localhost`). Hosts that are none of these are path style. */
   readonly baseDomains: readonly string[];
-  readonly lookup: LookupKey;
+  readonly identity: IdentityDirectory;
 }
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
   const {runtime, files, baseDomains} = options;
-  const authenticator = new Authenticator(options.lookup);
+  const authenticator = new Authenticator(options.identity);
   const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
   const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
   // Unique within the process's life and across instances, without a random number a request.
@@ -47,12 +48,13 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
 
   function understand(exchange: HttpExchange, target: S3Target, requestId: string): S3Request {
     const identity = authenticator.authenticate(exchange, target, runtime.clock.nowMs());
+    if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
     return {
       exchange,
       target,
       identity,
       files,
-      context: {principal: identity.principal, signal: exchange.signal, trace: requestId},
+      context: {principal: identity.caller.principal, signal: exchange.signal, trace: requestId},
       requestId,
       query: (name) => target.query.find(([candidate]) => candidate === name)?.[1],
       header: (name) => exchange.header(name),

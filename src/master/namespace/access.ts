@@ -1,4 +1,5 @@
-/** Who may do what: POSIX permission bits. Root (uid 0) passes; so does the instance itself, which has no principal. */
+/** Who may do what: POSIX permission bits. Root (uid 0) passes; so do the instance itself, which has no principal, and
+ * who was authorized by policies. */
 import {toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Principal} from '#contracts/context.ts';
@@ -14,14 +15,14 @@ type Owned = Pick<Inode, 'mode' | 'uid' | 'gid'>;
 
 /** The owner is judged by the owner's bits alone, also when the group's or others' would allow more. */
 export function mayAccess(inode: Owned, principal: Principal | undefined, want: Want): boolean {
-  if (principal === undefined || principal.uid === 0) return true;
+  if (principal === undefined || isUnchecked(principal)) return true;
   const shift = principal.uid === inode.uid ? 6 : principal.gids.includes(inode.gid) ? 3 : 0;
   return ((inode.mode >> shift) & bit[want]) !== 0;
 }
 
 /** Owners may change modes and times; in a sticky directory only they, or the directory's owner, may remove. */
 export function owns(inode: Owned, principal: Principal | undefined): boolean {
-  return principal === undefined || principal.uid === 0 || principal.uid === inode.uid;
+  return principal === undefined || isUnchecked(principal) || principal.uid === inode.uid;
 }
 
 export function mayRemoveFrom(directory: Owned, child: Owned, principal: Principal | undefined): boolean {
@@ -31,7 +32,7 @@ export function mayRemoveFrom(directory: Owned, child: Owned, principal: Princip
 
 /** True when nothing needs to be read to know that `principal` may. */
 export function isUnchecked(principal: Principal | undefined): boolean {
-  return principal === undefined || principal.uid === 0;
+  return principal === undefined || principal.uid === 0 || principal.authorized === true;
 }
 
 export function denied(principal: Principal | undefined, action: string, inode: Pick<Inode, 'name'>): WeirError {
