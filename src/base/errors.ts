@@ -14,7 +14,7 @@ interface ErrorRow {
   readonly hadoop: string;
 }
 
-const row = (retry: RetryClass, http: number, errno: string, s3: string, hadoop: string): ErrorRow => ({retry, http, errno, s3, hadoop});
+const row = <Errno extends string>(retry: RetryClass, http: number, errno: Errno, s3: string, hadoop: string): ErrorRow & {readonly errno: Errno} => ({retry, http, errno, s3, hadoop});
 
 const io = 'java.io.IOException';
 const access = 'org.apache.hadoop.security.AccessControlException';

@@ -24,6 +24,8 @@ export interface UpOptions {
   /** Bytes of a tier in memory; 0 = none. */
   readonly memoryBytes?: number;
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
+  /** Where to mount the namespace by FUSE; absolute. */
+  readonly fuse?: string;
 }
 
 /** What a running instance tells about itself, in its home. */
@@ -35,6 +37,7 @@ export interface InstanceInfo {
   readonly rpc: {readonly host: string; readonly port: number};
   /** S3 and REST speak TLS with this certificate; `selfSigned`: clients have to be told to trust it. */
   readonly tls?: {readonly certFile: string; readonly selfSigned: boolean};
+  readonly fuse?: string;
   readonly startedAt: number;
 }
 
@@ -71,6 +74,8 @@ export interface CliEnvironment {
   connect(home: string | undefined): Promise<FileSystem & AsyncDisposable>;
   /** Users, keys and policies of the instance at that home. Unavailable. */
   connectIdentity(home: string | undefined): Promise<IdentityApi & AsyncDisposable>;
+  /** Mounts the namespace of the instance at that home, by FUSE; `ended` when it was unmounted. Unavailable, Unsupported, PermissionDenied, NotFound. */
+  mount(home: string | undefined, directory: string): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
   /** The text of http://…/metrics of the instance at that home. */
   metrics(home: string | undefined): Promise<string>;
   /** The principal and the signal that commands call with: aborted by Ctrl-C. */

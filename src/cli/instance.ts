@@ -47,8 +47,12 @@ export function pairMountOptions(words: readonly string[], uris: readonly string
 function tlsOf({tlsCert, tlsKey}: {tlsCert?: string; tlsKey?: string}, workingDirectory: string): Pick<UpOptions, 'tls'> {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new WeirError('InvalidArgument', '--tls-cert and --tls-key belong together');
   if (tlsCert === undefined || tlsKey === undefined) return {};
-  const absolute = (file: string) => (file.startsWith('/') ? file : `${workingDirectory}/${file}`);
-  return {tls: {certFile: absolute(tlsCert), keyFile: absolute(tlsKey)}};
+  return {tls: {certFile: absolute(tlsCert, workingDirectory), keyFile: absolute(tlsKey, workingDirectory)}};
+}
+
+/** A local directory as the instance knows it, wherever it is called from. */
+function absolute(directory: string, from: string): string {
+  return directory.startsWith('/') ? directory : `${from}/${directory}`;
 }
 
 function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[]): string {
@@ -57,7 +61,7 @@ function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[
   S3      ${info.s3}
   REST    ${info.http}/api/v1   metrics ${info.http}/metrics
   keys    ${key.accessKeyId} / ${key.secretAccessKey}
-
+${info.fuse === undefined ? '' : `  mount   ${info.fuse} (read-only)\n`}
 Try in another shell:
   eval "$(weir env)"
   aws s3 ls${uris.length > 0 ? '' : '            # nothing yet: aws s3 mb s3://my-bucket'}
@@ -78,8 +82,9 @@ export const registerUp: Register = (parent, environment) => {
     .option('--tls-key <FILE>', 'its key, in PEM form')
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
+    .option('--fuse <DIR>', 'mount the namespace there too, read-only (Linux, root)')
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
-    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]}) => {
+    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string}) => {
       const {terminal} = environment;
       const {home, json: asJson} = globals(command);
       const root: Command & {rawArgs?: string[]} = parent;
@@ -93,9 +98,10 @@ export const registerUp: Register = (parent, environment) => {
         ...tlsOf(options, environment.workingDirectory),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
+        ...(options.fuse === undefined ? {} : {fuse: absolute(options.fuse, environment.workingDirectory)}),
       };
       await environment.instance(home).run(up, async (info, key) => {
-        const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...key};
+        const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...(info.fuse === undefined ? {} : {fuse: info.fuse}), ...key};
         await terminal.out(asJson ? json(line) : welcome(info, key, mounts));
       });
     });
@@ -106,6 +112,22 @@ export const registerUp: Register = (parent, environment) => {
     'weir up --host 0.0.0.0 --tls-cert server.pem --tls-key server.key',
     'weir up            # a namespace over a folder of its home, where buckets can be made',
   );
+};
+
+export const registerFuse: Register = (parent, environment) => {
+  const command: Command = parent
+    .command('fuse <DIR>')
+    .description('mount the namespace of the running instance there by FUSE, read-only (Linux, root); in the foreground until it is unmounted')
+    .action(async (directory: string) => {
+      const options = globals(command);
+      const place = absolute(directory, environment.workingDirectory);
+      await using mount = await environment.mount(options.home, place);
+      await print(environment.terminal, options.json, {mounted: place}, `mounted on ${place}; end with Ctrl-C or umount\n`);
+      const {signal} = environment.context;
+      const stopped = new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
+      await Promise.race([mount.ended, stopped]);
+    });
+  example(command, 'weir fuse /mnt/weir');
 };
 
 export const registerDown: Register = (parent, environment) => {

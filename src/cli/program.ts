@@ -15,12 +15,13 @@ import {registerCat, registerHead, registerTail} from '#cli/fs/read.ts';
 import {registerStat} from '#cli/fs/stat.ts';
 import {registerDf, registerDu, registerFind, registerTree} from '#cli/fs/survey.ts';
 import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/identity.ts';
-import {registerDown, registerEnv, registerStatus, registerUp} from '#cli/instance.ts';
+import {registerDown, registerEnv, registerFuse, registerStatus, registerUp} from '#cli/instance.ts';
 import {registerMount} from '#cli/mount.ts';
 import {showError} from '#cli/output.ts';
 
 const top: readonly Register[] = [
   registerUp,
+  registerFuse,
   registerDown,
   registerStatus,
   registerEnv,

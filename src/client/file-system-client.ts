@@ -5,6 +5,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
@@ -101,6 +102,9 @@ export class FileSystemClient implements FileSystem {
 
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.stat(path, options, context);
+  }
+  pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
+    return this.#master.pathOf(inode, context);
   }
   list(request: ListRequest, context: CallContext): Promise<ListPage> {
     return this.#master.list(request, context);

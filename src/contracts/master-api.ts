@@ -7,7 +7,7 @@
  * Overloaded, and, where it must ask an under store, with Unavailable.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {ContentId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
@@ -93,7 +93,8 @@ export interface ListRequest {
   readonly view: 'keys' | 'children' | 'tree';
 }
 
-export type ListEntry = {readonly key: ByteString; readonly info: FileInfo} | {readonly key: ByteString; readonly folded: true};
+/** `shadowed`, in the view `children`: a file beside a directory of its name, for those who can show only one of them by it. */
+export type ListEntry = {readonly key: ByteString; readonly info: FileInfo; readonly shadowed?: true} | {readonly key: ByteString; readonly folded: true};
 
 export interface ListPage {
   readonly entries: readonly ListEntry[];
@@ -220,6 +221,8 @@ export interface UsageInfo {
 export interface MasterApi {
   /** NotFound, NotADirectory. Loads from the store what is not known or no longer fresh. */
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
+  /** Where an inode is now, for those who hold its id: canonical, a directory's path ends in `/`. NotFound when it has no name any more. */
+  pathOf(inode: InodeId, context: CallContext): Promise<ByteString>;
   /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */
   open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult>;
   /** Takes in what a reader learned after `unknown`. NotFound when the store has no such object. */

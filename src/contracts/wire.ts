@@ -24,6 +24,7 @@ export const wireVersion = 1;
 
 export const masterWire: Wire<MasterApi> = {
   stat: 'call',
+  pathOf: 'call',
   open: 'call',
   observe: 'call',
   contentChanged: 'call',

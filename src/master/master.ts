@@ -6,7 +6,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {ContentId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition,
@@ -29,6 +29,7 @@ import {Mounting, type RootMount} from '#master/mounts/mounting.ts';
 import {MountTable} from '#master/mounts/mount-table.ts';
 import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
+import {locate} from '#master/namespace/locate.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {readSettings, setSetting} from '#master/namespace/settings.ts';
@@ -136,6 +137,12 @@ export class Master implements MasterApi, AsyncDisposable {
   async stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
     if (options.version !== undefined) return await this.#reading.statVersion(parsePath(path, 'file'), options.version, context);
     return await this.#reading.stat(parsePath(path, options.kind), context);
+  }
+
+  async pathOf(inode: InodeId, _context: CallContext): Promise<ByteString> {
+    const found = await this.#transactions.read(reader => locate(reader, inode));
+    if (!found) throw new WeirError('NotFound', `inode ${inode} has no name any more`);
+    return found.path;
   }
 
   async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {

@@ -5,12 +5,14 @@
  * master and its jobs, block store, metastore, the lock. Each step of the way down has a deadline, so that a store that does not answer
  * cannot keep an instance alive; what was acknowledged is safe whatever happens then.
  */
+import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
+import {Mount} from '#frontends/fuse/mount.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {Identity} from '#master/identity/identity.ts';
@@ -27,6 +29,7 @@ import {exists, removeFile} from '#process/small-files.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
 import {mountAll} from '#process/start-mounts.ts';
 import {rpcService, serveRpc} from '#rpc/server.ts';
+import type {Fuse} from '#runtime/fuse.ts';
 import type {Http} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -47,6 +50,8 @@ export interface EmbeddedOptions {
 export interface EmbeddedServices {
   readonly runtime: Runtime;
   readonly http: Http;
+  /** Needed where `up.fuse` asks for a mount. */
+  readonly fuse?: Fuse;
   /** Ends a start that takes too long; the running instance is ended by disposing of it. */
   readonly signal: AbortSignal;
 }
@@ -61,7 +66,7 @@ const stepMs = 10_000;
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
-export async function startEmbedded(options: EmbeddedOptions, {runtime, http, signal}: EmbeddedServices): Promise<Instance> {
+export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, signal}: EmbeddedServices): Promise<Instance> {
   const home = homeAt(options.home);
   const {up} = options;
   const down = new StopSteps(runtime);
@@ -108,6 +113,12 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
 
+    if (up.fuse !== undefined) {
+      assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
+      const device = await fuse.mount({directory: up.fuse, source: 'weir', readOnly: true, allowOther: true});
+      await down.add('mount', Promise.resolve(new Mount({files, device, runtime})));
+    }
+
     const info: InstanceInfo = {
       pid: options.pid,
       home: home.directory,
@@ -115,6 +126,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, si
       http: urlOf(rest.address, certificate !== undefined),
       rpc: {host: reachable(rpc.address.host), port: rpc.address.port},
       ...(certificate ? {tls: certificate.info} : {}),
+      ...(up.fuse === undefined ? {} : {fuse: up.fuse}),
       startedAt: runtime.clock.nowMs(),
     };
     await writeInstance(runtime.disk, home, info);

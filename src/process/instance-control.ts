@@ -29,10 +29,11 @@ export function instanceControl({home: directory, runtime, terminal, version, si
 
     async run(up: UpOptions, onReady: (info: InstanceInfo, key: RootKey) => Promise<void>) {
       const [{startEmbedded}, {instanceRuntime}, {createHttp}] = await Promise.all([import('#process/embedded.ts'), import('#process/instance-runtime.ts'), import('#runtime/node/http/node-http.ts')]);
+      const {NodeFuse} = await import('#runtime/node/fuse/node-fuse.ts');
       await usableHome(directory);
       const real = instanceRuntime(home, terminal);
       const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
-      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), signal});
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), signal});
       await onReady(instance.info, instance.key);
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       real.log.info('stopping');

@@ -51,6 +51,21 @@ const environment: CliEnvironment = {
     const {connectIdentity} = await import('#process/connect.ts');
     return connectIdentity(runtime, info.rpc, key);
   },
+  async mount(home, directory) {
+    const files = await environment.connect(home);
+    try {
+      const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
+      const device = await new NodeFuse().mount({directory, source: 'weir', readOnly: true, allowOther: true});
+      const mount = new Mount({files, device, runtime});
+      return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
+        await mount[Symbol.asyncDispose]();
+        await files[Symbol.asyncDispose]();
+      }};
+    } catch (error) {
+      await files[Symbol.asyncDispose]();
+      throw error;
+    }
+  },
   async metrics(home) {
     const {info, key} = await running(home);
     const {createHttp} = await import('#runtime/node/http/node-http.ts');

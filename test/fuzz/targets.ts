@@ -6,6 +6,8 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {BackupDecoder, BackupEncoder} from '#codec/backup/backup.ts';
 import {decodeLogRecord, encodeLogRecord} from '#codec/block/log-record.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter, writeEntryHeader} from '#codec/block/segment.ts';
+import {opcode} from '#codec/fuse/abi.ts';
+import {decodeRequest} from '#codec/fuse/request.ts';
 import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeader, encodeTransaction, recordHeaderBytes, sealRecord, type TransactionRecord, transactionBytes} from '#codec/journal/record.ts';
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
@@ -259,7 +261,10 @@ export const targets: Readonly<Record<string, Target>> = {
   ].map((one) => one.subarray(8)), (input) => {
     decodeLogRecord(input, 0);
     const found = decodeLogRecord(sealedLogRecord(input), 0);
-    if (typeof found === 'object') mustEqual(decodeLogRecord(encodeLogRecord(found.record), 0), found, 'a record comes back changed');
+    if (typeof found !== 'object') return;
+    // The length may differ: what was read in an older form is written in today's.
+    const again = decodeLogRecord(encodeLogRecord(found.record), 0);
+    mustEqual(typeof again === 'object' ? again.record : again, found.record, 'a record comes back changed');
   }),
   'journal-record': decoder(binary, [sealedRecord(encodeWholeTransaction(transactions[0]!)), encodeSegmentHeader(7)], (input) => {
     decodeSegmentHeader(input);
@@ -293,6 +298,11 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-tombstone': record(
     [{id: 5 as InodeId, mount: 1 as MountId, storePrefix: name('a/'), path: name('/a'), removedAt: 7, cursor: 9 as InodeId, deleted: 3}], encodeTombstone, (bytes) => decodeTombstone(5 as InodeId, bytes),
   ),
+  'fuse-request': decoder(binary, Object.values(opcode).map(operation => fuseMessage(operation)), (input) => {
+    // The kernel's length is right; what lies behind it may be anything.
+    if (input.length >= 4) input.writeUInt32LE(input.length, 0);
+    decodeRequest(input, {setxattrExtended: (input[4] ?? 0) % 2 === 0});
+  }),
   'namespace-upload': record([{
     uploadId: 'u', path: name('/a'), mount: 1 as MountId, storeKey: name('a'), content: 4 as ContentId, storeUploadId: 's', metadata: {a: 'b'},
     checksumAlgorithm: 'crc32', checksumType: 'FULL_OBJECT', mode: 0o644, initiatedAt: 5n, initiator: 'i',
@@ -327,6 +337,14 @@ function indexOf(entries: number): Buffer {
   const index = new SegmentIndexWriter();
   for (let i = 1; i <= entries; i++) index.add(i as ContentId, i * 100, 50);
   return Buffer.from(index.finish());
+}
+
+function fuseMessage(operation: number): Buffer {
+  const message = Buffer.alloc(40 + 100);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt32LE(operation, 4);
+  message.write('name\0other\0', 40 + 88, 'latin1');
+  return message;
 }
 
 function entryHeader(): Buffer {

@@ -7,6 +7,7 @@
  */
 import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {entryKey, entryName} from '#codec/namespace/keys.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {ListEntry, ListPage, ListRequest} from '#contracts/master-api.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
@@ -68,7 +69,8 @@ function* listEntries(reader: Reader, directory: Place, path: ByteString, reques
     if (flat) cursor.skip();
     const inode = inodeAt(reader, place);
     if (request.view === 'keys' && !isKey(reader, inode)) continue;
-    yield {key, info: infoOf((path + key) as ByteString, inode, place.mount)};
+    const shadowed = flat && place.kind !== 'directory' && reader.get(entryKey(directory.id, entryName(place.name, 'directory'))) !== undefined;
+    yield {key, info: infoOf((path + key) as ByteString, inode, place.mount), ...(shadowed ? {shadowed} : {})};
   }
 }
 

@@ -4,7 +4,7 @@
  *
  * Sources: preadv2(2), sendfile(2), flock(2), fallocate(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
  */
-import {createRequire} from 'node:module';
+import {type Koffi, native} from '#runtime/node/native/koffi.ts';
 
 export interface Libc {
   /** Bytes read, only if the page cache has them all the way; -errno otherwise (-11 EAGAIN: it would wait). */
@@ -29,25 +29,8 @@ const F_DUPFD_CLOEXEC = 1030;
 const SYS_cachestat = 451;
 const pageBytes = 4096;
 
-interface Koffi {
-  load(path: string | null): {func(declaration: string): (...args: unknown[]) => number};
-  address(buffer: Uint8Array): bigint;
-  errno(): number;
-}
-
-let loaded: Libc | undefined | 'untried' = 'untried';
-
 /** Undefined where koffi or a call is missing. */
-export function libc(): Libc | undefined {
-  if (loaded === 'untried') {
-    try {
-      loaded = bind(createRequire(import.meta.url)('koffi') as Koffi);
-    } catch {
-      loaded = undefined;
-    }
-  }
-  return loaded;
-}
+export const libc = native(bind);
 
 function bind(koffi: Koffi): Libc {
   const library = koffi.load(null);

@@ -1,0 +1,100 @@
+/**
+ * OPENDIR, READDIR, READDIRPLUS, RELEASEDIR. The cookie behind an entry is made of its inode's id, never of a position: reading goes on
+ * behind that entry, whatever was added or removed before it.
+ */
+import {assert} from '#base/assert.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
+import {DirentBuffer, direntType, openBody} from '#codec/fuse/reply.ts';
+import type {CallContext} from '#contracts/context.ts';
+import {attributesOf, direntTypes} from '#frontends/fuse/attributes.ts';
+import {Errno} from '#frontends/fuse/failure.ts';
+import {shownName} from '#frontends/fuse/file-names.ts';
+import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
+import {infoOfNode} from '#frontends/fuse/names.ts';
+import {type Answer, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+
+const entriesAtOnce = 512;
+const dot = 1n;
+const dotDot = 2n;
+/** Inode ids begin at 1, cookies of `.` and `..` come first. */
+const cookieOf = (id: InodeId): bigint => BigInt(id) + dotDot;
+const inodeOfCookie = (cookie: bigint): InodeId => Number(cookie - dotDot) as InodeId;
+
+export const opendir: Operation<'opendir'> = async (services, head, _body, context) => {
+  const {inode} = await infoOfNode(services, nodeOf(head), context);
+  if (inode.kind !== 'directory') throw new Errno('ENOTDIR');
+  return openBody(services.handles.addDirectory(inode.id), 0);
+};
+
+export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {handle}) => {
+  handles.closeDirectory(handle);
+  return undefined;
+};
+
+export const readdir: Operation<'readdir'> = (services, _head, body, context) => read(services, body, false, context);
+export const readdirplus: Operation<'readdirplus'> = (services, _head, body, context) => read(services, body, true, context);
+
+async function read(services: MountServices, {handle: number, offset, size}: {readonly handle: number; readonly offset: bigint; readonly size: number}, plus: boolean, context: CallContext): Promise<Answer> {
+  const handle = services.handles.directory(number);
+  if (!handle) throw new Errno('EBADF');
+  const path = await services.files.pathOf(handle.node, context);
+  if (offset !== handle.cookie) await seek(services, handle, offset, context);
+  const buffer = new DirentBuffer(size);
+  if (handle.cookie < dotDot && !(await addDots(services, handle, buffer, plus, context))) return buffer.take();
+  while (handle.rest.length > 0 || !handle.ended) {
+    if (handle.rest.length === 0) {
+      const page = await services.files.list({directory: path, view: 'children', limit: entriesAtOnce, ...(handle.after === undefined ? {} : {after: handle.after})}, context);
+      handle.rest = page.entries;
+      handle.ended = page.next === undefined;
+      continue;
+    }
+    const taken = add(handle, buffer, plus);
+    if (taken < handle.rest.length) {
+      handle.rest = handle.rest.slice(taken);
+      break;
+    }
+    handle.rest = [];
+  }
+  return buffer.take();
+}
+
+/** Adds what fits; answers how many. */
+function add(handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
+  let taken = 0;
+  for (const entry of handle.rest) {
+    assert('info' in entry, 'children are never folded');
+    const {info, key} = entry;
+    const {inode} = info;
+    const name = shownName(inode.name, inode.id, entry.shadowed === true);
+    const cookie = cookieOf(inode.id);
+    if (!buffer.add({node: inode.id, cookie, type: direntTypes[inode.kind], name}, plus ? attributesOf(info) : undefined)) break;
+    handle.cookie = cookie;
+    handle.after = key;
+    taken++;
+  }
+  return taken;
+}
+
+/** `.` and `..`; false when they did not both fit. */
+async function addDots(services: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean, context: CallContext): Promise<boolean> {
+  const own = await infoOfNode(services, handle.node, context);
+  for (const [cookie, name, node] of [[dot, '.', own.inode.id], [dotDot, '..', own.inode.parent]] as const) {
+    if (handle.cookie >= cookie) continue;
+    if (!buffer.add({node, cookie, type: direntType.directory, name: name as ByteString}, undefined, 0, plus)) return false;
+    handle.cookie = cookie;
+  }
+  return true;
+}
+
+/** Goes on behind the entry that the cookie names. One that is gone is answered as the end: its place is not known any more. */
+async function seek(services: MountServices, handle: DirectoryHandle, cookie: bigint, context: CallContext): Promise<void> {
+  handle.rest = [];
+  handle.ended = false;
+  handle.after = undefined;
+  handle.cookie = cookie;
+  if (cookie <= dotDot) return;
+  const path = await services.files.pathOf(inodeOfCookie(cookie), context).catch(() => undefined);
+  if (path === undefined) handle.ended = true;
+  else handle.after = path.slice(path.lastIndexOf('/', path.length - 2) + 1) as ByteString;
+}

@@ -1,0 +1,143 @@
+/**
+ * A mount: agrees with the kernel at INIT, lets one operation answer each request, and says what went wrong as errno. Requests run beside
+ * each other; one that the program has given up (INTERRUPT) is aborted.
+ */
+import type {FileSystem} from '#client/file-system.ts';
+import {initFlag, type InitFlag, protocol} from '#codec/fuse/abi.ts';
+import {errno} from '#codec/fuse/errno.ts';
+import {initBody, replyHead} from '#codec/fuse/reply.ts';
+import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.ts';
+import {rootPrincipal} from '#contracts/context.ts';
+import {errnoOf} from '#frontends/fuse/failure.ts';
+import {Handles} from '#frontends/fuse/handles.ts';
+import {changes, operationOf} from '#frontends/fuse/operations.ts';
+import type {Answer, MountServices} from '#frontends/fuse/request.ts';
+import type {FuseDevice} from '#runtime/fuse.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+
+export interface MountOptions {
+  readonly files: FileSystem;
+  readonly device: FuseDevice;
+  readonly runtime: Pick<Runtime, 'log' | 'metrics'>;
+}
+
+const wanted: readonly InitFlag[] = [
+  'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
+];
+/** What the kernel reads ahead and keeps in flight by itself. */
+const readAheadBytes = 1024 * 1024;
+const backgroundRequests = 64;
+
+export class Mount implements AsyncDisposable {
+  readonly #options: MountOptions;
+  readonly #handles: Handles;
+  readonly #ended = Promise.withResolvers<void>();
+  /** Requests under way that may be interrupted. */
+  readonly #running = new Map<bigint, AbortController>();
+  #services: MountServices;
+
+  /** Serves from now on. */
+  constructor(options: MountOptions) {
+    const {device, files, runtime} = options;
+    this.#options = options;
+    this.#handles = new Handles(device);
+    this.#services = {files, device, handles: this.#handles, passthrough: false};
+    runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
+    device.start(message => this.#receive(message), failure => void this.#end(failure));
+  }
+
+  /** Resolves when the mount has gone, by whomever. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.device[Symbol.asyncDispose]();
+    await this.#ended.promise;
+  }
+
+  async #end(failure: Error | undefined): Promise<void> {
+    if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
+    for (const running of this.#running.values()) running.abort();
+    await this.#handles.closeAll();
+    this.#ended.resolve();
+  }
+
+  #receive(message: Buffer): void {
+    let request;
+    try {
+      request = decodeRequest(message, {setxattrExtended: false});
+    } catch (error) {
+      this.#options.runtime.log.error('fuse: a request could not be read', {error});
+      if (message.length >= 16) this.#reply(message.readBigUInt64LE(8), errno.EIO);
+      return;
+    }
+    const {head, body} = request;
+    switch (body.op) {
+      case 'init':
+        return this.#init(head, body);
+      case 'forget':
+      case 'destroy':
+        // Nodes are inodes: nothing is remembered for those that the kernel knows.
+        return;
+      case 'interrupt':
+        return this.#running.get(body.interrupted)?.abort();
+      default:
+        void this.#serve(head, body);
+    }
+  }
+
+  #init(head: FuseHead, {major, minor, readAheadBytesMax, flags}: Extract<FuseBody, {op: 'init'}>): void {
+    const {device, runtime} = this.#options;
+    if (major !== protocol.major || minor < protocol.oldestMinor) {
+      runtime.log.error(`fuse: the kernel speaks ${major}.${minor}; the oldest that works is ${protocol.major}.${protocol.oldestMinor}`);
+      return this.#reply(head.unique, errno.EIO);
+    }
+    const agreed: [number, number] = [0, 0];
+    for (const name of wanted) {
+      const [word, bit] = initFlag[name];
+      agreed[word] |= flags[word] & bit;
+    }
+    const passthrough = (agreed[1] & initFlag.passthrough[1]) !== 0;
+    this.#services = {...this.#services, passthrough};
+    const answer = initBody({
+      minor: Math.min(minor, protocol.minor), readAheadBytesMax: Math.min(readAheadBytesMax, readAheadBytes), flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
+      stackDepthMax: passthrough ? 1 : 0,
+    });
+    runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
+    this.#reply(head.unique, 0, answer);
+  }
+
+  async #serve(head: FuseHead, body: FuseBody): Promise<void> {
+    const operation = operationOf(body);
+    if (!operation) return this.#reply(head.unique, changes.has(body.op) ? errno.EROFS : errno.ENOSYS);
+    const running = new AbortController();
+    this.#running.set(head.unique, running);
+    let error = 0;
+    let answer: Answer;
+    try {
+      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal});
+    } catch (failure) {
+      error = this.#explain(failure, body);
+    } finally {
+      this.#running.delete(head.unique);
+    }
+    this.#reply(head.unique, error, answer);
+  }
+
+  #explain(failure: unknown, body: FuseBody): number {
+    const known = errnoOf(failure);
+    const {log} = this.#options.runtime;
+    if (known === undefined) log.error('fuse: a request failed by a bug', {error: failure, operation: body.op});
+    else if (known === errno.EIO) log.warn('fuse: a request failed', {error: failure, operation: body.op});
+    return known ?? errno.EIO;
+  }
+
+  #reply(unique: bigint, error: number, body?: Uint8Array): void {
+    try {
+      this.#options.device.send(replyHead(unique, error, body?.length ?? 0), body);
+    } catch (failure) {
+      this.#options.runtime.log.error('fuse: the kernel refused an answer', {error: failure});
+    }
+  }
+}

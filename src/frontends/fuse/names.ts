@@ -1,0 +1,59 @@
+/** LOOKUP, GETATTR, READLINK: from names to nodes, and what they are. Node ids are inode ids, one per inode and never per name. */
+import {isKind} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import {attributesBody, entryBody} from '#codec/fuse/reply.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {attributesOf} from '#frontends/fuse/attributes.ts';
+import {Errno} from '#frontends/fuse/failure.ts';
+import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
+import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import type {ByteString} from '#base/byte-string.ts';
+
+/**
+ * How long the kernel may believe names and attributes. Nothing: what other front ends and the store's owners change is seen at once, as
+ * the mount's contract of freshness says, and not later.
+ */
+const validMs = 0;
+
+export async function infoOfNode(services: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
+  const path = await services.files.pathOf(node, context);
+  const info = await services.files.stat(path, {kind: path.endsWith('/') ? 'directory' : 'file'}, context);
+  // Renamed or replaced between the two questions: this inode has no name any more, or another one.
+  if (info.inode.id !== node) throw new Errno('ESTALE');
+  return info;
+}
+
+export const lookup: Operation<'lookup'> = async ({files}, head, {name}, context) => {
+  if (name.length > fileNameBytesMax) throw new Errno('ENAMETOOLONG');
+  const meant = meantName(name);
+  if (!meant) throw new Errno('ENOENT');
+  const parent = nodeOf(head);
+  if ('id' in meant) {
+    const info = await infoOfNode({files}, meant.id, context);
+    if (info.inode.parent !== parent) throw new Errno('ENOENT');
+    return entryBody(attributesOf(info), validMs);
+  }
+  const directory = await files.pathOf(parent, context);
+  // Only a directory can have no name; without its slash the path would be its parent's.
+  const path = `${directory}${meant.name === '' ? '/' : meant.name}` as ByteString;
+  return entryBody(attributesOf(await files.stat(path, {kind: meant.kind}, context)), validMs);
+};
+
+export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {
+  try {
+    const info = await infoOfNode(services, nodeOf(head), context);
+    return attributesBody(attributesOf(info), validMs);
+  } catch (error) {
+    const open = services.handles.openWay(nodeOf(head));
+    if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
+    // Open and without a name: it is what it was when it was opened.
+    return attributesBody({...attributesOf(open.info), links: 0}, validMs);
+  }
+};
+
+export const readlink: Operation<'readlink'> = async (services, head, _body, context) => {
+  const {inode} = await infoOfNode(services, nodeOf(head), context);
+  if (inode.target === undefined) throw new Errno('EINVAL');
+  return Buffer.from(inode.target, 'latin1');
+};

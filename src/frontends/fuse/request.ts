@@ -1,0 +1,26 @@
+/** What every operation of a mount gets, and what it answers. */
+import type {InodeId} from '#base/ids.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {Handles} from '#frontends/fuse/handles.ts';
+import type {FuseDevice} from '#runtime/fuse.ts';
+
+export interface MountServices {
+  readonly files: FileSystem;
+  readonly device: FuseDevice;
+  readonly handles: Handles;
+  /** Whether files may be handed to the kernel: agreed on at INIT. */
+  readonly passthrough: boolean;
+}
+
+/** The body of the reply; undefined where success says it all. Throws Errno or WeirError. */
+export type Answer = Uint8Array | undefined;
+
+export type OperationName = FuseBody['op'];
+export type BodyOf<Name extends OperationName> = Extract<FuseBody, {op: Name}>;
+
+/** `context.principal`: the kernel has checked modes already (default_permissions). */
+export type Operation<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: CallContext) => Promise<Answer>;
+
+export const nodeOf = (head: FuseHead): InodeId => head.node as InodeId;

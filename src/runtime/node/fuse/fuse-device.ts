@@ -1,0 +1,110 @@
+/**
+ * The FUSE device on the event loop, without a thread and without a wait: /dev/fuse can be polled like a socket, so it is put under the
+ * descriptor number of a pipe that node:net reads. Every read brings exactly one request; every write is exactly one answer.
+ *
+ * Tried beside it: a blocking read in the pool (a slot of four is lost, and every request costs a hop between threads) and threads of our
+ * own (the same hop). This way one request at a time costs a poll, a read and a write.
+ */
+import fs from 'node:fs';
+import net from 'node:net';
+import {WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
+import type {Descriptor} from '#model/file-lease.ts';
+import type {FuseDevice} from '#runtime/fuse.ts';
+import {descriptorNumber} from '#runtime/node/descriptor.ts';
+import {type FuseCalls, fuseCalls} from '#runtime/node/native/fuse-calls.ts';
+import {systemError} from '#runtime/node/system-errors.ts';
+
+/** What the kernel may send in one WRITE: 256 pages of 4 KiB, its limit unless an administrator raised it. */
+const writeBytesMax = MiB;
+/** A request has one page of header and names before its data. */
+const messageBytesMax = writeBytesMax + 4096;
+
+/** The mount went away under us: unmounted, or aborted by an administrator. */
+const endings = new Set(['ENODEV', 'ECONNABORTED', 'EOF']);
+/** What an answer meets when its request was interrupted or its mount has gone. */
+const unwanted = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED']);
+
+export class NodeFuseDevice implements FuseDevice {
+  readonly writeBytesMax = writeBytesMax;
+  readonly #device: number;
+  readonly #calls: FuseCalls;
+  readonly #unmount: () => Promise<void>;
+  readonly #message = Buffer.alloc(messageBytesMax);
+  readonly #ended = Promise.withResolvers<void>();
+  #socket: net.Socket | undefined;
+  #mayPassThrough = true;
+
+  /** `device`: /dev/fuse, mounted; owned from now on. */
+  constructor(device: number, calls: FuseCalls, unmount: () => Promise<void>) {
+    this.#device = device;
+    this.#calls = calls;
+    this.#unmount = unmount;
+  }
+
+  start(handler: (message: Buffer) => void, ended: (failure?: Error) => void): void {
+    const number = this.#calls.readingEnd();
+    if (number < 0) throw new WeirError('Overloaded', `no descriptor for the FUSE device (errno ${-number})`);
+    const onread = {
+      buffer: this.#message,
+      callback: (length: number, bytes: Uint8Array) => {
+        handler((bytes as Buffer).subarray(0, length));
+        return true;
+      },
+    };
+    // The types of node:net leave out that a socket on a descriptor takes `onread` as well.
+    const socket = new net.Socket({fd: number, readable: true, writable: false, onread} as net.SocketConstructorOpts);
+    this.#socket = socket;
+    let failure: Error | undefined;
+    socket.once('error', (error) => {
+      if (!endings.has((error as NodeJS.ErrnoException).code ?? '')) failure = systemError(error, 'the FUSE device failed');
+    });
+    socket.once('close', () => {
+      fs.closeSync(this.#device);
+      this.#ended.resolve();
+      ended(failure);
+    });
+    const replaced = this.#calls.replace(number, this.#device);
+    if (replaced < 0) socket.destroy(new Error(`dup3 failed with errno ${-replaced}`));
+    else socket.resume();
+  }
+
+  send(head: Uint8Array, body?: Uint8Array): boolean {
+    try {
+      fs.writevSync(this.#device, body ? [head, body] : [head]);
+      return true;
+    } catch (error) {
+      if (unwanted.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+      throw systemError(error, 'the FUSE device refused an answer');
+    }
+  }
+
+  registerBacking(file: Descriptor): number | undefined {
+    if (!this.#mayPassThrough) return undefined;
+    const id = this.#calls.registerBacking(this.#device, descriptorNumber(file));
+    if (id > 0) return id;
+    // Not a matter of this file: the kernel is too old, or we may not (CAP_SYS_ADMIN).
+    this.#mayPassThrough = false;
+    return undefined;
+  }
+
+  releaseBacking(id: number): void {
+    this.#calls.releaseBacking(this.#device, id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#socket) {
+      await this.#unmount();
+      await this.#ended.promise;
+    } else {
+      fs.closeSync(this.#device);
+      await this.#unmount();
+    }
+  }
+}
+
+/** Undefined without koffi. */
+export function fuseDevice(device: number, unmount: () => Promise<void>): NodeFuseDevice | undefined {
+  const calls = fuseCalls();
+  return calls && new NodeFuseDevice(device, calls, unmount);
+}
