@@ -202,7 +202,8 @@ export class FileSystemClient implements FileSystem {
     const {ifMatch, ifNoneMatch} = options.sourcePrecondition ?? {};
     const isMet = (ifMatch === undefined || ifMatch === '*' || ifMatch === content.etag) && ifNoneMatch !== '*' && ifNoneMatch !== content.etag;
     if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
-    const begin = {metadata: options.metadata ?? content.metadata, ...(options.precondition ? {precondition: options.precondition} : {}), kind: options.kind ?? 'file'} as const;
+    const {xattrs, precondition} = options;
+    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file'} as const;
     const ticket = await this.#master.beginWrite(to, begin, context);
     // The same bytes have the same name, whatever the store calls its copy.
     const write = async (ready: () => Promise<void>) => ({...(await this.#worker.copy(content, ticket, ready, context)), etag: content.etag, checksums: content.checksums});

@@ -49,6 +49,8 @@ export interface CreateOptions extends BeginWriteOptions, PathOptions {
 
 export interface CopyOptions extends PathOptions {
   readonly metadata?: ContentMetadata;
+  /** Extended attributes that the copy begins with. */
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   readonly sourcePrecondition?: Precondition;
   readonly precondition?: Precondition;
 }

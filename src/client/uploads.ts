@@ -28,7 +28,7 @@ export class Uploads {
       storeUploadId = await this.#worker.createUpload(ticket, context);
       const upload = {
         storeUploadId,
-        ...(checksumAlgorithm ? {checksumAlgorithm} : {}), ...(checksumType ? {checksumType} : {}), ...(begin.mode === undefined ? {} : {mode: begin.mode}),
+        ...(checksumAlgorithm ? {checksumAlgorithm} : {}), ...(checksumType ? {checksumType} : {}), ...(begin.mode === undefined ? {} : {mode: begin.mode}), ...(begin.xattrs ? {xattrs: begin.xattrs} : {}),
       };
       return await this.#master.createUpload(ticket, upload, context);
     } catch (error) {
@@ -58,9 +58,12 @@ export class Uploads {
 
   async complete(path: ByteString, uploadId: string, wanted: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
     const upload = await this.#master.getUpload(path, uploadId, context);
-    const parts = select(upload, wanted, await this.#parts(path, uploadId, context));
+    const known = await this.#parts(path, uploadId, context);
+    const parts = select(upload, wanted, known);
     await verify(upload, parts, options);
-    const ticket = await this.#master.beginCompleteUpload(path, uploadId, options.precondition ? {precondition: options.precondition} : {}, context);
+    for (const {partNumber} of parts) known.delete(partNumber);
+    const complete = {parts: parts.length, unused: [...known.keys()], ...(options.precondition ? {precondition: options.precondition} : {})};
+    const ticket = await this.#master.beginCompleteUpload(path, uploadId, complete, context);
     return publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, parts, ready, context), context);
   }
 

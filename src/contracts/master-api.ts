@@ -129,6 +129,8 @@ export interface BeginWriteOptions {
   readonly precondition?: Precondition;
   /** Make missing parents (default true): as implied directories for `kind: 'file'` S3 keys, else as explicit ones. */
   readonly parents?: 'implied' | 'explicit' | 'none';
+  /** Extended attributes that the new version begins with; it has none of the old one's. */
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
 }
 
 /** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */
@@ -166,6 +168,15 @@ export interface UploadRecord {
   readonly mode?: number;
   readonly initiatedAt: TimeNs;
   readonly initiator: string;
+  /** What the file begins with. */
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface CompleteOptions {
+  readonly precondition?: Precondition;
+  /** How many parts the file is made of, and the numbers of those that were uploaded and are not among them. */
+  readonly parts: number;
+  readonly unused: readonly number[];
 }
 
 export interface PartRecord {
@@ -266,11 +277,12 @@ export interface MasterApi {
   /** NotFound when there is no such upload of that path. */
   getUpload(path: ByteString, uploadId: string, context: CallContext): Promise<UploadRecord>;
   putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void>;
+  /** Ascending, with numbers > `after`: of an upload of that path, or of the content that it became. NotFound. */
   listParts(path: ByteString, uploadId: string, after: number, limit: number, context: CallContext): Promise<readonly PartRecord[]>;
   /** Ordered by key, then by the time of creation. `after` is exclusive. */
   listUploads(request: {directory: ByteString; prefix?: ByteString; after?: {key: ByteString; uploadId: string}; limit: number}, context: CallContext): Promise<readonly UploadRecord[]>;
   /** A ticket to publish the upload's content with; the upload ends when that ticket commits. */
-  beginCompleteUpload(path: ByteString, uploadId: string, options: {precondition?: Precondition}, context: CallContext): Promise<WriteTicket>;
+  beginCompleteUpload(path: ByteString, uploadId: string, options: CompleteOptions, context: CallContext): Promise<WriteTicket>;
   removeUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
   /** AlreadyExists (overlap with another mount's store, or the path is taken), InvalidArgument (options), Unavailable (the store does not answer). */

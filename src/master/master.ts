@@ -9,7 +9,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, Precondition,
+  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
   RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
@@ -238,7 +238,7 @@ export class Master implements MasterApi, AsyncDisposable {
     return await this.#uploads.list(request);
   }
 
-  async beginCompleteUpload(path: ByteString, uploadId: string, options: {precondition?: Precondition}, context: CallContext): Promise<WriteTicket> {
+  async beginCompleteUpload(path: ByteString, uploadId: string, options: CompleteOptions, context: CallContext): Promise<WriteTicket> {
     return await this.#uploads.beginComplete(path, uploadId, options, context);
   }
 

@@ -42,6 +42,9 @@ export interface Inode {
 /** Named documents of a directory, as front ends wrote them (what a bucket is configured with: `policy`, `cors`, `lifecycle` …): name to text. */
 export type Settings = Readonly<Record<string, string>>;
 
+/** Extended attributes that belong to the S3 front end (tags, grants, retention): no other front end shows or sets them. */
+export const s3XattrPrefix = 'weir.s3.';
+
 /** The parts of an inode that a caller may set. */
 export interface AttributePatch {
   readonly mode?: number;

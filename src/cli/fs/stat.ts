@@ -3,6 +3,7 @@ import {toText} from '#base/byte-string.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
 import {pathArgument, print, showMode, showName, showTime, table} from '#cli/output.ts';
 import {infoJson} from '#codec/rest/values.ts';
+import {s3XattrPrefix} from '#model/inode.ts';
 
 export const registerStat: Register = (parent, environment) => {
   const command = parent
@@ -25,7 +26,7 @@ export const registerStat: Register = (parent, environment) => {
             ...(inode.target === undefined ? [] : [['target', toText(inode.target)]]),
             ...(inode.content ? [['etag', inode.content.etag], ['content', String(inode.content.id)]] : []),
             ...Object.entries(inode.content?.metadata ?? {}),
-            ...Object.keys(inode.xattrs ?? {}).map((name) => ['xattr', name]),
+            ...Object.keys(inode.xattrs ?? {}).filter((name) => !name.startsWith(s3XattrPrefix)).map((name) => ['xattr', name]),
           ];
           await print(environment.terminal, globals.json, infoJson(info), table([], rows));
         }

@@ -9,7 +9,8 @@ const listed = 2;
 const hexEtag = 4;
 const fingerprintIsEtag = 8;
 const committedAtGiven = 16;
-const knownFlags = 31;
+const uploaded = 32;
+const knownFlags = 63;
 
 const md5Hex = /^[0-9a-f]{32}$/;
 
@@ -22,7 +23,7 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
   const sameMark = content.fingerprint === content.etag;
   const flags =
     (content.storeKey === key ? derivedKey : 0) | (content.listed ? listed : 0) | (hex ? hexEtag : 0) | (sameMark ? fingerprintIsEtag : 0) |
-    (content.committedAt === committedAt ? 0 : committedAtGiven);
+    (content.committedAt === committedAt ? 0 : committedAtGiven) | (content.upload ? uploaded : 0);
   out.byte(flags);
   out.number(content.id);
   out.number(content.length);
@@ -34,6 +35,10 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
   if (!(flags & derivedKey)) out.byteString(content.storeKey);
   writeChecksums(out, content.checksums);
   writeTexts(out, content.metadata);
+  if (content.upload) {
+    out.text(content.upload.id);
+    out.number(content.upload.parts);
+  }
 }
 
 /** The same `key` and `committedAt` rules as writeContent. */
@@ -50,7 +55,8 @@ export function readContent(reader: BinaryReader, key: ByteString, committedAt: 
   const checksums = readChecksums(reader);
   const metadata = readTexts(reader);
   const content = {id, length, mount, storeKey, fingerprint, etag, checksums, metadata, committedAt: committed};
-  return flags & listed ? {...content, listed: true} : content;
+  if (!(flags & (listed | uploaded))) return content;
+  return {...content, ...(flags & listed ? {listed: true} : {}), ...(flags & uploaded ? {upload: {id: reader.text(), parts: reader.number()}} : {})};
 }
 
 export function writeChecksums(out: BinaryWriter, checksums: Checksums): void {

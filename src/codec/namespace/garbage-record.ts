@@ -11,24 +11,28 @@ export interface Garbage {
   readonly pinned: boolean;
   /** The store has the object still, at a place that no other record tells: it is to be removed there too. */
   readonly stored?: {readonly mount: MountId; readonly storeKey: ByteString};
+  /** The upload whose parts' records were kept for it. */
+  readonly upload?: string;
 }
 
 const version = 1;
 const pinnedFlag = 1;
 const storedFlag = 2;
-const knownFlags = 3;
+const uploadFlag = 4;
+const knownFlags = 7;
 
 const out = new BinaryWriter();
 const reader = new BinaryReader('garbage');
 
 export function encodeGarbage(garbage: Garbage): Uint8Array {
   out.byte(version);
-  out.byte((garbage.pinned ? pinnedFlag : 0) | (garbage.stored ? storedFlag : 0));
+  out.byte((garbage.pinned ? pinnedFlag : 0) | (garbage.stored ? storedFlag : 0) | (garbage.upload === undefined ? 0 : uploadFlag));
   out.number(garbage.inode);
   if (garbage.stored) {
     out.number(garbage.stored.mount);
     out.byteString(garbage.stored.storeKey);
   }
+  if (garbage.upload !== undefined) out.text(garbage.upload);
   return out.take();
 }
 
@@ -41,6 +45,7 @@ export function decodeGarbage(content: ContentId, record: Uint8Array): Garbage {
   if (flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
   const inode = reader.number() as InodeId;
   const stored = flags & storedFlag ? {mount: reader.number() as MountId, storeKey: reader.byteString()} : undefined;
+  const upload = flags & uploadFlag ? reader.text() : undefined;
   reader.end();
-  return {content, inode, pinned: (flags & pinnedFlag) !== 0, ...(stored ? {stored} : {})};
+  return {content, inode, pinned: (flags & pinnedFlag) !== 0, ...(stored ? {stored} : {}), ...(upload === undefined ? {} : {upload})};
 }

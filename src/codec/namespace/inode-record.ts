@@ -10,7 +10,8 @@ import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
-import {readContent, setOwn, writeContent} from '#codec/namespace/content.ts';
+import {readContent, writeContent} from '#codec/namespace/content.ts';
+import {readXattrs, writeXattrs} from '#codec/namespace/xattrs.ts';
 import type {TimeNs} from '#model/content.ts';
 import type {Inode, InodeKind} from '#model/inode.ts';
 
@@ -75,7 +76,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (made !== undefined) out.number(made);
   if (target !== undefined) out.byteString(target);
   if (content) writeContent(out, content, storePrefix ?? storeKey, inode.ctime);
-  if (xattrs) writeXattrs(xattrs);
+  if (xattrs) writeXattrs(out, xattrs);
   return out.take();
 }
 
@@ -116,29 +117,10 @@ function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
   if (flags & flag.version) inode.version = reader.number();
   if (flags & flag.target) inode.target = reader.byteString();
   if (flags & flag.content) inode.content = readContent(reader, inode.storePrefix ?? storeKey, ctime);
-  if (flags & flag.xattrs) inode.xattrs = readXattrs();
+  if (flags & flag.xattrs) inode.xattrs = readXattrs(reader);
   if (flags & flag.implied) inode.implied = true;
   if (flags & flag.pinned) inode.pinned = true;
   return inode;
-}
-
-function writeXattrs(xattrs: Readonly<Record<string, Uint8Array>>): void {
-  const names = Object.keys(xattrs);
-  out.number(names.length);
-  for (const name of names) {
-    out.text(name);
-    out.bytes(xattrs[name]!);
-  }
-}
-
-function readXattrs(): Record<string, Uint8Array> {
-  const count = reader.number();
-  const xattrs: Record<string, Uint8Array> = {};
-  for (let i = 0; i < count; i++) {
-    const name = reader.text();
-    setOwn(xattrs, name, reader.bytes());
-  }
-  return xattrs;
 }
 
 /** What can be told from the head of a record, without decoding it. */

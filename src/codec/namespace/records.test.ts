@@ -17,7 +17,7 @@ import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespa
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
-import type {Content} from '#model/content.ts';
+import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 
@@ -28,13 +28,13 @@ const time = fc.bigInt({min: -(2n ** 63n), max: 2n ** 63n - 1n});
 const text = fc.string({unit: 'grapheme', maxLength: 12});
 const texts = fc.dictionary(fc.oneof(text, fc.constant('__proto__')), text, {maxKeys: 4, noNullPrototype: true});
 const mode = fc.integer({min: 0, max: 0o7777});
-const checksumNames = ['crc32', 'crc32c', 'crc64nvme', 'sha1', 'sha256'] as const;
-const checksums = fc.record(Object.fromEntries(checksumNames.map((name) => [name, text])), {requiredKeys: [], noNullPrototype: true});
+const checksums = fc.record(Object.fromEntries(checksumAlgorithms.map((name) => [name, text])), {requiredKeys: [], noNullPrototype: true});
 const etag = fc.oneof(text, fc.uint8Array({minLength: 16, maxLength: 16}).map((bytes) => Buffer.from(bytes).toString('hex')));
 const always = fc.constant(true as const);
 
 const content: fc.Arbitrary<Content> = fc.record(
-  {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always},
+  {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always,
+    upload: fc.record({id: text, parts: number}, {noNullPrototype: true})},
   {requiredKeys: ['id', 'length', 'mount', 'storeKey', 'fingerprint', 'etag', 'checksums', 'metadata', 'committedAt'], noNullPrototype: true},
 );
 
@@ -59,15 +59,15 @@ const mount: fc.Arbitrary<Mount> = fc.record({
 
 const upload: fc.Arbitrary<UploadRecord> = fc.record(
   {
-    uploadId: text, path: byteString, mount: id<MountId>(), storeKey: byteString, content: id<ContentId>(), storeUploadId: text, metadata: texts, checksumAlgorithm: fc.constantFrom(...checksumNames),
-    checksumType: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const), mode, initiatedAt: time, initiator: text,
+    uploadId: text, path: byteString, mount: id<MountId>(), storeKey: byteString, content: id<ContentId>(), storeUploadId: text, metadata: texts, checksumAlgorithm: fc.constantFrom(...checksumAlgorithms),
+    checksumType: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const), mode, initiatedAt: time, initiator: text, xattrs: fc.dictionary(text, fc.uint8Array(), {minKeys: 1, maxKeys: 3, noNullPrototype: true}),
   },
   {requiredKeys: ['uploadId', 'path', 'mount', 'storeKey', 'content', 'storeUploadId', 'metadata', 'initiatedAt', 'initiator'], noNullPrototype: true},
 );
 
 const part: fc.Arbitrary<PartRecord> = fc.record({partNumber: number, length: number, etag, checksums, storePart: text, modifiedAt: time}, {noNullPrototype: true});
 const garbage: fc.Arbitrary<Garbage> = fc.record(
-  {content: fc.constant(5 as ContentId), inode: id<InodeId>(), pinned: fc.boolean(), stored: fc.record({mount: id<MountId>(), storeKey: byteString}, {noNullPrototype: true})},
+  {content: fc.constant(5 as ContentId), inode: id<InodeId>(), pinned: fc.boolean(), stored: fc.record({mount: id<MountId>(), storeKey: byteString}, {noNullPrototype: true}), upload: text},
   {requiredKeys: ['content', 'inode', 'pinned'], noNullPrototype: true},
 );
 const tombstone: fc.Arbitrary<Tombstone> = fc.record(

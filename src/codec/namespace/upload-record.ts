@@ -2,10 +2,13 @@
 import type {ContentId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 import {readChecksums, readTexts, writeChecksums, writeTexts} from '#codec/namespace/content.ts';
+import {readXattrs, writeXattrs} from '#codec/namespace/xattrs.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import {checksumAlgorithms} from '#model/content.ts';
 
-const version = 1;
+/** 2 has extended attributes at its end. */
+const uploadVersion = 2;
+const partVersion = 1;
 /** Numbers are stored: append only. 0 = none. */
 const algorithms = [undefined, ...checksumAlgorithms] as const;
 const checksumTypes = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const;
@@ -15,7 +18,7 @@ const uploadReader = new BinaryReader('upload');
 const partReader = new BinaryReader('part');
 
 export function encodeUpload(upload: UploadRecord): Uint8Array {
-  out.byte(version);
+  out.byte(uploadVersion);
   out.text(upload.uploadId);
   out.byteString(upload.path);
   out.number(upload.mount);
@@ -28,6 +31,7 @@ export function encodeUpload(upload: UploadRecord): Uint8Array {
   out.number(upload.mode === undefined ? 0 : upload.mode + 1);
   out.int64(upload.initiatedAt);
   out.text(upload.initiator);
+  writeXattrs(out, upload.xattrs ?? {});
   return out.take();
 }
 
@@ -36,7 +40,7 @@ export function decodeUpload(record: Uint8Array): UploadRecord {
   const reader = uploadReader;
   reader.open(record);
   const found = reader.byte();
-  if (found !== version) throw reader.corrupt(`version ${found} is not known`);
+  if (found !== 1 && found !== uploadVersion) throw reader.corrupt(`version ${found} is not known`);
   const fixed = {
     uploadId: reader.text(), path: reader.byteString(), mount: reader.number() as MountId, storeKey: reader.byteString(), content: reader.number() as ContentId,
     storeUploadId: reader.text(), metadata: readTexts(reader),
@@ -51,12 +55,13 @@ export function decodeUpload(record: Uint8Array): UploadRecord {
     ...fixed, initiatedAt: reader.int64(), initiator: reader.text(),
     ...(checksumAlgorithm ? {checksumAlgorithm} : {}), ...(checksumType ? {checksumType} : {}), ...(mode ? {mode: mode - 1} : {}),
   };
+  const xattrs = found === 1 ? {} : readXattrs(reader);
   reader.end();
-  return upload;
+  return Object.keys(xattrs).length === 0 ? upload : {...upload, xattrs};
 }
 
 export function encodePart(part: PartRecord): Uint8Array {
-  out.byte(version);
+  out.byte(partVersion);
   out.number(part.partNumber);
   out.number(part.length);
   out.text(part.etag);
@@ -71,7 +76,7 @@ export function decodePart(record: Uint8Array): PartRecord {
   const reader = partReader;
   reader.open(record);
   const found = reader.byte();
-  if (found !== version) throw reader.corrupt(`version ${found} is not known`);
+  if (found !== partVersion) throw reader.corrupt(`version ${found} is not known`);
   const part = {
     partNumber: reader.number(), length: reader.number(), etag: reader.text(), checksums: readChecksums(reader), storePart: reader.text(), modifiedAt: reader.int64(),
   };

@@ -3,6 +3,7 @@ import {type ByteString, fromText, isUtf8, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {FileInfo, JobInfo, PathExplanation} from '#contracts/master-api.ts';
 import type {CacheLocation} from '#contracts/worker-api.ts';
+import {s3XattrPrefix} from '#model/inode.ts';
 import {formatFreshness, maskOptions, type Mount} from '#model/mount.ts';
 
 const isoTime = (ns: bigint): string => new Date(Number(ns / 1_000_000n)).toISOString();
@@ -14,7 +15,7 @@ export function pathJson(path: ByteString): {readonly path: string; readonly pat
 
 export function infoJson(info: FileInfo): Record<string, unknown> {
   const {inode} = info;
-  const xattrs = inode.xattrs && Object.fromEntries(Object.entries(inode.xattrs).map(([name, value]) => [name, Buffer.from(value).toString('base64')]));
+  const xattrs = inode.xattrs && Object.fromEntries(Object.entries(inode.xattrs).filter(([name]) => !name.startsWith(s3XattrPrefix)).map(([name, value]) => [name, Buffer.from(value).toString('base64')]));
   return {
     ...pathJson(info.path),
     kind: inode.kind,

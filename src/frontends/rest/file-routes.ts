@@ -5,7 +5,7 @@ import {infoJson, pathJson} from '#codec/rest/values.ts';
 import {WeirError} from '#base/errors.ts';
 import {pathParameter, type Route, type RouteCall} from '#frontends/rest/route.ts';
 import {fileSchema, listSchema, usageSchema} from '#frontends/rest/schemas.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import {type AttributePatch, s3XattrPrefix} from '#model/inode.ts';
 
 const listLimitMax = 10_000;
 const pathText = v.pipe(v.string(), v.startsWith('/'), v.maxLength(10_000));
@@ -33,7 +33,7 @@ const attributesBody = v.strictObject({
   uid: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff))),
   gid: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff))),
   mtime: v.optional(v.pipe(v.string(), v.isoTimestamp())),
-  xattrs: v.optional(v.record(v.string(), v.nullable(v.pipe(v.string(), v.base64())))),
+  xattrs: v.optional(v.record(v.pipe(v.string(), v.check((name) => !name.startsWith(s3XattrPrefix), 'it belongs to the S3 front end')), v.nullable(v.pipe(v.string(), v.base64())))),
 });
 
 const makeBody = v.strictObject({path: pathText, parents: v.optional(v.boolean()), existing: v.optional(v.picklist(['fail', 'keep'])), mode: v.optional(v.string())});

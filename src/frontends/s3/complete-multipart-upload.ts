@@ -51,7 +51,14 @@ export const completeMultipartUpload: Operation = async (request) => {
   const precondition = writePrecondition((name) => request.header(name));
   const parts = parseCompleteMultipartUpload(await documentOf(request));
   await requireBucket(request, bucket);
-  const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  let upload: UploadRecord;
+  try {
+    upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  } catch (error) {
+    const done = await completedBefore(request, uploadId);
+    if (!done) throw error;
+    return answerCompleted(request, done);
+  }
   if (type && type !== upload.checksumType) {
     throw new S3Error('InvalidRequest', `The upload was created using the ${upload.checksumType ?? 'null'} checksum mode. The complete request must use the same checksum mode.`);
   }
@@ -65,6 +72,17 @@ export const completeMultipartUpload: Operation = async (request) => {
     throw partErrorOf(error, parts, uploadId);
   }
 };
+
+/** What this upload became already: clients that did not hear of it ask again. */
+async function completedBefore(request: S3Request, uploadId: string): Promise<FileInfo | undefined> {
+  try {
+    const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file'}, request.context);
+    return info.inode.content?.upload?.id === uploadId ? info : undefined;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
+    throw error;
+  }
+}
 
 function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
   const bucket = bucketOf(request);

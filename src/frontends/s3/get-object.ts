@@ -3,11 +3,12 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {judge, parseConditions} from '#codec/s3/conditions.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
-import {parseRange} from '#codec/s3/range.ts';
+import {parseRange, type RequestedRange} from '#codec/s3/range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
+import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 
 /** Throws or answers when a condition does not hold; true when the request is done with. */
@@ -36,14 +37,42 @@ function checkShown(request: S3Request, info: FileInfo): void {
   if ((info.inode.kind === 'directory') !== wantsDirectory || !isShown(info)) throw notFound(request);
 }
 
+/** `partNumber` of the query. InvalidArgument; InvalidRequest beside a range. */
+function partNumberOf(request: S3Request): number | undefined {
+  if (request.target.query.length === 0) return undefined;
+  const text = request.query('partNumber');
+  if (text === undefined) return undefined;
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 10_000) {
+    throw new S3Error('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive.', {ArgumentName: 'partNumber', ArgumentValue: text});
+  }
+  if (request.header('range') !== undefined) throw new S3Error('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter');
+  return Number(text);
+}
+
+async function rangeOfPart(request: S3Request, info: FileInfo, partNumber: number): Promise<RequestedRange | undefined> {
+  const part = await partOf(request, info, partNumber);
+  if (part) return part.length === 0 ? undefined : part;
+  const fields = {ActualPartCount: String(partsCountOf(info) ?? 1), PartNumberRequested: String(partNumber)};
+  // Nobody sees the code of a HEAD's answer, only its status.
+  if (request.exchange.method === 'HEAD') throw new S3Error('InvalidPartNumber', 'The requested partnumber is not satisfiable', fields);
+  throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable', fields);
+}
+
+function partHeaders(info: FileInfo, partNumber: number | undefined): readonly string[] {
+  const count = partNumber === undefined ? undefined : partsCountOf(info);
+  return count === undefined ? [] : ['x-amz-mp-parts-count', String(count)];
+}
+
 export const headObject: Operation = async (request) => {
+  const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const info = await request.files.stat(path, {kind: 'file'}, request.context);
   checkShown(request, info);
   if (await conditionsFail(request, info)) return;
-  const range = parseRange(request.header('range'));
-  const headers = objectHeaders(request, info, !range);
   const length = info.inode.content?.length ?? info.length;
+  const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
+  const range = meant(asked, length);
+  const headers = [...objectHeaders(request, info, !range), ...partHeaders(info, partNumber)];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
   return answer(request, 206, [...headers, 'Content-Range', `bytes ${offset}-${offset + part - 1}/${length}`], {kind: 'stream', length: part, stream: nothing});
@@ -51,7 +80,12 @@ export const headObject: Operation = async (request) => {
 
 const nothing: AsyncIterable<Uint8Array> = {[Symbol.asyncIterator]: () => ({next: () => Promise.resolve({done: true, value: undefined})})};
 
-function within(range: NonNullable<ReturnType<typeof parseRange>>, length: number): {offset: number; length: number} {
+/** The last bytes of nothing are all of it, as S3 has it. */
+function meant(range: RequestedRange | undefined, length: number): RequestedRange | undefined {
+  return range && length === 0 && 'suffix' in range && range.suffix > 0 ? undefined : range;
+}
+
+function within(range: RequestedRange, length: number): {offset: number; length: number} {
   const offset = 'suffix' in range ? Math.max(0, length - range.suffix) : range.offset;
   const end = 'suffix' in range || range.length === undefined ? length : Math.min(length, range.offset + range.length);
   if (offset >= end) throw notSatisfiable(length);
@@ -66,25 +100,30 @@ function notSatisfiable(length: number): S3Error {
 async function getMarker(request: S3Request, info: FileInfo): Promise<void> {
   checkShown(request, info);
   if (await conditionsFail(request, info)) return;
+  const range = meant(parseRange(request.header('range')), 0);
+  if (range) throw notSatisfiable(0);
   return answer(request, 200, objectHeaders(request, info, true));
 }
 
 export const getObject: Operation = async (request) => {
+  const partNumber = partNumberOf(request);
   const key = keyOf(request);
   const path = objectPath(bucketOf(request), key);
-  const range = parseRange(request.header('range'));
   if (key.endsWith('/')) {
     const info = await request.files.stat(path, {kind: 'directory'}, request.context);
     if (!info.inode.content?.length) return getMarker(request, info);
   }
   const conditions = parseConditions((name) => request.header(name));
+  let range = parseRange(request.header('range'));
   // A condition may end the request before any byte is read; otherwise reading begins with the open.
-  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions ? {} : {range: range ?? {offset: 0}})}, request.context);
+  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions || partNumber !== undefined ? {} : {range: range ?? {offset: 0}})}, request.context);
   await using _open = file;
   checkShown(request, file.info);
   if (conditions && (await conditionsFail(request, file.info, conditions))) return;
-  const headers = objectHeaders(request, file.info, !range);
   const {length} = file.info;
+  range = partNumber === undefined ? meant(range, length) : await rangeOfPart(request, file.info, partNumber);
+  const headers = objectHeaders(request, file.info, !range);
+  if (partNumber !== undefined) headers.push(...partHeaders(file.info, partNumber));
   if (!range && length === 0) return answer(request, 200, headers);
   let wanted;
   try {

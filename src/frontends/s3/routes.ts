@@ -5,6 +5,7 @@ import {configurationReads} from '#frontends/s3/configuration.ts';
 import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
 import {copyObject} from '#frontends/s3/copy-object.ts';
 import {deleteObject, deleteObjects} from '#frontends/s3/delete-objects.ts';
+import {getObjectAttributes} from '#frontends/s3/get-object-attributes.ts';
 import {getObject, headObject} from '#frontends/s3/get-object.ts';
 import {listObjects} from '#frontends/s3/list-objects.ts';
 import {listParts} from '#frontends/s3/list-parts.ts';
@@ -34,6 +35,9 @@ const bucket: Readonly<Record<string, Methods>> = {
 
 const object: Readonly<Record<string, Methods>> = {
   '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
+  attributes: {GET: getObjectAttributes},
+  // A part without its upload.
+  partNumber: {PUT: uploadPart},
   uploads: {POST: createMultipartUpload},
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
 };
@@ -47,8 +51,8 @@ export function operationOf(request: S3Request): Operation {
   let name = '';
   for (const [parameter] of target.query) {
     if (!subResources.has(parameter)) continue;
-    // A part is of its upload; without one it is a part of a finished object.
-    if (parameter === 'partNumber' && target.query.some(([other]) => other === 'uploadId')) continue;
+    // A part is of its upload; without one it is a part of a finished object, and read like any other range.
+    if (parameter === 'partNumber' && (method === 'GET' || method === 'HEAD' || target.query.some(([other]) => other === 'uploadId'))) continue;
     name = parameter;
     break;
   }

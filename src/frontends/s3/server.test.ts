@@ -4,7 +4,8 @@ import {createHash} from 'node:crypto';
 import {Readable} from 'node:stream';
 import {after, before, test} from 'node:test';
 import {
-  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand,
+  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectAttributesCommand,
+  GetObjectCommand, HeadObjectCommand,
   ListBucketsCommand, ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import {SignatureV4} from '@smithy/signature-v4';
@@ -182,8 +183,18 @@ test('uploads in parts are whole or refused, and go with their bucket', async ()
   assert.equal(await codeOf(complete([small, large])), 'InvalidPartOrder');
   assert.equal(await codeOf(complete([{PartNumber: 1, ETag: '"00"'}])), 'InvalidPart');
   assert.match((await complete([large, small])).ETag!, /^"[0-9a-f]{32}-2"$/);
-  assert.equal(await codeOf(complete([large, small])), 'NoSuchUpload');
-  assert.equal((await gateway.sdk.send(new HeadObjectCommand({Bucket: 'parts', Key: 'k'}))).ContentLength, 5 * 1024 * 1024 + 10);
+  const again = await complete([large, small]);
+  assert.match(again.ETag!, /^"[0-9a-f]{32}-2"$/, 'who did not hear that it is complete may ask again');
+  const head = (more: object = {}) => gateway.sdk.send(new HeadObjectCommand({Bucket: 'parts', Key: 'k', ChecksumMode: 'ENABLED', ...more}));
+  assert.deepEqual([(await head()).ContentLength, (await head()).ChecksumCRC64NVME, (await head()).ChecksumType], [5 * 1024 * 1024 + 10, again.ChecksumCRC64NVME, 'FULL_OBJECT']);
+  const second = await gateway.sdk.send(new GetObjectCommand({Bucket: 'parts', Key: 'k', PartNumber: 2}));
+  assert.deepEqual([await second.Body!.transformToString(), second.PartsCount, second.ContentRange], ['\x02'.repeat(10), 2, 'bytes 5242880-5242889/5242890']);
+  assert.equal(await codeOf(gateway.sdk.send(new GetObjectCommand({Bucket: 'parts', Key: 'k', PartNumber: 3}))), 'InvalidPart', 'a part that was not used is none');
+  const attributes = await gateway.sdk.send(new GetObjectAttributesCommand({Bucket: 'parts', Key: 'k', ObjectAttributes: ['ETag', 'Checksum', 'ObjectParts', 'ObjectSize'], MaxParts: 1}));
+  assert.deepEqual([attributes.ETag, attributes.ObjectSize, attributes.ObjectParts?.TotalPartsCount, attributes.ObjectParts?.IsTruncated], [again.ETag!.slice(1, -1), 5 * 1024 * 1024 + 10, 2, true]);
+  assert.deepEqual(attributes.ObjectParts?.Parts?.map(({PartNumber, Size}) => [PartNumber, Size]), [[1, 5 * 1024 * 1024]]);
+  await gateway.sdk.send(new PutObjectCommand({Bucket: 'parts', Key: 'k', Body: 'other'}));
+  assert.equal(await codeOf(complete([large, small])), 'NoSuchUpload', 'what it became is gone');
   await start('left');
   assert.equal(await codeOf(gateway.sdk.send(new DeleteBucketCommand({Bucket: 'parts'}))), 'BucketNotEmpty');
   const deleted = await gateway.sdk.send(new DeleteObjectsCommand({Bucket: 'parts', Delete: {Objects: [{Key: 'k'}, {Key: 'never was'}]}}));

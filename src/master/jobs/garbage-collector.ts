@@ -6,10 +6,12 @@ import type {ContentId} from '#base/ids.ts';
 import {removeObject} from '#master/jobs/move-object.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {forgetGarbage, listGarbage} from '#master/namespace/garbage.ts';
+import {forgetParts} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 const contentsAtOnce = 1_000;
+const partsAtOnce = 500;
 /** Commits follow each other; their garbage is told together. */
 const gatherMs = 20;
 const retryMs = 5_000;
@@ -61,6 +63,10 @@ export class GarbageCollector {
     if (delayMs !== undefined || this.#wanted) this.soon(delayMs);
   }
 
+  async #forgetParts(upload: string): Promise<void> {
+    for (let more = true; more; ) await this.#transactions.changeQuietly(tx => void (more = forgetParts(tx, upload, partsAtOnce)));
+  }
+
   /** True when there may be more. */
   async #collect(): Promise<boolean> {
     const garbage = this.#transactions.peek(reader => listGarbage(reader, contentsAtOnce));
@@ -68,6 +74,7 @@ export class GarbageCollector {
     const contents = garbage.map(each => each.content);
     await this.#dropped(contents);
     for (const {stored} of garbage) if (stored && this.#mounts.has(stored.mount)) await removeObject(this.#mounts.get(stored.mount), stored.storeKey, this.#stop.signal);
+    for (const {upload} of garbage) if (upload !== undefined) await this.#forgetParts(upload);
     await this.#transactions.changeQuietly(tx => forgetGarbage(tx, contents));
     return true;
   }

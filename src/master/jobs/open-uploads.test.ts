@@ -68,7 +68,7 @@ test('a client\'s upload ends when nothing was done with it for a week, or as lo
     assert.deepEqual(open(world), [upload.storeUploadId]);
     assert.ok(await exists(master, upload));
     // Not while it is being completed, either.
-    const ticket = await master.beginCompleteUpload(upload.path, upload.uploadId, {}, context);
+    const ticket = await master.beginCompleteUpload(upload.path, upload.uploadId, {parts: 1, unused: []}, context);
     await clock.sleep(dayMs - 3_600_000);
     await master.abandonWrite(ticket, context);
     await clock.sleep(dayMs);

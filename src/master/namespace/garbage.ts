@@ -10,7 +10,7 @@ export function discard(tx: Transaction, inode: Inode, stored = false): void {
   const {content} = inode;
   if (!content) return;
   const where = stored ? {stored: {mount: content.mount, storeKey: content.storeKey}} : {};
-  tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where}));
+  tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where, ...(content.upload ? {upload: content.upload.id} : {})}));
 }
 
 /** Oldest content first. */

@@ -19,7 +19,7 @@ import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import {addVersion, dropNull} from '#master/namespace/versions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Content, TimeNs} from '#model/content.ts';
-import type {Inode} from '#model/inode.ts';
+import {type Inode, s3XattrPrefix} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
 
 export const fileModeDefault = 0o644;
@@ -141,17 +141,23 @@ function putMarker(tx: Transaction, op: Operation, path: Path, options: PutFileO
     touch(tx, op, parent);
     place = addDirectory(tx, op, parent, path.names.at(-1)!, {mode: options.mode});
   } else mustWrite(tx, op, place);
-  const inode = setMarker(tx, place, options.content, millisecondsOf(op.now));
+  const inode = setMarker(tx, place, options.content, millisecondsOf(op.now), options.xattrs ?? {});
   return infoOf(canonicalPath(path, inode), inode, place.mount);
 }
 
-/** Gives a directory its marker content, or another one; it is not implied any longer. */
-export function setMarker(tx: Transaction, place: Place, content: Content, checkedAt: number): Inode {
+/** Gives a directory its marker content, or another one; it is not implied any longer. With `xattrs`, those of S3's are these from now on. */
+export function setMarker(tx: Transaction, place: Place, content: Content, checkedAt: number, xattrs?: Inode['xattrs']): Inode {
   const old = inodeAt(tx, place);
   discard(tx, old);
-  const {implied: _, ...kept} = old;
-  const inode: Inode = {...kept, content, checkedAt};
+  const {implied: _, xattrs: had, ...kept} = old;
+  const has = xattrs ? {...withoutS3(had), ...xattrs} : had;
+  const inode: Inode = {...kept, content, checkedAt, ...(has && Object.keys(has).length > 0 ? {xattrs: has} : {})};
   writeInode(tx, inode, place.storeKey);
   addUsage(tx, place.mount, {files: 0, directories: 0, bytes: content.length - (old.content?.length ?? 0)});
   return inode;
+}
+
+/** What belonged to the marker before does not belong to the next. */
+export function withoutS3(xattrs: Inode['xattrs']): Inode['xattrs'] {
+  return xattrs && Object.fromEntries(Object.entries(xattrs).filter(([name]) => !name.startsWith(s3XattrPrefix)));
 }

@@ -14,6 +14,7 @@ import {refuseMountsIn} from '#master/namespace/mounts.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeInode} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
+import {withoutS3} from '#master/namespace/put-file.ts';
 import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
 import {dropSettings} from '#master/namespace/settings.ts';
 import {bury} from '#master/namespace/tombstones.ts';
@@ -86,7 +87,9 @@ export function removeMarker(tx: Transaction, op: Operation, path: Path, options
 /** The directory loses its marker content and is held only by what lies below it from now on. */
 export function dropMarker(tx: Transaction, place: Place, inode: Inode): void {
   discard(tx, inode);
-  const {content, ...kept} = inode;
+  const {content, xattrs, ...rest} = inode;
+  const left = withoutS3(xattrs);
+  const kept = left && Object.keys(left).length > 0 ? {...rest, xattrs: left} : rest;
   writeInode(tx, inode.settings === undefined ? {...kept, implied: true} : kept, place.storeKey);
   addUsage(tx, place.mount, {files: 0, directories: 0, bytes: -(content?.length ?? 0)});
 }

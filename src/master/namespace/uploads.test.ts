@@ -6,9 +6,12 @@ import {type ErrorKind, isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import {bytes, Fixture} from '#master/namespace/fixture.test.ts';
+import {listGarbage} from '#master/namespace/garbage.ts';
 import {list} from '#master/namespace/list.ts';
+import {putFile} from '#master/namespace/put-file.ts';
 import {rootMountId} from '#master/namespace/place.ts';
-import {createUpload, getUpload, listParts, listUploads, putPart, removeUpload} from '#master/namespace/uploads.ts';
+import {completeUpload, createUpload, forgetParts, getUpload, listParts, listUploads, putPart, removeUpload} from '#master/namespace/uploads.ts';
+import {parsePath} from '#model/path.ts';
 
 const refusedAs = (...kinds: ErrorKind[]) => (error: unknown) => isKind(error, ...kinds);
 
@@ -62,4 +65,22 @@ test('uploads are listed as a sorted array would list them, pages and prefixes t
     }
     assert.deepEqual(found.map(({uploadId}) => uploadId), wanted.map(({uploadId}) => uploadId));
   }));
+});
+
+test('parts stay with the file that the upload became, and go with it', () => {
+  const space = new Fixture();
+  const {store} = space;
+  const path = bytes('/b/k');
+  const put = (more: object) => space.run((tx, op) => putFile(tx, op, parsePath(path, 'file'), {content: {...space.content('b/k'), ...more}}));
+  createUpload(store, upload('/b/k', 'u1'));
+  for (const number of [1, 2, 5]) putPart(store, path, 'u1', part(number, `e${number}`));
+  put({upload: {id: 'u1', parts: 2}});
+  completeUpload(store, path, 'u1', [2]);
+  assert.throws(() => getUpload(store, path, 'u1'), refusedAs('NotFound'));
+  assert.deepEqual(listParts(store, path, 'u1', 0, 10).map(({partNumber}) => partNumber), [1, 5]);
+  put({});
+  assert.deepEqual(listGarbage(store, 10).map((each) => each.upload), ['u1']);
+  assert.equal(forgetParts(store, 'u1', 1), true);
+  assert.equal(forgetParts(store, 'u1', 5), false);
+  assert.throws(() => listParts(store, path, 'u1', 0, 10), refusedAs('NotFound'));
 });

@@ -37,8 +37,26 @@ export function putPart(tx: Transaction, path: ByteString, uploadId: string, par
 
 /** Ascending, with numbers > `after`. NotFound. */
 export function listParts(reader: Reader, path: ByteString, uploadId: string, after: number, limit: number): PartRecord[] {
+  const parts = () => Array.from(reader.range({...partsOf(uploadId, after), limit}), ({value}) => decodePart(value));
+  // Parts outlive their upload where a content is made of them; who knows the upload's id has it from there.
+  if (uploadIdPattern.test(uploadId) && !reader.get(uploadKey(uploadId)) && !reader.range({...partsOf(uploadId, 0), limit: 1})[Symbol.iterator]().next().done) return parts();
   getUpload(reader, path, uploadId);
-  return Array.from(reader.range({...partsOf(uploadId, after), limit}), ({value}) => decodePart(value));
+  return parts();
+}
+
+/** The upload goes; its parts stay, as those of the file that it has become, but for the `unused` ones. NotFound. */
+export function completeUpload(tx: Transaction, path: ByteString, uploadId: string, unused: readonly number[]): void {
+  const upload = getUpload(tx, path, uploadId);
+  for (const partNumber of unused) tx.delete(partKey(uploadId, partNumber));
+  tx.delete(uploadKey(uploadId));
+  tx.delete(orderKey(upload));
+}
+
+/** Deletes records of parts that nothing refers to any more, at most `limit` of them; false when none is left. */
+export function forgetParts(tx: Transaction, uploadId: string, limit: number): boolean {
+  const keys = Array.from(tx.range({...partsOf(uploadId, 0), limit}), ({key}) => key);
+  for (const key of keys) tx.delete(key);
+  return keys.length === limit;
 }
 
 /** The upload and its parts go. NotFound. */

@@ -2,7 +2,7 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {PartRecord, Precondition, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
+import type {CompleteOptions, PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
 import {createUpload, getUpload, listParts, listUploads, putPart, removeUpload, type UploadListRequest} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Writes} from '#master/writes/writes.ts';
@@ -48,9 +48,11 @@ export class Uploads {
     return await this.#services.transactions.read(reader => listUploads(reader, request));
   }
 
-  async beginComplete(path: ByteString, uploadId: string, options: {precondition?: Precondition}, context: CallContext): Promise<WriteTicket> {
+  async beginComplete(path: ByteString, uploadId: string, {parts, unused, ...options}: CompleteOptions, context: CallContext): Promise<WriteTicket> {
     const upload = await this.get(path, uploadId);
-    const ticket = await this.#writes.begin(path, {metadata: upload.metadata, ...(upload.mode === undefined ? {} : {mode: upload.mode}), ...options}, context, {uploadId, content: upload.content});
+    const {metadata, mode, xattrs} = upload;
+    const begin = {metadata, ...(mode === undefined ? {} : {mode}), ...(xattrs ? {xattrs} : {}), ...options};
+    const ticket = await this.#writes.begin(path, begin, context, {uploadId, content: upload.content, parts, unused});
     if (ticket.mount !== upload.mount || ticket.storeKey !== upload.storeKey) {
       this.#writes.abandon(ticket);
       throw new WeirError('Conflict', `${toText(path)} has moved to another place of its store since the upload began`);

@@ -18,7 +18,7 @@ import type {MountTable} from '#master/mounts/mount-table.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
-import {removeUpload} from '#master/namespace/uploads.ts';
+import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
@@ -41,12 +41,20 @@ const ticketMs = 24 * 3_600_000;
 /** A store that was told to finish has answered by then; later the turn goes to the next. */
 const preparedMs = 10 * 60_000;
 
+/** What becomes a file with the commit. */
+export interface CompletedUpload {
+  readonly uploadId: string;
+  readonly content: ContentId;
+  readonly parts: number;
+  readonly unused: readonly number[];
+}
+
 interface TicketState {
   readonly ticket: WriteTicket;
   readonly path: Path;
   readonly options: BeginWriteOptions;
   /** The upload that ends with the commit. */
-  readonly uploadId: string | undefined;
+  readonly upload: CompletedUpload | undefined;
   turn: Disposable | undefined;
   /** What is there and has to be kept, out of the way for the new content. */
   archived?: Archived | undefined;
@@ -61,7 +69,7 @@ export class Writes {
     this.#services = services;
   }
 
-  async begin(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext, upload?: {readonly uploadId: string; readonly content: ContentId}): Promise<WriteTicket> {
+  async begin(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext, upload?: CompletedUpload): Promise<WriteTicket> {
     const {transactions, mounts, following, loader} = this.#services;
     const parsed = parsePath(text, options.kind ?? 'file');
     const path: Path = {names: parsed.names, kind: parsed.kind === 'directory' ? 'directory' : 'file'};
@@ -82,7 +90,7 @@ export class Writes {
       const ticket: WriteTicket = {
         writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType: 'CACHE_THROUGH',
       };
-      this.#keep({ticket, path, options, uploadId: upload?.uploadId, turn: undefined, timer: nothing}, ticketMs);
+      this.#keep({ticket, path, options, upload, turn: undefined, timer: nothing}, ticketMs);
       return ticket;
     }
   }
@@ -146,12 +154,16 @@ export class Writes {
     runtime.crashPoint('master.write.finished');
     try {
       const commit = transactions.changeNow(context, (tx, op) => {
-        const content: Content = {id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now};
+        const content: Content = {
+          id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now,
+          ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts}} : {}),
+        };
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
-        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost'});
+        const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
+        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
         archives.commit(tx, state.archived);
-        if (state.uploadId !== undefined) removeUpload(tx, ticket.path, state.uploadId);
+        if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         return info;
       }, path.names.length + 8);
       runtime.crashPoint('master.write.committed');
@@ -171,7 +183,7 @@ export class Writes {
 
   /** True while a client's upload is being made a file. */
   completes(uploadId: string): boolean {
-    for (const state of this.#tickets.values()) if (state.uploadId === uploadId) return true;
+    for (const state of this.#tickets.values()) if (state.upload?.uploadId === uploadId) return true;
     return false;
   }
 

@@ -1,0 +1,60 @@
+/**
+ * The parts that an object was uploaded in, for reading one by its number. Their records stay with the object; where each begins is the
+ * sum of those before, so it is kept for the objects asked for last.
+ */
+import {LRUCache} from 'lru-cache';
+import type {ContentId} from '#base/ids.ts';
+import type {FileSystem} from '#client/file-system.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import type {S3Request} from '#frontends/s3/request.ts';
+
+const partsAPage = 1000;
+/** Objects; each takes up to 160 KB (10 000 parts). */
+const layoutsMax = 64;
+
+interface Layout {
+  readonly numbers: readonly number[];
+  /** Where each part begins, and behind them the end. */
+  readonly offsets: readonly number[];
+}
+
+export interface ObjectPart {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const layouts = new WeakMap<FileSystem, LRUCache<ContentId, Layout>>();
+
+/** How many parts the object was uploaded in; undefined when it came whole, or is not known to have come here. */
+export function partsCountOf(info: FileInfo): number | undefined {
+  return info.inode.content?.upload?.parts;
+}
+
+/** Undefined when there is no such part. What came whole is its own part 1. */
+export async function partOf(request: S3Request, info: FileInfo, partNumber: number): Promise<ObjectPart | undefined> {
+  const {content} = info.inode;
+  if (!content?.upload) return partNumber === 1 ? {offset: 0, length: content?.length ?? 0} : undefined;
+  const {numbers, offsets} = await layoutOf(request, info, content.id, content.upload.id);
+  const i = numbers.indexOf(partNumber);
+  return i < 0 ? undefined : {offset: offsets[i]!, length: offsets[i + 1]! - offsets[i]!};
+}
+
+async function layoutOf({files, context}: S3Request, info: FileInfo, content: ContentId, uploadId: string): Promise<Layout> {
+  let known = layouts.get(files);
+  if (!known) layouts.set(files, (known = new LRUCache({max: layoutsMax})));
+  const kept = known.get(content);
+  if (kept) return kept;
+  const numbers: number[] = [];
+  const offsets = [0];
+  for (;;) {
+    const page = await files.listParts(info.path, uploadId, numbers.at(-1) ?? 0, partsAPage, context);
+    for (const {partNumber, length} of page) {
+      numbers.push(partNumber);
+      offsets.push(offsets.at(-1)! + length);
+    }
+    if (page.length < partsAPage) break;
+  }
+  const layout = {numbers, offsets};
+  known.set(content, layout);
+  return layout;
+}
