@@ -23,7 +23,7 @@ export const registerJob: Register = (parent, environment) => {
       });
     });
   example(ls, 'weir job ls');
-  for (const [name, description] of [['stat', 'one job'], ['cancel', 'stop following']] as const) {
+  for (const [name, description] of [['stat', 'one job'], ['cancel', 'stop it where it stands: then Weir shows what the store has by now']] as const) {
     const command: Command = group
       .command(`${name} ID`)
       .description(description)

@@ -297,8 +297,15 @@ export interface MasterApi {
   refresh(path: ByteString, context: CallContext): Promise<void>;
   explain(path: ByteString, options: PathOptions, context: CallContext): Promise<PathExplanation>;
   listJobs(context: CallContext): Promise<readonly JobInfo[]>;
+  /**
+   * Stops a job where it stands; from then on the namespace shows what the store has: of a move, what it has brought to the
+   * new name there and the rest by the old one; of a removal, what it has left. NotFound, Unsupported.
+   */
   cancelJob(id: number, context: CallContext): Promise<void>;
-  /** Counts of the whole instance. */
+  /**
+   * What lies below a directory. For the root and mount points: as counted all along, of what is known. For others: loaded
+   * where it is not known, and counted. NotFound, NotADirectory.
+   */
   usage(path: ByteString, context: CallContext): Promise<UsageInfo>;
   /** A consistent copy of all metadata as a byte stream with checksums (format: docs/formats/backup.md), while writes go on. */
   backup(context: CallContext): AsyncIterable<Uint8Array>;

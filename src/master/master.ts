@@ -22,6 +22,7 @@ import {Following} from '#master/jobs/following.ts';
 import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-collector.ts';
 import {Jobs} from '#master/jobs/jobs.ts';
 import {OpenUploads} from '#master/jobs/open-uploads.ts';
+import {countTree} from '#master/loader/count-tree.ts';
 import {Lister} from '#master/loader/lister.ts';
 import {Loader} from '#master/loader/loader.ts';
 import {Reading} from '#master/loader/reading.ts';
@@ -31,7 +32,7 @@ import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {inodeAt} from '#master/namespace/place.ts';
-import {existing, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
@@ -46,7 +47,7 @@ import {Writes} from '#master/writes/writes.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
-import {parsePath, type Path} from '#model/path.ts';
+import {formatPath, parsePath, type Path} from '#model/path.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider, StoreRegistry} from '#understore/store-provider.ts';
 
@@ -292,16 +293,22 @@ export class Master implements MasterApi, AsyncDisposable {
   }
 
   async cancelJob(id: number, _context: CallContext): Promise<void> {
-    this.#jobs.cancel(id);
+    await this.#jobs.cancel(id);
   }
 
   async usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
-    return await this.#transactions.read(reader => {
-      const parsed = parsePath(path, 'directory');
-      if (parsed.names.length === 0) return withVersions(usageOfAll(reader), versionUsageOfAll(reader));
-      const place = existing(reader, resolve(reader, parsed, context.principal));
-      if (!place.mountPoint) throw new WeirError('Unsupported', 'counts are kept for the whole instance and for mount points; list the directory to sum it up');
-      return withVersions(usageOfMount(reader, place.mount), versionUsageOf(reader, place.id));
+    const {names} = parsePath(path, 'directory');
+    const directory: Path = {names, kind: 'directory'};
+    if (names.length === 0) return await this.#transactions.read(reader => withVersions(usageOfAll(reader), versionUsageOfAll(reader)));
+    const kept = await this.#transactions.read(reader => {
+      const {place} = resolve(reader, directory, context.principal);
+      return place?.mountPoint ? withVersions(usageOfMount(reader, place.mount), versionUsageOf(reader, place.id)) : undefined;
+    });
+    if (kept) return kept;
+    const counted = await countTree(this.#lister, this.#services.runtime.clock, formatPath(directory), context);
+    return this.#transactions.peek(reader => {
+      const {place} = resolve(reader, directory);
+      return place ? withVersions(counted, versionUsageOf(reader, place.id)) : counted;
     });
   }
 

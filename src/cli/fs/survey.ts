@@ -8,33 +8,26 @@ import {walk} from '#cli/walk.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 
-/** Counts are kept for mounts and for the whole instance; other directories are walked. */
-async function usageBelow(files: FileSystem, path: ByteString, context: CallContext): Promise<{files: number; directories: number; bytes: number}> {
+/** Of a file: itself. */
+async function usageOf(files: FileSystem, path: ByteString, context: CallContext): Promise<Awaited<ReturnType<FileSystem['usage']>>> {
   try {
     return await files.usage(path, context);
   } catch (error) {
-    if (!isKind(error, 'Unsupported', 'NotADirectory')) throw error;
+    if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
   }
-  const root = await files.stat(path, {}, context);
-  if (root.inode.kind !== 'directory') return {files: 1, directories: 0, bytes: root.length};
-  const sum = {files: 0, directories: 0, bytes: 0};
-  for await (const {info} of walk(files, root.path, 'tree', context)) {
-    if (info.inode.kind === 'directory') sum.directories++;
-    else sum.files++;
-    sum.bytes += info.length;
-  }
-  return sum;
+  const {inode, length} = await files.stat(path, {}, context);
+  return {files: inode.kind === 'directory' ? 0 : 1, directories: 0, bytes: length};
 }
 
 export const registerDu: Register = (parent, environment) => {
   const command = parent
     .command('du [PATH...]')
-    .description('bytes and files below directories, as far as they are known')
+    .description('bytes and files below directories (of mounts and the root: as far as they are known)')
     .option('-H, --human', 'sizes as 1.5 MiB')
     .action(async (paths: string[], options: {human?: boolean}) => {
       await withFiles(environment, command, async (files, context, globals) => {
         for (const path of paths.length > 0 ? paths : ['/']) {
-          const usage = await usageBelow(files, pathArgument(path), context);
+          const usage = await usageOf(files, pathArgument(path), context);
           const size = options.human ? formatSize(usage.bytes) : String(usage.bytes);
           await print(environment.terminal, globals.json, {path, ...usage}, `${size}\t${usage.files} files\t${usage.directories} directories\t${path}\n`);
         }

@@ -109,7 +109,7 @@ export const fileRoutes: readonly Route[] = [
   {
     method: 'GET',
     path: '/api/v1/usage',
-    summary: 'files, directories and bytes below a directory, as far as they are known',
+    summary: 'files, directories and bytes below a directory (of mounts and the root: as far as they are known)',
     parameters: [pathParameter],
     result: usageSchema,
     answer: (call) => call.files.usage(path(call), call.context),

@@ -124,7 +124,7 @@ export const instanceRoutes: readonly Route[] = [
   {
     method: 'DELETE',
     path: '/api/v1/jobs',
-    summary: 'stop following',
+    summary: 'stop a job where it stands: then the namespace shows what the store has by now',
     parameters: [{name: 'id', description: 'of the job', required: true, type: 'integer'}],
     result: 'nothing',
     answer: (call) => call.files.cancelJob(Number(call.query.get('id')), call.context),

@@ -4,12 +4,12 @@
  * never gives up by itself; people see it in listJobs.
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
-import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
-import type {FileRename, MoveIntent, Tombstone} from '#codec/namespace/intent-record.ts';
+import type {FileRename, MoveIntent} from '#codec/namespace/intent-record.ts';
 import type {JobInfo} from '#contracts/master-api.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
+import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import {moveTree} from '#master/jobs/move-tree.ts';
@@ -17,7 +17,7 @@ import type {MountTable} from '#master/mounts/mount-table.ts';
 import {forgetFileRename, getFileRename, listFileRenames} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {forgetRelocation, listRelocations} from '#master/namespace/relocations.ts';
-import {listMoves} from '#master/namespace/moves.ts';
+import {finishMove, listMoves} from '#master/namespace/moves.ts';
 import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
 import type {Transactions} from '#master/transactions.ts';
 import {holdAbove, pruneAbove} from '#master/writes/prune.ts';
@@ -33,27 +33,19 @@ export interface JobServices extends StoreChangeServices {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
 }
 
-const jobsAtOnce = 4;
 const recordsAtOnce = 1_000;
-const backoffMinMs = 500;
-const backoffMaxMs = 60_000;
+/** Who cancels a job wants to see what the store has: also in the listings above, and of directories that have gone with a tree. */
+const wholeMount = '' as ByteString;
 
 const settled = Promise.resolve();
 
-interface Job {
-  info: JobInfo;
-  readonly ended: Promise<void>;
-}
-
 export class Jobs {
   readonly #services: JobServices;
-  readonly #jobs = new Map<InodeId, Job>();
-  readonly #stop = new AbortController();
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #runner: JobRunner;
 
   constructor(services: JobServices) {
     this.#services = services;
+    this.#runner = new JobRunner(services.runtime);
   }
 
   /** Takes up what an earlier life has left. Before anything is served. */
@@ -76,7 +68,7 @@ export class Jobs {
   /** Brings a noted rename of a file to its end. `hold` keeps others from its keys, and is disposed of then. */
   startRename({id, mount, from, to, fromPath, toPath}: FileRename, hold: Disposable): void {
     const {transactions, mounts, runtime, forget} = this.#services;
-    this.#start(id, {kind: 'move', path: toPath}, async signal => {
+    const run = async (signal: AbortSignal): Promise<void> => {
       if (mounts.has(mount)) {
         const crashPoint = (name: string): void => runtime.crashPoint(name);
         await renameFile({transactions, store: mounts.get(mount), id, signal, crashPoint}, true).catch((error: unknown) => {
@@ -85,51 +77,75 @@ export class Jobs {
           runtime.log.warn('a rename was given up, because the store refused it', {from: toText(fromPath), to: toText(toPath), error: String(error)});
         });
       } else await transactions.changeOwn(tx => forgetFileRename(tx, id));
-    }, () => hold[Symbol.dispose]());
+    };
+    const abandon = async (): Promise<void> => {
+      await transactions.changeOwn(tx => forgetFileRename(tx, id));
+      forget(mount, wholeMount);
+    };
+    this.#runner.start(id, {kind: 'move', path: toPath, run, abandon, end: () => hold[Symbol.dispose]()});
   }
 
   /** Settles bytes on their way to or from a place among old versions. `hold` as in startRename. */
   startRelocation(relocation: Relocation, hold: Disposable, durable: Promise<void> = settled): void {
     const {transactions, mounts, runtime} = this.#services;
     const {id, mount, path} = relocation;
-    this.#start(id as InodeId, {kind: 'move', path}, async signal => {
+    const run = async (signal: AbortSignal): Promise<void> => {
       await durable;
       if (!mounts.has(mount)) return await transactions.changeOwn(tx => forgetRelocation(tx, id));
       await settleRelocation({transactions, store: mounts.get(mount), relocation, signal, crashPoint: name => runtime.crashPoint(name)});
-    }, () => hold[Symbol.dispose]());
+    };
+    this.#runner.start(id, {kind: 'move', path, run, end: () => hold[Symbol.dispose]()});
   }
 
   /** In the turn of the commit that noted the move; the store is not touched before that is `durable`. */
   startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString, durable: Promise<void> = settled): true {
-    const {transactions, following, mounts, runtime} = this.#services;
+    const {transactions, following, mounts, runtime, forget} = this.#services;
     following.beginTree(id, mount, [from, to]);
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {
-      const held = this.#jobs.has(id) ? undefined : holdAbove(this.#services, mount, from);
-      this.#start(id, {kind: 'move', path}, async (signal, progress) => {
+      const held = this.#runner.has(id) ? undefined : holdAbove(this.#services, mount, from);
+      const run: JobWork['run'] = async (signal, progress) => {
         await durable;
         const store = mounts.get(mount);
         const prune = async (): Promise<void> => pruneAbove(this.#services, store, mount, from, signal);
         await moveTree({transactions, store, move, to, signal, progress, prune, crashPoint: name => runtime.crashPoint(name)});
-      }, () => this.#endTree(id, mount, [from, to], held));
+      };
+      const abandon = async (): Promise<void> => {
+        await transactions.changeOwn(tx => finishMove(tx, id));
+        forget(mount, wholeMount);
+      };
+      this.#runner.start(id, {kind: 'move', path, run, abandon, end: () => this.#endTree(id, mount, [from, to], held)});
     } else following.endTree(id);
     return true;
   }
 
   /** In the turn of the commit that removed the tree; the store is not touched before that is `durable`. */
   startRemoval(id: InodeId, durable: Promise<void> = settled): void {
-    const {transactions, following, mounts} = this.#services;
+    const {transactions, following, mounts, forget} = this.#services;
     const tombstone = transactions.peek(listTombstones).find(each => each.id === id);
     if (!tombstone) return;
     const {mount, storePrefix, path} = tombstone;
     const unmounted = !mounts.has(mount);
-    const held = unmounted || this.#jobs.has(id) ? undefined : holdAbove(this.#services, mount, storePrefix);
+    const held = unmounted || this.#runner.has(id) ? undefined : holdAbove(this.#services, mount, storePrefix);
     if (!unmounted) following.beginTree(id, mount, [storePrefix]);
-    this.#start(id, {kind: 'remove', path}, async (signal, progress) => {
+    const run: JobWork['run'] = async (signal, progress) => {
       await durable;
-      await this.#remove(tombstone, unmounted, signal, progress);
-    }, () => this.#endTree(id, mount, [storePrefix], held));
+      await this.#reap(id, signal);
+      if (!unmounted) {
+        const store = mounts.get(mount);
+        await this.emptyPrefix(store, storePrefix, signal, progress);
+        await pruneAbove(this.#services, store, mount, storePrefix, signal);
+      }
+      await this.#forgetTree(id);
+    };
+    // The records of what was removed go all the same; what the store has still is found there anew.
+    const abandon = async (): Promise<void> => {
+      await this.#reap(id);
+      await this.#forgetTree(id);
+      forget(mount, wholeMount);
+    };
+    this.#runner.start(id, {kind: 'remove', path, run, abandon, end: () => this.#endTree(id, mount, [storePrefix], held)});
   }
 
   #endTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[], held: Disposable | undefined): void {
@@ -138,19 +154,17 @@ export class Jobs {
     this.#services.following.endTree(id);
   }
 
-  async #remove({id, mount, storePrefix}: Tombstone, unmounted: boolean, signal: AbortSignal, progress: (count: number) => void): Promise<void> {
-    const {transactions, mounts, runtime} = this.#services;
+  async #reap(id: InodeId, signal?: AbortSignal): Promise<void> {
+    const {transactions, runtime} = this.#services;
     while (!(await transactions.changeOwn(tx => reapTombstone(tx, id, recordsAtOnce)))) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       runtime.crashPoint('master.removeTree.reaped');
     }
-    if (!unmounted) {
-      const store = mounts.get(mount);
-      await this.emptyPrefix(store, storePrefix, signal, progress);
-      await pruneAbove(this.#services, store, mount, storePrefix, signal);
-    }
-    runtime.crashPoint('master.removeTree.forget');
-    await transactions.changeOwn(tx => {
+  }
+
+  async #forgetTree(id: InodeId): Promise<void> {
+    this.#services.runtime.crashPoint('master.removeTree.forget');
+    await this.#services.transactions.changeOwn(tx => {
       forgetTombstone(tx, id);
     });
   }
@@ -163,74 +177,24 @@ export class Jobs {
   }
 
   list(): JobInfo[] {
-    return Array.from(this.#jobs.values(), ({info}) => info);
+    return this.#runner.list();
   }
 
-  /** The store has to follow what the namespace says already: there is no way back that loses nothing. */
-  cancel(id: number): never {
-    const job = this.#jobs.get(id as InodeId);
-    if (!job) throw new WeirError('NotFound', `there is no job ${id}`);
-    throw new WeirError('Unsupported', `a ${job.info.kind} cannot be cancelled: the namespace shows it done, and the store has to follow`);
+  /**
+   * Stops a job where it stands, and for good: from then on the namespace is what the store has. What a move has not brought
+   * to the new name is found by the old one again (an object just under way by both), and what a removal has left is there
+   * again. NotFound, Unsupported (bytes on their way to or from old versions).
+   */
+  async cancel(id: number): Promise<void> {
+    await this.#runner.cancel(id);
   }
 
-  async ended(id: InodeId): Promise<void> {
-    await this.#jobs.get(id)?.ended;
+  async ended(id: InodeId): Promise<JobOutcome | undefined> {
+    return await this.#runner.ended(id);
   }
 
   async close(): Promise<void> {
-    this.#stop.abort(new WeirError('Cancelled', 'this process is ending'));
-    for (const go of this.#waiting.splice(0)) go();
-    await Promise.all(Array.from(this.#jobs.values(), job => job.ended));
-  }
-
-  /** `end`: in the turn in which the job is done. */
-  #start(id: InodeId, what: Pick<JobInfo, 'kind' | 'path'>, run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>, end: () => void): void {
-    if (this.#jobs.has(id)) return;
-    const info: JobInfo = {id, ...what, state: 'waiting', done: 0, startedAt: this.#services.transactions.now()};
-    const job: {info: JobInfo; ended: Promise<void>} = {info, ended: Promise.resolve()};
-    this.#jobs.set(id, job);
-    job.ended = this.#run(job, run).then(done => {
-      if (!done) return;
-      this.#jobs.delete(id);
-      end();
-    });
-  }
-
-  /** True when it is done, false when this process ends before. */
-  async #run(job: {info: JobInfo}, run: (signal: AbortSignal, progress: (count: number) => void) => Promise<void>): Promise<boolean> {
-    const {clock, log} = this.#services.runtime;
-    const {signal} = this.#stop;
-    for (let backoff = backoffMinMs; !signal.aborted; backoff = Math.min(backoff * 2, backoffMaxMs)) {
-      await this.#enter();
-      try {
-        if (signal.aborted) break;
-        job.info = {...job.info, state: 'running'};
-        await run(signal, count => {
-          job.info = {...job.info, done: job.info.done + count};
-        });
-        return true;
-      } catch (error) {
-        if (signal.aborted) break;
-        const lastError = error instanceof Error ? error.message : String(error);
-        job.info = {...job.info, state: 'failed', lastError};
-        log.warn('a job failed and will be tried again', {job: job.info.id, kind: job.info.kind, path: toText(job.info.path), error: lastError, retryMs: backoff});
-      } finally {
-        this.#leave();
-      }
-      await clock.sleep(backoff, {signal, unref: true}).catch(() => undefined);
-    }
-    return false;
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#running < jobsAtOnce) this.#running++;
-    else await new Promise<void>(resolve => this.#waiting.push(resolve));
-  }
-
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#running--;
+    await this.#runner.close();
   }
 
   #keyByNames({mount, from}: MoveIntent, path: ByteString | undefined): ByteString | undefined {

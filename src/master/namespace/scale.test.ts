@@ -5,13 +5,12 @@ import {bytes, Fixture, path} from '#master/namespace/fixture.test.ts';
 import {list} from '#master/namespace/list.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
-import {rootPlace} from '#master/namespace/place.ts';
 import {putFile} from '#master/namespace/put-file.ts';
 import {remove} from '#master/namespace/remove.ts';
 import {rename} from '#master/namespace/rename.ts';
 import {stat} from '#master/namespace/stat.ts';
 import {listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
-import {usageBelow, usageOfAll} from '#master/namespace/usage.ts';
+import {usageOfAll} from '#master/namespace/usage.ts';
 import {pathBytesMax} from '#model/path.ts';
 
 function tree(files: number): Fixture {
@@ -80,19 +79,4 @@ test('paths as deep as they can be need no recursion', () => {
   space.runFast((tx, op) => putFile(tx, op, path(deep), {content: space.content(deep.slice(1))}));
   space.runFast((tx, op) => remove(tx, op, path(deep), {}));
   assert.deepEqual(usageOfAll(space.store), {files: 0, directories: 1, bytes: 0}, 'implied directories vanish all the way up');
-});
-
-test('usage below a directory is counted in pieces', () => {
-  const space = tree(250);
-  let sum = {files: 0, directories: 0, bytes: 0};
-  let after: ReturnType<typeof usageBelow>['next'];
-  let calls = 0;
-  do {
-    const {usage, next}: ReturnType<typeof usageBelow> = usageBelow(space.store, rootPlace, after, 100);
-    sum = {files: sum.files + usage.files, directories: sum.directories + usage.directories, bytes: sum.bytes + usage.bytes};
-    after = next;
-    calls++;
-  } while (after !== undefined);
-  assert.equal(calls, 4);
-  assert.deepEqual({...sum, directories: sum.directories + 1}, usageOfAll(space.store));
 });

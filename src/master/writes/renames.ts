@@ -16,7 +16,7 @@ import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
-import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
+import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
@@ -149,7 +149,7 @@ export class Renames {
     turn[Symbol.dispose]();
     await commit.durable;
     if (moving && tree) {
-      await jobs.ended(info.inode.id);
+      if ((await jobs.ended(info.inode.id)) === 'cancelled') throw new WeirError('Cancelled', `the rename of ${shown(from)} was cancelled`);
       return transactions.peek(reader => {
         const {place: now} = resolve(reader, to);
         return now ? {...info, inode: inodeAt(reader, now)} : info;
