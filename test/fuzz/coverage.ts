@@ -1,5 +1,5 @@
 /**
- * Which blocks of src/codec have run, by V8's own counters (precise block coverage, in this process). V8 reports a function with the blocks
+ * Which blocks of src/codec and src/connectors have run, by V8's own counters (precise block coverage, in this process). V8 reports a function with the blocks
  * in it that did not run: so the blocks known are all that were ever reported, and one is covered once its function runs without it.
  */
 import {readFileSync} from 'node:fs';
@@ -80,7 +80,7 @@ export class Coverage implements Disposable {
     // Within one thread the inspector answers before `post` returns.
     this.#session.post('Profiler.takePreciseCoverage', (error, answer) => {
       if (error) throw error;
-      scripts = answer.result.filter(({url}) => url.includes('/src/codec/') && !url.endsWith('.test.ts'));
+      scripts = answer.result.filter(({url}) => /\/src\/(codec|connectors)\//.test(url) && !url.endsWith('.test.ts'));
     });
     return scripts;
   }

@@ -3,8 +3,9 @@ import {globSync, readFileSync} from 'node:fs';
 import path from 'node:path';
 import {test} from 'node:test';
 import {Coverage} from './coverage.ts';
+import {stream} from './forms.ts';
 import {fuzz, type Target} from './fuzz.ts';
-import {decodeChunked, decodeFrames, stream, targets} from './targets.ts';
+import {decodeChunked, decodeFrames, targets} from './targets.ts';
 
 function corpusOf(name: string): Buffer[] {
   const folder = path.join(import.meta.dirname, 'corpus', name);

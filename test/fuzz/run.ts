@@ -1,6 +1,6 @@
 /**
  * Fuzzes one decoder of targets.ts, or all: `node --conditions=source test/fuzz/run.ts NAME|all [--executions N] [--seed N] [--keep]`.
- * Prints what ran of src/codec, by blocks. `--keep` adds the inputs that reached something new to corpus/NAME/. A finding is written to
+ * Prints what ran of src/codec and src/connectors, by blocks. `--keep` adds the inputs that reached something new to corpus/NAME/. A finding is written to
  * corpus/NAME/, where every later run and the tests meet it again.
  */
 import {createHash} from 'node:crypto';

@@ -1,4 +1,4 @@
-/** Every decoder of src/codec, and what must hold of its outcomes: one line each. */
+/** Every decoder of src/codec, and what must hold of its outcomes: one line each. Those of what comes from outside as whole conversations: outside.ts. */
 import {isUtf8 as isUtf8Bytes} from 'node:buffer';
 import {crc32c} from '@node-rs/crc32';
 import {type ByteString, isUtf8} from '#base/byte-string.ts';
@@ -36,42 +36,10 @@ import {WeirError} from '#base/errors.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import {json, policies, policySeeds} from './access-targets.ts';
+import {decoder, record, stream} from './forms.ts';
 import {mustEqual, outcome, type Target} from './fuzz.ts';
-import {binary, chunks, type Grammar, headers, query, xml} from './mutate.ts';
-
-type Seed = string | Uint8Array;
-
-function decoder(grammar: Grammar, seeds: readonly Seed[], run: (input: Buffer) => void): Target {
-  return {grammar, seeds: seeds.map((seed) => (typeof seed === 'string' ? Buffer.from(seed, 'latin1') : Buffer.from(seed))), run};
-}
-
-/** What was read may be an odd way of saying it; what our own encoder makes of that must stay as it is. */
-function record<T>(values: readonly T[], encode: (value: T) => Uint8Array, decode: (bytes: Buffer) => T): Target {
-  return decoder(binary, values.map((value) => encode(value)), (input) => {
-    const written = Buffer.from(encode(decode(input)));
-    mustEqual(Buffer.from(encode(decode(Buffer.from(written)))), written, 'a record comes back changed');
-  });
-}
-
-interface StreamOptions {
-  /** Bytes before the stream that tell `decode` what to expect. */
-  readonly headerBytes?: number;
-  /** Makes checksums right, so that mutations reach what lies behind them. */
-  readonly prepare?: (stream: Buffer) => Buffer;
-}
-
-/** A stream must give the same, however it is cut. `decode` joins what came; a prefix that was given before a refusal does not count. */
-export function stream<T>(grammar: Grammar, seeds: readonly Seed[], decode: (pieces: readonly Buffer[], input: Buffer) => T, {headerBytes = 0, prepare}: StreamOptions = {}): Target {
-  return decoder(grammar, seeds, (input) => {
-    const sent = input.subarray(headerBytes);
-    const body = prepare ? prepare(sent) : sent;
-    const whole = outcome(() => decode([body], input));
-    for (const size of [1, 7]) {
-      const pieces = Array.from({length: Math.ceil(body.length / size)}, (_, i) => body.subarray(i * size, (i + 1) * size));
-      mustEqual(outcome(() => decode(pieces, input)), whole, `the stream says something else in pieces of ${size}`);
-    }
-  });
-}
+import {binary, chunks, headers, query, xml} from './mutate.ts';
+import {outside} from './outside.ts';
 
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 const text = (input: Buffer) => input.toString('latin1');
@@ -248,6 +216,7 @@ const presigned =
   '/b/k%20y?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=K%2F20130524%2Fr%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=abc';
 
 export const targets: Readonly<Record<string, Target>> = {
+  ...outside,
   'backup': stream(binary, [backupSeed()], decodeBackup, {prepare: resealed}),
   'block-index': decoder(binary, [new SegmentIndexWriter().finish(), indexOf(3)], (input) => {
     const index = sealedIndex(input);

@@ -12,7 +12,7 @@ const linkCharsMax = 4096;
 /** `page`: HTML, latin-1 bytes; `url`: where it was found. Names are unescaped; directories end in `/`; in byte order, each once. */
 export function namesInIndex(page: ByteString, url: URL): ByteString[] {
   const names = new Set<ByteString>();
-  for (const tag of page.matchAll(/<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/gi)) {
+  for (const tag of page.matchAll(/<a\s[^<>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/gi)) {
     const href = unescapeHtml(tag[1] ?? tag[2] ?? tag[3] ?? '');
     const name = href.length > linkCharsMax ? undefined : nameOf(href, url);
     if (name !== undefined) names.add(name);

@@ -30,6 +30,11 @@ test('links that leave the directory are no names', () => {
   assert.deepEqual(namesInIndex(fromText(good.map(href => `<a class=c href="${href}">`).join('')), new URL('http://h/d/')), ['...', '..x', 'w/', 'x', 'y', 'z']);
 });
 
+test('a page of a million broken tags is read once, not a million times', () => {
+  const url = new URL('http://h/d/');
+  for (const piece of ['<a ', '<a href', '<a href=', '<a href= ']) assert.deepEqual(namesInIndex(`${piece.repeat(1_000_000)}<a href="end">` as ByteString, url).at(-1), 'end');
+});
+
 test('whatever a page says, names stay one segment below the directory', () => {
   const piece = fc.oneof(fc.constantFrom('<a href="', '"', '>', '%2e', '%2f', '..', '/', '&#x2e;', '&#47;', 'http://h/d/', '\0', '%', '<a href=', "'"), fc.string({maxLength: 5}));
   fc.assert(
