@@ -58,7 +58,8 @@ export interface BlockStore extends AsyncDisposable {
   missing(content: ContentHandle, first: number, last: number): readonly {first: number; count: number}[];
   /**
    * Stores whole pages (the content's last may be short) from `firstPage`. For contents of segment size: the whole content at once.
-   * Resolves when they can be read; false when they could not be kept. Counts as an insertion to the eviction policy.
+   * Resolves when they can be read; false when they could not be kept. The buffers are not looked at afterwards: their memory may be used
+   * for other bytes then. Counts as an insertion to the eviction policy.
    */
   fill(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[]): Promise<boolean>;
   /** Small present ranges, at once and without waiting for a disk; undefined when they are absent, unverified or not in memory. Counts as use. */

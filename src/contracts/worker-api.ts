@@ -11,12 +11,21 @@ import type {FileLease} from '#model/file-lease.ts';
 /**
  * Bytes on their way out, in the cheapest form that there is:
  * `bytes` are small and in memory; a `lease` is a range of a local file that can leave by sendfile(2) and must be disposed;
- * a `stream` yields buffers that the receiver may keep but not change (others read and store them too). All three deliver exactly `length` bytes or fail.
+ * a `stream` yields buffers, and perhaps leases, as they come. All three deliver exactly `length` bytes or fail.
  */
 export type Body =
   | {readonly kind: 'bytes'; readonly length: number; readonly bytes: Uint8Array}
   | {readonly kind: 'lease'; readonly length: number; readonly lease: FileLease}
-  | {readonly kind: 'stream'; readonly length: number; readonly stream: AsyncIterable<Uint8Array>};
+  | {readonly kind: 'stream'; readonly length: number; readonly stream: ByteStream};
+
+/** Yields buffers that the receiver may keep but not change (others read and store them too). */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  /**
+   * The same bytes more cheaply, instead of the iteration: a buffer is on loan until the next piece is asked for or the iterator
+   * returned; a lease is the receiver's to dispose.
+   */
+  pieces?(): AsyncIterable<Uint8Array | FileLease>;
+}
 
 export interface ByteRange {
   readonly offset: number;

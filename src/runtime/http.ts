@@ -79,6 +79,8 @@ export interface HttpClientResponse {
   header(name: string): string | undefined;
   /** Must be read to its end or destroyed. Throws Unavailable when it ends before its announced length. */
   readonly body: AsyncIterable<Uint8Array> & {destroy(): void};
+  /** The receiver is done with a chunk of the body, once: its memory may be used for other bytes. Never needed. */
+  readonly giveBack?: (chunk: Uint8Array) => void;
 }
 
 export interface Http {

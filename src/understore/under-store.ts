@@ -99,6 +99,8 @@ export interface StoreRead {
   readonly length: number;
   /** Buffers of which the receiver may keep hold. Throws Unavailable when the store breaks off before `length`. Must be read to the end or returned. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The receiver, and whoever it showed them to, is done with a chunk or with a part of one, once: the memory may be used for other bytes. Never needed. */
+  readonly giveBack?: (chunk: Uint8Array) => void;
 }
 
 export interface StoreWriteRequest {

@@ -5,7 +5,7 @@ import type {ContentId, MountId} from '#base/ids.ts';
 import {KiB} from '#base/units.ts';
 import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {Body} from '#contracts/worker-api.ts';
+import type {Body, ByteStream} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {Descriptor, FileLease} from '#model/file-lease.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -111,6 +111,36 @@ export function behindLink(store: UnderStore, clock: Clock, {roundTripMs, connec
   });
 }
 
+/** Chunks in memory of their own, which is overwritten as soon as somebody says to be done with it. */
+function overwritingWhatIsGivenBack(store: UnderStore): UnderStore {
+  return new Proxy(store, {
+    get: (target, property) => {
+      if (property === 'read') {
+        return async (...args: Parameters<UnderStore['read']>) => {
+          const read = await target.read(...args);
+          const away = new Map<ArrayBufferLike, number>();
+          async function* copies(): AsyncGenerator<Uint8Array> {
+            for await (const chunk of read.body) {
+              const own = Uint8Array.from(chunk);
+              away.set(own.buffer, own.length);
+              yield own;
+            }
+          }
+          const giveBack = (chunk: Uint8Array): void => {
+            const left = (away.get(chunk.buffer) ?? 0) - chunk.length;
+            assert.ok(left >= 0, 'memory is given back once');
+            away.set(chunk.buffer, left);
+            chunk.fill(0xdd);
+          };
+          return {...read, body: copies(), giveBack};
+        };
+      }
+      const value: unknown = Reflect.get(target, property);
+      return typeof value === 'function' ? value.bind(target) as unknown : value;
+    },
+  });
+}
+
 interface Cached {
   readonly bytes: Buffer;
   readonly pages: Set<number>;
@@ -148,8 +178,10 @@ export class MemoryBlocks implements BlockStore {
     return runs;
   }
   async fill(content: ContentHandle, firstPage: number, buffers: readonly Uint8Array[]): Promise<boolean> {
-    const bytes = Buffer.concat(buffers);
     await this.beforeFill();
+    // A disk takes its time; until then the buffers must stay what they are.
+    await Promise.resolve();
+    const bytes = Buffer.concat(buffers);
     if (this.mode === 'refuse') return false;
     const start = firstPage * pageBytes;
     assert.ok(bytes.length > 0 && (bytes.length % pageBytes === 0 || start + bytes.length === content.length), 'only whole pages are stored');
@@ -257,7 +289,8 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
   const clock = options.clock ?? new JumpingClock();
   const blocks = new MemoryBlocks();
   const store = new MemoryUnderStore({clock, ...options.store});
-  const wrapped = options.wrap?.(store, clock) ?? store;
+  const own = overwritingWhatIsGivenBack(store);
+  const wrapped = options.wrap?.(own, clock) ?? own;
   let random = 0;
   const worker = new Worker({
     runtime: {clock, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
@@ -275,6 +308,18 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
 
 export function contentOf(id: number, storeKey: ByteString, length: number, fingerprint: string): ReadableContent {
   return {id: id as ContentId, length, mount, storeKey, fingerprint};
+}
+
+/** The bytes of a stream's pieces, each copied just before the next is asked for. */
+export async function* piecesOf(stream: ByteStream, meanwhile: () => Promise<void> = async () => {}): AsyncGenerator<Buffer> {
+  for await (const piece of stream.pieces!()) {
+    await meanwhile();
+    if (piece instanceof Uint8Array) yield Buffer.from(piece);
+    else {
+      using lease = piece;
+      yield Buffer.from(leasedFiles.get(lease.file)!.subarray(lease.offset, lease.offset + lease.length));
+    }
+  }
 }
 
 /** All bytes of a body; it must deliver what it promised. */

@@ -12,7 +12,7 @@ import {systemContext} from '#contracts/context.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import type {StoreReadRequest, UnderStore} from '#understore/under-store.ts';
-import {behindLink, bytesOf, stamped, type TestWorker, testWorker, VirtualClock} from '#worker/fixture.test.ts';
+import {behindLink, bytesOf, piecesOf, stamped, type TestWorker, testWorker, VirtualClock} from '#worker/fixture.test.ts';
 
 interface Version {
   readonly content: ReadableContent;
@@ -23,7 +23,9 @@ const names = ['tiny', 'small', 'big'] as const;
 const lengths = {tiny: 100, small: 200 * KiB, big: 3 * MiB + 777};
 
 const step = fc.oneof(
-  {weight: 12, arbitrary: fc.record({kind: fc.constant('read' as const), name: fc.constantFrom(...names), from: fc.nat(1000), share: fc.nat(1000), leaveAfter: fc.option(fc.nat(5)), pauseMs: fc.nat(30)})},
+  {weight: 12, arbitrary: fc.record({
+    kind: fc.constant('read' as const), name: fc.constantFrom(...names), from: fc.nat(1000), share: fc.nat(1000), leaveAfter: fc.option(fc.nat(5)), pauseMs: fc.nat(30), pieces: fc.boolean(),
+  })},
   {weight: 2, arbitrary: fc.record({kind: fc.constant('replace' as const), name: fc.constantFrom(...names)})},
   {weight: 2, arbitrary: fc.record({kind: fc.constant('break' as const), bytes: fc.nat(300_000), lie: fc.boolean()})},
   {weight: 1, arbitrary: fc.record({kind: fc.constant('fail' as const)})},
@@ -32,7 +34,7 @@ const step = fc.oneof(
   {weight: 3, arbitrary: fc.record({kind: fc.constant('wait' as const), ms: fc.nat(60)})},
 );
 
-async function readSome(t: TestWorker, {content, bytes}: Version, spec: {from: number; share: number; leaveAfter: number | null; pauseMs: number}): Promise<void> {
+async function readSome(t: TestWorker, {content, bytes}: Version, spec: {from: number; share: number; leaveAfter: number | null; pauseMs: number; pieces: boolean}): Promise<void> {
   const offset = Math.floor((content.length * spec.from) / 1001);
   const length = Math.max(1, Math.floor(((content.length - offset) * (spec.share + 1)) / 1001));
   const expected = bytes.subarray(offset, offset + length);
@@ -45,11 +47,12 @@ async function readSome(t: TestWorker, {content, bytes}: Version, spec: {from: n
     }
     let at = 0;
     let chunks = 0;
-    for await (const chunk of body.stream) {
+    const pause = async () => (spec.pauseMs > 0 ? t.clock.sleep(spec.pauseMs) : undefined);
+    for await (const chunk of spec.pieces ? piecesOf(body.stream, pause) : body.stream) {
       assert.ok(expected.subarray(at, at + chunk.length).equals(chunk), `wrong bytes at ${offset + at}`);
       at += chunk.length;
       if (chunks++ === spec.leaveAfter) return;
-      if (spec.pauseMs > 0) await t.clock.sleep(spec.pauseMs);
+      await pause();
     }
     assert.equal(at, length, 'too few bytes without a failure');
   } catch (error) {
@@ -105,7 +108,7 @@ describe('whatever happens', () => {
             else if (s.kind === 'evict') await t.blocks.drop(current.get(s.name)!.content.id);
             else await clock.sleep(s.ms);
           }
-          for (const version of old) reads.push(readSome(t, version, {from: 3, share: 900, leaveAfter: null, pauseMs: 0}));
+          for (const version of old) reads.push(readSome(t, version, {from: 3, share: 900, leaveAfter: null, pauseMs: 0, pieces: true}));
           await Promise.all(reads);
           // What read-ahead and abandoned reads left under way comes to its end.
           await clock.sleep(5000);

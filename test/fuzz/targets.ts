@@ -8,6 +8,7 @@ import {decodeLogRecord, encodeLogRecord} from '#codec/block/log-record.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter, writeEntryHeader} from '#codec/block/segment.ts';
 import {opcode} from '#codec/fuse/abi.ts';
 import {decodeRequest} from '#codec/fuse/request.ts';
+import {ResponseParser} from '#codec/http/response-parser.ts';
 import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeader, encodeTransaction, recordHeaderBytes, sealRecord, type TransactionRecord, transactionBytes} from '#codec/journal/record.ts';
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
@@ -69,6 +70,33 @@ const signature = `;chunk-signature=${'a'.repeat(64)}`;
 const chunkSeeds = [
   '\0\x033\r\nabc\r\n0\r\n\r\n', '\x01\x055\r\nabcde\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n', `\x02\x033${signature}\r\nabc\r\n0${signature}\r\n\r\n`,
   `\x03\x042${signature}\r\nab\r\n2${signature}\r\ncd\r\n0${signature}\r\nx-amz-checksum-crc32:AAAAAA==\n\r\nx-amz-trailer-signature:${'a'.repeat(64)}\r\n\r\n`,
+];
+
+/** Answers to GET: head, body, and what is left of the bytes. */
+function decodeResponse(pieces: readonly Buffer[]): unknown {
+  const parser = new ResponseParser('GET');
+  let body = '';
+  let rest = '';
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      if (parser.ended) {
+        rest += latin1(piece.subarray(at));
+        break;
+      }
+      const plain = Math.min(parser.plain, piece.length - at);
+      body += latin1(piece.subarray(at, at + plain));
+      if (plain > 0) parser.passed(plain);
+      at += plain > 0 ? plain : parser.read(piece.subarray(at));
+    }
+  }
+  const {head} = parser;
+  if (head?.length !== undefined && body.length > head.length) throw new Error('a body longer than announced');
+  return [head, body, rest, parser.close()];
+}
+
+const responseSeeds = [
+  'HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: "e"\r\n\r\nabc', 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nabc\r\n0\r\nX: y\r\n\r\n',
+  'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nto the end', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\nConnection: close\r\n\r\n',
 ];
 
 export function decodeFrames(pieces: readonly Buffer[]): unknown {
@@ -235,6 +263,7 @@ export const targets: Readonly<Record<string, Target>> = {
     const again = decodeLogRecord(encodeLogRecord(found.record), 0);
     mustEqual(typeof again === 'object' ? again.record : again, found.record, 'a record comes back changed');
   }),
+  'http-response': stream(chunks, responseSeeds, decodeResponse),
   'journal-record': decoder(binary, [sealedRecord(encodeWholeTransaction(transactions[0]!)), encodeSegmentHeader(7)], (input) => {
     decodeSegmentHeader(input);
     decodeRecord(input, 0);

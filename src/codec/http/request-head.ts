@@ -180,3 +180,16 @@ function parseFields(text: string, start: number, into: string[], framing: Frami
 
 const isBlank = (code: number): boolean => code === space || code === tab;
 const malformedLine = (): RequestRefused => new RequestRefused(400, 'the request line is not `method target HTTP/1.1`');
+
+/** A request without a body, as it is sent. Throws InvalidArgument for what would break the head apart. */
+export function formatRequestHead(method: string, target: string, rawHeaders: readonly string[]): string {
+  let text = `${method} ${target} HTTP/1.1\r\n`;
+  if (!/^[A-Z]+$/.test(method) || !/^[\x21-\x7e\x80-\xff]+$/.test(target)) throw new WeirError('InvalidArgument', 'a method or path that cannot be sent');
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    const value = rawHeaders[i + 1]!;
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new WeirError('InvalidArgument', `a header that cannot be sent: ${JSON.stringify(name.slice(0, 50))}`);
+    text += `${name}: ${value}\r\n`;
+  }
+  return `${text}\r\n`;
+}

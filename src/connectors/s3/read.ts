@@ -64,7 +64,7 @@ function interpret(key: ByteString, request: StoreReadRequest, response: HttpCli
   if (offset > 0 && offset >= size) throw new WeirError('RangeNotSatisfiable', `${toText(key)} has ${size} bytes; the range starts at ${offset}`, {details: {length: size}});
   const length = Math.min(request.length ?? size, size - offset);
   if (length > start + announced - offset) throw new WeirError('Unavailable', `${toText(key)}: the store answered ${announced} bytes of the ${length} that were asked for`);
-  return {object, offset, length, body: cutBody(response.body, offset - start, length, key)};
+  return {object, offset, length, body: cutBody(response.body, offset - start, length, key), ...(response.giveBack ? {giveBack: response.giveBack} : {})};
 }
 
 /** An empty object satisfies no range; its beginning may be read all the same. */

@@ -17,6 +17,7 @@ import type {Clock} from '#runtime/clock.ts';
 import type {StoreRead, UnderStore} from '#understore/under-store.ts';
 import type {Span} from '#worker/fills/fill-plan.ts';
 import type {HeldBytes} from '#worker/fills/held-bytes.ts';
+import {type GiveBack, HeldChunks, type Slice} from '#worker/fills/held-chunks.ts';
 import type {LinkEstimate} from '#worker/fills/link-estimate.ts';
 
 /** Pages go to the block store in runs of about this many bytes. */
@@ -67,9 +68,8 @@ export class Flight implements Span {
   readonly readers = new Set<FlightReader>();
   readonly #parts: FlightParts;
   readonly #abort: AbortController;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #chunks: HeldChunks;
   readonly #storeFrom: number;
-  #heldFrom: number;
   #received: number;
   #storedTo: number;
   /** From here on nothing is stored: the block store refused, or memory ran out. */
@@ -92,7 +92,8 @@ export class Flight implements Span {
     this.start = span.start;
     this.end = span.end;
     this.forCache = options.forCache;
-    this.#heldFrom = this.#received = span.start;
+    this.#chunks = new HeldChunks(span.start, parts.held);
+    this.#received = span.start;
     const small = parts.content.length <= segmentContentBytesMax;
     this.#storeFrom = small && span.start > 0 ? span.end : Math.min(Math.ceil(span.start / pageBytes) * pageBytes, span.end);
     this.#storedTo = this.#storeFrom;
@@ -100,7 +101,7 @@ export class Flight implements Span {
   }
 
   get heldFrom(): number {
-    return this.#heldFrom;
+    return this.#chunks.from;
   }
 
   get failure(): Error | undefined {
@@ -114,19 +115,17 @@ export class Flight implements Span {
 
   /** True when a reader at `position` can wait for it here. */
   covers(position: number): boolean {
-    return position >= this.#heldFrom && position < this.end;
+    return position >= this.#chunks.from && position < this.end;
   }
 
-  /** Bytes from `position` on, as many as lie together; undefined when they have not arrived. */
-  take(position: number): Uint8Array | undefined {
-    if (position >= this.#received) return undefined;
-    let at = this.#received;
-    for (let i = this.#chunks.length - 1; i >= 0; i--) {
-      const chunk = this.#chunks[i]!;
-      at -= chunk.length;
-      if (position >= at) return position === at ? chunk : chunk.subarray(position - at);
-    }
-    return undefined;
+  /** True when the byte at `position` has arrived and is held. */
+  has(position: number): boolean {
+    return this.#chunks.has(position);
+  }
+
+  /** What `has` says is there, as much as lies together. Who looks at it later than now says so to the chunk. */
+  at(position: number): Slice | undefined {
+    return this.#chunks.at(position);
   }
 
   /** Resolves at the next change: bytes came, or the flight ended. The caller is a hungry reader meanwhile. */
@@ -143,7 +142,7 @@ export class Flight implements Span {
 
   /** A reader has moved on. */
   advanced(): void {
-    if (this.#chunks.length > 0) this.#release();
+    if (!this.#chunks.isEmpty) this.#release();
   }
 
   attach(reader: FlightReader): void {
@@ -209,7 +208,7 @@ export class Flight implements Span {
         if (!source) link.firstByte(firstAt - sentAt);
       }
       // Read on to the end of the body, also when all bytes are here: only then can the connection be used again.
-      this.#accept(chunk);
+      this.#accept(chunk, read.giveBack);
       if (this.#parts.held.full) await this.#room();
     }
     if (this.#received < this.end) {
@@ -232,14 +231,13 @@ export class Flight implements Span {
     throw changed(content);
   }
 
-  #accept(received: Uint8Array): void {
+  #accept(received: Uint8Array, giveBack: GiveBack | undefined): void {
     const room = this.end - this.#received;
     const chunk = received.length > room ? received.subarray(0, room) : received;
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
+    this.#chunks.add(chunk, giveBack);
     const before = this.#received;
     this.#received += chunk.length;
-    this.#parts.held.add(chunk.length);
     this.#parts.observer.received(chunk.length);
     this.#keepFragments(before);
     this.#wake();
@@ -257,8 +255,8 @@ export class Flight implements Span {
   #keepFragment(from: number, to: number): void {
     for (let at = from; at < to; ) {
       const end = Math.min((Math.floor(at / pageBytes) + 1) * pageBytes, to);
-      const bytes = this.#slices(at, end);
-      if (bytes) this.#parts.observer.fragment(at, Buffer.concat(bytes));
+      const run = this.#chunks.slices(at, end);
+      if (run) this.#parts.observer.fragment(at, Buffer.concat(run.map(({bytes}) => bytes)));
       at = end;
     }
   }
@@ -296,21 +294,23 @@ export class Flight implements Span {
     const storable = this.#storableEnd(this.#received);
     if (storable <= from || (!whole && storable - from < storeBatchBytes)) return;
     const to = small ? storable : Math.min(storable, from + storeBatchBytes);
-    const buffers = this.#slices(from, to);
-    if (!buffers) return;
+    const run = this.#chunks.slices(from, to);
+    if (!run) return;
     this.#storing = true;
     this.#storingTo = to;
-    void this.#storeRun(from, to, buffers);
+    for (const {chunk} of run) chunk.use();
+    void this.#storeRun(from, to, run);
   }
 
-  async #storeRun(from: number, to: number, buffers: readonly Uint8Array[]): Promise<void> {
+  async #storeRun(from: number, to: number, run: readonly Slice[]): Promise<void> {
     const {blocks, content, observer} = this.#parts;
     let kept = false;
     try {
-      kept = await blocks.fill(content, from / pageBytes, buffers);
+      kept = await blocks.fill(content, from / pageBytes, run.map(({bytes}) => bytes));
     } catch {
       // A cache that fails is a cache that refuses: the readers have their bytes.
     }
+    for (const {chunk} of run) chunk.release();
     this.#storing = false;
     if (kept) {
       this.#storedTo = to;
@@ -332,41 +332,17 @@ export class Flight implements Span {
     this.#release();
   }
 
-  /** Held buffers that make up [from, to); undefined when they are not all held. */
-  #slices(from: number, to: number): Uint8Array[] | undefined {
-    if (from < this.#heldFrom) return undefined;
-    const slices: Uint8Array[] = [];
-    let at = this.#heldFrom;
-    for (const chunk of this.#chunks) {
-      const start = Math.max(from, at);
-      const end = Math.min(to, at + chunk.length);
-      if (start < end) slices.push(start === at && end === at + chunk.length ? chunk : chunk.subarray(start - at, end - at));
-      at += chunk.length;
-      if (at >= to) break;
-    }
-    return slices;
-  }
-
   /** Lets go of leading buffers that are stored, or that cannot be stored and that nobody still needs. */
   #release(): void {
     // While a run is being stored its buffers stay, so that who comes now need not ask the store again.
     const settled = this.#passFrom !== Number.POSITIVE_INFINITY || (this.#landed && !this.#storing) ? this.#received : this.#storedTo;
     let needed = -1;
-    let count = 0;
-    while (count < this.#chunks.length) {
-      const chunk = this.#chunks[count]!;
-      const end = this.#heldFrom + chunk.length;
-      if (end > settled) break;
-      const stored = this.#heldFrom >= this.#storeFrom && end <= this.#storedTo;
-      if (!stored) {
-        if (needed === -1) needed = this.#neededFrom();
-        if (needed < end) break;
-      }
-      this.#heldFrom = end;
-      this.#parts.held.remove(chunk.length);
-      count++;
-    }
-    if (count > 0) this.#chunks.splice(0, count);
+    this.#chunks.release((start, end) => {
+      if (end > settled) return false;
+      if (start >= this.#storeFrom && end <= this.#storedTo) return true;
+      if (needed === -1) needed = this.#neededFrom();
+      return needed >= end;
+    });
     this.#settle();
   }
 
@@ -401,16 +377,10 @@ export class Flight implements Span {
 
   #settle(): void {
     if (!this.#landed || this.#storing) return;
-    if (this.#failure) {
-      for (const chunk of this.#chunks) this.#parts.held.remove(chunk.length);
-      this.#chunks.length = 0;
-      this.#heldFrom = this.end;
-    }
+    if (this.#failure) this.#chunks.clear(this.end);
     this.#done.resolve();
-    if (this.#chunks.length > 0 && this.#neededFrom() < this.end) return;
-    for (const chunk of this.#chunks) this.#parts.held.remove(chunk.length);
-    this.#chunks.length = 0;
-    this.#heldFrom = this.end;
+    if (!this.#chunks.isEmpty && this.#neededFrom() < this.end) return;
+    this.#chunks.clear(this.end);
     this.#wake();
     if (this.#ended) return;
     this.#ended = true;

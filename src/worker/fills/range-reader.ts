@@ -1,21 +1,29 @@
 /**
  * Reads a range of a content from wherever its bytes are: from flights as they arrive, from the cache, from kept fragments, and,
  * where they are nowhere, from a flight that it starts. Keeps several flights ahead of itself; never holds more than one buffer.
+ *
+ * Read by `pieces`, what the cache has by now leaves as a lease and does not come back into memory, and what it does not have yet is lent
+ * by the flight: so a long read makes no garbage.
  */
+import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
+import type {ByteStream} from '#contracts/worker-api.ts';
+import type {FileLease} from '#model/file-lease.ts';
 import type {ContentFills} from '#worker/fills/content-fills.ts';
 import type {Flight, FlightReader} from '#worker/fills/flight.ts';
+import type {HeldChunk} from '#worker/fills/held-chunks.ts';
 
-/** Bytes read back from the cache at a time. */
+/** Bytes read back from the cache at a time, and leased at a time. */
 const cacheReadBytesMax = MiB;
+const cacheLeaseBytesMax = 4 * MiB;
 /** Times that a cache may say "present" and then not deliver, before the reader gives up on it. */
 const cacheMissesMax = 3;
 
 const finished: IteratorResult<Uint8Array, undefined> = {done: true, value: undefined};
 
-export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Array, undefined> {
+export class RangeReader implements FlightReader, ByteStream, AsyncIterableIterator<Uint8Array, undefined> {
   position: number;
   readonly end: number;
   readonly #fills: ContentFills;
@@ -29,6 +37,8 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
   #closed = false;
   /** A buffer that was taken before anybody asked for it (see `prime`). */
   #primed: Uint8Array | undefined;
+  /** What the receiver of pieces has now. */
+  #lent: HeldChunk | undefined;
 
   constructor(fills: ContentFills, blocks: BlockStore, range: {readonly offset: number; readonly length: number}, signal: AbortSignal, served: (bytes: number) => void) {
     this.#fills = fills;
@@ -48,7 +58,7 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
   /** Waits for the first buffer and shows it, so that what makes the read impossible is known before anything is delivered. */
   async prime(): Promise<Uint8Array> {
     try {
-      return (this.#primed = await this.#take());
+      return (this.#primed = await this.#takeBuffer());
     } catch (error) {
       this.#close(true);
       throw error;
@@ -63,7 +73,7 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
     }
     if (this.position >= this.end) return finished;
     try {
-      return {done: false, value: await this.#take()};
+      return {done: false, value: await this.#takeBuffer()};
     } catch (error) {
       this.#close(true);
       throw error;
@@ -77,7 +87,40 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
     return finished;
   }
 
-  async #take(): Promise<Uint8Array> {
+  pieces(): AsyncIterableIterator<Uint8Array | FileLease, undefined> {
+    const iterator: AsyncIterableIterator<Uint8Array | FileLease, undefined> = {
+      next: async () => {
+        this.#takeBack();
+        if (this.#primed || this.position >= this.end) return this.next();
+        try {
+          return {done: false, value: await this.#take(true)};
+        } catch (error) {
+          this.#close(true);
+          throw error;
+        }
+      },
+      return: () => {
+        this.#takeBack();
+        return this.return();
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  #takeBack(): void {
+    this.#lent?.release();
+    this.#lent = undefined;
+  }
+
+  async #takeBuffer(): Promise<Uint8Array> {
+    const bytes = await this.#take(false);
+    assert(bytes instanceof Uint8Array, 'who asks for buffers gets buffers');
+    return bytes;
+  }
+
+  /** The next bytes; for `pieces` on loan, or as a lease. */
+  async #take(forPieces: boolean): Promise<Uint8Array | FileLease> {
     for (let misses = 0; ; ) {
       if (this.#signal.aborted) throw cancelled(this.#signal);
       if (this.#closed) throw new WeirError('Cancelled', 'the read was given up');
@@ -86,20 +129,21 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
       if (flight) {
         this.#attach(flight);
         this.#planAhead(flight.end);
-        const bytes = flight.take(at);
-        if (bytes) return this.#advance(bytes, flight);
+        if (flight.has(at)) return this.#takeFrom(flight, forPieces);
         await flight.wait();
         // A failure is this reader's too, unless the bytes that it needs came before it.
-        if (flight.failure && flight.take(at) === undefined) throw flight.failure;
+        if (flight.failure && !flight.has(at)) throw flight.failure;
         continue;
       }
-      const presentTo = this.#fills.presentUntil(at, Math.min(this.end, at + cacheReadBytesMax));
+      const presentTo = this.#fills.presentUntil(at, Math.min(this.end, at + (forPieces ? cacheLeaseBytesMax : cacheReadBytesMax)));
       if (presentTo > at) {
         this.#planAhead(presentTo);
-        const bytes = await this.#blocks.read(this.#fills.content, at, presentTo - at);
-        if (bytes) {
-          this.#served(bytes.length);
-          return this.#advance(bytes, undefined);
+        const {content} = this.#fills;
+        const found = await (forPieces ? this.#blocks.lease(content, at, presentTo - at) : this.#blocks.read(content, at, presentTo - at));
+        if (found) {
+          this.#served(found.length);
+          this.#advance(found.length, undefined);
+          return found;
         }
         if (++misses > cacheMissesMax) throw new WeirError('Io', `content ${this.#fills.id}: the cache has pages that it cannot read`);
         continue;
@@ -107,7 +151,8 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
       const piece = this.#fills.knownPiece(at, this.end);
       if (piece) {
         this.#served(piece.length);
-        return this.#advance(piece, undefined);
+        this.#advance(piece.length, undefined);
+        return piece;
       }
       const started = this.#fills.demand(this);
       if (started) {
@@ -120,16 +165,25 @@ export class RangeReader implements FlightReader, AsyncIterableIterator<Uint8Arr
     }
   }
 
-  #advance(found: Uint8Array, flight: Flight | undefined): Uint8Array {
+  #takeFrom(flight: Flight, forPieces: boolean): Uint8Array {
     const room = this.end - this.position;
-    const bytes = found.length > room ? found.subarray(0, room) : found;
-    this.position += bytes.length;
+    const {bytes, chunk} = flight.at(this.position)!;
+    if (forPieces) {
+      chunk.use();
+      this.#lent = chunk;
+    } else chunk.keep();
+    const taken = bytes.length > room ? bytes.subarray(0, room) : bytes;
+    this.#advance(taken.length, flight);
+    return taken;
+  }
+
+  #advance(bytes: number, flight: Flight | undefined): void {
+    this.position += bytes;
     if (flight) {
       if (this.position >= flight.end || this.position >= this.end) this.#detach(flight, false);
       else flight.advanced();
     }
     if (this.position >= this.end) this.#close(false);
-    return bytes;
   }
 
   #planAhead(from: number): void {

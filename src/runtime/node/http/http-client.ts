@@ -1,10 +1,16 @@
-/** HTTP requests over pools of kept connections, on node:http. */
+/**
+ * HTTP requests over pools of kept connections. Those without a body, of which the answers may be large, go over connections of our own;
+ * those with one over node:http.
+ */
 import * as http from 'node:http';
 import * as https from 'node:https';
 import {isIP} from 'node:net';
 import {WeirError} from '#base/errors.ts';
+import {formatRequestHead} from '#codec/http/request-head.ts';
 import {findHeader} from '#runtime/node/http/http-exchange.ts';
-import {systemError} from '#runtime/node/system-errors.ts';
+import {connectionTo} from '#runtime/node/http/client-pool.ts';
+import {requestFailure, StaleConnection, trustOptions} from '#runtime/node/http/client-connection.ts';
+import {giveBack} from '#runtime/node/http/receive-slabs.ts';
 import type {HttpClientRequest, HttpClientResponse, HttpTrust} from '#runtime/http.ts';
 
 const connectionsPerHostMax = 256;
@@ -22,14 +28,12 @@ function securePoolFor(trust: HttpTrust | undefined): https.Agent {
   if (!trust) return securePool;
   let own = trustingPools.get(trust);
   if (!own) {
-    const {certificates, anyName} = trust;
-    own = new https.Agent({...pool, ca: certificates, allowPartialTrustChain: true, ...(anyName ? {checkServerIdentity: () => undefined} : {})});
+    own = new https.Agent({...pool, ...trustOptions(trust)});
     trustingPools.set(trust, own);
   }
   return own;
 }
 
-const untrusted = /CERT|^UNABLE_TO_VERIFY|^HOSTNAME_MISMATCH|^INVALID_CA|^INVALID_PURPOSE/;
 const gone: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 
 export async function requestOverPool(request: HttpClientRequest): Promise<HttpClientResponse> {
@@ -45,16 +49,21 @@ export async function requestOverPool(request: HttpClientRequest): Promise<HttpC
   }
 }
 
-class StaleConnection extends Error {
-  readonly failure: WeirError;
-
-  constructor(failure: WeirError) {
-    super(failure.message);
-    this.failure = failure;
-  }
+function send(request: HttpClientRequest): Promise<HttpClientResponse> {
+  const {method} = request;
+  return request.body === undefined && method !== 'POST' && method !== 'PUT' ? sendHead(request) : sendWithBody(request);
 }
 
-async function send({method, url, headers, body, signal, trust}: HttpClientRequest): Promise<HttpClientResponse> {
+async function sendHead({method, url, headers, signal, trust}: HttpClientRequest): Promise<HttpClientResponse> {
+  const {secure, host, port, authority, path} = parseUrl(url);
+  const what = `${method} ${secure ? 'https' : 'http'}://${authority}`;
+  const text = formatRequestHead(method, path, findHeader(headers, 'host') === undefined ? [...headers, 'Host', authority] : headers);
+  const connection = await connectionTo({secure, host, port, trust}, what, signal);
+  const {head, body} = await connection.send(text, {method, what, signal});
+  return {status: head.status, rawHeaders: head.rawHeaders, header: (name) => findHeader(head.rawHeaders, name), body, giveBack};
+}
+
+async function sendWithBody({method, url, headers, body, signal, trust}: HttpClientRequest): Promise<HttpClientResponse> {
   const {secure, host, port, authority, path} = parseUrl(url);
   const where = `${method} ${secure ? 'https' : 'http'}://${authority}`;
   if (signal?.aborted) throw new WeirError('Cancelled', `${where}: given up`, {cause: signal.reason});
@@ -78,9 +87,7 @@ async function send({method, url, headers, body, signal, trust}: HttpClientReque
   outgoing.setNoDelay(true);
   const failure = (error: unknown): WeirError => {
     if (signal?.aborted) return new WeirError('Cancelled', `${where}: given up`, {cause: signal.reason});
-    const code = (error as {code?: string}).code ?? '';
-    if (untrusted.test(code)) return new WeirError('Unavailable', `${where}: the certificate of the server is not trusted (${code})`, {cause: error});
-    return systemError(error, where, 'Unavailable');
+    return requestFailure(error, where);
   };
 
   const answer = Promise.withResolvers<http.IncomingMessage>();

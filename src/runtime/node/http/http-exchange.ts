@@ -12,6 +12,7 @@ import {formatResponseHead} from '#codec/http/response-head.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {Body} from '#contracts/worker-api.ts';
 import {sendLease} from '#runtime/node/http/send-lease.ts';
+import {sendPieces} from '#runtime/node/http/send-pieces.ts';
 import type {ServerConnections} from '#runtime/node/http/server-connections.ts';
 import {writeWhole, writeWholeLease} from '#runtime/node/http/write-whole.ts';
 import type {HttpExchange, HttpRequestBody} from '#runtime/http.ts';
@@ -118,6 +119,11 @@ export class ServerExchange implements HttpExchange {
         this.#answer = 'head sent';
         socket.write(head, 'latin1');
         if (!(await sendLease(socket, body.lease, body.length))) return;
+      } else if (body.kind === 'stream' && body.stream.pieces && !this.secure) {
+        await sendPieces(socket, body.stream.pieces(), body.length, () => {
+          this.#answer = 'head sent';
+          socket.write(head, 'latin1');
+        });
       } else await this.#stream(head, bodyChunks(body), body.length, false);
     } catch (error) {
       this.#failed(error);
