@@ -1,5 +1,6 @@
 /** weir mount add, ls, set, rm */
 import type {Command} from 'commander';
+import {awsOptions} from '#cli/aws-environment.ts';
 import {example, pairOption, type Register, withFiles} from '#cli/command.ts';
 import {json, pathArgument, print, showName, table} from '#cli/output.ts';
 import {formatFreshness, maskOptions, parseFreshness} from '#model/mount.ts';
@@ -24,13 +25,18 @@ export const registerMount: Register = (parent, environment) => {
 
   const add: Command = group
     .command('add PATH URI')
-    .description('mount a store at a directory')
+    .description('mount a store at a directory; s3:// also takes endpoint, region and credentials from the AWS environment')
     .option('-o <NAME=VALUE>', 'an option of the store; repeatable', pairOption)
     .option('--read-only', 'refuse every change')
     .option('--max-age <AGE>', 'how long metadata is believed unasked: 60s, always, immutable')
     .action(async (path: string, uri: string, flags: MountFlags) => {
       await withFiles(environment, add, async (files, context, globals) => {
-        const mount = await files.mount({path: pathArgument(path), uri, ...split(flags)}, context);
+        const {options: given, ...rest} = split(flags);
+        const info = await environment.instance(globals.home).find();
+        const options = awsOptions(uri, given, environment.variables, info?.s3 ?? '');
+        const mount = await files.mount({path: pathArgument(path), uri, options, ...rest}, context);
+        const taken = Object.keys(options).filter(name => !(name in given));
+        if (taken.length > 0) environment.terminal.err(`weir: from the AWS environment, and kept with the mount: ${taken.join(', ')}\n`);
         await print(environment.terminal, globals.json, mountJson(mount), `${mount.uri} is at ${showName(mount.path)}\n`);
       });
     });
