@@ -116,6 +116,9 @@ export const registerRestore: Register = (parent, environment) => {
       };
       const restored = await environment.instance(options.home).restore(chunks(), {force: flags.force === true});
       await print(environment.terminal, options.json, restored, `${restored.entries} entries restored\n`);
+      if (restored.replaced !== undefined) {
+        environment.terminal.err(`weir: the metadata that was replaced is kept in ${restored.replaced} until the next restore; remove it when you do not want it back\n`);
+      }
     });
   example(command, 'weir restore weir-2026-11-21.backup --home /var/lib/weir');
 };

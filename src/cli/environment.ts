@@ -56,8 +56,8 @@ export interface InstanceControl {
   key(): Promise<RootKey>;
   /** Stops a running instance and waits until it is gone. */
   stop(info: InstanceInfo): Promise<void>;
-  /** Makes the metadata of a stopped instance from a backup. AlreadyRunning, AlreadyExists (unless `force`), Corrupt. */
-  restore(backup: AsyncIterable<Uint8Array>, options: {readonly force: boolean}): Promise<{readonly entries: number}>;
+  /** Makes the metadata of a stopped instance from a backup. `replaced`: the directory in which what was there is kept, until the next restore. AlreadyRunning, AlreadyExists (unless `force`), Corrupt. */
+  restore(backup: AsyncIterable<Uint8Array>, options: {readonly force: boolean}): Promise<{readonly entries: number; readonly replaced?: string}>;
   demo(options: {readonly megabytes: number}): Promise<void>;
 }
 

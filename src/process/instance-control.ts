@@ -70,7 +70,9 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       await disk.rename(fresh.state, home.state);
       await disk.syncDirectory(directory);
       await removeTree(disk, fresh.directory);
-      if (!there) await removeTree(disk, home.stateBefore);
+      // What was replaced is the user's, who may want it back: it stays until the next restore.
+      if (there) return {...restored, replaced: home.stateBefore};
+      await removeTree(disk, home.stateBefore);
       return restored;
     },
 

@@ -149,7 +149,9 @@ describe('weir up', () => {
     const broken = (await readFile(path.join(directory, 'all.backup'))).subarray(0, -5);
     await writeFile(path.join(directory, 'broken.backup'), broken);
     assert.match((await weir(['restore', 'broken.backup', '--force'])).err, /Corrupt/);
-    assert.equal((await weir(['restore', 'all.backup', '--force'])).status, 0);
+    const restored = await weir(['restore', 'all.backup', '--force']);
+    assert.equal(restored.status, 0);
+    assert.match(restored.err, /kept in .*state\.before-restore until the next restore/);
     const again = await up();
     assert.ok((await weir(['fs', 'find', '/bucket'])).out.startsWith(before.split('\n')[0]!));
     assert.equal(await end(again.child, 'SIGTERM'), 0);
