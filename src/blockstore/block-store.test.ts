@@ -44,6 +44,34 @@ describe('block store', () => {
     }
   });
 
+  it('leases on the spot what is verified and open, and holds it as any lease does', async () => {
+    const simulation = createSimulation(3);
+    const lengths = [5000, 1 * MiB + 17];
+    await simulation.run(async (runtime) => {
+      const store = await open(runtime);
+      for (const [i, length] of lengths.entries()) await store.fill(handle(i + 1, length), 0, [bytesOf(i + 1, length)]);
+      await store.close();
+    });
+    await simulation.run(async (runtime) => {
+      await using store = await open(runtime);
+      await warmed(store, runtime);
+      for (const [i, length] of lengths.entries()) {
+        const content = handle(i + 1, length);
+        assert.equal(store.leaseNow(content, 7, 4000), undefined, 'nobody has verified it in this life');
+        (await store.lease(content, 0, length))![Symbol.dispose]();
+        assert.equal(store.leaseNow(content, 0, 0), undefined);
+        using lease = store.leaseNow(content, 7, 4000)!;
+        await store.drop(content.id);
+        assert.equal(store.leaseNow(content, 7, 4000), undefined);
+        const got = Buffer.alloc(4000);
+        assert.equal(await lease.read(got, lease.offset), 4000);
+        assert.deepEqual(got, bytesOf(i + 1, length).subarray(7, 4007));
+        assert.ok(lease.resident);
+        assert.ok(store.status().tiers[0]!.usedBytes > 0, 'what is leased counts');
+      }
+    });
+  });
+
   it('never forgets dirty and pinned contents', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const simulation = createSimulation(seed);

@@ -68,6 +68,8 @@ export interface BlockStore extends AsyncDisposable {
   read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined>;
   /** A descriptor for a present range that is wholly within one file; undefined when any page is absent. Pages not yet verified are verified first. Counts as use. */
   lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined>;
+  /** The same at once, where the pages are verified and the file is open. What is leased may be on disk only. Counts as use. */
+  leaseNow(content: ContentHandle, offset: number, length: number): FileLease | undefined;
   /** Room for a content about to be written; undefined when the cache cannot take it. */
   draft(lengthHint: number | undefined): Promise<Draft | undefined>;
   drop(id: ContentId): Promise<void>;

@@ -10,6 +10,7 @@ import {FileDraft} from '#blockstore/file-draft.ts';
 import {LargeContents, runs} from '#blockstore/files/large-contents.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
+import {RangeLease} from '#blockstore/range-lease.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Tier} from '#blockstore/tier.ts';
 import {TierLog} from '#blockstore/tier-log.ts';
@@ -25,7 +26,6 @@ export interface BlockStoreOptions {
 }
 
 const victimsAtOnce = 64;
-const residentProbes = 8;
 /** A log that is read in this time is known before the first answer. */
 const openWaitMs = 500;
 
@@ -176,6 +176,8 @@ class TieredBlockStore implements BlockStore {
   async lease({id, length: whole}: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
     if (length === 0) return undefined;
     if (isSmall(whole)) return await this.#leaseSmall(id, offset, length);
+    const now = this.#leaseLargeNow(id, offset, length);
+    if (now) return now;
     const content = this.#large.byId.get(id);
     const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
     if (!content?.hasAll(first, last)) return undefined;
@@ -188,13 +190,18 @@ class TieredBlockStore implements BlockStore {
       const file = await this.#large.file(content);
       if (await this.#large.verify(content, first, last)) {
         this.#large.use(content, first, last);
-        return makeLease(file, offset, length, release);
+        return new RangeLease(file, offset, length, release);
       }
     } catch (error) {
       content.tier.failed(error);
     }
     release();
     return undefined;
+  }
+
+  leaseNow({id, length: whole}: ContentHandle, offset: number, length: number): FileLease | undefined {
+    if (length === 0) return undefined;
+    return isSmall(whole) ? this.#leaseSmallNow(id, offset, length) : this.#leaseLargeNow(id, offset, length);
   }
 
   async draft(_lengthHint: number | undefined): Promise<Draft | undefined> {
@@ -287,25 +294,31 @@ class TieredBlockStore implements BlockStore {
     else policy.insert(node);
   }
 
-  async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
-    let node = this.#index.find(id);
-    if (node !== 0 && this.#small.isReady(node)) this.#small.segmentOf(node).tier.policy.use(node);
-    else {
-      // Reading it once verifies it.
-      if (node === 0 || !(await this.#small.read(id, offset, length))) return undefined;
-      node = this.#index.find(id);
-    }
-    if (node === 0) return undefined;
+  #leaseSmallNow(id: ContentId, offset: number, length: number): FileLease | undefined {
+    const node = this.#index.find(id);
+    if (node === 0 || !this.#small.isReady(node)) return undefined;
     const segment = this.#small.segmentOf(node);
-    const place = this.#nodes.offset.get(node) + offset;
+    segment.tier.policy.use(node);
     segment.hold();
-    try {
-      return makeLease(await segment.open(), place, length, () => segment.letGo());
-    } catch (error) {
-      segment.letGo();
-      segment.tier.failed(error);
-      return undefined;
-    }
+    return new RangeLease(segment.file!, this.#nodes.offset.get(node) + offset, length, () => segment.letGo());
+  }
+
+  async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
+    // Reading it once verifies it.
+    return this.#leaseSmallNow(id, offset, length) ?? ((await this.#small.read(id, offset, length)) ? this.#leaseSmallNow(id, offset, length) : undefined);
+  }
+
+  #leaseLargeNow(id: ContentId, offset: number, length: number): FileLease | undefined {
+    const content = this.#large.byId.get(id);
+    const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
+    const file = content && this.#large.readyFile(content, first, last);
+    if (!file) return undefined;
+    const hold = content.hold(first, last);
+    this.#large.use(content, first, last);
+    return new RangeLease(file, offset, length, () => {
+      hold[Symbol.dispose]();
+      this.#large.settle(content);
+    });
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {
@@ -374,30 +387,4 @@ class TieredBlockStore implements BlockStore {
     if (!this.#keptTiers.includes(tier)) return;
     for (const id of new Set([...this.#pinned, ...this.#dirty])) yield {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
   }
-}
-
-type LeasedFile = Parameters<typeof residentNow>[0] & Pick<FileLease, 'read'> & {readonly descriptor: FileLease['file']};
-
-function makeLease(file: LeasedFile, offset: number, length: number, release: () => void): FileLease {
-  let held = true;
-  return {
-    file: file.descriptor,
-    offset,
-    length,
-    resident: residentNow(file, offset, length),
-    read: (into, position) => file.read(into, position),
-    [Symbol.dispose]: () => {
-      if (held) release();
-      held = false;
-    },
-  };
-}
-
-const probe = Buffer.alloc(1);
-
-/** Whether some bytes over the range are in the page cache. */
-function residentNow(file: {readResident(into: Uint8Array, position: number): number | undefined}, offset: number, length: number): boolean {
-  const step = Math.max(pageBytes, Math.ceil(length / residentProbes));
-  for (let at = 0; at < length; at += step) if (file.readResident(probe, offset + at) !== 1) return false;
-  return true;
 }

@@ -6,29 +6,37 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
+import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
-import {resolveRange} from '#client/range.ts';
+import {resolveRange, satisfiable} from '#client/range.ts';
 import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
 import {Uploads} from '#client/uploads.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
 } from '#contracts/master-api.ts';
+import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 
+export interface ClientServices {
+  readonly master: MasterApi;
+  readonly worker: WorkerApi;
+  /** The same two, where they are in this process. */
+  readonly here?: {readonly master: MasterOnTheSpot; readonly worker: WorkerOnTheSpot};
+}
+
 export class FileSystemClient implements FileSystem {
   readonly #master: MasterApi;
   readonly #worker: WorkerApi;
   readonly #uploads: Uploads;
-  readonly #services: {readonly master: MasterApi; readonly worker: WorkerApi};
+  readonly #services: ClientServices;
 
-  constructor(services: {readonly master: MasterApi; readonly worker: WorkerApi}) {
+  constructor(services: ClientServices) {
     this.#services = services;
     this.#master = services.master;
     this.#worker = services.worker;
@@ -42,6 +50,16 @@ export class FileSystemClient implements FileSystem {
     const {observation, probeId} = await this.#worker.probe(mount, storeKey, options.range ?? {offset: 0}, context);
     const info = await this.#master.observe(path, observation, context);
     return this.#start(info, options.range, probeId, context);
+  }
+
+  openNow(path: ByteString, range: RangeSpec, {principal}: Pick<CallContext, 'principal'>): OpenedNow | undefined {
+    const {here} = this.#services;
+    const info = here?.master.openNow(path, principal);
+    const content = info?.inode.content;
+    if (!here || !content) return undefined;
+    const resolved = satisfiable(range, content.length);
+    const body = resolved && here.worker.readNow(content, resolved);
+    return body && {info, range: resolved, body};
   }
 
   async create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter> {

@@ -26,6 +26,14 @@ export interface OpenFile extends AsyncDisposable {
   read(range: ByteRange, context: CallContext): Promise<Body>;
 }
 
+/** A read that has begun already. */
+export interface OpenedNow {
+  readonly info: FileInfo;
+  /** What the range means here: some bytes of the file. */
+  readonly range: ByteRange;
+  readonly body: Body;
+}
+
 export interface FileWriter {
   /** Resolves when the next chunk may come. The buffer must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void>;
@@ -79,6 +87,11 @@ export interface FileSystem extends NamespaceCalls {
    * when it is not read after all. NotFound, IsADirectory.
    */
   open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
+  /**
+   * The first read of a file on the spot, where everything is known, cached and in this process; undefined otherwise, also where the range
+   * is not satisfiable: then `open` it. The body must be used or let go. PermissionDenied.
+   */
+  openNow(path: ByteString, range: RangeSpec, context: Pick<CallContext, 'principal'>): OpenedNow | undefined;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
   /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. */
   copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo>;

@@ -52,7 +52,7 @@ export class OpenedFile implements OpenFile {
 }
 
 /** Gives back a body that nobody will read. */
-function discard(body: Body): void {
+export function discard(body: Body): void {
   if (body.kind === 'lease') body.lease[Symbol.dispose]();
   if (body.kind === 'stream') void body.stream[Symbol.asyncIterator]().return?.().catch(() => {});
 }

@@ -16,6 +16,13 @@ export function resolveRange(range: RangeSpec | undefined, length: number): Byte
   return {offset: range.offset, length: Math.min(range.length ?? length, length - range.offset)};
 }
 
+/** The same for some bytes at least, or undefined. */
+export function satisfiable(range: RangeSpec, length: number): ByteRange | undefined {
+  const offset = 'suffix' in range ? Math.max(0, length - range.suffix) : range.offset;
+  const count = 'suffix' in range ? length - offset : Math.min(range.length ?? length, length - offset);
+  return count > 0 ? {offset, length: count} : undefined;
+}
+
 function unsatisfiable(length: number): WeirError {
   return new WeirError('RangeNotSatisfiable', `the range lies outside of the file's ${length} bytes`, {details: {length}});
 }

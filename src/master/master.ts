@@ -7,12 +7,13 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
-import type {CallContext} from '#contracts/context.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
   RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
+import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import {explain} from '#master/explain.ts';
 import {Beliefs} from '#master/freshness/beliefs.ts';
 import {Coverage} from '#master/freshness/coverage.ts';
@@ -64,7 +65,7 @@ export interface MasterServices {
   readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
 }
 
-export class Master implements MasterApi, AsyncDisposable {
+export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #services: MasterServices;
   readonly #transactions: Transactions;
   readonly #mounts: MountTable;
@@ -149,6 +150,14 @@ export class Master implements MasterApi, AsyncDisposable {
   async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {
     if (options.version !== undefined) return {known: await this.#reading.openVersion(parsePath(path, 'file'), options.version, context)};
     return await this.#reading.open(parsePath(path, options.kind ?? 'file'), context);
+  }
+
+  statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined {
+    return this.#reading.statNow(path, options.kind ?? 'either', principal);
+  }
+
+  openNow(path: ByteString, principal: Principal): FileInfo | undefined {
+    return this.#reading.openNow(path, principal);
   }
 
   async observe(path: ByteString, observation: Observation, context: CallContext): Promise<FileInfo> {

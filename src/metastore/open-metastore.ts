@@ -138,6 +138,14 @@ class LoggedMetastore implements Metastore {
     return this.#reader;
   }
 
+  get sequence(): number {
+    return this.#log.sequence;
+  }
+
+  get durableSequence(): number {
+    return this.#log.durableSequence;
+  }
+
   async snapshot(): Promise<MetastoreSnapshot> {
     const target = this.#log.sequence;
     // With nothing left to apply no batch is under way, and the engine holds just what its sequence says.

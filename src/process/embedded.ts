@@ -99,7 +99,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const lookup = administrators(identity.directory, runtime.clock);
     const worker = new Worker({runtime, blocks, stores: master.stores});
     down.push('worker', () => worker[Symbol.asyncDispose]());
-    const files = new FileSystemClient({master, worker});
+    const files = new FileSystemClient({master, worker, here: {master, worker}});
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];

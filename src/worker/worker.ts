@@ -15,6 +15,7 @@ import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, CacheLocation, LoadProgress, PartStream, Probe, ProbeRange, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -41,7 +42,7 @@ export interface WorkerParts {
   readonly limits?: Partial<FillLimits>;
 }
 
-export class Worker implements WorkerApi, AsyncDisposable {
+export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #blocks: BlockStore;
   readonly #stores: StoreProvider;
   readonly #fills: Fills;
@@ -58,14 +59,25 @@ export class Worker implements WorkerApi, AsyncDisposable {
     registerWorkerMetrics(runtime.metrics, this.#fills);
   }
 
+  readNow(content: ReadableContent, range: ByteRange): Body | undefined {
+    const {offset, length} = range;
+    const lease = this.#blocks.leaseNow(content, offset, length);
+    if (lease) {
+      this.#servedNow(content, range);
+      return {kind: 'lease', length, lease};
+    }
+    const bytes = length <= inlineBytesMax ? this.#blocks.readResident(content, offset, length) : undefined;
+    if (!bytes) return undefined;
+    this.#servedNow(content, range);
+    return {kind: 'bytes', length, bytes};
+  }
+
   read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body> {
     assert(range.offset >= 0 && range.length >= 0 && range.offset + range.length <= content.length, 'a read lies within its content');
     if (range.length <= inlineBytesMax && options.probeId === undefined) {
       const bytes = this.#blocks.readResident(content, range.offset, range.length);
       if (bytes) {
-        this.#fills.served(content.id, range.length);
-        const fills = this.#fills.known(content.id);
-        fills?.readAhead(fills.note(range));
+        this.#servedNow(content, range);
         return Promise.resolve({kind: 'bytes', length: range.length, bytes});
       }
     }
@@ -155,6 +167,12 @@ export class Worker implements WorkerApi, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #servedNow(content: ReadableContent, range: ByteRange): void {
+    this.#fills.served(content.id, range.length);
+    const fills = this.#fills.known(content.id);
+    fills?.readAhead(fills.note(range));
   }
 
   async #read(content: ReadableContent, range: ByteRange, probeId: number | undefined, context: CallContext): Promise<Body> {

@@ -138,6 +138,15 @@ export class LargeContents {
     return bytes;
   }
 
+  /** The content's file, when it is open and the pages are there and verified. */
+  readyFile(content: LargeContent, first: number, last: number): DiskFile | undefined {
+    if (!content.handle) return undefined;
+    for (let page = first; page <= last; page++) if (content.blockOf(page)?.verified[page % blockPages] !== 1) return undefined;
+    this.#open.delete(content);
+    this.#open.add(content);
+    return content.handle;
+  }
+
   use(content: LargeContent, first: number, last: number): void {
     for (let b = Math.floor(first / blockPages); b <= Math.floor(last / blockPages); b++) content.tier.policy.use(content.blocks[b]!.node);
   }

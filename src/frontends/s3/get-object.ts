@@ -1,12 +1,14 @@
 /** GetObject and HeadObject. */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
-import {judge, parseConditions} from '#codec/s3/conditions.ts';
+import {type Conditions, judge, parseConditions} from '#codec/s3/conditions.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
 import {parseRange, type RequestedRange} from '#codec/s3/range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {OpenFile} from '#client/file-system.ts';
+import {discard} from '#client/opened-file.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import type {ByteRange} from '#contracts/worker-api.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
@@ -75,7 +77,7 @@ export const headObject: Operation = async (request) => {
   const headers = [...objectHeaders(request, info, !range), ...partHeaders(info, partNumber)];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
-  return answer(request, 206, [...headers, 'Content-Range', `bytes ${offset}-${offset + part - 1}/${length}`], {kind: 'stream', length: part, stream: nothing});
+  return answer(request, 206, [...headers, ...contentRange({offset, length: part}, length)], {kind: 'stream', length: part, stream: nothing});
 };
 
 const nothing: AsyncIterable<Uint8Array> = {[Symbol.asyncIterator]: () => ({next: () => Promise.resolve({done: true, value: undefined})})};
@@ -92,6 +94,10 @@ function within(range: RequestedRange, length: number): {offset: number; length:
   return {offset, length: end - offset};
 }
 
+function contentRange({offset, length}: ByteRange, whole: number): [string, string] {
+  return ['Content-Range', `bytes ${offset}-${offset + length - 1}/${whole}`];
+}
+
 function notSatisfiable(length: number): S3Error {
   return new S3Error('InvalidRange', 'The requested range is not satisfiable', {ActualObjectSize: String(length)});
 }
@@ -105,23 +111,46 @@ async function getMarker(request: S3Request, info: FileInfo): Promise<void> {
   return answer(request, 200, objectHeaders(request, info, true));
 }
 
-export const getObject: Operation = async (request) => {
+export const getObject: Operation = (request) => {
   const partNumber = partNumberOf(request);
+  const path = objectPath(bucketOf(request), keyOf(request));
+  const range = parseRange(request.header('range'));
+  const conditions = parseConditions((name) => request.header(name));
+  return (conditions || partNumber !== undefined ? undefined : getNow(request, path, range)) ?? getInTime(request, path, {range, partNumber, conditions});
+};
+
+/** What is known and cached leaves in the turn in which it was asked for. Undefined where that is not so. */
+function getNow(request: S3Request, path: ByteString, range: RequestedRange | undefined): Promise<void> | undefined {
+  const opened = request.files.openNow(path, range ?? {offset: 0}, request);
+  if (!opened) return undefined;
+  const {info, body} = opened;
+  try {
+    return range ? answer(request, 206, [...objectHeaders(request, info, false), ...contentRange(opened.range, info.length)], body) : answer(request, 200, objectHeaders(request, info, true), body);
+  } catch (error) {
+    discard(body);
+    throw error;
+  }
+}
+
+interface Wanted {
+  readonly range: RequestedRange | undefined;
+  readonly partNumber: number | undefined;
+  readonly conditions: Conditions | undefined;
+}
+
+async function getInTime(request: S3Request, path: ByteString, {range: asked, partNumber, conditions}: Wanted): Promise<void> {
   const key = keyOf(request);
-  const path = objectPath(bucketOf(request), key);
   if (key.endsWith('/')) {
     const info = await request.files.stat(path, {kind: 'directory'}, request.context);
     if (!info.inode.content?.length) return getMarker(request, info);
   }
-  const conditions = parseConditions((name) => request.header(name));
-  let range = parseRange(request.header('range'));
   // A condition may end the request before any byte is read; otherwise reading begins with the open.
-  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions || partNumber !== undefined ? {} : {range: range ?? {offset: 0}})}, request.context);
+  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions || partNumber !== undefined ? {} : {range: asked ?? {offset: 0}})}, request.context);
   await using _open = file;
   checkShown(request, file.info);
   if (conditions && (await conditionsFail(request, file.info, conditions))) return;
   const {length} = file.info;
-  range = partNumber === undefined ? meant(range, length) : await rangeOfPart(request, file.info, partNumber);
+  const range = partNumber === undefined ? meant(asked, length) : await rangeOfPart(request, file.info, partNumber);
   const headers = objectHeaders(request, file.info, !range);
   if (partNumber !== undefined) headers.push(...partHeaders(file.info, partNumber));
   if (!range && length === 0) return answer(request, 200, headers);
@@ -134,6 +163,5 @@ export const getObject: Operation = async (request) => {
   if (wanted.length === 0) throw notSatisfiable(length);
   const body = await file.read(wanted, request.context);
   if (!range) return answer(request, 200, headers, body);
-  headers.push('Content-Range', `bytes ${wanted.offset}-${wanted.offset + wanted.length - 1}/${length}`);
-  return answer(request, 206, headers, body);
-};
+  return answer(request, 206, [...headers, ...contentRange(wanted, length)], body);
+}

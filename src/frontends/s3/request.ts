@@ -3,7 +3,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Target} from '#codec/s3/target.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import type {CallContext} from '#contracts/context.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Identity} from '#frontends/s3/authenticate.ts';
 import type {HttpExchange} from '#runtime/http.ts';
@@ -12,6 +12,7 @@ export interface S3Request {
   readonly exchange: HttpExchange;
   readonly target: S3Target;
   readonly identity: Identity;
+  readonly principal: Principal;
   readonly files: FileSystem;
   readonly context: CallContext;
   readonly requestId: string;
@@ -20,13 +21,49 @@ export interface S3Request {
   header(name: string): string | undefined;
 }
 
+type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId'>;
+
+export class UnderstoodRequest implements S3Request {
+  readonly exchange: HttpExchange;
+  readonly target: S3Target;
+  readonly identity: Identity;
+  readonly principal: Principal;
+  readonly files: FileSystem;
+  readonly requestId: string;
+  #context: CallContext | undefined;
+
+  constructor({exchange, target, identity, principal, files, requestId}: Understood) {
+    this.exchange = exchange;
+    this.target = target;
+    this.identity = identity;
+    this.principal = principal;
+    this.files = files;
+    this.requestId = requestId;
+  }
+
+  /** Made when it is first needed: what is answered on the spot cannot be aborted. */
+  get context(): CallContext {
+    return (this.#context ??= {principal: this.principal, signal: this.exchange.signal, trace: this.requestId});
+  }
+
+  query(name: string): string | undefined {
+    return this.target.query.find(([candidate]) => candidate === name)?.[1];
+  }
+
+  header(name: string): string | undefined {
+    return this.exchange.header(name);
+  }
+}
+
 /** An operation answers on the exchange through `answer`, `xml` or the exchange itself. */
 export type Operation = (request: S3Request) => Promise<void>;
 
 const serverHeaders = (request: S3Request): string[] => ['x-amz-request-id', request.requestId, 'x-amz-id-2', request.requestId, 'Server', 'Weir'];
 
 export function answer(request: S3Request, status: number, headers: readonly string[] = [], body?: Parameters<HttpExchange['respond']>[2]): Promise<void> {
-  return request.exchange.respond(status, [...serverHeaders(request), ...headers], body);
+  const all = serverHeaders(request);
+  for (const text of headers) all.push(text);
+  return request.exchange.respond(status, all, body);
 }
 
 export function xml(request: S3Request, document: string, headers: readonly string[] = []): Promise<void> {

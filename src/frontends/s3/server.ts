@@ -8,7 +8,7 @@ import type {FileSystem} from '#client/file-system.ts';
 import type {IdentityDirectory} from '#contracts/identity-api.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
-import type {S3Request} from '#frontends/s3/request.ts';
+import {type S3Request, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -49,16 +49,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   function understand(exchange: HttpExchange, target: S3Target, requestId: string): S3Request {
     const identity = authenticator.authenticate(exchange, target, runtime.clock.nowMs());
     if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
-    return {
-      exchange,
-      target,
-      identity,
-      files,
-      context: {principal: identity.caller.principal, signal: exchange.signal, trace: requestId},
-      requestId,
-      query: (name) => target.query.find(([candidate]) => candidate === name)?.[1],
-      header: (name) => exchange.header(name),
-    };
+    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId});
   }
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */

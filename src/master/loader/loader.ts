@@ -17,10 +17,11 @@ import {SingleFlight} from '#master/loader/single-flight.ts';
 import {takeAbsentDirectory} from '#master/loader/take-listing.ts';
 import type {SeenObject} from '#master/loader/store-content.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
-import {inodeAt} from '#master/namespace/place.ts';
+import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
 import type {StoreObject, UnderStore} from '#understore/under-store.ts';
 
@@ -75,6 +76,14 @@ export class Loader {
     return this.#services.transactions.peek(reader => this.#questions(reader, path, options));
   }
 
+  /** Whether what stands at a place may be believed. `parent`: the directory above. */
+  believes(reader: Reader, place: Place, inode: Inode, parent: Place, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): boolean {
+    if (place.mountPoint) return true;
+    const {knowledge, mounts} = this.#services;
+    const incomplete = complete === true && inode.content?.listed === true && mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, place.storeKey);
+    return !incomplete && knowledge.isFreshInode(reader, place, inode, parent, askedAt);
+  }
+
   #questions(reader: Reader, path: Path, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {
     const {knowledge} = this.#services;
     const resolution = resolve(reader, path);
@@ -82,8 +91,7 @@ export class Loader {
     if (place) {
       if (place.mountPoint) return [];
       const inode = inodeAt(reader, place);
-      const incomplete = complete === true && inode.content?.listed === true && this.#services.mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, place.storeKey);
-      if (!incomplete && knowledge.isFreshInode(reader, place, inode, parent, askedAt)) return [];
+      if (this.believes(reader, place, inode, parent, {askedAt, ...(complete === undefined ? {} : {complete})})) return [];
       return [{mount: place.mount, storeKey: place.storeKey, path: {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'}, inode: inode.id}];
     }
     const kinds = path.kind === 'either' ? (['directory', 'file'] as const) : [path.kind];

@@ -1,27 +1,57 @@
 /** What readers ask the master: what is at a path, what to read of a file, and what they learned from the store themselves. */
+import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
-import type {CallContext} from '#contracts/context.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
-import {denied, mayAccess} from '#master/namespace/access.ts';
-import {inodeAt} from '#master/namespace/place.ts';
+import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
+import {KnownDirectories} from '#master/namespace/known-directories.ts';
+import {childOf, infoOf, inodeAt, isReserved} from '#master/namespace/place.ts';
 import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
 import {findVersion, stat} from '#master/namespace/stat.ts';
 import {isVersionPlace} from '#master/namespace/relocations.ts';
 import type {Turns} from '#master/writes/turns.ts';
-import type {Path} from '#model/path.ts';
+import {nameBytesMax, parsePath, type Path, pathBytesMax, type PathKind} from '#model/path.ts';
 
 const roundsMax = 5;
 
 export class Reading {
   readonly #services: LoaderServices & {readonly turns: Turns};
   readonly #loader: Loader;
+  readonly #directories: KnownDirectories;
 
   constructor(services: LoaderServices & {readonly turns: Turns}, loader: Loader) {
     this.#services = services;
     this.#loader = loader;
+    this.#directories = new KnownDirectories(services.transactions.metastore);
+  }
+
+  /** On the spot (contracts/on-the-spot.ts). */
+  statNow(path: ByteString, kind: PathKind, principal: Principal): FileInfo | undefined {
+    const nameStart = path.lastIndexOf('/') + 1;
+    const name = path.slice(nameStart) as ByteString;
+    // What is refused, odd or long is for the ordinary way to explain.
+    if (nameStart === 0 || kind === 'directory' || name === '' || name.length > nameBytesMax || path.length > pathBytesMax || name.includes('\0')) return undefined;
+    const {transactions} = this.#services;
+    const parent = this.#directories.find(path.slice(0, nameStart) as ByteString);
+    if (!parent || isReserved(parent, name)) return undefined;
+    const {result, sequence} = transactions.metastore.read(reader => {
+      const place = (kind === 'either' ? childOf(reader, parent, name, 'directory') : undefined) ?? childOf(reader, parent, name, 'file');
+      if (!place || place.mountPoint) return undefined;
+      const inode = inodeAt(reader, place);
+      if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
+      if (!isUnchecked(principal)) resolve(reader, parsePath(path, kind), principal);
+      return infoOf((place.kind === 'directory' ? `${path}/` : path) as ByteString, inode, place.mount);
+    });
+    return sequence <= transactions.metastore.durableSequence ? result : undefined;
+  }
+
+  openNow(path: ByteString, principal: Principal): FileInfo | undefined {
+    const info = this.statNow(path, 'file', principal);
+    if (info && !mayAccess(info.inode, principal, 'read')) throw denied(principal, 'read', info.inode);
+    return info;
   }
 
   async stat(path: Path, {principal, signal}: CallContext): Promise<FileInfo> {

@@ -104,29 +104,48 @@ export class ServerExchange implements HttpExchange {
     if (this.#answer === 'none' || this.#connection.socket.destroyed) this.#abort?.abort(left());
   }
 
-  async respond(status: number, headers: readonly string[], body?: Body): Promise<void> {
-    const {socket} = this.#connection;
-    if (!this.#begin()) return letGo(body);
-    const silent = this.#head.method === 'HEAD' || status === 204 || status === 304;
+  respond(status: number, headers: readonly string[], body?: Body): Promise<void> {
+    if (!this.#begin()) {
+      letGo(body);
+      return settled;
+    }
     try {
       const head = this.#format(status, headers, status === 204 || (status === 304 && !body) ? undefined : (body?.length ?? 0), false, body);
-      if (!body || silent) {
-        letGo(body);
-        socket.write(head, 'latin1');
-      } else if (body.kind === 'bytes') writeWhole(socket, this.secure, head, body.bytes);
-      else if (body.kind === 'lease' && body.length <= smallBodyBytesMax) await writeWholeLease(socket, this.secure, head, body.lease, body.length);
-      else if (body.kind === 'lease' && !this.secure) {
+      const sending = this.#send(head, status === 204 || status === 304 ? letGo(body) : body);
+      if (sending) return this.#whenSent(sending);
+    } catch (error) {
+      return Promise.reject(this.#failed(error));
+    }
+    this.#sent();
+    return settled;
+  }
+
+  /** Undefined: it has left already, as small answers do. False: the client is gone. */
+  #send(head: string, body: Body | undefined): Promise<boolean | void> | undefined {
+    const {socket} = this.#connection;
+    if (!body || this.#head.method === 'HEAD') {
+      letGo(body);
+      socket.write(head, 'latin1');
+    } else if (body.kind === 'bytes') writeWhole(socket, this.secure, head, body.bytes);
+    else if (body.kind === 'lease' && body.length <= smallBodyBytesMax) return writeWholeLease(socket, this.secure, head, body.lease, body.length);
+    else if (body.kind === 'lease' && !this.secure) {
+      this.#answer = 'head sent';
+      socket.write(head, 'latin1');
+      return sendLease(socket, body.lease, body.length);
+    } else if (body.kind === 'stream' && body.stream.pieces && !this.secure) {
+      return sendPieces(socket, body.stream.pieces(), body.length, () => {
         this.#answer = 'head sent';
         socket.write(head, 'latin1');
-        if (!(await sendLease(socket, body.lease, body.length))) return;
-      } else if (body.kind === 'stream' && body.stream.pieces && !this.secure) {
-        await sendPieces(socket, body.stream.pieces(), body.length, () => {
-          this.#answer = 'head sent';
-          socket.write(head, 'latin1');
-        });
-      } else await this.#stream(head, bodyChunks(body), body.length, false);
+      });
+    } else return this.#stream(head, bodyChunks(body), body.length, false);
+    return undefined;
+  }
+
+  async #whenSent(sending: Promise<boolean | void>): Promise<void> {
+    try {
+      if ((await sending) === false) return;
     } catch (error) {
-      this.#failed(error);
+      throw this.#failed(error);
     }
     this.#sent();
   }
@@ -145,7 +164,7 @@ export class ServerExchange implements HttpExchange {
         this.#connection.socket.write(head, 'latin1');
       } else await this.#stream(head, stream, undefined, chunked);
     } catch (error) {
-      this.#failed(error);
+      throw this.#failed(error);
     }
     this.#sent();
   }
@@ -212,10 +231,10 @@ export class ServerExchange implements HttpExchange {
   }
 
   /** Before the head has left, another answer may still be given; afterwards there is only breaking off. */
-  #failed(error: unknown): never {
+  #failed(error: unknown): Error {
     if (this.#answer === 'head sent') this.#breakOff();
     else this.#answer = 'none';
-    throw error;
+    return error as Error;
   }
 
   #breakOff(): void {
@@ -272,6 +291,7 @@ class RequestBody implements HttpRequestBody {
   }
 }
 
+const settled = Promise.resolve();
 const ignore = (): void => {};
 const left = (): WeirError => new WeirError('Cancelled', 'the client went away');
 const stalled = (): WeirError => new WeirError('IncompleteBody', 'the client has sent nothing of its request for too long', {details: {s3: 'RequestTimeout'}});
@@ -289,7 +309,7 @@ export function findHeader(rawHeaders: readonly string[], name: string): string 
 }
 
 /** A body that will not be sent. */
-function letGo(body: Body | undefined): void {
+function letGo(body: Body | undefined): undefined {
   if (body?.kind === 'lease') body.lease[Symbol.dispose]();
   else if (body?.kind === 'stream') {
     const iterator = body.stream[Symbol.asyncIterator]();

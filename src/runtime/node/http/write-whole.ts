@@ -7,7 +7,7 @@ import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
-import {libc} from '#runtime/node/native/libc.ts';
+import {type Libc, libc} from '#runtime/node/native/libc.ts';
 
 const sharedBytes = 80 * 1024;
 
@@ -28,20 +28,30 @@ export function writeWhole(socket: Socket, secure: boolean, head: string, body: 
   writeShared(socket, total);
 }
 
-/** The same with the bytes of a lease, which is used up. Throws ContentChanged, and what the lease throws, before anything is sent. */
-export async function writeWholeLease(socket: Socket, secure: boolean, head: string, lease: FileLease, length: number): Promise<void> {
-  using held = lease;
+/**
+ * The same with the bytes of a lease, which is used up. Undefined: done. Otherwise a promise, which rejects with ContentChanged, and with
+ * what the lease throws, before anything is sent.
+ */
+export function writeWholeLease(socket: Socket, secure: boolean, head: string, lease: FileLease, length: number): Promise<void> | undefined {
   const total = head.length + length;
   const native = libc();
-  const canShare = !secure && !held.validate && total <= shared.length;
-  if (native && canShare && native.preadResident(descriptorNumber(held.file), shared.subarray(head.length, total), held.offset) === length) {
+  const canShare = !secure && !lease.validate && total <= shared.length;
+  if (native && canShare && native.preadResident(descriptorNumber(lease.file), shared.subarray(head.length, total), lease.offset) === length) {
+    lease[Symbol.dispose]();
     shared.write(head, 'latin1');
     writeShared(socket, total);
-    return;
+    return undefined;
   }
+  return writeReadLease(socket, head, lease, length, canShare ? undefined : native);
+}
+
+/** The slower way, for what is not in memory or not vouched for. */
+async function writeReadLease(socket: Socket, head: string, lease: FileLease, length: number, native: Libc | undefined): Promise<void> {
+  using held = lease;
+  const total = head.length + length;
   const own = Buffer.allocUnsafe(total);
   const into = own.subarray(head.length);
-  const resident = canShare ? undefined : native?.preadResident(descriptorNumber(held.file), into, held.offset);
+  const resident = native?.preadResident(descriptorNumber(held.file), into, held.offset);
   if (resident !== length && (await held.read(into, held.offset)) !== length) throw new WeirError('ContentChanged', `a file ended before the ${held.length} bytes that were promised`);
   if (held.validate) await held.validate();
   own.write(head, 'latin1');

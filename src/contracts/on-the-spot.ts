@@ -1,0 +1,21 @@
+/**
+ * What a master and a worker in this process can answer on the spot: a warm read that waits for nobody, without a promise on its way.
+ * `undefined` always means: not now, ask the ordinary way; what is thrown, that way would throw too. Nothing of this travels.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import type {Principal} from '#contracts/context.ts';
+import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
+import type {Body, ByteRange} from '#contracts/worker-api.ts';
+import type {ReadableContent} from '#model/content.ts';
+
+export interface MasterOnTheSpot {
+  /** What stands at the path, where all of it is known, durable, and may be believed now. PermissionDenied when the principal may not look for it there. */
+  statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined;
+  /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */
+  openNow(path: ByteString, principal: Principal): FileInfo | undefined;
+}
+
+export interface WorkerOnTheSpot {
+  /** Bytes that are cached and known to be sound. `range` lies within the content. */
+  readNow(content: ReadableContent, range: ByteRange): Body | undefined;
+}

@@ -1,0 +1,57 @@
+/** What a master answers on the spot is what it answers in time, or nothing. */
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {isKind} from '#base/errors.ts';
+import type {Principal} from '#contracts/context.ts';
+import {bytes, context, mountBucket, put, requestsOf, World} from '#master/fixture.test.ts';
+
+const {principal} = context;
+
+test('a file is answered on the spot while it is known and fresh, wherever it has moved to', async () => {
+  const world = new World();
+  const bucket = world.store('mem://bucket/');
+  bucket.outside.put(bytes('dir/a'), Buffer.from('one'), {'content-type': 'text/plain'});
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal), undefined, 'nobody knows it yet');
+    const known = await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
+    const before = requestsOf(bucket);
+    assert.deepEqual(master.openNow(bytes('/b/dir/a'), principal), known);
+    assert.deepEqual(master.statNow(bytes('/b/dir/a'), {}, principal), known);
+    assert.deepEqual(master.statNow(bytes('/b/dir'), {}, principal), await master.stat(bytes('/b/dir'), {}, context));
+    for (const path of ['/b/dir/none', '/b/none/a', '/b/dir/', '/b', '/', '/b/.weir', '/b/dir/a\0', `/b/dir/${'n'.repeat(2000)}`]) {
+      assert.equal(master.statNow(bytes(path), {}, principal), undefined, JSON.stringify(path.slice(0, 20)));
+    }
+    await put(master, '/b/other/c', 'see');
+    assert.equal(master.openNow(bytes('/b/other/c'), principal)?.length, 3);
+    await master.rename(bytes('/b/other/'), bytes('/b/moved/'), {replace: false}, context);
+    assert.equal(master.openNow(bytes('/b/other/c'), principal), undefined);
+    assert.deepEqual(master.openNow(bytes('/b/moved/c'), principal)?.path, '/b/moved/c');
+    await put(master, '/b/dir/a', 'longer');
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 6);
+    await runtime.clock.sleep(61_000);
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal), undefined, 'no longer fresh');
+    await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 6);
+    await master.refresh(bytes('/b/dir/a'), context);
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal), undefined, 'somebody wants it asked again');
+    assert.ok(requestsOf(bucket) > before);
+  });
+});
+
+test('nobody is shown on the spot what he may not see', async () => {
+  const world = new World();
+  world.store('mem://bucket/').outside.put(bytes('dir/a'), Buffer.from('one'));
+  await world.life(async master => {
+    await mountBucket(master);
+    await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
+    const somebody: Principal = {name: 'somebody', uid: 1000, gids: [1000]};
+    const denied = (error: unknown): boolean => isKind(error, 'PermissionDenied');
+    await master.setAttributes(bytes('/b/dir/a'), {mode: 0o640}, {kind: 'file'}, context);
+    assert.equal(master.statNow(bytes('/b/dir/a'), {kind: 'file'}, somebody)?.length, 3);
+    assert.throws(() => master.openNow(bytes('/b/dir/a'), somebody), denied);
+    await master.setAttributes(bytes('/b/dir/'), {mode: 0o700}, {}, context);
+    assert.throws(() => master.statNow(bytes('/b/dir/a'), {kind: 'file'}, somebody), denied);
+    assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 3);
+  });
+});
