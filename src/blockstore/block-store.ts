@@ -8,7 +8,8 @@
  * 2. What is leased is not changed, punched, moved or reused. A leased file may be unlinked; its bytes count until the lease ends.
  * 3. Pinned and dirty contents are never evicted; a restart forgets neither.
  * 4. Each tier stays within its quota.
- * 5. A failing or full disk never fails a read that the store behind could answer: writes are refused (`stored: false`), reads are misses.
+ * 5. Every page, and every small content, is on one tier, also after a crash in the middle of a move. Tiers named MEM hold what is clean.
+ * 6. A failing or full disk never fails a read that the store behind could answer: writes are refused (`stored: false`), reads are misses.
  */
 import type {ContentId} from '#base/ids.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -32,11 +33,30 @@ export interface ContentHandle {
   readonly length: number;
 }
 
+/** What a content has on one tier. */
+export interface Place {
+  readonly tier: string;
+  readonly bytes: number;
+  /** Present pages, as runs. */
+  readonly pages: readonly (readonly [first: number, count: number])[];
+}
+
+export interface TierUse {
+  readonly name: string;
+  readonly directory: string;
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly state: 'ok' | 'full' | 'failed';
+  /** Since the start: dropped for room, moved from here to a slower tier, moved from here to a faster one. */
+  readonly evictedBytes: number;
+  readonly demotedBytes: number;
+  readonly promotedBytes: number;
+}
+
 export interface Presence {
   readonly length: number;
   readonly complete: boolean;
   readonly presentBytes: number;
-  readonly tier: string;
   readonly pinned: boolean;
   readonly dirty: boolean;
 }
@@ -66,7 +86,7 @@ export interface BlockStore extends AsyncDisposable {
   readResident(content: ContentHandle, offset: number, length: number): Uint8Array | undefined;
   /** Reads a present range into memory. Undefined when any page of it is absent (or proved corrupt). Counts as use. */
   read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined>;
-  /** A descriptor for a present range that is wholly within one file; undefined when any page is absent. Pages not yet verified are verified first. Counts as use. */
+  /** A descriptor for a present range that is wholly within one file; undefined when any page is absent or on another tier. Pages not yet verified are verified first. Counts as use. */
   lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined>;
   /** The same at once, where the pages are verified and the file is open. What is leased may be on disk only. Counts as use. */
   leaseNow(content: ContentHandle, offset: number, length: number): FileLease | undefined;
@@ -76,9 +96,9 @@ export interface BlockStore extends AsyncDisposable {
   pin(id: ContentId, pinned: boolean): void;
   /** Marks a sealed dirty content as held by the under store too. */
   clean(id: ContentId): Promise<void>;
-  /** Present pages of a content, as runs. */
-  pages(id: ContentId): readonly (readonly [first: number, count: number])[];
-  status(): {readonly tiers: readonly {name: string; directory: string; quotaBytes: number; usedBytes: number; state: 'ok' | 'full' | 'failed'}[]; readonly contents: number; readonly indexBytes: number};
+  /** Where a content's present pages are, from the fastest tier. */
+  places(id: ContentId): readonly Place[];
+  status(): {readonly tiers: readonly TierUse[]; readonly contents: number; readonly indexBytes: number};
   /** True once the index of a previous life is wholly read; until then unknown contents may be absent though they are on disk. */
   readonly warm: boolean;
   close(): Promise<void>;

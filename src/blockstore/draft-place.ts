@@ -104,13 +104,12 @@ export class DraftPlace {
   /** The draft's file becomes that of the content, unless a sound and lasting copy is there: that one is kept, as it may be dirty or leased. */
   async #enter(handle: ContentHandle, checksums: Uint32Array): Promise<LargeContent> {
     const {large} = this.#services;
-    const older = large.byId.get(handle.id);
-    if (older?.complete && older.tier.persistent && (await large.isSound(older))) {
+    const older = large.files.of(handle.id).find((file) => file.complete && file.tier.persistent);
+    if (older && (await large.isSound(older))) {
       await this.discard();
       return older;
     }
-    const present = large.byId.get(handle.id);
-    if (present) large.drop(present);
+    large.dropAll(handle.id);
     const sealed = large.renumber(this.#file, handle);
     this.#tier.release(this.#reserved - handle.length);
     this.#reserved = 0;
@@ -127,8 +126,7 @@ export class DraftPlace {
     if (before) return false;
     setDirty(id, false);
     small.drop(id);
-    const content = large.byId.get(id);
-    if (content) large.drop(content);
+    large.dropAll(id);
     return false;
   }
 

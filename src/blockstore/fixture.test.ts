@@ -202,7 +202,7 @@ export class Model {
       if (this.#busy.has(id)) continue;
       const presence = store.presence(id);
       assert.ok(presence?.dirty && presence.complete, `dirty content ${id} is lost: ${JSON.stringify(presence)}`);
-      assert.notEqual(presence.tier, 'MEM', `dirty content ${id} is in memory only`);
+      assert.ok(store.places(id).every((place) => place.tier !== 'MEM'), `dirty content ${id} is in memory only`);
       await this.#read(store, this.#content(id), true);
     }
     this.#checkGone(store);
@@ -226,6 +226,7 @@ export class Model {
     for (let step = 0; step < steps && !mortal.dead; step++) {
       const content = this.#contents[Math.floor(this.#random() * this.#contents.length)]!;
       await this.#step(store, runtime, content, Math.floor(this.#random() * 20));
+      assertApart(store, content);
       for (const tier of store.status().tiers) assert.ok(tier.usedBytes <= tier.quotaBytes && tier.usedBytes >= 0, `${tier.name} uses ${tier.usedBytes} of ${tier.quotaBytes}`);
     }
   }
@@ -316,6 +317,19 @@ export class Model {
     await runtime.clock.sleep(20);
     if (whole) this.#stays.add(id);
     else store.pin(id, false);
+  }
+}
+
+/** Every page is in one place. */
+function assertApart(store: BlockStore, {id}: ContentHandle): void {
+  const seen = new Set<number>();
+  for (const {tier, pages} of store.places(id)) {
+    for (const [first, count] of pages) {
+      for (let page = first; page < first + count; page++) {
+        assert.ok(!seen.has(page), `page ${page} of content ${id} is on ${tier} and elsewhere`);
+        seen.add(page);
+      }
+    }
   }
 }
 

@@ -47,7 +47,8 @@ describe('block store model', () => {
 
   it('holds after power loss at every crash point', async () => {
     const points = await simulate(100, 3);
-    assert.ok(points.size >= 11, [...points.keys()].join(' '));
+    for (const point of ['beforeTierMove', 'afterTierCopy', 'afterTierMove']) assert.ok(points.has(`blockstore.${point}`), point);
+    assert.ok(points.size >= 14, [...points.keys()].join(' '));
     for (const point of points.keys()) {
       for (const hit of [1, 3]) await simulate(100 + hit, 3, {point, hit}).catch((error: unknown) => assert.fail(`${point}, hit ${hit}: ${String((error as Error).stack)}`));
     }
@@ -60,6 +61,7 @@ describe('block store model', () => {
       const model = new Model(random, twoTiers(directory));
       const runtime = createNodeRuntime({log: {level: 'silent'}});
       for (let life = 0; life < 4; life++) await model.live(runtime, steps, life % 2 === 0 ? 'kill' : 'close');
+      for (const point of ['beforeTierMove', 'afterTierCopy', 'afterTierMove']) await model.live(runtime, steps, 'kill', {point: `blockstore.${point}`, hit: 2});
     } finally {
       await rm(directory, {recursive: true});
     }

@@ -2,14 +2,18 @@
 import {assert} from '#base/assert.ts';
 import {isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
-import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
+import {blockBytes, type BlockStore, type ContentHandle, type Draft, pageBytes, type Place, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
 import type {PolicyName} from '#blockstore/eviction/policy.ts';
 import {DraftPlace, type DraftServices} from '#blockstore/draft-place.ts';
 import {FileDraft} from '#blockstore/file-draft.ts';
-import {LargeContents, runs} from '#blockstore/files/large-contents.ts';
+import {BlockMover} from '#blockstore/files/block-mover.ts';
+import {blockPages} from '#blockstore/files/large-content.ts';
+import {LargeContents} from '#blockstore/files/large-contents.ts';
+import {runs, slice} from '#blockstore/files/page-runs.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
+import {TierMoves} from '#blockstore/moves/tier-moves.ts';
 import {RangeLease} from '#blockstore/range-lease.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Tier} from '#blockstore/tier.ts';
@@ -47,6 +51,7 @@ class TieredBlockStore implements BlockStore {
   readonly #dirty = new Set<ContentId>();
   readonly #small: SmallContents;
   readonly #large: LargeContents;
+  readonly #moves: TierMoves;
   readonly #drafts: DraftServices;
   readonly #locks: AsyncDisposable[] = [];
   #warm = false;
@@ -61,6 +66,20 @@ class TieredBlockStore implements BlockStore {
     const isKept = (id: ContentId) => this.#isKept(id);
     this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, this.#logs, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
+    this.#moves = new TierMoves(
+      {
+        runtime,
+        tiers: this.#tiers,
+        nodes: this.#nodes,
+        small: this.#small,
+        large: this.#large,
+        isKept,
+        syncLog: (tier) => this.#logs[tier.number]!.sync().catch((error: unknown) => tier.failed(error)),
+        mayEvict: (node) => this.#mayEvict(node),
+        evict: (node) => this.#evict(node),
+      },
+      (terms) => ({entries: this.#small.entryMover(terms), blocks: new BlockMover(this.#large, terms)}),
+    );
     this.#drafts = {
       small: this.#small,
       large: this.#large,
@@ -115,18 +134,19 @@ class TieredBlockStore implements BlockStore {
     const node = this.#index.find(id);
     if (node !== 0) {
       const length = this.#nodes.length.get(node);
-      return {length, complete: true, presentBytes: length, tier: this.#small.segmentOf(node).tier.options.name, ...kept};
+      return {length, complete: true, presentBytes: length, ...kept};
     }
-    const content = this.#large.byId.get(id);
-    if (!content || content.bytes === 0) return undefined;
-    return {length: content.length, complete: content.bytes === content.length, presentBytes: content.bytes, tier: content.tier.options.name, ...kept};
+    const [first, ...slower] = this.#large.files.of(id);
+    const presentBytes = slower.reduce((sum, file) => sum + file.presentBytes, first?.presentBytes ?? 0);
+    if (!first || presentBytes === 0) return undefined;
+    return {length: first.length, complete: presentBytes === first.length, presentBytes, ...kept};
   }
 
   missing({id, length}: ContentHandle, first: number, last: number): {first: number; count: number}[] {
     if (isSmall(length) && this.#index.find(id) !== 0) return [];
-    const content = this.#large.byId.get(id);
-    if (!content) return [{first, count: last - first + 1}];
-    return runs(content, first, last, false).map(([start, count]) => ({first: start, count}));
+    const pages = this.#large.files.pages(id);
+    if (!pages) return [{first, count: last - first + 1}];
+    return runs(pages, first, last, false).map(([start, count]) => ({first: start, count}));
   }
 
   async fill(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[]): Promise<boolean> {
@@ -142,11 +162,21 @@ class TieredBlockStore implements BlockStore {
       for (const tier of this.#tiers) if (await this.#small.fill(tier, content.id, bytes, total)) return true;
       return false;
     }
+    for (let at = 0; at < total; ) {
+      const count = Math.min(total - at, blockBytes - ((start + at) % blockBytes));
+      if (!(await this.#fillBlock(content, firstPage + at / pageBytes, slice(bytes, at, count), count))) return false;
+      at += count;
+    }
+    return true;
+  }
+
+  /** Pages of one block. */
+  async #fillBlock(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[], total: number): Promise<boolean> {
     for (const tier of this.#tiers) {
-      const there = this.#large.byId.get(content.id);
-      // A content stays on the tier of its file, unless that tier takes nothing more and holds nothing that must stay.
-      if (there && !there.tier.writable && there.holds === 0 && !this.#isKept(content.id) && there.tier.state === 'failed') this.#large.drop(there);
-      else if (there && there.tier !== tier) continue;
+      const home = this.#large.files.home(content.id, Math.floor(firstPage / blockPages));
+      // A block stays where it is, unless its tier takes nothing more and holds nothing that must stay.
+      if (home && home.tier.state === 'failed' && !home.tier.writable && home.holds === 0 && !this.#isKept(content.id)) this.#large.drop(home);
+      else if (home && home.tier !== tier) continue;
       if (tier.writable && (await this.#large.fill(tier, content, firstPage, bytes, total))) return true;
     }
     return false;
@@ -155,21 +185,30 @@ class TieredBlockStore implements BlockStore {
   readResident({id, length: whole}: ContentHandle, offset: number, length: number): Uint8Array | undefined {
     if (length === 0) return undefined;
     if (isSmall(whole)) return this.#small.readResident(id, offset, length);
-    const content = this.#large.byId.get(id);
+    const content = this.#large.files.home(id, Math.floor(offset / blockBytes));
     return content && this.#large.readResident(content, offset, length);
   }
 
   async read({id, length: whole}: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined> {
     if (length === 0) return new Uint8Array(0);
     if (isSmall(whole)) return await this.#small.read(id, offset, length);
-    using lease = await this.lease({id, length: whole}, offset, length);
-    if (!lease) return undefined;
     const bytes = Buffer.allocUnsafe(length);
+    for (let at = offset; at < offset + length; ) {
+      const end = this.#large.files.endOfFile(id, at, offset + length);
+      if (!(await this.#readFile({id, length: whole}, at, bytes.subarray(at - offset, end - offset)))) return undefined;
+      at = end;
+    }
+    return bytes;
+  }
+
+  async #readFile(content: ContentHandle, offset: number, into: Uint8Array): Promise<boolean> {
+    using lease = await this.lease(content, offset, into.length);
+    if (!lease) return false;
     try {
-      return (await lease.read(bytes, lease.offset)) === length ? bytes : undefined;
+      return (await lease.read(into, lease.offset)) === into.length;
     } catch (error) {
-      this.#large.byId.get(id)?.tier.failed(error);
-      return undefined;
+      this.#large.files.home(content.id, Math.floor(offset / blockBytes))?.tier.failed(error);
+      return false;
     }
   }
 
@@ -178,9 +217,9 @@ class TieredBlockStore implements BlockStore {
     if (isSmall(whole)) return await this.#leaseSmall(id, offset, length);
     const now = this.#leaseLargeNow(id, offset, length);
     if (now) return now;
-    const content = this.#large.byId.get(id);
     const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
-    if (!content?.hasAll(first, last)) return undefined;
+    const content = this.#large.files.whole(id, first, last);
+    if (!content) return undefined;
     const hold = content.hold(first, last);
     const release = () => {
       hold[Symbol.dispose]();
@@ -212,8 +251,7 @@ class TieredBlockStore implements BlockStore {
 
   drop(id: ContentId): Promise<void> {
     this.#small.drop(id);
-    const content = this.#large.byId.get(id);
-    if (content) this.#large.drop(content);
+    this.#large.dropAll(id);
     if (this.#pinned.delete(id) || this.#dirty.delete(id)) {
       this.#dirty.delete(id);
       this.#logKept(id);
@@ -226,6 +264,7 @@ class TieredBlockStore implements BlockStore {
     else this.#pinned.delete(id);
     this.#keptChanged(id);
     void this.#syncKept(id);
+    if (pinned) this.#moves.rescue(id);
   }
 
   async clean(id: ContentId): Promise<void> {
@@ -234,23 +273,27 @@ class TieredBlockStore implements BlockStore {
     await this.#syncKept(id);
   }
 
-  pages(id: ContentId): (readonly [first: number, count: number])[] {
+  places(id: ContentId): Place[] {
     const node = this.#index.find(id);
-    if (node !== 0) return [[0, Math.ceil(this.#nodes.length.get(node) / pageBytes)]];
-    const content = this.#large.byId.get(id);
-    return content ? runs(content, 0, content.pages - 1, true) : [];
+    if (node !== 0) {
+      const bytes = this.#nodes.length.get(node);
+      return [{tier: this.#small.segmentOf(node).tier.options.name, bytes, pages: [[0, Math.ceil(bytes / pageBytes)]]}];
+    }
+    const files = this.#large.files.of(id).filter((file) => file.presentBytes > 0);
+    return files.map((file) => ({tier: file.tier.options.name, bytes: file.presentBytes, pages: runs(file, 0, file.pages - 1, true)}));
   }
 
   status(): ReturnType<BlockStore['status']> {
-    const tiers = this.#tiers.map(({options, usedBytes, state}) => ({name: options.name, directory: options.directory, quotaBytes: options.quotaBytes, usedBytes, state}));
+    const tiers = this.#tiers.map((tier) => tier.status());
     const policies = this.#tiers.reduce((sum, tier) => sum + tier.policy.bytes, 0);
-    return {tiers, contents: this.#index.count + this.#large.byId.size, indexBytes: this.#nodes.bytes + this.#index.bytes + policies};
+    return {tiers, contents: this.#index.count + this.#large.files.size, indexBytes: this.#nodes.bytes + this.#index.bytes + policies};
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#loading;
+    await this.#moves.close();
     const attempt = (work: Promise<void>) => work.catch((error: unknown) => this.#tiers[0]!.failed(error));
     await attempt(this.#small.close());
     for (const log of this.#logs) await attempt(log.close());
@@ -284,21 +327,21 @@ class TieredBlockStore implements BlockStore {
 
   #keptChanged(id: ContentId): void {
     const kept = this.#isKept(id);
-    const content = this.#large.byId.get(id);
-    if (content) this.#large.setKept(content, kept);
+    for (const file of this.#large.files.of(id)) this.#large.setKept(file, kept);
     const node = this.#index.find(id);
     if (node === 0 || this.#nodes.has(node, nodeKept) === kept) return;
     this.#nodes.setFlag(node, nodeKept, kept);
     const {policy} = this.#small.segmentOf(node).tier;
     if (kept) policy.remove(node);
-    else policy.insert(node);
+    else if (this.#nodes.mark.get(node) === 0) policy.insert(node);
   }
 
   #leaseSmallNow(id: ContentId, offset: number, length: number): FileLease | undefined {
     const node = this.#index.find(id);
     if (node === 0 || !this.#small.isReady(node)) return undefined;
     const segment = this.#small.segmentOf(node);
-    segment.tier.policy.use(node);
+    segment.tier.use(node, length);
+    segment.recent = true;
     segment.hold();
     return new RangeLease(segment.file!, this.#nodes.offset.get(node) + offset, length, () => segment.letGo());
   }
@@ -309,8 +352,8 @@ class TieredBlockStore implements BlockStore {
   }
 
   #leaseLargeNow(id: ContentId, offset: number, length: number): FileLease | undefined {
-    const content = this.#large.byId.get(id);
     const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
+    const content = this.#large.files.home(id, Math.floor(first / blockPages));
     const file = content && this.#large.readyFile(content, first, last);
     if (!file) return undefined;
     const hold = content.hold(first, last);
@@ -323,19 +366,33 @@ class TieredBlockStore implements BlockStore {
 
   async #freeSome(tier: Tier): Promise<boolean> {
     if (await this.#small.emptySparse(tier)) return true;
-    const mayEvict = (node: number) => !this.#nodes.has(node, nodeBlock) || this.#large.mayEvict(node);
     let freed = false;
     for (let i = 0; i < victimsAtOnce; i++) {
-      const node = tier.policy.evict(mayEvict);
+      const node = tier.policy.evict((candidate) => this.#mayEvict(candidate));
       if (node === 0) break;
       freed = true;
-      if (this.#nodes.has(node, nodeBlock)) {
-        await this.#large.evict(node);
-        return true;
-      }
-      this.#small.remove(node);
+      const punched = this.#evict(node);
+      if (!punched) continue;
+      await punched;
+      return true;
     }
     return freed;
+  }
+
+  #mayEvict(node: number): boolean {
+    return !this.#nodes.has(node, nodeBlock) || this.#large.mayEvict(node);
+  }
+
+  /** Frees a victim, which is out of its policy: on the spot, or a block when its holes are punched. */
+  #evict(node: number): Promise<void> | undefined {
+    const bytes = this.#nodes.length.get(node);
+    if (this.#nodes.has(node, nodeBlock)) {
+      this.#large.fileOf(node).tier.evictedBytes += bytes;
+      return this.#large.evict(node);
+    }
+    this.#small.segmentOf(node).tier.evictedBytes += bytes;
+    this.#small.remove(node);
+    return undefined;
   }
 
   async #load(life: number, logsRead: () => void): Promise<void> {
@@ -361,7 +418,7 @@ class TieredBlockStore implements BlockStore {
       }
     }
     this.#large.replayed();
-    for (const content of this.#large.byId.values()) this.#large.setKept(content, this.#isKept(content.id));
+    for (const file of this.#large.files.values()) this.#large.setKept(file, this.#isKept(file.id));
     // A log that cannot be read may name dirt of any tier.
     const trusted = this.#keptTiers.every((tier) => known.includes(tier)) ? known : [];
     for (const tier of trusted) tier.ready = true;
@@ -379,6 +436,7 @@ class TieredBlockStore implements BlockStore {
       }
     }
     this.#warm = true;
+    this.#moves.start();
   }
 
   *#records(tier: Tier): Generator<LogRecord> {

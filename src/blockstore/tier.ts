@@ -6,7 +6,7 @@
  */
 import {WeirError} from '#base/errors.ts';
 import {GiB, KiB, MiB} from '#base/units.ts';
-import type {TierOptions} from '#blockstore/block-store.ts';
+import type {TierOptions, TierUse} from '#blockstore/block-store.ts';
 import type {EvictionPolicy} from '#blockstore/eviction/policy.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -34,6 +34,15 @@ export class Tier {
   /** False until the log of the previous life is read: what is there is not known yet, so nothing new is taken. */
   ready = false;
   freeSome: FreeSome = () => Promise.resolve(false);
+  /** With more in use than this, `onPressed` is called at every reservation. */
+  pressedBytes = Infinity;
+  onPressed: () => void = () => {};
+  /** Of a tier with a faster one: told of every use. */
+  onRead: ((node: number, bytes: number) => void) | undefined;
+  /** Since the start: dropped for room, moved to a slower tier, moved to a faster one. */
+  evictedBytes = 0;
+  demotedBytes = 0;
+  promotedBytes = 0;
   #retryAtMs = 0;
   #spaceCheckedAtMs = -spaceCheckMs;
   #diskFreeBytes = Infinity;
@@ -64,19 +73,39 @@ export class Tier {
   /** Takes `bytes` of the quota, after making room. False when there is none to make. One at a time, in order. */
   async reserve(bytes: number): Promise<boolean> {
     if (!this.writable || bytes > this.fillBytesMax) return false;
-    if (this.usedBytes + bytes <= this.fillBytesMax && this.#spaceFresh && this.#diskHolds(bytes)) {
-      this.usedBytes += bytes;
-      return true;
-    }
+    if (this.hasRoom(bytes) && this.#spaceFresh && this.#diskHolds(bytes)) this.usedBytes += bytes;
+    else if (!(await this.turn(() => this.#makeRoom(bytes)))) return false;
+    if (this.usedBytes > this.pressedBytes) this.onPressed();
+    return true;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.usedBytes + bytes <= this.fillBytesMax;
+  }
+
+  /** Whoever frees something of the tier takes turns, in order. */
+  async turn(work: () => Promise<boolean>): Promise<boolean> {
     const before = this.#turn;
     const {promise, resolve} = Promise.withResolvers<void>();
     this.#turn = promise;
     await before;
     try {
-      return await this.#makeRoom(bytes);
+      return await work();
     } finally {
       resolve();
     }
+  }
+
+  status(): TierUse {
+    const {options, usedBytes, state, evictedBytes, demotedBytes, promotedBytes} = this;
+    const {name, directory, quotaBytes} = options;
+    return {name, directory, quotaBytes, usedBytes, state, evictedBytes, demotedBytes, promotedBytes};
+  }
+
+  /** A node of this tier was used, so many bytes of it. */
+  use(node: number, bytes: number): void {
+    this.policy.use(node);
+    this.onRead?.(node, bytes);
   }
 
   /** Takes of the last part of the quota, which is for moving; frees nothing. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {asciiBytes, type ByteString} from '#base/byte-string.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {KiB} from '#base/units.ts';
-import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Place, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {Body, ByteStream} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
@@ -164,7 +164,7 @@ export class MemoryBlocks implements BlockStore {
     const cached = this.contents.get(id);
     if (!cached) return undefined;
     const presentBytes = [...cached.pages].reduce((sum, page) => sum + Math.min(pageBytes, cached.bytes.length - page * pageBytes), 0);
-    return {length: cached.bytes.length, complete: presentBytes === cached.bytes.length, presentBytes, tier: 'MEM', pinned: cached.pinned, dirty: false};
+    return {length: cached.bytes.length, complete: presentBytes === cached.bytes.length, presentBytes, pinned: cached.pinned, dirty: false};
   }
   missing(content: ContentHandle, first: number, last: number): readonly {first: number; count: number}[] {
     const pages = this.contents.get(content.id)?.pages;
@@ -238,12 +238,14 @@ export class MemoryBlocks implements BlockStore {
     if (cached) cached.pinned = pinned;
   }
   async clean(): Promise<void> {}
-  pages(id: ContentId): readonly (readonly [first: number, count: number])[] {
+  places(id: ContentId): readonly Place[] {
     const cached = this.contents.get(id);
-    return cached ? [...cached.pages].toSorted((a, b) => a - b).map(page => [page, 1] as const) : [];
+    const presence = this.presence(id);
+    return cached && presence ? [{tier: 'MEM', bytes: presence.presentBytes, pages: [...cached.pages].toSorted((a, b) => a - b).map(page => [page, 1] as const)}] : [];
   }
   status() {
-    return {tiers: [{name: 'MEM', directory: '', quotaBytes: 0, usedBytes: 0, state: 'ok' as const}], contents: this.contents.size, indexBytes: 0};
+    const tier = {name: 'MEM', directory: '', quotaBytes: 0, usedBytes: 0, state: 'ok' as const, evictedBytes: 0, demotedBytes: 0, promotedBytes: 0};
+    return {tiers: [tier], contents: this.contents.size, indexBytes: 0};
   }
   async close(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -56,7 +56,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
     this.#writes = new Writes({blocks, stores, clock: runtime.clock});
-    registerWorkerMetrics(runtime.metrics, this.#fills);
+    registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
   }
 
   readNow(content: ReadableContent, range: ByteRange): Body | undefined {
@@ -139,16 +139,17 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   async locate(content: ReadableContent): Promise<CacheLocation> {
-    const presence = this.#blocks.presence(content.id);
+    const pinned = this.#blocks.presence(content.id)?.pinned ?? false;
     const {upstreamRequests, upstreamBytes, servedBytes} = this.#fills.counters(content.id);
     return {
-      tiers: presence ? [{name: presence.tier, bytes: presence.presentBytes, pages: this.#blocks.pages(content.id)}] : [],
-      pageBytes, pinned: presence?.pinned ?? false, upstreamRequests, upstreamBytes, servedBytes, inPlace: this.#isInPlace(content),
+      tiers: this.#blocks.places(content.id).map(({tier, bytes, pages}) => ({name: tier, bytes, pages})),
+      pageBytes, pinned, upstreamRequests, upstreamBytes, servedBytes, inPlace: this.#isInPlace(content),
     };
   }
 
   async status(): Promise<WorkerStatus> {
-    const {tiers, contents} = this.#blocks.status();
+    const {tiers: used, contents} = this.#blocks.status();
+    const tiers = used.map(({name, directory, quotaBytes, usedBytes, state}) => ({name, directory, quotaBytes, usedBytes, state}));
     const {servedBytes, upstreamBytes, upstreamRequests} = this.#fills.totals;
     return {tiers, contents, hitBytes: servedBytes, missBytes: upstreamBytes, upstreamRequests, upstreamBytes};
   }

@@ -21,17 +21,24 @@ export class Ghosts {
     this.#times[oldest] = this.#time;
   }
 
+  has(hash: number): boolean {
+    const slot = this.#find(hash);
+    return slot !== -1 && this.#age(slot) < this.#hashes.length;
+  }
+
   /** True when it was remembered; forgets it. */
   take(hash: number): boolean {
-    if (this.#hashes.length === 0) return false;
+    const known = this.has(hash);
+    const slot = this.#find(hash);
+    if (slot !== -1) this.#times[slot] = 0;
+    return known;
+  }
+
+  #find(hash: number): number {
+    if (this.#hashes.length === 0) return -1;
     const start = this.#bucket(hash);
-    for (let i = start; i < start + bucketSlots; i++) {
-      if (this.#hashes[i] !== hash || this.#times[i] === 0) continue;
-      const known = this.#age(i) < this.#hashes.length;
-      this.#times[i] = 0;
-      return known;
-    }
-    return false;
+    for (let i = start; i < start + bucketSlots; i++) if (this.#hashes[i] === hash && this.#times[i] !== 0) return i;
+    return -1;
   }
 
   get bytes(): number {

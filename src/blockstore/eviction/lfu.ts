@@ -38,6 +38,15 @@ export class Lfu implements EvictionPolicy {
     this.#space.mark.set(node, 0);
   }
 
+  /** Order is all that it knows: whatever goes is worth the next place. */
+  get victimWasUsed(): boolean {
+    return true;
+  }
+
+  seen(): boolean {
+    return true;
+  }
+
   evict(mayEvict: (node: number) => boolean): number {
     let skips = protectedSkipsMax;
     for (const queue of this.#queues) {

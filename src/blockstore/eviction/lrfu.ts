@@ -55,6 +55,15 @@ export class Lrfu implements EvictionPolicy {
     this.#sink(this.#space.next.get(last));
   }
 
+  /** Order is all that it knows: whatever goes is worth the next place. */
+  get victimWasUsed(): boolean {
+    return true;
+  }
+
+  seen(): boolean {
+    return true;
+  }
+
   evict(mayEvict: (node: number) => boolean): number {
     const passed: number[] = [];
     let victim = 0;

@@ -33,6 +33,15 @@ export class Lru implements EvictionPolicy {
     this.#queue.remove(node);
   }
 
+  /** Order is all that it knows: whatever goes is worth the next place. */
+  get victimWasUsed(): boolean {
+    return true;
+  }
+
+  seen(): boolean {
+    return true;
+  }
+
   evict(mayEvict: (node: number) => boolean): number {
     for (let turn = Math.min(this.#queue.count, protectedSkipsMax); turn > 0; turn--) {
       const node = this.#queue.tail;

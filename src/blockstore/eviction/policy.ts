@@ -24,6 +24,10 @@ export interface EvictionPolicy {
   remove(node: number): void;
   /** Takes the next victim out: the first in the policy's order that `mayEvict`. 0 when there is none among the first candidates. */
   evict(mayEvict: (node: number) => boolean): number;
+  /** Whether the last victim had shown its worth: used again since it came in. */
+  readonly victimWasUsed: boolean;
+  /** Whether what is not in now was in, or was asked for like this, lately; remembers that it was asked for. */
+  seen(node: number): boolean;
   /** Memory beyond the shared columns. */
   readonly bytes: number;
 }

@@ -18,6 +18,7 @@ export class S3Fifo implements EvictionPolicy {
   readonly #small: NodeQueue;
   readonly #main: NodeQueue;
   readonly #ghosts = new Ghosts();
+  victimWasUsed = false;
 
   constructor(space: NodeSpace) {
     this.#space = space;
@@ -62,11 +63,19 @@ export class S3Fifo implements EvictionPolicy {
         this.#enter(node, true, 0);
         skips++;
       } else {
+        this.victimWasUsed = !fromSmall || uses > 0;
         if (fromSmall) this.#ghosts.add(this.#space.hashOf(node), this.#main.count + this.#small.count);
         return node;
       }
     }
     return 0;
+  }
+
+  seen(node: number): boolean {
+    const hash = this.#space.hashOf(node);
+    const known = this.#ghosts.has(hash);
+    if (!known) this.#ghosts.add(hash, this.#main.count + this.#small.count);
+    return known;
   }
 
   #queueOf(mark: number): NodeQueue {

@@ -1,4 +1,4 @@
-/** A large content on one tier: a sparse file, and by blocks which of its pages are there, with their checksums. */
+/** A large content's file on one tier: sparse, and by blocks which of its pages are there, with their checksums. */
 import {crc32c} from '@node-rs/crc32';
 import type {ContentId} from '#base/ids.ts';
 import {blockBytes, pageBytes} from '#blockstore/block-store.ts';
@@ -14,6 +14,8 @@ export class Block {
   bytes = 0;
   /** Leases, reads and writes under way: not punched. */
   holds = 0;
+  /** Its pages are on another tier now: nobody finds them here, and they are punched when the last hold has ended. */
+  leaving = false;
   node = 0;
 
   constructor(pages: number) {
@@ -29,9 +31,13 @@ export class LargeContent {
   readonly tier: Tier;
   readonly number: number;
   readonly blocks: (Block | undefined)[] = [];
+  /** The same content's file on a slower tier. */
+  slower: LargeContent | undefined;
   handle: DiskFile | undefined;
   opening: Promise<DiskFile> | undefined;
   holds = 0;
+  /** Blocks that may be punched when nobody holds them. */
+  readonly leaving = new Set<number>();
   /** Unlinked; what is left goes with the last hold. */
   gone = false;
   /** A punch under way; writes wait for it. */
@@ -58,8 +64,13 @@ export class LargeContent {
     return this.tier.path('files', this.folder, this.number.toString(16));
   }
 
+  /** On the disk, and counted by the tier: with what is leaving. */
   get bytes(): number {
     return this.blocks.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
+  }
+
+  get presentBytes(): number {
+    return this.blocks.reduce((sum, block) => sum + (block && !block.leaving ? block.bytes : 0), 0);
   }
 
   pageLength(page: number): number {
@@ -71,7 +82,7 @@ export class LargeContent {
   }
 
   get complete(): boolean {
-    return this.bytes === this.length;
+    return this.presentBytes === this.length;
   }
 
   /** Waits until nobody punches, nor writes among these pages, which are held, and takes them for writing in the same turn. */
@@ -97,7 +108,8 @@ export class LargeContent {
   }
 
   has(page: number): boolean {
-    return this.blockOf(page)?.present[page % blockPages] === 1;
+    const block = this.blockOf(page);
+    return block !== undefined && !block.leaving && block.present[page % blockPages] === 1;
   }
 
   hasAll(first: number, last: number): boolean {

@@ -4,11 +4,14 @@ import {assert} from '#base/assert.ts';
 import type {ContentId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
 import {type ContentHandle, pageBytes} from '#blockstore/block-store.ts';
-import {Block, blockPages, LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
-import {nodeBlock, nodeKept, type NodeTable} from '#blockstore/index/node-table.ts';
+import {BlockTable} from '#blockstore/files/block-table.ts';
+import {chooseFiles, ContentFiles} from '#blockstore/files/content-files.ts';
+import {blockPages, LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
+import {blockRecords, pagesRecords, runs, slice} from '#blockstore/files/page-runs.ts';
+import type {NodeTable} from '#blockstore/index/node-table.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
-import {type LogRecord, recordPagesMax} from '#codec/block/log-record.ts';
+import type {LogRecord} from '#codec/block/log-record.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 const openFilesMax = 1024;
@@ -17,8 +20,9 @@ const residentChecksMax = 2;
 const numbersPerLife = 2 ** 31;
 
 export class LargeContents {
-  readonly byId = new Map<ContentId, LargeContent>();
+  readonly files = new ContentFiles();
   readonly #nodes: NodeTable;
+  readonly #table: BlockTable;
   readonly #logs: readonly TierLog[];
   readonly #isKept: (id: ContentId) => boolean;
   readonly #byNumber = new Map<number, LargeContent>();
@@ -27,6 +31,7 @@ export class LargeContents {
 
   constructor(nodes: NodeTable, logs: readonly TierLog[], isKept: (id: ContentId) => boolean) {
     this.#nodes = nodes;
+    this.#table = new BlockTable(nodes, isKept);
     this.#logs = logs;
     this.#isKept = isKept;
   }
@@ -71,18 +76,23 @@ export class LargeContents {
   }
 
   /**
-   * Writes those of the pages that are absent: what is present may be leased and is never written again. Pages that another fill
-   * is writing are waited for. A content stays on the tier of its file; `tier` is for contents that have none yet.
+   * Writes those of the pages, all of one block, that are absent: what is present may be leased and is never written again. Pages that
+   * another fill is writing are waited for. A block stays in its home; `tier` is for those that have none yet.
    */
   async fill(tier: Tier, handle: ContentHandle, first: number, bytes: readonly Uint8Array[], total: number): Promise<boolean> {
     const last = first + Math.ceil(total / pageBytes) - 1;
-    let content = this.byId.get(handle.id);
+    const number = Math.floor(first / blockPages);
+    assert(number === Math.floor(last / blockPages), 'a fill is of one block');
+    let content = this.files.home(handle.id, number) ?? this.files.on(handle.id, tier);
     if (!content) this.adopt((content = this.make(handle.id, handle.length, tier)));
     if (content.hasAll(first, last)) return true;
+    if (content.blocks[number]?.leaving) return false;
     const hold = content.hold(first, last);
     try {
       using _ = await content.claim(first, last);
-      return await this.#write(content, first, last, bytes);
+      if (!content.blocks[number]!.leaving) return await this.#write(content, first, last, bytes);
+      // It moved while this waited.
+      return this.files.home(handle.id, number) !== undefined && (await this.fill(tier, handle, first, bytes, total));
     } catch (error) {
       content.tier.failed(error);
       return false;
@@ -107,7 +117,7 @@ export class LargeContents {
         runtime.crashPoint('blockstore.afterPageWrite');
         // Dropped meanwhile: what was written goes with the file.
         if (content.gone) return false;
-        reserved -= this.#enter(content, start, pageChecksums(part), true);
+        reserved -= this.#table.enter(content, start, pageChecksums(part), true);
         this.#log(content, start, start + count - 1);
       }
       content.tier.worked();
@@ -118,14 +128,14 @@ export class LargeContents {
   }
 
   adopt(content: LargeContent): void {
-    this.byId.set(content.id, content);
+    this.files.add(content);
     this.#byNumber.set(content.number, content);
   }
 
   /** Marks a whole new file present; its bytes are taken from the quota already. */
   complete(content: LargeContent, checksums: Uint32Array): void {
     this.adopt(content);
-    this.#enter(content, 0, checksums, true);
+    this.#table.enter(content, 0, checksums, true);
     this.#log(content, 0, content.pages - 1);
   }
 
@@ -141,22 +151,25 @@ export class LargeContents {
   /** The content's file, when it is open and the pages are there and verified. */
   readyFile(content: LargeContent, first: number, last: number): DiskFile | undefined {
     if (!content.handle) return undefined;
-    for (let page = first; page <= last; page++) if (content.blockOf(page)?.verified[page % blockPages] !== 1) return undefined;
+    for (let page = first; page <= last; page++) if (!content.has(page) || content.blockOf(page)!.verified[page % blockPages] !== 1) return undefined;
     this.#open.delete(content);
     this.#open.add(content);
     return content.handle;
   }
 
   use(content: LargeContent, first: number, last: number): void {
-    for (let b = Math.floor(first / blockPages); b <= Math.floor(last / blockPages); b++) content.tier.policy.use(content.blocks[b]!.node);
+    for (let b = Math.floor(first / blockPages); b <= Math.floor(last / blockPages); b++) {
+      const pages = Math.min(last, (b + 1) * blockPages - 1) - Math.max(first, b * blockPages) + 1;
+      content.tier.use(content.blocks[b]!.node, pages * pageBytes);
+    }
   }
 
   /** Makes sure that present pages match their checksums; a page that does not becomes absent. The caller holds them. */
   async verify(content: LargeContent, first: number, last: number): Promise<boolean> {
     let sound = true;
     for (let page = first; page <= last; page++) {
-      const block = content.blockOf(page);
-      if (!block?.present[page % blockPages]) return false;
+      if (!content.has(page)) return false;
+      const block = content.blockOf(page)!;
       if (block.verified[page % blockPages]) continue;
       const bytes = Buffer.allocUnsafe(content.pageLength(page));
       let file: DiskFile;
@@ -172,7 +185,7 @@ export class LargeContents {
       if (count === bytes.length && crc32c(bytes) === block.checksums[page % blockPages]) block.verified[page % blockPages] = 1;
       else {
         sound = false;
-        this.#absent(content, page);
+        this.setAbsent(content, page);
       }
     }
     return sound;
@@ -192,13 +205,18 @@ export class LargeContents {
     }
   }
 
-  /** Takes the content away; what is held stays readable to its holders. */
+  /** Takes the content away from every tier. */
+  dropAll(id: ContentId): void {
+    for (const file of this.files.of(id)) this.drop(file);
+  }
+
+  /** Takes the file away; what is held stays readable to its holders. */
   drop(content: LargeContent): void {
     if (content.gone) return;
     content.gone = true;
-    if (this.byId.get(content.id) === content) this.byId.delete(content.id);
+    this.files.remove(content);
     this.#byNumber.delete(content.number);
-    this.#forgetAll(content);
+    this.#table.forgetAll(content);
     this.#logs[content.tier.number]!.append({kind: 'unlinked', file: content.number});
     content.tier.runtime.disk.unlink(content.path).catch((error: unknown) => {
       if (!isKind(error, 'NotFound')) content.tier.failed(error);
@@ -213,22 +231,25 @@ export class LargeContents {
 
   /** Frees the block of a victim node, which is out of its policy. */
   async evict(node: number): Promise<void> {
-    const content = this.byId.get(this.#nodes.id(node))!;
-    const number = this.#nodes.offset.get(node);
+    await this.#free(this.fileOf(node), this.#nodes.offset.get(node));
+  }
+
+  /** The file that has the block of a node. */
+  fileOf(node: number): LargeContent {
+    const id = this.#nodes.id(node);
+    return this.files.home(id, this.#nodes.offset.get(node))!;
+  }
+
+  async #free(content: LargeContent, number: number): Promise<void> {
     const block = content.blocks[number]!;
     assert(block.holds === 0, 'what is leased is not punched');
+    content.leaving.delete(number);
     if (content.holds === 0 && content.blocks.every((other) => other === block || !other || other.bytes === 0)) return this.drop(content);
-    this.#forget(content, block);
+    if (block.node !== 0) this.#table.forget(content, block);
     content.blocks[number] = undefined;
     this.#logs[content.tier.number]!.append({kind: 'absent', file: content.number, first: number * blockPages, count: block.present.length});
-    const punch = async () => {
-      content.tier.runtime.crashPoint('blockstore.beforePunch');
-      const file = await this.file(content);
-      await file.punch(number * blockPages * pageBytes, block.present.length * pageBytes);
-      content.tier.release(block.bytes);
-    };
+    const attempt = this.#punch(content, number, block.present.length).then(() => content.tier.release(block.bytes));
     content.holds++;
-    const attempt = content.punching.then(punch);
     content.punching = attempt.catch(() => {});
     try {
       await attempt;
@@ -243,18 +264,51 @@ export class LargeContents {
     }
   }
 
+  /** Takes back what was written for a block that did not come after all. */
+  async clear(content: LargeContent, number: number, pages: number): Promise<void> {
+    if (content.gone || content.blocks[number]) return;
+    content.holds++;
+    // Where holes cannot be punched the bytes stay until the file goes.
+    content.punching = this.#punch(content, number, pages).catch((error: unknown) => isKind(error, 'Unsupported') || content.tier.failed(error)).then(() => {});
+    await content.punching;
+    content.holds--;
+    this.#settle(content);
+  }
+
+  async #punch(content: LargeContent, number: number, pages: number): Promise<void> {
+    await content.punching;
+    content.tier.runtime.crashPoint('blockstore.beforePunch');
+    const file = await this.file(content);
+    await file.punch(number * blockPages * pageBytes, pages * pageBytes);
+  }
+
   mayEvict(node: number): boolean {
-    const content = this.byId.get(this.#nodes.id(node))!;
-    return content.blocks[this.#nodes.offset.get(node)]!.holds === 0;
+    return this.fileOf(node).blocks[this.#nodes.offset.get(node)]!.holds === 0;
+  }
+
+  /**
+   * From now on the block is in another file, where its pages with bits in `copied` are written; what is here goes after `leave`. In one
+   * turn, log record included: a checkpoint holds one or the other.
+   */
+  handOver(from: LargeContent, number: number, to: LargeContent, copied: Uint8Array): number {
+    const bytes = this.#table.handOver(from, number, to, copied);
+    for (const record of blockRecords(to, number)) this.#logs[to.tier.number]!.append(record);
+    return bytes;
+  }
+
+  /** A victim that stays goes back into its policy. */
+  keep(content: LargeContent, number: number): void {
+    this.#table.keep(content, number);
   }
 
   setKept(content: LargeContent, kept: boolean): void {
-    for (const block of content.blocks) {
-      if (!block || block.node === 0 || this.#nodes.has(block.node, nodeKept) === kept) continue;
-      this.#nodes.setFlag(block.node, nodeKept, kept);
-      if (kept) content.tier.policy.remove(block.node);
-      else content.tier.policy.insert(block.node);
-    }
+    this.#table.setKept(content, kept);
+  }
+
+  /** Frees what was handed over, once nobody holds it. */
+  leave(content: LargeContent, number: number): void {
+    content.leaving.add(number);
+    this.#settle(content);
   }
 
   /** One record of a previous life's log. Contents can be found after `replayed`. */
@@ -263,37 +317,38 @@ export class LargeContents {
     if (content && content.tier !== tier) return;
     if (record.kind === 'pages') {
       if (!content) this.#byNumber.set(record.file, (content = new LargeContent(record.id, record.length, tier, record.file)));
-      if (record.first + record.checksums.length <= content.pages) tier.usedBytes += this.#enter(content, record.first, record.checksums, false);
+      if (record.first + record.checksums.length <= content.pages) tier.usedBytes += this.#table.enter(content, record.first, record.checksums, false);
     } else if (!content) return;
     else if (record.kind === 'absent') {
       const end = Math.min(content.pages, record.first + record.count);
-      for (let page = record.first; page < end; page++) if (content.has(page)) this.#clear(content, page);
+      for (let page = record.first; page < end; page++) if (content.has(page)) this.#table.clear(content, page);
     } else {
       this.#byNumber.delete(content.number);
-      this.#forgetAll(content);
+      this.#table.forgetAll(content);
       tier.release(content.bytes);
     }
   }
 
-  /** All logs are read. Of two files of one content (a draft was being sealed over an older copy) the better stays: whole, lasting, fuller. */
+  /** All logs are read. */
   replayed(): void {
-    const worth = (content: LargeContent) => (content.complete ? 2 * content.length : content.bytes) + (content.tier.persistent ? 0.5 : 0);
-    for (const content of this.#byNumber.values()) {
-      const other = this.byId.get(content.id);
-      if (other && worth(other) >= worth(content)) this.drop(content);
-      else if (content.bytes === 0) this.drop(content);
-      else {
-        if (other) this.drop(other);
-        this.adopt(content);
+    const found = new Map<ContentId, LargeContent[]>();
+    for (const file of this.#byNumber.values()) {
+      const others = found.get(file.id);
+      if (others) others.push(file);
+      else found.set(file.id, [file]);
+    }
+    for (const [id, files] of found) {
+      const {stay, surplus} = files.length > 1 ? chooseFiles(files, this.#isKept(id)) : {stay: files, surplus: []};
+      for (const file of files) {
+        if (file.bytes === 0 || !stay.includes(file)) this.drop(file);
+        else this.adopt(file);
       }
+      for (const {file, block} of surplus) void this.#free(file, block);
     }
   }
 
   *records(tier: Tier): Generator<LogRecord> {
-    for (const content of this.byId.values()) {
-      if (content.tier !== tier) continue;
-      for (const [first, count] of runs(content, 0, content.pages - 1, true)) yield* pagesRecords(content, first, first + count - 1);
-    }
+    for (const content of this.files.values()) if (content.tier === tier) for (const number of content.blocks.keys()) yield* blockRecords(content, number);
   }
 
   /** Removes files of previous lives that no log knows. */
@@ -320,9 +375,9 @@ export class LargeContents {
   #verifiedNow(content: LargeContent, first: number, last: number): boolean {
     let checks = residentChecksMax;
     for (let page = first; page <= last; page++) {
-      const block = content.blockOf(page);
       const at = page % blockPages;
-      if (!block?.present[at]) return false;
+      if (!content.has(page)) return false;
+      const block = content.blockOf(page)!;
       if (block.verified[at]) continue;
       const bytes = Buffer.allocUnsafe(content.pageLength(page));
       if (checks-- === 0 || content.handle!.readResident(bytes, page * pageBytes) !== bytes.length || crc32c(bytes) !== block.checksums[at]) return false;
@@ -331,110 +386,29 @@ export class LargeContents {
     return true;
   }
 
-  /** Marks pages present; answers the bytes that were not present before. */
-  #enter(content: LargeContent, first: number, checksums: Uint32Array, verified: boolean): number {
-    let added = 0;
-    checksums.forEach((checksum, i) => {
-      const page = first + i;
-      const number = Math.floor(page / blockPages);
-      const block = (content.blocks[number] ??= new Block(Math.min(blockPages, content.pages - number * blockPages)));
-      const at = page % blockPages;
-      assert(!verified || block.present[at] === 0, 'a present page is not written again');
-      block.checksums[at] = checksum;
-      if (block.present[at] === 1) return;
-      block.verified[at] = verified ? 1 : 0;
-      block.present[at] = 1;
-      const bytes = content.pageLength(page);
-      block.bytes += bytes;
-      added += bytes;
-      if (block.node === 0) {
-        const kept = this.#isKept(content.id);
-        block.node = this.#nodes.add(content.id, 0, number, bytes, nodeBlock | (kept ? nodeKept : 0));
-        if (!kept) content.tier.policy.insert(block.node);
-      } else {
-        this.#nodes.length.set(block.node, block.bytes);
-        content.tier.policy.resized(block.node, bytes);
-      }
-    });
-    return added;
-  }
-
   #log(content: LargeContent, first: number, last: number): void {
     for (const record of pagesRecords(content, first, last)) this.#logs[content.tier.number]!.append(record);
   }
 
-  #absent(content: LargeContent, page: number): void {
+  /** The page proved corrupt. */
+  setAbsent(content: LargeContent, page: number): void {
     if (!content.has(page) || content.gone) return;
-    this.#clear(content, page);
+    this.#table.clear(content, page);
     this.#logs[content.tier.number]!.append({kind: 'absent', file: content.number, first: page, count: 1});
   }
 
-  #clear(content: LargeContent, page: number): void {
-    const block = content.blockOf(page)!;
-    const bytes = content.pageLength(page);
-    block.present[page % blockPages] = 0;
-    block.verified[page % blockPages] = 0;
-    block.bytes -= bytes;
-    content.tier.release(bytes);
-    this.#nodes.length.set(block.node, block.bytes);
-    content.tier.policy.resized(block.node, -bytes);
-    if (block.bytes === 0) this.#forget(content, block);
-  }
-
-  #forgetAll(content: LargeContent): void {
-    for (const block of content.blocks) if (block && block.node !== 0) this.#forget(content, block);
-  }
-
-  #forget(content: LargeContent, block: Block): void {
-    content.tier.policy.remove(block.node);
-    this.#nodes.release(block.node);
-    block.node = 0;
-  }
-
   #settle(content: LargeContent): void {
+    if (!content.gone) for (const number of content.leaving) if (content.blocks[number]!.holds === 0) void this.#free(content, number);
     if (content.holds > 0) return;
     if (!content.gone && content.bytes === 0) return this.drop(content);
     if (!content.gone) return;
     content.tier.release(content.bytes);
     content.blocks.length = 0;
+    content.leaving.clear();
     this.#close(content);
   }
 
   #close(content: LargeContent): void {
     this.closeFile(content).catch((error: unknown) => content.tier.failed(error));
-  }
-}
-
-/** `length` bytes from `start` of what the buffers hold one after the other. */
-function slice(buffers: readonly Uint8Array[], start: number, length: number): Uint8Array[] {
-  const found: Uint8Array[] = [];
-  let [skip, rest] = [start, length];
-  for (const buffer of buffers) {
-    const part = buffer.subarray(skip, skip + rest);
-    skip = Math.max(0, skip - buffer.length);
-    if (part.length > 0) found.push(part);
-    rest -= part.length;
-    if (rest === 0) break;
-  }
-  return found;
-}
-
-/** Runs of present (or absent) pages within [first, last]. */
-export function runs(content: LargeContent, first: number, last: number, present: boolean): [first: number, count: number][] {
-  const found: [number, number][] = [];
-  for (let page = first; page <= last; page++) {
-    if (content.has(page) !== present) continue;
-    const run = found.at(-1);
-    if (run && run[0] + run[1] === page) run[1]++;
-    else found.push([page, 1]);
-  }
-  return found;
-}
-
-function* pagesRecords(content: LargeContent, first: number, last: number): Generator<LogRecord> {
-  for (let start = first; start <= last; start += recordPagesMax) {
-    const count = Math.min(recordPagesMax, last - start + 1);
-    const checksums = Uint32Array.from({length: count}, (_, i) => content.blockOf(start + i)!.checksums[(start + i) % blockPages]!);
-    yield {kind: 'pages', id: content.id, length: content.length, file: content.number, first: start, checksums};
   }
 }

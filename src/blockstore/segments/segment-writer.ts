@@ -11,11 +11,15 @@ import {entryHeaderBytes, SegmentIndexWriter, writeEntryHeader} from '#codec/blo
 
 const batchBytesMax = 1 * MiB;
 
+/** Called when an entry is in the segment, with where its bytes are. */
+export type Written = (segment: Segment, offset: number, entry: WrittenEntry) => void;
+
 export interface WrittenEntry {
   readonly id: ContentId;
   /** Of the header, in the batch; of the bytes, in the segment, when told. */
   readonly at: number;
   readonly length: number;
+  readonly written: Written;
 }
 
 class Batch {
@@ -34,7 +38,7 @@ export class SegmentWriter {
   readonly #create: () => Promise<Segment>;
   /** Takes bytes of the tier's quota for a segment. */
   readonly #reserve: (bytes: number) => Promise<boolean>;
-  readonly #written: (segment: Segment, offset: number, entry: WrittenEntry) => void;
+  readonly #written: Written;
   readonly #batchBytes: number;
   #batch: Batch;
   /** The buffer of the last batch, for the next but one. */
@@ -43,7 +47,7 @@ export class SegmentWriter {
   #index = new SegmentIndexWriter();
   #running: Promise<void> | undefined;
 
-  constructor(tier: Tier, create: () => Promise<Segment>, reserve: (bytes: number) => Promise<boolean>, written: (segment: Segment, offset: number, entry: WrittenEntry) => void) {
+  constructor(tier: Tier, create: () => Promise<Segment>, reserve: (bytes: number) => Promise<boolean>, written: Written) {
     this.#tier = tier;
     this.#create = create;
     this.#reserve = reserve;
@@ -57,7 +61,7 @@ export class SegmentWriter {
   }
 
   /** True when it can be read; false when it could not be kept. The bytes are copied at once when there is room in the batch. */
-  async append(id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
+  async append(id: ContentId, bytes: readonly Uint8Array[], length: number, written = this.#written): Promise<boolean> {
     const need = entryHeaderBytes + length;
     while (this.#batch.used + need > this.#batchBytes) await this.#batch.done.promise;
     const batch = this.#batch;
@@ -69,7 +73,7 @@ export class SegmentWriter {
     }
     writeEntryHeader(batch.buffer, at, {id, length, checksum: crc32c(batch.buffer.subarray(at + entryHeaderBytes, end))});
     batch.used = end;
-    batch.entries.push({id, at, length});
+    batch.entries.push({id, at, length, written});
     this.#run();
     return await batch.done.promise;
   }
@@ -138,7 +142,7 @@ export class SegmentWriter {
     for (const entry of batch.entries) {
       const offset = start + entry.at + entryHeaderBytes;
       this.#index.add(entry.id, offset, entry.length);
-      this.#written(segment, offset, entry);
+      entry.written(segment, offset, entry);
     }
     return true;
   }

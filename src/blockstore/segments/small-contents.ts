@@ -12,6 +12,8 @@ import {DeadEntries} from '#blockstore/segments/dead-entries.ts';
 import {OpenSegments} from '#blockstore/segments/open-segments.ts';
 import {Segment} from '#blockstore/segments/segment.ts';
 import {isEntry, scanSegment, tierSync} from '#blockstore/segments/scan-segment.ts';
+import {EntryMover} from '#blockstore/segments/entry-mover.ts';
+import type {MoveTerms} from '#blockstore/moves/move-terms.ts';
 import {SegmentMover} from '#blockstore/segments/segment-mover.ts';
 import {SegmentWriter} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
@@ -64,10 +66,7 @@ export class SmallContents {
           nodes,
           isKept,
           create: () => this.#create(tier),
-          nodeAt: (id, segment, offset) => {
-            const node = this.#index.find(id);
-            return node !== 0 && this.#isAt(node, id, segment, offset) ? node : 0;
-          },
+          nodeAt: (id, segment, offset) => this.#nodeAt(id, segment, offset),
           remove: (node) => this.remove(node),
           noteDead: (segment, offset) => this.#noteDead(segment, offset),
         }),
@@ -81,6 +80,27 @@ export class SmallContents {
   async fill(tier: Tier, id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
     if (this.#index.find(id) !== 0) return true;
     return tier.writable && (await this.#writers[tier.number]!.append(id, bytes, length));
+  }
+
+  /** The mover of this store's entries to other tiers. */
+  entryMover(terms: MoveTerms): EntryMover {
+    return new EntryMover(
+      {
+        nodes: this.#nodes,
+        isKept: this.#isKept,
+        nodeAt: (id, segment, offset) => this.#nodeAt(id, segment, offset),
+        segmentOf: (node) => this.segmentOf(node),
+        writer: (tier) => this.#writers[tier.number]!,
+        remove: (node) => this.remove(node),
+        noteDead: (segment, offset) => this.#noteDead(segment, offset),
+      },
+      terms,
+    );
+  }
+
+  /** 0 when it is not there. */
+  nodeOf(id: ContentId): number {
+    return this.#index.find(id);
   }
 
   segmentOf(node: number): Segment {
@@ -113,7 +133,7 @@ export class SmallContents {
       bytes = entry.subarray(entryHeaderBytes + offset, entryHeaderBytes + offset + length);
     }
     segment.recent = true;
-    segment.tier.policy.use(node);
+    segment.tier.use(node, length);
     return bytes;
   }
 
@@ -125,7 +145,7 @@ export class SmallContents {
     const place = this.#nodes.offset.get(node);
     const whole = this.#nodes.length.get(node);
     assert(offset + length <= whole, 'a read lies within its content');
-    segment.tier.policy.use(node);
+    segment.tier.use(node, length);
     segment.hold();
     try {
       const file = await segment.open();
@@ -259,6 +279,11 @@ export class SmallContents {
     assert(segment.tier.persistent, 'what is synced is where it lasts');
     await segment.sync();
     await tierSync(segment.tier, 'segments');
+  }
+
+  #nodeAt(id: ContentId, segment: Segment, offset: number): number {
+    const node = this.#index.find(id);
+    return node !== 0 && this.#isAt(node, id, segment, offset) ? node : 0;
   }
 
   #isAt(node: number, id: ContentId, segment: Segment, offset: number): boolean {
