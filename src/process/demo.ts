@@ -64,7 +64,7 @@ async function demonstrate(terminal: Terminal, {megabytes, version, signal}: Dem
   const about = {version, pid: processFacts.id, variables: {}};
 
   await terminal.out(`A store ${rttMs} ms away behind ${bytesPerSecond / 1e6} MB/s, with ${files} files of ${formatSize(fileBytes)}:\n`);
-  await using child = startChild(new URL('./demo-remote-main.ts', import.meta.url));
+  await using child = startChild(new URL(import.meta.resolve('#process/demo-remote-main.ts')));
   const remote = (await child.ask({home: `${directory}/remote`, version})) as RemoteStarted;
   const context = {...systemContext, signal};
   {
