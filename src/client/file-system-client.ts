@@ -4,6 +4,7 @@
  * work on whole trees.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
@@ -13,9 +14,11 @@ import {abandon, publish} from '#client/publish.ts';
 import {resolveRange, satisfiable} from '#client/range.ts';
 import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
 import {Uploads} from '#client/uploads.ts';
+import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
+  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
+  RemoveResult, UploadRecord, UsageInfo, VersionPage, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -44,6 +47,7 @@ export class FileSystemClient implements FileSystem {
   }
 
   async open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile> {
+    if (options.version !== undefined) return await this.#openVersion(path, options.version, options.range, context);
     const opened = await this.#master.open(path, {kind: options.kind ?? 'file'}, context);
     if ('known' in opened) return this.#start(opened.known, options.range, undefined, context);
     const {mount, storeKey} = opened.unknown;
@@ -76,12 +80,14 @@ export class FileSystemClient implements FileSystem {
 
   async copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo> {
     const kind = options.kind ?? 'file';
-    const source = await this.#master.stat(from, {kind}, context);
+    const version = options.sourceVersion;
+    const source = await this.#master.stat(from, {kind, ...(version === undefined ? {} : {version})}, context);
     try {
       return await this.#copyVersion(source, to, {...options, kind}, context);
     } catch (error) {
       const {content} = source.inode;
       if (!content || !isKind(error, 'ContentChanged')) throw error;
+      if (version !== undefined) return await this.#copyVersion(await this.#master.stat(from, {kind, version}, context), to, {...options, kind}, context);
       return this.#copyVersion(await this.#master.contentChanged(source.path, content.id, context), to, {...options, kind}, context);
     }
   }
@@ -215,6 +221,37 @@ export class FileSystemClient implements FileSystem {
     return {range: resolved, body: await this.#worker.read(content, resolved, probed ?? {}, context)};
   }
 
+  /** A file copied over itself where versions are kept: its bytes are read before they are moved out of the way. */
+  async #rewrite(content: Content, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+    const stream = await this.#worker.write(ticket, {length: content.length}, context);
+    try {
+      if (content.length > 0) for await (const chunk of bodyChunks(await this.#worker.read(content, {offset: 0, length: content.length}, {}, context))) await stream.write(chunk);
+      return await stream.finish(ready, {length: content.length});
+    } catch (error) {
+      await stream.abort();
+      throw error;
+    }
+  }
+
+  /** What is opened by a version id stays that version, also when it ceases to be current, and its bytes are moved, at that very moment. */
+  async #openVersion(path: ByteString, version: string, range: RangeSpec | undefined, context: CallContext): Promise<OpenFile> {
+    for (let attempt = 1; ; attempt++) {
+      const opened = await this.#master.open(path, {kind: 'file', version}, context);
+      assert('known' in opened, 'a version is known by the namespace alone');
+      const info = opened.known;
+      // A delete marker has no bytes; who asked finds that out from the info.
+      if (info.deleteMarker) throw new WeirError('Unsupported', 'a delete marker has no bytes', {details: {s3: 'MethodNotAllowed'}});
+      try {
+        const content = contentOf(info);
+        return new OpenedFile(this.#services, info, content, await this.#firstRead(content, range, undefined, context));
+      } catch (error) {
+        if (attempt === 3 || !isKind(error, 'ContentChanged')) throw error;
+        if (!info.inode.content) throw error;
+        await this.#master.contentChanged(path, info.inode.content.id, context).catch(() => undefined);
+      }
+    }
+  }
+
   async #copyVersion(source: FileInfo, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo> {
     const content = contentOf(source);
     const {ifMatch, ifNoneMatch} = options.sourcePrecondition ?? {};
@@ -224,7 +261,8 @@ export class FileSystemClient implements FileSystem {
     const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file'} as const;
     const ticket = await this.#master.beginWrite(to, begin, context);
     // The same bytes have the same name, whatever the store calls its copy.
-    const write = async (ready: () => Promise<void>) => ({...(await this.#worker.copy(content, ticket, ready, context)), etag: content.etag, checksums: content.checksums});
+    const copied = async (ready: () => Promise<void>) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));
+    const write = async (ready: () => Promise<void>) => ({...(await copied(ready)), etag: content.etag, checksums: content.checksums});
     return publish(this.#master, ticket, write, context);
   }
 }

@@ -55,7 +55,9 @@ export interface CreateOptions extends BeginWriteOptions, PathOptions {
   readonly checksums?: readonly (keyof Checksums)[];
 }
 
-export interface CopyOptions extends PathOptions {
+export interface CopyOptions extends Omit<PathOptions, 'version'> {
+  /** Copy this version of the source. */
+  readonly sourceVersion?: string;
   readonly metadata?: ContentMetadata;
   /** Extended attributes that the copy begins with. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;

@@ -16,6 +16,7 @@ const statuses = {
   EntityTooLarge: 400,
   EntityTooSmall: 400,
   ExpiredToken: 400,
+  IllegalVersioningConfigurationException: 400,
   IncompleteBody: 400,
   IncorrectNumberOfFilesInPostRequest: 400,
   InternalError: 500,
@@ -23,6 +24,7 @@ const statuses = {
   InvalidArgument: 400,
   InvalidBucketAclWithObjectOwnership: 400,
   InvalidBucketName: 400,
+  InvalidBucketState: 409,
   InvalidChunkSizeError: 403,
   InvalidDigest: 400,
   InvalidEncryptionAlgorithmError: 400,
@@ -34,6 +36,7 @@ const statuses = {
   InvalidRange: 416,
   InvalidRedirectLocation: 400,
   InvalidRequest: 400,
+  InvalidRetentionPeriod: 400,
   InvalidStorageClass: 400,
   InvalidTag: 400,
   InvalidToken: 400,
@@ -57,6 +60,7 @@ const statuses = {
   NoSuchConfiguration: 404,
   NoSuchKey: 404,
   NoSuchLifecycleConfiguration: 404,
+  NoSuchObjectLockConfiguration: 404,
   NoSuchPublicAccessBlockConfiguration: 404,
   NoSuchTagSet: 404,
   NoSuchUpload: 404,
@@ -87,11 +91,14 @@ export class S3Error extends Error {
   override name = 'S3Error';
   readonly code: S3Code;
   readonly fields: Readonly<Record<string, string>>;
+  /** Names and values, one after the other, that the answer has beside the usual ones. */
+  readonly headers: readonly string[];
 
-  constructor(code: S3Code, message: string, fields: Readonly<Record<string, string>> = {}, options?: ErrorOptions) {
+  constructor(code: S3Code, message: string, fields: Readonly<Record<string, string>> = {}, options?: ErrorOptions & {readonly headers?: readonly string[]}) {
     super(message, options);
     this.code = code;
     this.fields = fields;
+    this.headers = options?.headers ?? [];
   }
 
   get status(): number {

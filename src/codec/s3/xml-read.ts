@@ -8,17 +8,27 @@ const depthMax = 8;
 const elementsMax = 80_000;
 const textCharsMax = 4 * 1024;
 
-interface Element {
+export interface Element {
   readonly name: string;
+  /** Attributes without their prefixes. */
+  readonly attributes: Readonly<Record<string, string>>;
   text: string;
   readonly children: Element[];
 }
 
-const malformed = (what = 'The XML you provided was not well-formed or did not validate against our published schema.') => new S3Error('MalformedXML', what);
+export const malformed = (what = 'The XML you provided was not well-formed or did not validate against our published schema.') => new S3Error('MalformedXML', what);
+
+const noAttributes = Object.freeze({});
+const localName = (name: string): string => name.slice(name.indexOf(':') + 1);
+
+function attributesOf(attributes: Readonly<Record<string, string>>): Element['attributes'] {
+  const entries = Object.entries(attributes);
+  return entries.length === 0 ? noAttributes : Object.fromEntries(entries.map(([name, value]) => [localName(name), value]));
+}
 
 /** The root element. MalformedXML. */
-function parse(xml: Buffer, rootName: string): Element {
-  const root: Element = {name: '', text: '', children: []};
+export function parseXml(xml: Buffer, rootName: string): Element {
+  const root: Element = {name: '', attributes: {}, text: '', children: []};
   const open: Element[] = [root];
   let elements = 0;
   const parser = new SaxesParser();
@@ -30,7 +40,7 @@ function parse(xml: Buffer, rootName: string): Element {
   });
   parser.on('opentag', (tag) => {
     if (open.length > depthMax || ++elements > elementsMax) throw malformed();
-    const element: Element = {name: tag.name.slice(tag.name.indexOf(':') + 1), text: '', children: []};
+    const element: Element = {name: localName(tag.name), attributes: attributesOf(tag.attributes), text: '', children: []};
     open.at(-1)!.children.push(element);
     open.push(element);
   });
@@ -51,7 +61,7 @@ function parse(xml: Buffer, rootName: string): Element {
   return first;
 }
 
-const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
+export const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
 
 const checksumNames = new Map(checksumAlgorithms.map((name) => [`Checksum${name.toUpperCase()}`, name]));
 
@@ -63,7 +73,7 @@ export interface RequestedPart {
 
 /** One to 10 000 parts, in the order sent. */
 export function parseCompleteMultipartUpload(xml: Buffer): RequestedPart[] {
-  const parts = parse(xml, 'CompleteMultipartUpload').children.map((part): RequestedPart => {
+  const parts = parseXml(xml, 'CompleteMultipartUpload').children.map((part): RequestedPart => {
     const number = child(part, 'PartNumber')?.trim() ?? '';
     const etag = child(part, 'ETag')?.trim().replace(/^"|"$/g, '');
     if (part.name !== 'Part' || !/^-?\d{1,9}$/.test(number) || !etag) throw malformed();
@@ -88,7 +98,7 @@ export interface RequestedDelete {
 
 /** One to 1000 objects. */
 export function parseDelete(xml: Buffer): {readonly quiet: boolean; readonly objects: readonly RequestedDelete[]} {
-  const root = parse(xml, 'Delete');
+  const root = parseXml(xml, 'Delete');
   const objects = root.children
     .filter(({name}) => name === 'Object')
     .map((object): RequestedDelete => {
@@ -109,6 +119,6 @@ export function parseDelete(xml: Buffer): {readonly quiet: boolean; readonly obj
 }
 
 export function parseCreateBucket(xml: Buffer): {readonly locationConstraint?: string} {
-  const location = child(parse(xml, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim();
+  const location = child(parseXml(xml, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim();
   return location ? {locationConstraint: location} : {};
 }

@@ -13,6 +13,7 @@ import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {versionHeaders} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
 /** Of all but the last part. "Amazon S3 multipart upload limits". */
@@ -91,7 +92,7 @@ function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
   const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;
   const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
   const type = checksumTypeOfValues(checksums);
-  return xml(request, xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`));
+  return xml(request, xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`), versionHeaders(info));
 }
 
 /** What is wrong with a part, in S3's words. */

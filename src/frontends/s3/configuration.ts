@@ -6,11 +6,12 @@ import {S3Error, type S3Code} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {versionOf} from '#frontends/s3/versions.ts';
 
 async function requireTarget(request: S3Request): Promise<void> {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  if (request.target.key !== undefined) await request.files.stat(objectPath(bucket, keyOf(request)), {kind: 'file'}, request.context);
+  if (request.target.key !== undefined) await request.files.stat(objectPath(bucket, keyOf(request)), {kind: 'file', ...versionOf(request)}, request.context);
 }
 
 const notConfigured = (code: S3Code, message: string): Operation => async (request) => {
@@ -55,6 +56,5 @@ export const configurationReads: Readonly<Record<string, Operation>> = {
     if (request.target.key === undefined) throw new S3Error('NoSuchTagSet', 'The TagSet does not exist');
     await xml(request, xmlDocument('Tagging', '<TagSet></TagSet>'));
   },
-  versioning: emptyConfiguration('VersioningConfiguration'),
   website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
 };

@@ -11,23 +11,25 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
 
 export interface CopySource {
   readonly bucket: ByteString;
   readonly key: ByteString;
+  readonly version?: string;
 }
 
 /** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. */
 export function copySourceOf(header: string): CopySource {
   const invalid = () => new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {ArgumentName: 'x-amz-copy-source'});
   const mark = header.indexOf('?versionId=');
-  if (mark >= 0 && header.slice(mark + 11) !== 'null') throw new S3Error('NoSuchVersion', 'The specified version does not exist.');
+  const version = mark < 0 ? undefined : uriDecode(header.slice(mark + '?versionId='.length));
   const path = uriDecode(mark < 0 ? header : header.slice(0, mark)).replace(/^\//, '');
   const slash = path.indexOf('/');
   if (slash <= 0 || slash === path.length - 1) throw invalid();
   const key = path.slice(slash + 1) as ByteString;
   if (key.length > keyBytesMax || key.includes('\0') || !isUtf8(key)) throw invalid();
-  return {bucket: path.slice(0, slash) as ByteString, key};
+  return {bucket: path.slice(0, slash) as ByteString, key, ...versionOption(version)};
 }
 
 /** The source as it is now, its conditions checked. NoSuchBucket, NoSuchKey, PreconditionFailed. */
@@ -35,16 +37,26 @@ export async function statSource(request: S3Request, source: CopySource): Promis
   await requireBucket(request, source.bucket);
   let info: FileInfo;
   try {
-    info = await request.files.stat(objectPath(source.bucket, source.key), {kind: 'file'}, request.context);
+    info = await request.files.stat(objectPath(source.bucket, source.key), {kind: 'file', ...versionOption(source.version)}, request.context);
   } catch (error) {
+    if (isKind(error, 'NotFound') && error.details['s3'] === 'NoSuchVersion') {
+      throw new S3Error('NoSuchVersion', 'The specified version does not exist.', {Key: source.key, VersionId: source.version ?? ''});
+    }
     if (isKind(error, 'NotFound', 'NotADirectory')) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: toText(source.key)});
     throw error;
   }
+  if (info.deleteMarker) throw new S3Error('InvalidRequest', 'The source of a copy request may not specifically refer to a delete marker by version id.');
   const conditions = parseConditions((name) => request.header(name), 'x-amz-copy-source-');
   if (conditions && judge(conditions, etagOf(info), Number(modifiedOf(info) / 1_000_000_000n) * 1000) !== 'pass') {
     throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold.');
   }
   return info;
+}
+
+/** Which version was copied. */
+export function sourceVersionHeaders(info: FileInfo): readonly string[] {
+  const [, version] = versionHeaders(info);
+  return version === undefined ? [] : ['x-amz-copy-source-version-id', version];
 }
 
 export const copyObject: Operation = async (request) => {
@@ -54,7 +66,7 @@ export const copyObject: Operation = async (request) => {
   const source = copySourceOf(request.header('x-amz-copy-source')!);
   const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
-  if (directive === 'COPY' && source.bucket === bucket && source.key === key) {
+  if (directive === 'COPY' && source.version === undefined && source.bucket === bucket && source.key === key) {
     const message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
     throw new S3Error('InvalidRequest', message);
   }
@@ -65,6 +77,7 @@ export const copyObject: Operation = async (request) => {
     objectPath(bucket, key),
     {
       kind: 'file',
+      ...(source.version === undefined ? {} : {sourceVersion: source.version}),
       sourcePrecondition: {ifMatch: etagOf(info)},
       ...(directive === 'REPLACE' ? {metadata: metadataOf(request)} : {}),
       ...(precondition ? {precondition} : {}),
@@ -72,5 +85,5 @@ export const copyObject: Operation = async (request) => {
     request.context,
   );
   const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
-  await xml(request, xmlDocument('CopyObjectResult', `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`));
+  await xml(request, xmlDocument('CopyObjectResult', `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`), [...versionHeaders(copied), ...sourceVersionHeaders(info)]);
 };

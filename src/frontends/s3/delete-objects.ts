@@ -5,24 +5,28 @@ import {writePrecondition} from '#codec/s3/conditions.ts';
 import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {keyBytesMax} from '#codec/s3/target.ts';
 import {parseDelete} from '#codec/s3/xml-read.ts';
-import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {ByteString} from '#base/byte-string.ts';
-import type {Precondition} from '#contracts/master-api.ts';
+import type {Precondition, RemoveResult} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {versionOf, versionOption} from '#frontends/s3/versions.ts';
 
 /** At the store, at a time: batches of the whole list would hold its slowest. */
 const deletesInFlightMax = 32;
 
-/** What is not there is deleted already. */
-async function removeKey(request: S3Request, bucket: ByteString, key: ByteString, precondition: Precondition | undefined): Promise<void> {
+/** What is not there is deleted already; so is a version of which nobody knows. */
+async function removeKey(request: S3Request, bucket: ByteString, key: ByteString, version: {readonly version?: string}, precondition: Precondition | undefined): Promise<RemoveResult> {
+  const bypass = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
+  const options = {kind: 'file', recursive: false, deleteMarker: true, ...version, ...(precondition ? {precondition} : {}), ...(bypass ? {bypassGovernance: true} : {})} as const;
   try {
-    await request.files.remove(objectPath(bucket, key), {kind: 'file', recursive: false, ...(precondition ? {precondition} : {})}, request.context);
+    return await request.files.remove(objectPath(bucket, key), options, request.context);
   } catch (error) {
+    const named = version.version === undefined ? {} : {versionId: version.version};
     // A marker whose directory has children: the key goes, the directory stays.
-    if (isKind(error, 'NotFound', 'NotADirectory', 'IsADirectory')) return;
-    if (key.endsWith('/') && isKind(error, 'DirectoryNotEmpty')) return;
+    if (isKind(error, 'NotFound', 'NotADirectory', 'IsADirectory')) return named;
+    if (key.endsWith('/') && isKind(error, 'DirectoryNotEmpty')) return named;
     throw error;
   }
 }
@@ -30,8 +34,8 @@ async function removeKey(request: S3Request, bucket: ByteString, key: ByteString
 export const deleteObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  await removeKey(request, bucket, keyOf(request), writePrecondition((name) => request.header(name)));
-  await answer(request, 204);
+  const {versionId, deleteMarker} = await removeKey(request, bucket, keyOf(request), versionOf(request), writePrecondition((name) => request.header(name)));
+  await answer(request, 204, [...(versionId === undefined ? [] : ['x-amz-version-id', versionId]), ...(deleteMarker ? ['x-amz-delete-marker', 'true'] : [])]);
 };
 
 export const deleteObjects: Operation = async (request) => {
@@ -45,12 +49,12 @@ export const deleteObjects: Operation = async (request) => {
     try {
       const bytes = fromText(key);
       if (bytes === '' || bytes.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long');
-      if (versionId !== undefined && versionId !== 'null') throw new S3Error('NoSuchVersion', 'The specified version does not exist.');
-      await removeKey(request, bucket, bytes, etag === undefined ? undefined : {ifMatch: etag.replace(/^"|"$/g, '')});
-      results[index] = quiet ? '' : `<Deleted>${element('Key', key)}</Deleted>`;
+      const removed = await removeKey(request, bucket, bytes, versionOption(versionId), etag === undefined ? undefined : {ifMatch: etag.replace(/^"|"$/g, '')});
+      const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : '';
+      results[index] = quiet ? '' : `<Deleted>${element('Key', key)}${optionalElement('VersionId', versionId)}${marker}</Deleted>`;
     } catch (error) {
       const known = toS3Error(error) ?? new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-      results[index] = `<Error>${element('Key', key)}${element('Code', known.code)}${element('Message', known.message)}</Error>`;
+      results[index] = `<Error>${element('Key', key)}${optionalElement('VersionId', versionId)}${element('Code', known.code)}${element('Message', known.message)}</Error>`;
     }
   };
   await Promise.all(

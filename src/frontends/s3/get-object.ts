@@ -12,6 +12,7 @@ import type {ByteRange} from '#contracts/worker-api.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 
 /** Throws or answers when a condition does not hold; true when the request is done with. */
 async function conditionsFail(request: S3Request, info: FileInfo, conditions = parseConditions((name) => request.header(name))): Promise<boolean> {
@@ -23,7 +24,7 @@ async function conditionsFail(request: S3Request, info: FileInfo, conditions = p
     case 'failed':
       throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold.', {Condition: conditions.ifMatch === undefined ? 'If-Unmodified-Since' : 'If-Match'});
     case 'not-modified':
-      await answer(request, 304, ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modified)]);
+      await answer(request, 304, ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modified), ...versionHeaders(info)]);
       return true;
   }
 }
@@ -35,6 +36,7 @@ function notFound(request: S3Request): S3Error {
 }
 
 function checkShown(request: S3Request, info: FileInfo): void {
+  refuseMarker(info);
   const wantsDirectory = keyOf(request).endsWith('/');
   if ((info.inode.kind === 'directory') !== wantsDirectory || !isShown(info)) throw notFound(request);
 }
@@ -68,7 +70,7 @@ function partHeaders(info: FileInfo, partNumber: number | undefined): readonly s
 export const headObject: Operation = async (request) => {
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
-  const info = await request.files.stat(path, {kind: 'file'}, request.context);
+  const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
   checkShown(request, info);
   if (await conditionsFail(request, info)) return;
   const length = info.inode.content?.length ?? info.length;
@@ -116,7 +118,9 @@ export const getObject: Operation = (request) => {
   const path = objectPath(bucketOf(request), keyOf(request));
   const range = parseRange(request.header('range'));
   const conditions = parseConditions((name) => request.header(name));
-  return (conditions || partNumber !== undefined ? undefined : getNow(request, path, range)) ?? getInTime(request, path, {range, partNumber, conditions});
+  const version = versionOf(request);
+  const plain = !conditions && partNumber === undefined && version.version === undefined;
+  return (plain ? getNow(request, path, range) : undefined) ?? getInTime(request, path, {range, partNumber, conditions, version});
 };
 
 /** What is known and cached leaves in the turn in which it was asked for. Undefined where that is not so. */
@@ -136,16 +140,18 @@ interface Wanted {
   readonly range: RequestedRange | undefined;
   readonly partNumber: number | undefined;
   readonly conditions: Conditions | undefined;
+  readonly version: {readonly version?: string};
 }
 
-async function getInTime(request: S3Request, path: ByteString, {range: asked, partNumber, conditions}: Wanted): Promise<void> {
+async function getInTime(request: S3Request, path: ByteString, {range: asked, partNumber, conditions, version}: Wanted): Promise<void> {
   const key = keyOf(request);
   if (key.endsWith('/')) {
-    const info = await request.files.stat(path, {kind: 'directory'}, request.context);
+    const info = await request.files.stat(path, {kind: 'directory', ...version}, request.context);
     if (!info.inode.content?.length) return getMarker(request, info);
   }
+  if (version.version !== undefined) refuseMarker(await request.files.stat(path, {kind: 'file', ...version}, request.context));
   // A condition may end the request before any byte is read; otherwise reading begins with the open.
-  const file: OpenFile = await request.files.open(path, {kind: 'file', ...(conditions || partNumber !== undefined ? {} : {range: asked ?? {offset: 0}})}, request.context);
+  const file: OpenFile = await request.files.open(path, {kind: 'file', ...version, ...(conditions || partNumber !== undefined ? {} : {range: asked ?? {offset: 0}})}, request.context);
   await using _open = file;
   checkShown(request, file.info);
   if (conditions && (await conditionsFail(request, file.info, conditions))) return;

@@ -3,6 +3,7 @@ import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
+import {versionHeaders} from '#frontends/s3/versions.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
 import type {ChecksumType} from '#model/multipart.ts';
 
@@ -72,7 +73,7 @@ export function objectChecksumPairs(checksums: Checksums): string[] {
 /** What GET and HEAD say of an object, beside length and range. */
 export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: boolean): string[] {
   const metadata = info.inode.content?.metadata ?? {};
-  const headers = ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modifiedOf(info)), 'Accept-Ranges', 'bytes'];
+  const headers = ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modifiedOf(info)), 'Accept-Ranges', 'bytes', ...versionHeaders(info)];
   const type = metadata['content-type'] ?? defaultType;
   const replaced = new Map<string, string>();
   if (request.target.query.length > 0) {

@@ -5,6 +5,7 @@ import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {versionHeaders} from '#frontends/s3/versions.ts';
 
 export const putObject: Operation = async (request) => {
   const bucket = bucketOf(request);
@@ -27,7 +28,7 @@ export const putObject: Operation = async (request) => {
   try {
     for await (const chunk of upload.bytes) await writer.write(chunk);
     const info = await writer.commit(upload.expected());
-    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
+    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
   } catch (error) {
     await writer.abort();
     throw error;

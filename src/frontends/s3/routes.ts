@@ -1,6 +1,7 @@
 /** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets} from '#frontends/s3/bucket.ts';
+import {getBucketVersioning, listObjectVersions, putBucketVersioning} from '#frontends/s3/bucket-versioning.ts';
 import {configurationReads} from '#frontends/s3/configuration.ts';
 import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
 import {copyObject} from '#frontends/s3/copy-object.ts';
@@ -21,7 +22,7 @@ type Methods = Readonly<Record<string, Operation>>;
 const subResources = new Set([
   ...Object.keys(configurationReads),
   'attributes', 'delete', 'legal-hold', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
-  'versions', 'append', 'publicAccessBlock',
+  'versioning', 'versions', 'append', 'publicAccessBlock',
 ]);
 
 const service: Methods = {GET: listBuckets, HEAD: listBuckets};
@@ -31,6 +32,8 @@ const bucket: Readonly<Record<string, Methods>> = {
   delete: {POST: deleteObjects},
   location: {GET: getBucketLocation},
   uploads: {GET: listMultipartUploads},
+  versioning: {GET: getBucketVersioning, PUT: putBucketVersioning},
+  versions: {GET: listObjectVersions},
 };
 
 const object: Readonly<Record<string, Methods>> = {

@@ -10,6 +10,7 @@ import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
 import {type S3Request, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
+import {missingKey} from '#frontends/s3/versions.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -20,6 +21,8 @@ export interface S3Options {
   readonly baseDomains: readonly string[];
   readonly identity: IdentityDirectory;
 }
+
+const missing: ReadonlySet<string | undefined> = new Set(['NoSuchKey', 'NoSuchVersion']);
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
@@ -54,7 +57,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */
   async function explainMissing(error: unknown, request: S3Request | undefined): Promise<unknown> {
-    if (!request || !(isKind(error, 'NotADirectory') || toS3Error(error)?.code === 'NoSuchKey')) return error;
+    if (!request || !(isKind(error, 'NotADirectory') || missing.has(toS3Error(error)?.code))) return error;
     const {requestId, exchange: {method}} = request;
     const {bucket, key} = request.target;
     if (bucket === undefined) return error;
@@ -69,7 +72,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     }
     if (!there) return noSuchBucket(bucket);
     if (error instanceof S3Error) return error;
-    return new S3Error('NoSuchKey', 'The specified key does not exist.', key === undefined ? {} : {Key: toText(key)}, {cause: error});
+    return missingKey(error, request, key === undefined ? undefined : toText(key));
   }
 
   async function refuse(exchange: HttpExchange, error: unknown, target: S3Target | undefined, requestId: string): Promise<void> {
@@ -82,7 +85,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     const resource = target ? escapeXml(toText(target.rawPath as Parameters<typeof toText>[0])) : '';
     const inner = `${element('Code', known.code)}${element('Message', known.message)}${fields}<Resource>${resource}</Resource>${element('RequestId', requestId)}${element('HostId', requestId)}`;
     const document = xmlDocument('Error', inner);
-    const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir', 'Content-Type', 'application/xml'];
+    const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir', 'Content-Type', 'application/xml', ...known.headers];
     if (known.code === 'InvalidRange' && known.fields['ActualObjectSize'] !== undefined) headers.push('Content-Range', `bytes */${known.fields['ActualObjectSize']}`);
     const bytes = Buffer.from(document, 'utf8');
     try {

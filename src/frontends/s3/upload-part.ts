@@ -7,11 +7,12 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {copySourceOf, statSource} from '#frontends/s3/copy-object.ts';
+import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy-object.ts';
 import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumHeaderPairs} from '#frontends/s3/object-headers.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {versionOption} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
 function partNumberOf(request: S3Request): number {
@@ -74,14 +75,14 @@ export const uploadPartCopy: Operation = async (request) => {
   if (range.offset + range.length > source.length) {
     throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
   }
-  await using file = await request.files.open(source.path, {kind: 'file', range}, request.context);
+  await using file = await request.files.open(source.path, {kind: 'file', range, ...versionOption(from.version)}, request.context);
   const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums}, request.context);
   try {
     if (range.length > 0) for await (const chunk of bodyChunks(await file.read(range, request.context))) await writer.write(chunk);
     const part = await withUpload(uploadId, () => writer.commit({length: range.length}));
     const shown = checksumsXml(shownChecksums(part.checksums, upload.checksumAlgorithm));
-    await xml(request, xmlDocument('CopyPartResult', `${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}${shown}`));
+    await xml(request, xmlDocument('CopyPartResult', `${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}${shown}`), sourceVersionHeaders(source));
   } catch (error) {
     await writer.abort();
     throw error;
