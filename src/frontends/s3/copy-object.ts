@@ -85,5 +85,6 @@ export const copyObject: Operation = async (request) => {
     request.context,
   );
   const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
-  await xml(request, xmlDocument('CopyObjectResult', `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`), [...versionHeaders(copied), ...sourceVersionHeaders(info)]);
+  const result = `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`;
+  await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info)]);
 };
