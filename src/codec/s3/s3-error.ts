@@ -116,5 +116,7 @@ export function toS3Error(error: unknown): S3Error | undefined {
   if (!(error instanceof WeirError)) return undefined;
   const named = error.details['s3'];
   const code = isCode(named) ? named : errorCatalogue[error.kind].s3;
+  // What it has there and what was wanted is not for whoever only may write.
+  if (code === 'PreconditionFailed') return new S3Error(code, 'At least one of the pre-conditions you specified did not hold.', {}, {cause: error});
   return new S3Error(isCode(code) ? code : 'InternalError', error.message);
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import fc from 'fast-check';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {parseCompleteMultipartUpload, parseCreateBucket, parseDelete} from '#codec/s3/xml-read.ts';
+import {parseCompleteMultipartUpload, parseDelete} from '#codec/s3/xml-read.ts';
+import {parseCreateBucket} from '#codec/s3/create-bucket.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 
 const malformed = (run: () => unknown) => assert.throws(run, (error) => error instanceof S3Error && error.code === 'MalformedXML');

@@ -117,8 +117,3 @@ export function parseDelete(xml: Buffer): {readonly quiet: boolean; readonly obj
   if (objects.length === 0 || objects.length > 1000) throw malformed();
   return {quiet: child(root, 'Quiet')?.trim().toLowerCase() === 'true', objects};
 }
-
-export function parseCreateBucket(xml: Buffer): {readonly locationConstraint?: string} {
-  const location = child(parseXml(xml, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim();
-  return location ? {locationConstraint: location} : {};
-}

@@ -2,15 +2,14 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {xmlDate} from '#codec/s3/http-date.ts';
+import {encodeTags} from '#codec/s3/tagging.ts';
 import {isBucketName} from '#codec/s3/target.ts';
-import {parseCreateBucket} from '#codec/s3/xml-read.ts';
+import {parseCreateBucket} from '#codec/s3/create-bucket.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 
-const bucketsAPage = 1000;
 const uploadsAPage = 1000;
 export const region = 'us-east-1';
 
@@ -37,33 +36,20 @@ export async function requireBucket(request: S3Request, bucket: ByteString): Pro
 
 export const ownerXml = (name: string): string => `<Owner>${element('ID', name)}${element('DisplayName', name)}</Owner>`;
 
-export const listBuckets: Operation = async (request) => {
-  const {files, context} = request;
-  const buckets: string[] = [];
-  let after: ByteString | undefined;
-  do {
-    const page = await files.list({directory: '/' as ByteString, view: 'children', limit: bucketsAPage, ...(after === undefined ? {} : {after})}, context);
-    for (const entry of page.entries) {
-      if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
-      buckets.push(`<Bucket>${element('Name', toText(entry.key.slice(0, -1) as ByteString))}${element('CreationDate', xmlDate(entry.info.inode.ctime))}</Bucket>`);
-    }
-    after = page.next;
-  } while (after !== undefined);
-  await xml(request, xmlDocument('ListAllMyBucketsResult', `${ownerXml(context.principal.name)}<Buckets>${buckets.join('')}</Buckets>`));
-};
-
 export const createBucket: Operation = async (request) => {
   const bucket = bucketOf(request);
   if (!isBucketName(bucket)) throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', {BucketName: toText(bucket)});
   const document = await documentOf(request);
-  if (document.length > 0) parseCreateBucket(document);
+  const {tags = []} = document.length > 0 ? parseCreateBucket(document) : {};
+  const setting = encodeTags(tags);
   try {
     await request.files.makeDirectory(bucketPath(bucket), {existing: 'fail'}, request.context);
+    if (setting !== '') await request.files.setSetting(bucketPath(bucket), 'tagging', setting, request.context);
   } catch (error) {
     if (!isKind(error, 'AlreadyExists')) throw error;
     // There is one owner: whoever may ask owns it. S3 answers so in us-east-1, and clients make their bucket before each upload.
   }
-  await answer(request, 200, ['Location', `/${bucket}`]);
+  await answer(request, 200, ['Location', `/${bucket}`, 'x-amz-bucket-arn', `arn:aws:s3:::${bucket}`]);
 };
 
 export const headBucket: Operation = async (request) => {

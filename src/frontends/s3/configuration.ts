@@ -35,14 +35,10 @@ const ownersAcl: Operation = async (request) => {
 /** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
 export const configurationReads: Readonly<Record<string, Operation>> = {
   acl: ownersAcl,
-  accelerate: emptyConfiguration('AccelerateConfiguration'),
   analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  cors: notConfigured('NoSuchCORSConfiguration', 'The CORS configuration does not exist'),
-  encryption: notConfigured('ServerSideEncryptionConfigurationNotFoundError', 'The server side encryption configuration was not found'),
   'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   lifecycle: notConfigured('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist'),
-  logging: emptyConfiguration('BucketLoggingStatus'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   notification: emptyConfiguration('NotificationConfiguration'),
   'object-lock': notConfigured('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket'),
@@ -50,11 +46,5 @@ export const configurationReads: Readonly<Record<string, Operation>> = {
   policy: notConfigured('NoSuchBucketPolicy', 'The bucket policy does not exist'),
   publicAccessBlock: notConfigured('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found'),
   replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
-  requestPayment: emptyConfiguration('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
-  tagging: async (request) => {
-    await requireTarget(request);
-    if (request.target.key === undefined) throw new S3Error('NoSuchTagSet', 'The TagSet does not exist');
-    await xml(request, xmlDocument('Tagging', '<TagSet></TagSet>'));
-  },
   website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
 };

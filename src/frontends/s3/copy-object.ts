@@ -9,6 +9,7 @@ import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {isKind} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {checkTaggingDirective, copiedTagging} from '#frontends/s3/tagging.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
@@ -66,6 +67,7 @@ export const copyObject: Operation = async (request) => {
   const source = copySourceOf(request.header('x-amz-copy-source')!);
   const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
+  checkTaggingDirective(request);
   if (directive === 'COPY' && source.version === undefined && source.bucket === bucket && source.key === key) {
     const message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
     throw new S3Error('InvalidRequest', message);
@@ -78,6 +80,7 @@ export const copyObject: Operation = async (request) => {
     {
       kind: 'file',
       ...(source.version === undefined ? {} : {sourceVersion: source.version}),
+      xattrs: copiedTagging(request, info),
       sourcePrecondition: {ifMatch: etagOf(info)},
       ...(directive === 'REPLACE' ? {metadata: metadataOf(request)} : {}),
       ...(precondition ? {precondition} : {}),

@@ -4,6 +4,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
+import {taggingHeaders} from '#frontends/s3/tagging.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
 import type {ChecksumType} from '#model/multipart.ts';
 
@@ -29,6 +30,9 @@ export function metadataOf(request: S3Request): ContentMetadata {
       if (value === '') continue;
     }
     if (name === 'x-amz-storage-class' && value === 'STANDARD') continue;
+    if (name === 'x-amz-website-redirect-location' && !/^(https?:\/\/|\/)/.test(value)) {
+      throw new S3Error('InvalidRedirectLocation', "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.");
+    }
     metadata[name] = textOf(value);
   }
   let bytes = 0;
@@ -89,6 +93,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   if (wholeObject && checksums && request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
     headers.push(...objectChecksumPairs(checksums));
   }
+  if (info.inode.xattrs) headers.push(...taggingHeaders(info));
   return headers;
 }
 

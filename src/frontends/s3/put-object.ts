@@ -3,6 +3,7 @@ import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
+import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
@@ -19,6 +20,7 @@ export const putObject: Operation = async (request) => {
       kind: 'file',
       parents: 'implied',
       metadata: metadataOf(request),
+      xattrs: taggingOf(request),
       checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),

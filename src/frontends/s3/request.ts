@@ -16,12 +16,14 @@ export interface S3Request {
   readonly files: FileSystem;
   readonly context: CallContext;
   readonly requestId: string;
+  /** What an answer to another origin carries beside its own headers. */
+  readonly cors: readonly string[];
   /** A query parameter, decoded bytes; undefined when it was not sent. */
   query(name: string): string | undefined;
   header(name: string): string | undefined;
 }
 
-type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId'>;
+type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId' | 'cors'>;
 
 export class UnderstoodRequest implements S3Request {
   readonly exchange: HttpExchange;
@@ -30,15 +32,17 @@ export class UnderstoodRequest implements S3Request {
   readonly principal: Principal;
   readonly files: FileSystem;
   readonly requestId: string;
+  readonly cors: readonly string[];
   #context: CallContext | undefined;
 
-  constructor({exchange, target, identity, principal, files, requestId}: Understood) {
+  constructor({exchange, target, identity, principal, files, requestId, cors}: Understood) {
     this.exchange = exchange;
     this.target = target;
     this.identity = identity;
     this.principal = principal;
     this.files = files;
     this.requestId = requestId;
+    this.cors = cors;
   }
 
   /** Made when it is first needed: what is answered on the spot cannot be aborted. */
@@ -58,10 +62,11 @@ export class UnderstoodRequest implements S3Request {
 /** An operation answers on the exchange through `answer`, `xml` or the exchange itself. */
 export type Operation = (request: S3Request) => Promise<void>;
 
-const serverHeaders = (request: S3Request): string[] => ['x-amz-request-id', request.requestId, 'x-amz-id-2', request.requestId, 'Server', 'Weir'];
+export const serverHeaders = (requestId: string): string[] => ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir'];
 
 export function answer(request: S3Request, status: number, headers: readonly string[] = [], body?: Parameters<HttpExchange['respond']>[2]): Promise<void> {
-  const all = serverHeaders(request);
+  const all = serverHeaders(request.requestId);
+  for (const text of request.cors) all.push(text);
   for (const text of headers) all.push(text);
   return request.exchange.respond(status, all, body);
 }

@@ -1,6 +1,8 @@
 /** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets} from '#frontends/s3/bucket.ts';
+import {createBucket, deleteBucket, getBucketLocation, headBucket} from '#frontends/s3/bucket.ts';
+import {bucketConfigurations} from '#frontends/s3/bucket-configuration.ts';
+import {deleteBucketCors, getBucketCors, putBucketCors} from '#frontends/s3/bucket-cors.ts';
 import {getBucketVersioning, listObjectVersions, putBucketVersioning} from '#frontends/s3/bucket-versioning.ts';
 import {configurationReads} from '#frontends/s3/configuration.ts';
 import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
@@ -8,12 +10,14 @@ import {copyObject} from '#frontends/s3/copy-object.ts';
 import {deleteObject, deleteObjects} from '#frontends/s3/delete-objects.ts';
 import {getObjectAttributes} from '#frontends/s3/get-object-attributes.ts';
 import {getObject, headObject} from '#frontends/s3/get-object.ts';
+import {listBuckets} from '#frontends/s3/list-buckets.ts';
 import {listObjects} from '#frontends/s3/list-objects.ts';
 import {listParts} from '#frontends/s3/list-parts.ts';
 import {listMultipartUploads} from '#frontends/s3/list-uploads.ts';
 import {abortMultipartUpload, createMultipartUpload} from '#frontends/s3/multipart.ts';
 import {putObject} from '#frontends/s3/put-object.ts';
 import type {Operation, S3Request} from '#frontends/s3/request.ts';
+import {deleteBucketTagging, deleteObjectTagging, getBucketTagging, getObjectTagging, putBucketTagging, putObjectTagging} from '#frontends/s3/tagging.ts';
 import {uploadPart, uploadPartCopy} from '#frontends/s3/upload-part.ts';
 
 type Methods = Readonly<Record<string, Operation>>;
@@ -21,6 +25,8 @@ type Methods = Readonly<Record<string, Operation>>;
 /** Query parameters that name a part of a bucket or object rather than a detail of the request. */
 const subResources = new Set([
   ...Object.keys(configurationReads),
+  ...Object.keys(bucketConfigurations),
+  'cors', 'tagging',
   'attributes', 'delete', 'legal-hold', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
   'versioning', 'versions', 'append', 'publicAccessBlock',
 ]);
@@ -34,6 +40,9 @@ const bucket: Readonly<Record<string, Methods>> = {
   uploads: {GET: listMultipartUploads},
   versioning: {GET: getBucketVersioning, PUT: putBucketVersioning},
   versions: {GET: listObjectVersions},
+  cors: {GET: getBucketCors, PUT: putBucketCors, DELETE: deleteBucketCors},
+  tagging: {GET: getBucketTagging, PUT: putBucketTagging, DELETE: deleteBucketTagging},
+  ...bucketConfigurations,
 };
 
 const object: Readonly<Record<string, Methods>> = {
@@ -41,6 +50,7 @@ const object: Readonly<Record<string, Methods>> = {
   attributes: {GET: getObjectAttributes},
   // A part without its upload.
   partNumber: {PUT: uploadPart},
+  tagging: {GET: getObjectTagging, PUT: putObjectTagging, DELETE: deleteObjectTagging},
   uploads: {POST: createMultipartUpload},
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
 };

@@ -8,7 +8,8 @@ import type {FileSystem} from '#client/file-system.ts';
 import type {IdentityDirectory} from '#contracts/identity-api.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
-import {type S3Request, UnderstoodRequest} from '#frontends/s3/request.ts';
+import {Cors} from '#frontends/s3/bucket-cors.ts';
+import {type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
 import {missingKey} from '#frontends/s3/versions.ts';
 import type {HttpExchange} from '#runtime/http.ts';
@@ -23,10 +24,12 @@ export interface S3Options {
 }
 
 const missing: ReadonlySet<string | undefined> = new Set(['NoSuchKey', 'NoSuchVersion']);
+const none: readonly string[] = [];
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
   const {runtime, files, baseDomains} = options;
+  const cors = new Cors(files);
   const authenticator = new Authenticator(options.identity);
   const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
   const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
@@ -39,20 +42,27 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     const requestId = `${instance}${(counter++).toString(16).toUpperCase().padStart(8, '0')}`;
     let request: S3Request | undefined;
     let target: S3Target | undefined;
+    let crossOrigin = none;
     try {
       target = parseTarget(exchange.target, bucketOfHost(exchange.header('host'), baseDomains));
-      request = understand(exchange, target, requestId);
+      if (exchange.method === 'OPTIONS') {
+        await exchange.respond(200, [...serverHeaders(requestId), ...(await cors.preflight(exchange, target))]);
+        return;
+      }
+      // Where rules cannot be had, no rule allows anything: the operation itself says what is wrong.
+      if (exchange.header('origin') !== undefined) crossOrigin = await cors.headersFor(exchange, target).catch(() => none);
+      request = understand(exchange, target, requestId, crossOrigin);
       await operationOf(request)(request);
     } catch (error) {
       failures.add();
-      await refuse(exchange, await explainMissing(error, request), target, requestId);
+      await refuse(exchange, await explainMissing(error, request), target, requestId, crossOrigin);
     }
   };
 
-  function understand(exchange: HttpExchange, target: S3Target, requestId: string): S3Request {
+  function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[]): S3Request {
     const identity = authenticator.authenticate(exchange, target, runtime.clock.nowMs());
     if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
-    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId});
+    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId, cors: crossOrigin});
   }
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */
@@ -75,7 +85,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     return missingKey(error, request, key === undefined ? undefined : toText(key));
   }
 
-  async function refuse(exchange: HttpExchange, error: unknown, target: S3Target | undefined, requestId: string): Promise<void> {
+  async function refuse(exchange: HttpExchange, error: unknown, target: S3Target | undefined, requestId: string, crossOrigin: readonly string[]): Promise<void> {
     let known = toS3Error(error);
     if (!known) {
       runtime.log.error('s3: a request failed by a bug', {error, method: exchange.method, requestId});
@@ -85,7 +95,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     const resource = target ? escapeXml(toText(target.rawPath as Parameters<typeof toText>[0])) : '';
     const inner = `${element('Code', known.code)}${element('Message', known.message)}${fields}<Resource>${resource}</Resource>${element('RequestId', requestId)}${element('HostId', requestId)}`;
     const document = xmlDocument('Error', inner);
-    const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir', 'Content-Type', 'application/xml', ...known.headers];
+    const headers = [...serverHeaders(requestId), ...crossOrigin, 'Content-Type', 'application/xml', ...known.headers];
     if (known.code === 'InvalidRange' && known.fields['ActualObjectSize'] !== undefined) headers.push('Content-Range', `bytes */${known.fields['ActualObjectSize']}`);
     const bytes = Buffer.from(document, 'utf8');
     try {

@@ -1,0 +1,46 @@
+/** ListBuckets: the directories of the root, in pages where they are asked for. */
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {xmlDate} from '#codec/s3/http-date.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
+import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
+import {ownerXml, region} from '#frontends/s3/bucket.ts';
+import {type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+
+const bucketsAPage = 1000;
+const bucketsMax = 10_000;
+const root = '/' as ByteString;
+
+function limitOf(request: S3Request): number {
+  const text = request.query('max-buckets') ?? '';
+  if (text === '') return bucketsMax;
+  if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= bucketsMax) return Number(text);
+  throw new S3Error('InvalidArgument', `Argument max-buckets must be an integer between 1 and ${bucketsMax}.`, {ArgumentName: 'max-buckets', ArgumentValue: text});
+}
+
+export const listBuckets: Operation = async (request) => {
+  const {files, context} = request;
+  const limit = limitOf(request);
+  const prefix = request.query('prefix') ?? '';
+  const token = request.query('continuation-token') ?? '';
+  const buckets: string[] = [];
+  let last: ByteString | undefined;
+  let more = false;
+  // Behind the token itself, which is a bucket's name: directories' keys end in a slash.
+  let after: ByteString | undefined = token === '' ? undefined : (`${token}/` as ByteString);
+  scan: do {
+    const page = await files.list({directory: root, view: 'children', limit: bucketsAPage, ...(prefix === '' ? {} : {prefix: prefix as ByteString}), ...(after === undefined ? {} : {after})}, context);
+    for (const entry of page.entries) {
+      if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
+      if (buckets.length === limit) {
+        more = true;
+        break scan;
+      }
+      last = entry.key.slice(0, -1) as ByteString;
+      buckets.push(`<Bucket>${element('Name', toText(last))}${element('CreationDate', xmlDate(entry.info.inode.ctime))}${element('BucketRegion', region)}</Bucket>`);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  const next = more && last !== undefined ? element('ContinuationToken', toText(last)) : '';
+  const asked = optionalElement('Prefix', prefix === '' ? undefined : toText(prefix as ByteString));
+  await xml(request, xmlDocument('ListAllMyBucketsResult', `${ownerXml(context.principal.name)}<Buckets>${buckets.join('')}</Buckets>${next}${asked}`));
+};
