@@ -6,7 +6,7 @@
  * the overlay forgets what the engine took over.
  */
 import {type Database, open, type RootDatabase} from 'lmdb';
-import {type ByteString, fromBytes, toBytes} from '#base/byte-string.ts';
+import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Mutation} from '#codec/journal/record.ts';
 import {makeLastingDirectory} from '#journal/lasting-directory.ts';
@@ -18,26 +18,35 @@ import type {Disk} from '#runtime/disk.ts';
 const mapBytes = 1024 ** 4;
 const formatVersion = 1;
 /** Before every key of the metastore (they never begin with two NULs). */
-const metaKey = Buffer.from([0, 0, 0x73]);
+const metaKey = '\0\0s' as ByteString;
+
+/** Keys go to LMDB's own memory and back without a Buffer for each. LMDB finds more room when writing a key throws RangeError. */
+const keyEncoder = {
+  writeKey: (key: ByteString, target: Buffer, start: number): number => {
+    if (start + key.length > target.length) throw new RangeError('no room for the key');
+    return start + target.write(key, start, key.length, 'latin1');
+  },
+  readKey: (target: Buffer, start: number, end: number): ByteString => target.toString('latin1', start, end) as ByteString,
+};
 
 type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
 
-function lmdbRange(database: Database<Buffer, Buffer>, options: RangeOptions, transaction?: Transaction): Iterable<KeyValue> {
+function lmdbRange(database: Database<Buffer, ByteString>, options: RangeOptions, transaction?: Transaction): Iterable<KeyValue> {
   const {from, to, limit, reverse} = options;
   const bounds = reverse
-    ? {start: toBytes(to), end: toBytes(from), exclusiveStart: true, inclusiveEnd: true, reverse: true}
-    : {start: toBytes(from), end: toBytes(to)};
+    ? {start: to, end: from, exclusiveStart: true, inclusiveEnd: true, reverse: true}
+    : {start: from, end: to};
   const rows = database.getRange({...bounds, ...(limit === undefined ? {} : {limit}), ...(transaction ? {transaction} : {})});
-  return rows.map(({key, value}) => ({key: fromBytes(key), value})) as Iterable<KeyValue>;
+  return rows as Iterable<KeyValue>;
 }
 
 /** Opens (or makes) the state in `directory`. Corrupt when it is of another version. */
 export async function openLmdbEngine(disk: Disk, directory: string): Promise<StateEngine> {
   await makeLastingDirectory(disk, directory);
-  const database = open<Buffer, Buffer>({
+  const database = open<Buffer, ByteString>({
     path: `${directory}/state.mdb`,
     noSubdir: true,
-    keyEncoding: 'binary',
+    keyEncoder,
     encoding: 'binary',
     mapSize: mapBytes,
     maxDbs: 1,
@@ -46,7 +55,7 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
     eventTurnBatching: false,
     commitDelay: 0,
     cache: false,
-  } as Parameters<typeof open<Buffer, Buffer>>[0]);
+  } as Parameters<typeof open<Buffer, ByteString>>[0]);
   // LMDB syncs its file, never the file's name; the log is cut on the word of both.
   await disk.syncDirectory(directory);
   const meta = database.get(metaKey);
@@ -58,7 +67,7 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
     get sequence() {
       return sequence;
     },
-    get: (key: ByteString) => database.get(toBytes(key)),
+    get: (key: ByteString) => database.get(key),
     range: (options) => lmdbRange(database, options),
     apply: async (mutations: readonly Mutation[], through: number) => {
       const record = Buffer.alloc(12);
@@ -66,8 +75,8 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
       record.writeBigUInt64LE(BigInt(through), 4);
       await database.batch(() => {
         for (const {key, value} of mutations) {
-          if (value === null) void database.remove(toBytes(key));
-          else void database.put(toBytes(key), value as Buffer);
+          if (value === null) void database.remove(key);
+          else void database.put(key, value as Buffer);
         }
         void database.put(metaKey, record);
       });
