@@ -138,7 +138,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
     if (options.version !== undefined) return await this.#reading.statVersion(parsePath(path, 'file'), options.version, context);
-    return await this.#reading.stat(parsePath(path, options.kind), context);
+    return this.statNow(path, options, context.principal) ?? (await this.#reading.stat(parsePath(path, options.kind), context));
   }
 
   async pathOf(inode: InodeId, _context: CallContext): Promise<ByteString> {
@@ -149,11 +149,12 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {
     if (options.version !== undefined) return {known: await this.#reading.openVersion(parsePath(path, 'file'), options.version, context)};
-    return await this.#reading.open(parsePath(path, options.kind ?? 'file'), context);
+    const now = options.kind === undefined || options.kind === 'file' ? this.openNow(path, context.principal) : undefined;
+    return now ? {known: now} : await this.#reading.open(parsePath(path, options.kind ?? 'file'), context);
   }
 
   statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined {
-    return this.#reading.statNow(path, options.kind ?? 'either', principal);
+    return options.version === undefined ? this.#reading.statNow(path, options.kind ?? 'either', principal) : undefined;
   }
 
   openNow(path: ByteString, principal: Principal): FileInfo | undefined {

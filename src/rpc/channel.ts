@@ -7,12 +7,16 @@
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
-import {type Frame, FrameKind, FrameParser, frameHeader, framePayloadBytesMax} from '#codec/rpc/frames.ts';
+import {type Frame, FrameKind, FrameParser, frameHeader, frameHeaderBytes, framePayloadBytesMax, writeFrameHeader} from '#codec/rpc/frames.ts';
 import {decodeError, decodeValue, encodeError, encodeValue} from '#codec/rpc/values.ts';
 import type {Connection} from '#runtime/net.ts';
 
 export const windowBytes = 4 * 1024 * 1024;
 export const streamsMax = 65_536;
+
+/** Messages up to this size travel side by side in one buffer: the system is handed one piece, not two for each. */
+const gatheredBytesMax = 8 * 1024;
+const batchBytes = 64 * 1024;
 
 export type Incoming = {readonly message: unknown} | {readonly data: Uint8Array};
 
@@ -129,6 +133,8 @@ export class Stream {
   }
 }
 
+const noBatch = Buffer.alloc(0);
+
 export interface ChannelEvents {
   /** A frame that opens a stream or belongs to none. Throwing breaks the connection. */
   onFrame(frame: Frame): void;
@@ -139,6 +145,10 @@ export class Channel {
   readonly #connection: Connection;
   readonly #streams = new Map<number, Stream>();
   #outgoing: Uint8Array[] = [];
+  /** Small messages: up to `sealedTo` they are in `outgoing` already, up to `batchTo` they wait for more of this turn. */
+  #batch = noBatch;
+  #sealedTo = 0;
+  #batchTo = 0;
   #flushing: Promise<void> | undefined;
   #closed: Error | undefined;
 
@@ -193,14 +203,15 @@ export class Channel {
   post(kind: FrameKind, stream: number, payload: Uint8Array): void {
     if (this.#closed) return;
     if (payload.length > framePayloadBytesMax) throw new WeirError('TooLarge', `a message of ${payload.length} bytes is over the limit of ${framePayloadBytesMax}`);
-    this.#outgoing.push(frameHeader(kind, stream, payload.length), payload);
+    if (payload.length <= gatheredBytesMax) this.#gather(kind, stream, payload);
+    else this.#queue(kind, stream, payload);
     void this.#flush();
   }
 
   /** Like post, but waits while the socket is full. */
   postData(stream: number, payload: Uint8Array): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
-    this.#outgoing.push(frameHeader(FrameKind.data, stream, payload.length), payload);
+    this.#queue(FrameKind.data, stream, payload);
     return this.#flush();
   }
 
@@ -212,12 +223,36 @@ export class Channel {
     this.#streams.clear();
   }
 
+  #gather(kind: FrameKind, stream: number, payload: Uint8Array): void {
+    const bytes = frameHeaderBytes + payload.length;
+    if (this.#batchTo + bytes > this.#batch.length) {
+      this.#seal();
+      this.#batch = Buffer.allocUnsafeSlow(batchBytes);
+      this.#sealedTo = this.#batchTo = 0;
+    }
+    writeFrameHeader(this.#batch, this.#batchTo, kind, stream, payload.length);
+    this.#batch.set(payload, this.#batchTo + frameHeaderBytes);
+    this.#batchTo += bytes;
+  }
+
+  #queue(kind: FrameKind, stream: number, payload: Uint8Array): void {
+    this.#seal();
+    this.#outgoing.push(frameHeader(kind, stream, payload.length), payload);
+  }
+
+  /** What was gathered is queued; the bytes are not touched again. */
+  #seal(): void {
+    if (this.#batchTo === this.#sealedTo) return;
+    this.#outgoing.push(this.#batch.subarray(this.#sealedTo, this.#batchTo));
+    this.#sealedTo = this.#batchTo;
+  }
+
   /** One write a turn: whatever is posted in this turn leaves together. */
   #flush(): Promise<void> {
     this.#flushing ??= (async () => {
       await Promise.resolve();
       try {
-        while (this.#outgoing.length > 0) {
+        for (this.#seal(); this.#outgoing.length > 0; this.#seal()) {
           const batch = this.#outgoing;
           this.#outgoing = [];
           await this.#connection.write(batch);

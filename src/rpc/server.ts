@@ -102,8 +102,7 @@ class Session {
   #onCall(frame: Frame, principal: Principal): void {
     if (frame.kind !== FrameKind.call || this.#channel.has(frame.stream)) throw new WeirError('InvalidArgument', 'a stream was opened twice');
     const stream = this.#channel.open(frame.stream);
-    const payload = Buffer.from(frame.payload);
-    this.#serve(stream, payload, principal).then(
+    this.#serve(stream, frame.payload, principal).then(
       () => this.#channel.forget(stream.id),
       (error: unknown) => {
         if (!(error instanceof WeirError)) this.#runtime.log.error('rpc: a call failed by a bug', {error});
@@ -113,7 +112,8 @@ class Session {
     );
   }
 
-  async #serve(stream: Stream, payload: Buffer, principal: Principal): Promise<void> {
+  /** Reads the payload before it first waits. */
+  async #serve(stream: Stream, payload: Uint8Array, principal: Principal): Promise<void> {
     const {service, method, shape, args, context} = this.#parse(payload, principal, stream);
     const withReady = shape === 'publish' ? args.map((arg) => (arg === null ? () => askReady(stream) : arg)) : args;
     const call = (service.implementation as Record<string, (...a: unknown[]) => unknown>)[method]!;
@@ -138,7 +138,7 @@ class Session {
     }
   }
 
-  #parse(payload: Buffer, principal: Principal, stream: Stream) {
+  #parse(payload: Uint8Array, principal: Principal, stream: Stream) {
     const value = decodeValue(payload);
     if (!Array.isArray(value) || typeof value[0] !== 'string' || !Array.isArray(value[1])) throw new WeirError('InvalidArgument', 'not a call');
     const [name, args, travelled] = value as [string, unknown[], {request?: CallContext['request'] | null; trace?: string | null} | null];

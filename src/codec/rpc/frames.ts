@@ -44,11 +44,18 @@ export interface Frame {
 /** The nine bytes before a payload. */
 export function frameHeader(kind: FrameKind, stream: number, payloadBytes: number): Buffer {
   const header = Buffer.allocUnsafe(frameHeaderBytes);
-  header.writeUInt32LE(payloadBytes, 0);
-  header[4] = kind;
-  header.writeUInt32LE(stream, 5);
+  writeFrameHeader(header, 0, kind, stream, payloadBytes);
   return header;
 }
+
+/** The same into a buffer that has room for it at `at`. */
+export function writeFrameHeader(into: Buffer, at: number, kind: FrameKind, stream: number, payloadBytes: number): void {
+  into.writeUInt32LE(payloadBytes, at);
+  into[at + 4] = kind;
+  into.writeUInt32LE(stream, at + 5);
+}
+
+const none: readonly Frame[] = [];
 
 /** Cuts received chunks, split anywhere, into frames. InvalidArgument for what cannot be a frame; the connection is then unusable. */
 export class FrameParser {
@@ -58,10 +65,12 @@ export class FrameParser {
   /** Bytes that the frame at the front needs to be whole, as far as is known. */
   #needed = frameHeaderBytes;
 
-  *push(chunk: Uint8Array): Generator<Frame> {
+  /** The frames that are whole by now. */
+  push(chunk: Uint8Array): readonly Frame[] {
     this.#pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#pieceBytes += chunk.length;
-    if (this.#pieceBytes < this.#needed) return;
+    if (this.#pieceBytes < this.#needed) return none;
+    const frames: Frame[] = [];
     const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     let at = 0;
     this.#needed = frameHeaderBytes;
@@ -77,10 +86,11 @@ export class FrameParser {
       }
       const start = at + frameHeaderBytes;
       at = start + length;
-      yield {kind: kind as FrameKind, stream: bytes.readUInt32LE(start - 4), payload: bytes.subarray(start, at)};
+      frames.push({kind: kind as FrameKind, stream: bytes.readUInt32LE(start - 4), payload: bytes.subarray(start, at)});
     }
     this.#pieces = at === bytes.length ? [] : [bytes.subarray(at)];
     this.#pieceBytes = bytes.length - at;
+    return frames;
   }
 
   /** Bytes of a frame that has not come whole yet. */
