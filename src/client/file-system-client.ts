@@ -130,6 +130,15 @@ export class FileSystemClient implements FileSystem {
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
     return this.#master.pathOf(inode, context);
   }
+  retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo> {
+    return this.#master.retain(inode, holder, context);
+  }
+  release(inode: InodeId, holder: string, context: CallContext): Promise<void> {
+    return this.#master.release(inode, holder, context);
+  }
+  hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void> {
+    return this.#master.hold(holder, inodes, context);
+  }
   list(request: ListRequest, context: CallContext): Promise<ListPage> {
     return this.#master.list(request, context);
   }

@@ -11,7 +11,8 @@ import type {Checksums, ContentMetadata} from '#model/content.ts';
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'getSettings' | 'setSetting' | 'rename' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
+  | 'stat' | 'pathOf' | 'retain' | 'release' | 'hold'
+  | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'getSettings' | 'setSetting' | 'rename' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
   | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
 

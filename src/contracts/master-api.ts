@@ -234,6 +234,16 @@ export interface MasterApi {
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
   /** Where an inode is now, for those who hold its id: canonical, a directory's path ends in `/`. NotFound when it has no name any more. */
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString>;
+  /**
+   * The inode is open: until `holder` lets go it can be reached by its id, also when it has no name any more (then `path` is
+   * empty), and its content can be read (of what somebody else removed from the store, or went with a whole tree: what is
+   * cached of it). Said again it changes nothing. Answers the inode as it is. NotFound, Overloaded.
+   */
+  retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo>;
+  /** What is not held is fine. */
+  release(inode: InodeId, holder: string, context: CallContext): Promise<void>;
+  /** The holder has exactly these open: said by one that has come back after a restart, and (with none) by or for one that has ended. */
+  hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void>;
   /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */
   open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult>;
   /** Takes in what a reader learned after `unknown`. NotFound when the store has no such object. */

@@ -25,6 +25,9 @@ export const wireVersion = 1;
 export const masterWire: Wire<MasterApi> = {
   stat: 'call',
   pathOf: 'call',
+  retain: 'call',
+  release: 'call',
+  hold: 'call',
   open: 'call',
   observe: 'call',
   contentChanged: 'call',

@@ -26,11 +26,31 @@ const operations: readonly Operation[] = [
   {name: 'delete a file', run: master => master.remove(bytes('/b/t/a'), {kind: 'file'}, context), after: withoutA},
   {name: 'rename a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/v/a'), {replace: false, kind: 'file'}, context), after: {...withoutA, 'v/a': 'A'}},
   {name: 'rename over a file', run: master => master.rename(bytes('/b/t/a'), bytes('/b/u/z'), {replace: true, kind: 'file'}, context), after: {...withoutA, 'u/z': 'A'}},
+  {name: 'delete an open file', run: async master => whileOpen(master, '/b/t/a', async () => master.remove(bytes('/b/t/a'), {kind: 'file'}, context)), after: withoutA},
+  {name: 'put over an open file', run: async master => whileOpen(master, '/b/t/a', async () => put(master, '/b/t/a', 'A2')), after: {...initial, 't/a': 'A2'}},
+  {
+    name: 'rename over an open file', after: {...withoutA, 'u/z': 'A'},
+    run: async master => whileOpen(master, '/b/u/z', async () => master.rename(bytes('/b/t/a'), bytes('/b/u/z'), {replace: true, kind: 'file'}, context)),
+  },
   {name: 'rename a tree', run: master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z', ...implied}},
   {name: 'remove a tree from a directory that only it implies', run: master => master.remove(bytes('/b/i/j/t/'), {recursive: true}, context), after: withoutI},
   {name: 'rename a tree out of a directory that only it implies', run: master => master.rename(bytes('/b/i/j/t/'), bytes('/b/w/'), {replace: false}, context), after: {...withoutI, 'w/1': '1', 'w/2': '2'}},
   {name: 'remove a tree', run: master => master.remove(bytes('/b/u/'), {recursive: true}, context), after: withoutU},
 ];
+
+/** Until the work is done, and the file is read through what was opened: it still has the bytes that it had. */
+async function whileOpen(master: Master, path: string, work: () => Promise<unknown>): Promise<void> {
+  const {inode: {id}} = await master.stat(bytes(path), {kind: 'file'}, context);
+  const before = await master.retain(id, 'test', context);
+  await work();
+  const {path: now, inode: {content}} = await master.retain(id, 'test', context);
+  assert.equal(now, '');
+  assert.equal(content!.id, before.inode.content!.id);
+  const read = await master.stores.get(content!.mount).read(content!.storeKey, {ifFingerprint: content!.fingerprint}, context);
+  assert.equal(Buffer.concat(await Array.fromAsync(read.body)).toString(), path.at(-1)!.toUpperCase());
+  await master.release(id, 'test', context);
+  await assert.rejects(master.retain(id, 'test', context), {kind: 'NotFound'});
+}
 
 const stores: Readonly<Record<string, Partial<Capabilities>>> = {
   'that copies': {},
@@ -86,7 +106,7 @@ async function run(world: World, operation: Operation): Promise<'done' | 'crashe
 for (const [kind, capabilities] of Object.entries(stores)) {
   for (const operation of operations) {
     // What a store's abilities do not matter for is tried on one kind.
-    if (kind === 'that renames files' && !/tree|rename a/.test(operation.name)) continue;
+    if (kind === 'that renames files' && !/tree|rename a|open/.test(operation.name)) continue;
     test(`${operation.name}, on a store ${kind}, whatever the moment of a crash`, async () => {
       const rehearsal = await prepare(capabilities);
       const before = new Map(rehearsal.simulation.pointsHit);

@@ -27,6 +27,8 @@ export class World {
   readonly stores = new Map<string, MemoryUnderStore>();
   wrap: (store: UnderStore) => UnderStore = store => store;
   readonly dropped: number[] = [];
+  /** Holders of open files that may come back in the next life. */
+  returning: readonly string[] = [];
 
   constructor(seed = 1) {
     this.simulation = createSimulation(seed);
@@ -60,7 +62,7 @@ export class World {
   }
 
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
-    return await Master.open({metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, onContentDropped: contents => void this.dropped.push(...contents)});
+    return await Master.open({metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, onContentDropped: contents => void this.dropped.push(...contents)});
   }
 
   #registry(): StoreRegistry {

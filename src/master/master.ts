@@ -21,6 +21,7 @@ import {Knowledge} from '#master/freshness/knowledge.ts';
 import {RecentChanges} from '#master/freshness/recent-changes.ts';
 import {Following} from '#master/jobs/following.ts';
 import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-collector.ts';
+import {HeldInodes} from '#master/held-inodes.ts';
 import {Jobs} from '#master/jobs/jobs.ts';
 import {OpenUploads} from '#master/jobs/open-uploads.ts';
 import {countTree} from '#master/loader/count-tree.ts';
@@ -32,7 +33,8 @@ import {MountTable} from '#master/mounts/mount-table.ts';
 import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {inodeAt} from '#master/namespace/place.ts';
+import {getOrphan} from '#master/namespace/orphans.ts';
+import {infoOf, inodeAt} from '#master/namespace/place.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
@@ -61,6 +63,8 @@ export interface MasterServices {
   readonly root: RootMount;
   /** Told of contents that nothing refers to any more, in batches, at least once each. */
   readonly onContentDropped?: OnContentDropped;
+  /** Who may come back with files open that it had open in an earlier life (MasterApi.hold). */
+  readonly returningHolders?: readonly string[];
   /** The backup's bytes; absent: backup is Unsupported. */
   readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
 }
@@ -81,6 +85,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #written: WrittenMounts;
   readonly #writes: Writes;
   readonly #uploads: Uploads;
+  readonly #held: HeldInodes;
   readonly #openUploads: OpenUploads;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
@@ -91,6 +96,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#mounting.open(services.root);
     for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
     master.#jobs.resume();
+    await master.#held.cleanUp(new Set(services.returningHolders));
     master.#garbage.soon();
     master.#openUploads.start();
     return master;
@@ -119,7 +125,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
     const moving = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
     this.#jobs = new Jobs(moving);
-    const archives = new Archives({transactions, mounts, runtime, jobs: this.#jobs});
+    this.#held = new HeldInodes(transactions);
+    const archives = new Archives({transactions, mounts, runtime, jobs: this.#jobs, held: this.#held});
     const changing = {...moving, archives};
     this.#writes = new Writes(changing);
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
@@ -128,6 +135,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#renames = new Renames(mutating);
     this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
     runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
+    runtime.metrics.gauge('weir_master_held_inodes', 'Open files times who has them open.', () => this.#held.count);
     runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => this.#jobs.list().length);
   }
 
@@ -145,6 +153,26 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const found = await this.#transactions.read(reader => locate(reader, inode));
     if (!found) throw new WeirError('NotFound', `inode ${inode} has no name any more`);
     return found.path;
+  }
+
+  async retain(inode: InodeId, holder: string, _context: CallContext): Promise<FileInfo> {
+    const info = this.#transactions.peek(reader => {
+      const found = locate(reader, inode);
+      if (found) return infoOf(found.path, inodeAt(reader, found.place), found.place.mount);
+      const orphan = getOrphan(reader, inode);
+      return orphan && infoOf('' as ByteString, orphan.inode, orphan.mount);
+    });
+    if (!info) throw new WeirError('NotFound', `inode ${inode} has gone`);
+    this.#held.retain(inode, holder);
+    return info;
+  }
+
+  async release(inode: InodeId, holder: string, _context: CallContext): Promise<void> {
+    await this.#held.release(inode, holder);
+  }
+
+  async hold(holder: string, inodes: readonly InodeId[], _context: CallContext): Promise<void> {
+    await this.#held.holds(holder, new Set(inodes));
   }
 
   async open(path: ByteString, options: PathOptions, context: CallContext): Promise<OpenResult> {

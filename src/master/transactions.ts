@@ -16,6 +16,7 @@ export class Transactions {
   readonly metastore: Metastore;
   readonly #clock: Clock;
   #onCommit: () => void = () => undefined;
+  #watch: <T>(tx: Transaction, change: (tx: Transaction) => T) => T = (tx, change) => change(tx);
 
   constructor(metastore: Metastore, clock: Clock) {
     this.metastore = metastore;
@@ -37,6 +38,11 @@ export class Transactions {
     this.#onCommit = fn;
   }
 
+  /** Every change runs within `fn`, which may add to it in the same transaction. */
+  watch(fn: <T>(tx: Transaction, change: (tx: Transaction) => T) => T): void {
+    this.#watch = fn;
+  }
+
   /** Runs `fn` for the caller and commits at once; the answer comes when it is durable. */
   async change<T>(context: CallContext, fn: (tx: Transaction, op: Operation) => T): Promise<T> {
     return await answered(this.changeNow(context, fn));
@@ -47,7 +53,7 @@ export class Transactions {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : {})};
     const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
-    const commit = this.metastore.transact(tx => fn(tx, op), request);
+    const commit = this.metastore.transact(tx => this.#watch(tx, watched => fn(watched, op)), request);
     this.#onCommit();
     return commit;
   }
@@ -79,7 +85,7 @@ export class Transactions {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {now: this.#clock.nowNs(), ids: this.ids};
     const relearnable = this.ids.durable;
-    const commit = this.metastore.transact(tx => fn(tx, op), undefined, {relearnable});
+    const commit = this.metastore.transact(tx => this.#watch(tx, watched => fn(watched, op)), undefined, {relearnable});
     this.#onCommit();
     // Whoever asks next asks in a later millisecond than what was learned here: beliefs are compared by that.
     if (relearnable) await this.pause();

@@ -18,6 +18,7 @@ import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload} from '#codec/namespace/store-upload-record.ts';
+import {decodeOrphan, encodeOrphan} from '#codec/namespace/orphan-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {parseQuery as parseRestQuery} from '#codec/rest/values.ts';
@@ -296,6 +297,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
   'namespace-part': record([{partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n}], encodePart, decodePart),
+  'namespace-orphan': record([{id: 5 as InodeId, mount: 1 as MountId, holders: ['a', 'b'], shared: true}], encodeOrphan, (bytes) => decodeOrphan(5 as InodeId, bytes)),
   'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
   'namespace-relocation': record([{
     id: 5, kind: 'restore', inode: 6 as InodeId, content: 7 as ContentId, mount: 1 as MountId, from: name('.weir/versions/x'), fingerprint: 'f', to: name('k'), path: name('/b/k'),

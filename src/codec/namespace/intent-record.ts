@@ -51,6 +51,8 @@ export interface FileRename {
   readonly startedAt: number;
   /** The namespace shows the new name, and what is at `from` is to go. */
   readonly copied: boolean;
+  /** A copy of what was at `to`, for those who have that open: where it is, and as which version of the store's. */
+  readonly kept?: {readonly storeKey: ByteString; readonly fingerprint: string};
   /** Who asked: the commit stores its answer under this. */
   readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
 }
@@ -58,7 +60,8 @@ export interface FileRename {
 const version = 1;
 const copiedFlag = 1;
 const requestFlag = 2;
-const knownFlags = 3;
+const keptFlag = 4;
+const knownFlags = 7;
 const out = new BinaryWriter();
 const tombstoneReader = new BinaryReader('tombstone');
 const moveReader = new BinaryReader('move');
@@ -108,9 +111,9 @@ export function decodeMove(id: InodeId, record: Uint8Array): MoveIntent {
 }
 
 export function encodeFileRename(rename: FileRename): Uint8Array {
-  const {request} = rename;
+  const {request, kept} = rename;
   out.byte(version);
-  out.byte((rename.copied ? copiedFlag : 0) | (request ? requestFlag : 0));
+  out.byte((rename.copied ? copiedFlag : 0) | (request ? requestFlag : 0) | (kept ? keptFlag : 0));
   out.number(rename.mount);
   for (const key of [rename.from, rename.to, rename.fromPath, rename.toPath]) out.byteString(key);
   out.text(rename.fingerprint);
@@ -119,6 +122,10 @@ export function encodeFileRename(rename: FileRename): Uint8Array {
     out.text(request.client);
     out.number(request.counter);
     out.number(request.acknowledged);
+  }
+  if (kept) {
+    out.byteString(kept.storeKey);
+    out.text(kept.fingerprint);
   }
   return out.take();
 }
@@ -135,6 +142,7 @@ export function decodeFileRename(id: InodeId, record: Uint8Array): FileRename {
   const keys = {from: reader.byteString(), to: reader.byteString(), fromPath: reader.byteString(), toPath: reader.byteString()};
   const rename = {id, mount, ...keys, fingerprint: reader.text(), startedAt: reader.number(), copied: (flags & copiedFlag) !== 0};
   const request = flags & requestFlag ? {client: reader.text(), counter: reader.number(), acknowledged: reader.number()} : undefined;
+  const kept = flags & keptFlag ? {storeKey: reader.byteString(), fingerprint: reader.text()} : undefined;
   reader.end();
-  return request ? {...rename, request} : rename;
+  return {...rename, ...(request ? {request} : {}), ...(kept ? {kept} : {})};
 }

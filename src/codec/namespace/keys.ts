@@ -14,6 +14,7 @@
  *   m mount            mount record
  *   n mount            usage counters of a mount
  *   o mount hash       multipart upload that a mount's store has open for Weir, by a hash of the store's name for it
+ *   f inode            orphan: a file without a name that somebody has open
  *   p upload NUL part  part of a multipart upload
  *   r inode            rename of a file that its store has still to follow
  *   s inode name       setting of a directory: a named document
@@ -115,6 +116,8 @@ export const identityTable = (kind: 'user' | 'key' | 'group' | 'policy'): KeyRan
 /** The name in such a key. */
 export const nameOfIdentityKey = (key: ByteString): string => key.slice(2);
 const identityLetters = {user: 'U', key: 'K', group: 'G', policy: 'P', realm: 'S'} as const;
+export const orphanKey = (id: InodeId): ByteString => `f${idKey(id)}` as ByteString;
+export const orphanTable = table('f');
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */

@@ -13,6 +13,7 @@ import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
+import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
@@ -78,11 +79,12 @@ const move: fc.Arbitrary<MoveIntent> = fc.record({id: fc.constant(5 as InodeId),
 const fileRename: fc.Arbitrary<FileRename> = fc.record(
   {
     id: fc.constant(5 as InodeId), mount: id<MountId>(), from: byteString, to: byteString, fromPath: byteString, toPath: byteString, fingerprint: text, startedAt: number, copied: fc.boolean(),
-    request: fc.record({client: text, counter: number, acknowledged: number}, {noNullPrototype: true}),
+    request: fc.record({client: text, counter: number, acknowledged: number}, {noNullPrototype: true}), kept: fc.record({storeKey: byteString, fingerprint: text}, {noNullPrototype: true}),
   },
   {requiredKeys: ['id', 'mount', 'from', 'to', 'fromPath', 'toPath', 'fingerprint', 'startedAt', 'copied'], noNullPrototype: true},
 );
 const storeUpload: fc.Arbitrary<StoreUpload> = fc.record({mount: id<MountId>(), storeKey: byteString, storeUploadId: text, openedAt: number}, {noNullPrototype: true});
+const orphan: fc.Arbitrary<Orphan> = fc.record({id: fc.constant(5 as InodeId), mount: id<MountId>(), holders: fc.array(text, {maxLength: 3}), shared: fc.boolean()}, {noNullPrototype: true});
 const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
 
 const versionRecord: fc.Arbitrary<VersionRecord> = fc.record({inode, deleteMarker: fc.boolean(), since: time}, {noNullPrototype: true});
@@ -128,6 +130,7 @@ const codecs: readonly Codec[] = [
   codecOf('move', move, encodeMove, (record) => decodeMove(5 as InodeId, record)),
   codecOf('upload', upload, encodeUpload, decodeUpload),
   codecOf('store upload', storeUpload, encodeStoreUpload, decodeStoreUpload),
+  codecOf('orphan', orphan, encodeOrphan, (record) => decodeOrphan(5 as InodeId, record)),
   codecOf('part', part, encodePart, decodePart),
   codecOf('version', versionRecord, encodeVersion, decodeVersion),
   codecOf('relocation', relocation, encodeRelocation, (record) => decodeRelocation(5, record)),

@@ -10,7 +10,7 @@ import type {FileRename, MoveIntent} from '#codec/namespace/intent-record.ts';
 import type {JobInfo} from '#contracts/master-api.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
-import {renameFile} from '#master/jobs/rename-file.ts';
+import {renameFile, withdrawRename} from '#master/jobs/rename-file.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import {moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
@@ -79,7 +79,10 @@ export class Jobs {
       } else await transactions.changeOwn(tx => forgetFileRename(tx, id));
     };
     const abandon = async (): Promise<void> => {
-      await transactions.changeOwn(tx => forgetFileRename(tx, id));
+      const intent = transactions.peek(reader => getFileRename(reader, id));
+      const signal = new AbortController().signal;
+      if (intent && !intent.copied && mounts.has(mount)) await withdrawRename({transactions, store: mounts.get(mount), id, signal}, intent);
+      else await transactions.changeOwn(tx => forgetFileRename(tx, id));
       forget(mount, wholeMount);
     };
     this.#runner.start(id, {kind: 'move', path: toPath, run, abandon, end: () => hold[Symbol.dispose]()});

@@ -46,7 +46,7 @@ async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<R
   const {transactions, store, signal, crashPoint} = work;
   crashPoint('master.rename.copy');
   const copy = await copyObject(store, {storeKey: intent.from, fingerprint: intent.fingerprint}, intent.to, signal).catch(async (error: unknown) => {
-    if (isRefusal(error)) await forgetNote(work);
+    if (isRefusal(error)) await withdrawRename(work, intent);
     throw error;
   });
   crashPoint('master.rename.copied');
@@ -61,7 +61,13 @@ async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<R
   return {info, vanished};
 }
 
-async function forgetNote({transactions, id}: RenameFile): Promise<void> {
+/** Nothing comes of it. */
+export async function withdrawRename(work: Pick<RenameFile, 'transactions' | 'store' | 'id' | 'signal'>, {kept}: FileRename): Promise<void> {
+  if (kept) await removeObject(work.store, kept.storeKey, work.signal);
+  await forgetNote(work);
+}
+
+async function forgetNote({transactions, id}: Pick<RenameFile, 'transactions' | 'id'>): Promise<void> {
   await transactions.changeOwn(tx => {
     forgetFileRename(tx, id);
   });

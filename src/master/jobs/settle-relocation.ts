@@ -52,8 +52,8 @@ async function settleArchive({transactions, store, relocation, signal, crashPoin
     const inode = currentOf(tx, relocation);
     if (!inode) return undefined;
     const content: Content = {...inode.content!, storeKey: to, fingerprint: kept.fingerprint};
+    relocate(tx, inode.id, content);
     if (!there) {
-      relocate(tx, inode.id, content);
       return noteRelocation(tx, op, {...relocation, kind: 'restore', from: to, fingerprint: kept.fingerprint, to: from});
     }
     const {mode, uid, gid, modified} = there;

@@ -5,8 +5,11 @@
 import type {InodeId} from '#base/ids.ts';
 import {decodeFileRename, encodeFileRename, type FileRename} from '#codec/namespace/intent-record.ts';
 import {fileRenameKey, fileRenameTable, idOfKey} from '#codec/namespace/keys.ts';
+import {relocate} from '#master/namespace/moves.ts';
 import type {Operation} from '#master/namespace/operation.ts';
+import {inodeAt} from '#master/namespace/place.ts';
 import {rename, type Renamed} from '#master/namespace/rename.ts';
+import {resolve} from '#master/namespace/resolve.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import {parsePath} from '#model/path.ts';
 
@@ -31,6 +34,10 @@ export function listFileRenames(reader: Reader): FileRename[] {
 export function showFileRename(tx: Transaction, op: Operation, intent: FileRename, fingerprint: string): Renamed {
   const from = parsePath(intent.fromPath, 'file');
   const to = parsePath(intent.toPath, 'file');
+  const target = intent.kept && resolve(tx, to).place;
+  const replaced = target && inodeAt(tx, target);
+  // It goes in a moment; who has it open reads the copy, and who drops it removes that.
+  if (replaced?.content) relocate(tx, target!.id, {...replaced.content, ...intent.kept});
   const renamed = rename(tx, op, from, to, {
     replace: true, parents: 'implied', trees: 'prefix', relocate: content => ({...content, storeKey: intent.to, fingerprint}),
   });

@@ -2,14 +2,15 @@
 import type {ContentId} from '#base/ids.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
 import {garbageKey, garbageTable, idOfKey} from '#codec/namespace/keys.ts';
+import {isVersionPlace} from '#master/namespace/relocations.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
-/** `stored`: nothing else will remove the object from the store. */
+/** `stored`: nothing else will remove the object from the store. So it is with all that has a place of its own there. */
 export function discard(tx: Transaction, inode: Inode, stored = false): void {
   const {content} = inode;
   if (!content) return;
-  const where = stored ? {stored: {mount: content.mount, storeKey: content.storeKey}} : {};
+  const where = stored || isVersionPlace(content.storeKey) ? {stored: {mount: content.mount, storeKey: content.storeKey}} : {};
   tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where, ...(content.upload ? {upload: content.upload.id} : {})}));
 }
 

@@ -10,7 +10,7 @@ import type {Reader, Transaction} from '#metastore/metastore.ts';
 
 const versionsPrefix = '.weir/versions/';
 
-/** A place of its own for the bytes of an old version; `unique` never repeats. */
+/** A place of its own for the bytes of an old version, or of a file that is still open and whose name has gone; `unique` never repeats. */
 export function versionPlace(unique: string): ByteString {
   return `${versionsPrefix}${unique}` as ByteString;
 }

@@ -1,20 +1,23 @@
 /**
- * Out of the way, not away: before another object takes a key whose versions are kept, or the key is deleted, the bytes of the current
- * version are moved to a place of their own (`.weir/versions/`), by a rename where the store has one, else by a copy of the store's.
+ * Out of the way, not away: before another object takes a key whose versions are kept (or whose file somebody has open), or the key is
+ * deleted, the bytes of the current version are moved to a place of their own (`.weir/versions/`), by a rename where the store has one, else by a copy of the store's.
  * The move is noted before and forgotten in the commit that needed it; what ends otherwise is settled (jobs/settle-relocation.ts).
  */
 import {isKind} from '#base/errors.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
+import type {HeldInodes} from '#master/held-inodes.ts';
 import type {Jobs} from '#master/jobs/jobs.ts';
 import {copyObject, removeObject, renameInStore} from '#master/jobs/move-object.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
+import {relocate} from '#master/namespace/moves.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
 import {forgetRelocation, isVersionPlace, noteRelocation, versionPlace} from '#master/namespace/relocations.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import type {Transactions} from '#master/transactions.ts';
-import type {Transaction} from '#metastore/metastore.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import {formatPath, type Path} from '#model/path.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -25,10 +28,12 @@ export interface ArchiveServices {
   readonly mounts: MountTable;
   readonly jobs: Jobs;
   readonly runtime: Pick<Runtime, 'crashPoint' | 'random'>;
+  readonly held: Pick<HeldInodes, 'isHeld'>;
 }
 
 /** For putFile and deleteKey: the content at its new place; or the store no longer had these bytes. */
 export interface Archived {
+  readonly inode: InodeId;
   readonly content: Content | 'lost';
   readonly relocation?: Relocation;
 }
@@ -40,25 +45,24 @@ export class Archives {
     this.#services = services;
   }
 
+  /** True when what is at the path has to be archived before it may go, whether or not it still can. */
+  needs(path: Path): boolean {
+    return this.#services.transactions.peek(reader => this.#current(reader, path)) !== undefined;
+  }
+
   /**
    * In the turn of the key: makes room at it, if what is there must be kept. `remove`: nothing will take the place. When it fails, or
    * what follows does not commit, `settle` must be called for what `noted` was told.
    */
   async archive(path: Path, remove: boolean, signal: AbortSignal, noted: (relocation: Relocation) => void): Promise<Archived | undefined> {
     const {transactions, mounts, runtime} = this.#services;
-    const current = transactions.peek(reader => {
-      const resolution = resolve(reader, path);
-      const {place} = resolution;
-      const inode = place && inodeAt(reader, place);
-      const content = versionToKeep(keepingOf(reader, path, resolution.top), inode);
-      return content && {content, inode: inode!.id, mount: place!.mount};
-    });
+    const current = transactions.peek(reader => this.#current(reader, path));
     if (!current) return undefined;
     const {content, inode, mount} = current;
-    if (isVersionPlace(content.storeKey)) return {content};
+    if (isVersionPlace(content.storeKey)) return {inode, content};
     const store = mounts.writable(mount);
     const {storeKey: from, fingerprint} = content;
-    if ((await store.stat(from, {signal}))?.fingerprint !== fingerprint) return {content: 'lost'};
+    if ((await store.stat(from, {signal}))?.fingerprint !== fingerprint) return {inode, content: 'lost'};
     const to = versionPlace(runtime.random.id());
     const relocation = await transactions.changeOwn((tx, op) => noteRelocation(tx, op, {kind: 'archive', inode, content: content.id, mount, from, fingerprint, to, path: formatPath(path)}));
     noted(relocation);
@@ -66,16 +70,27 @@ export class Archives {
     try {
       const moved = await this.#move(store, content, to, remove, signal);
       runtime.crashPoint('master.archive.moved');
-      return {content: {...content, storeKey: to, fingerprint: moved.fingerprint}, relocation};
+      return {inode, content: {...content, storeKey: to, fingerprint: moved.fingerprint}, relocation};
     } catch (error) {
       if (!isKind(error, 'NotFound', 'ContentChanged')) throw error;
-      return {content: 'lost', relocation};
+      return {inode, content: 'lost', relocation};
     }
   }
 
-  /** In the commit that the bytes were archived for. */
+  /** In the commit that the bytes were archived for, before what it does: the file has its bytes there from now on, whatever becomes of it. */
   commit(tx: Transaction, archived: Archived | undefined): void {
-    if (archived?.relocation) forgetRelocation(tx, archived.relocation.id);
+    if (!archived) return;
+    if (archived.content !== 'lost') relocate(tx, archived.inode, archived.content);
+    if (archived.relocation) forgetRelocation(tx, archived.relocation.id);
+  }
+
+  #current(reader: Reader, path: Path): {readonly content: Content; readonly inode: InodeId; readonly mount: MountId} | undefined {
+    const resolution = resolve(reader, path);
+    const {place} = resolution;
+    const inode = place && inodeAt(reader, place);
+    if (!place || inode?.kind !== 'file') return undefined;
+    const content = versionToKeep(keepingOf(reader, path, resolution.top), inode) ?? (this.#services.held.isHeld(inode.id) ? inode.content : undefined);
+    return content && {content, inode: inode.id, mount: place.mount};
   }
 
   /** Finds out what became of an archive whose commit did not come, and holds its key until then. */

@@ -5,6 +5,7 @@
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
+import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
@@ -94,14 +95,26 @@ export class Mutations {
   }
 
   async #removeFile(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
-    const {transactions, mounts, runtime} = this.#services;
+    const {transactions, mounts, archives, runtime} = this.#services;
     const store = mounts.writable(place.mount);
-    using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    using hold = new DisposableStack();
+    hold.use(await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal));
     const {removed} = transactions.rehearse(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
-    runtime.crashPoint('master.remove.store');
-    await removeKey(store, removed.storeKey, context.signal);
-    runtime.crashPoint('master.remove.commit');
-    await this.#commitRemoval(path, place, store, context);
+    let noted: Relocation | undefined;
+    try {
+      // What somebody has open is only taken out of the way.
+      const archived = await archives.archive(path, true, context.signal, relocation => (noted = relocation));
+      runtime.crashPoint('master.remove.store');
+      if (!archived || archived.content === 'lost') await removeKey(store, removed.storeKey, context.signal);
+      runtime.crashPoint('master.remove.commit');
+      await this.#commitRemoval(path, place, store, context, tx => {
+        archives.commit(tx, archived);
+        noted = undefined;
+      });
+    } catch (error) {
+      if (noted) archives.settle(noted, hold.move());
+      throw error;
+    }
   }
 
   /** Where versions are kept: every key below is deleted as such, then the directories go that are left empty, the deepest first. */
@@ -122,9 +135,10 @@ export class Mutations {
   }
 
   /** Of a single name that the store has removed. */
-  async #commitRemoval(path: Path, {mount}: Place, store: UnderStore, context: CallContext): Promise<void> {
+  async #commitRemoval(path: Path, {mount}: Place, store: UnderStore, context: CallContext, before: (tx: Transaction) => void = () => undefined): Promise<void> {
     let vanished = nothing;
     const {durable} = this.#services.transactions.changeNow(context, (tx, op) => {
+      before(tx);
       ({vanished} = remove(tx, op, path, {}));
     });
     await Promise.all([durable, pruneDirectories(this.#services, store, mount, vanished, context.signal)]);

@@ -9,14 +9,17 @@ import {isKind, WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
+import type {Relocation} from '#codec/namespace/version-record.ts';
 import {renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
+import {forgetRelocation} from '#master/namespace/relocations.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.ts';
+import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
@@ -59,22 +62,34 @@ export class Renames {
   }
 
   async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts} = this.#services;
+    const {transactions, mounts, archives, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     await this.#keepReplaced(from, to, options, context);
-    const turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
     using hold = new DisposableStack();
-    hold.use(turn);
+    hold.use(await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal));
     const {content, id} = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options)).info.inode;
-    if (content && store.capabilities.rename === 'none') {
+    let noted: Relocation | undefined;
+    try {
+      const replaced = content && (await archives.archive({names: to.names, kind: 'file'}, false, context.signal, relocation => (noted = relocation)));
+      const committed = (): void => (noted = undefined);
+      if (!content || store.capabilities.rename !== 'none') return await this.#renameFileInStore(store, from, to, {content, toKey, replaced, committed}, options, context);
       const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
+      const kept = replaced && replaced.content !== 'lost' ? {kept: {storeKey: replaced.content.storeKey, fingerprint: replaced.content.fingerprint}} : {};
       const intent: FileRename = {
-        id, mount: place.mount, from: content.storeKey, to: toKey, ...paths, fingerprint: content.fingerprint, startedAt: transactions.now(), copied: false,
+        id, mount: place.mount, from: content.storeKey, to: toKey, ...paths, fingerprint: content.fingerprint, startedAt: transactions.now(), copied: false, ...kept,
         ...(context.request ? {request: context.request} : {}),
       };
+      runtime.crashPoint('master.rename.note');
+      await transactions.changeOwn(tx => {
+        if (replaced?.relocation) forgetRelocation(tx, replaced.relocation.id);
+        noteFileRename(tx, intent);
+      });
+      committed();
       return await this.#copyFile(store, intent, hold, context);
+    } catch (error) {
+      if (noted) archives.settle(noted, hold.move());
+      throw error;
     }
-    return await this.#renameFileInStore(store, from, to, content, toKey, options, context);
   }
 
   /** Where versions are kept at the target, what is there is deleted as a key first: it stays a version, behind a delete marker. */
@@ -95,18 +110,24 @@ export class Renames {
     await this.#versions.deleteKey(target, keeping, {}, context);
   }
 
-  async #renameFileInStore(store: UnderStore, from: Path, to: Path, content: Content | undefined, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, runtime} = this.#services;
+  /** `committed` is called in the turn of the commit. */
+  async #renameFileInStore(
+    store: UnderStore, from: Path, to: Path, {content, toKey, replaced, committed}: {content: Content | undefined; toKey: ByteString; replaced: Archived | undefined; committed: () => void},
+    options: RenameOptions, context: CallContext,
+  ): Promise<FileInfo> {
+    const {transactions, runtime, archives} = this.#services;
     runtime.crashPoint('master.rename.store');
     const moved = content && (await renameInStore(store, content.storeKey, toKey, context.signal));
     runtime.crashPoint('master.rename.commit');
     const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
     let vanished = nothing;
     const {result, durable} = transactions.changeNow(context, (tx, op) => {
+      archives.commit(tx, replaced);
       const renamed = rename(tx, op, from, to, {...options, relocate});
       ({vanished} = renamed);
       return renamed.info;
     });
+    committed();
     await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
     return result;
   }
@@ -115,10 +136,6 @@ export class Renames {
   async #copyFile(store: UnderStore, intent: FileRename, hold: DisposableStack, context: CallContext): Promise<FileInfo> {
     const {transactions, runtime, jobs, forget} = this.#services;
     const {id, mount} = intent;
-    runtime.crashPoint('master.rename.note');
-    await transactions.changeOwn(tx => {
-      noteFileRename(tx, intent);
-    });
     try {
       const renamed = await renameFile({transactions, store, id, signal: context.signal, crashPoint: name => runtime.crashPoint(name)}, false);
       assert(renamed, `the rename of ${toText(intent.fromPath)} was not noted`);

@@ -60,8 +60,8 @@ export class VersionRemovals {
       runtime.crashPoint('master.delete.commit');
       let vanished: readonly ByteString[] = [];
       const {result, durable} = transactions.changeNow(context, (tx, op) => {
-        const deleted = deleteKey(tx, op, path, keeping, {archived: archived?.content ?? 'lost'});
         archives.commit(tx, archived);
+        const deleted = deleteKey(tx, op, path, keeping, {archived: archived?.content ?? 'lost'});
         ({vanished} = deleted);
         return {versionId: versionIdOf(deleted.marker.inode), deleteMarker: true};
       });

@@ -112,6 +112,7 @@ export class Writes {
         }
         keeping = keepingOf(reader, path, resolution.top) !== undefined;
       });
+      keeping ||= this.#services.archives.needs(path);
       mounts.writable(ticket.mount);
       // The ticket may have been given back while we waited.
       this.#state(writeId);
@@ -126,7 +127,7 @@ export class Writes {
     this.#services.runtime.crashPoint('master.write.prepared');
   }
 
-  /** Moves what is at the key out of the way, when its version is kept. Fails without the turn. */
+  /** Moves what is at the key out of the way, when its version is kept or somebody has it open. Fails without the turn. */
   async #makeRoom(state: TicketState, turn: Disposable, {signal}: CallContext): Promise<void> {
     const {archives, loader, transactions} = this.#services;
     let noted: Relocation | undefined;
@@ -161,8 +162,8 @@ export class Writes {
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
         const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
-        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
         archives.commit(tx, state.archived);
+        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         return info;
       }, path.names.length + 8);

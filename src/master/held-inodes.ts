@@ -1,0 +1,90 @@
+/**
+ * Who has which inodes open. In memory: opening a file costs no commit. What must outlive the process is written in the
+ * transaction in which a held file loses its last name (namespace/orphans.ts); after a start, orphans whose holders do not
+ * come back go.
+ */
+import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import {inodeKey} from '#codec/namespace/keys.ts';
+import {getOrphan, keepingHeld, listOrphans, reapOrphan} from '#master/namespace/orphans.ts';
+import type {Transactions} from '#master/transactions.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+
+/** Inodes times holders: 100 bytes each. */
+const holdsMax = 1_000_000;
+const orphansAtOnce = 100;
+
+export class HeldInodes {
+  readonly #transactions: Transactions;
+  readonly #holders = new Map<InodeId, Set<string>>();
+  readonly #inodes = new Map<string, Set<InodeId>>();
+  #holds = 0;
+
+  constructor(transactions: Transactions) {
+    this.#transactions = transactions;
+    transactions.watch((tx, change) => (this.#holders.size === 0 ? change(tx) : this.#watched(tx, change)));
+  }
+
+  #watched<T>(tx: Transaction, change: (tx: Transaction) => T): T {
+    return keepingHeld(tx, id => {
+      const holders = this.#holders.get(id);
+      return holders && [...holders];
+    }, change);
+  }
+
+  isHeld(id: InodeId): boolean {
+    return this.#holders.has(id);
+  }
+
+  /** The inode, or orphan, is there. Again is harmless. Overloaded. */
+  retain(id: InodeId, holder: string): void {
+    const holders = this.#holders.get(id) ?? new Set();
+    if (holders.has(holder)) return;
+    if (this.#holds >= holdsMax) throw new WeirError('Overloaded', `${holdsMax} files are open`);
+    this.#holds++;
+    this.#holders.set(id, holders.add(holder));
+    this.#inodes.set(holder, (this.#inodes.get(holder) ?? new Set()).add(id));
+  }
+
+  /** What is not held is fine. */
+  async release(id: InodeId, holder: string): Promise<void> {
+    const holders = this.#holders.get(id);
+    if (!holders?.delete(holder)) return;
+    this.#holds--;
+    const inodes = this.#inodes.get(holder)!;
+    inodes.delete(id);
+    if (inodes.size === 0) this.#inodes.delete(holder);
+    if (holders.size > 0) return;
+    this.#holders.delete(id);
+    if (this.#transactions.peek(reader => getOrphan(reader, id))) await this.#reap([id]);
+  }
+
+  /** The holder has exactly these open: for one that comes back after a restart, and (with none) for one that has ended. Inodes that have gone are left out. */
+  async holds(holder: string, ids: ReadonlySet<InodeId>): Promise<void> {
+    for (const id of ids) if (this.#transactions.peek(reader => reader.get(inodeKey(id)))) this.retain(id, holder);
+    const others = Array.from(this.#inodes.get(holder) ?? []).filter(id => !ids.has(id));
+    for (const id of others) await this.release(id, holder);
+  }
+
+  /** At start: orphans go, but for those of holders that may come back; these hold them again from now on. */
+  async cleanUp(returning: ReadonlySet<string>): Promise<void> {
+    const lost: InodeId[] = [];
+    for (const {id, holders} of this.#transactions.peek(listOrphans)) {
+      const kept = holders.filter(holder => returning.has(holder));
+      for (const holder of kept) this.retain(id, holder);
+      if (kept.length === 0) lost.push(id);
+    }
+    for (let at = 0; at < lost.length; at += orphansAtOnce) await this.#reap(lost.slice(at, at + orphansAtOnce));
+  }
+
+  /** Inodes held times holders. */
+  get count(): number {
+    return this.#holds;
+  }
+
+  async #reap(ids: readonly InodeId[]): Promise<void> {
+    await this.#transactions.changeOwn(tx => {
+      for (const id of ids) reapOrphan(tx, id);
+    });
+  }
+}
