@@ -103,7 +103,10 @@ class Run {
   }
 
   send(lane: Lane): void {
-    if (this.#next >= this.#limit) return;
+    if (this.#next >= this.#limit) {
+      lane.request = -1;
+      return;
+    }
     lane.request = this.#next++;
     lane.sentAt = performance.now();
     lane.socket.write(this.#heads[lane.request]!);
@@ -192,7 +195,8 @@ async function openLane(plan: LoadPlan, run: Run): Promise<Lane> {
     throw error;
   });
   socket.on('end', () => {
-    throw new Error(`the server closed the connection in ${run.describe(lane)}`);
+    // Whoever is done long before the others may be closed as idle.
+    if (lane.request >= 0) throw new Error(`the server closed the connection in ${run.describe(lane)}`);
   });
   return lane;
 }

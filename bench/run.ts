@@ -7,11 +7,12 @@ import type {Bench} from './bench.ts';
 import {cold} from './cold.ts';
 import {duckdb} from './duckdb.ts';
 import {hot} from './hot.ts';
+import {listing} from './listing.ts';
 import {metadata} from './metadata.ts';
 import {asText, keep} from './report.ts';
 import {start} from './start.ts';
 
-const benches: Readonly<Record<string, Bench>> = {start, hot, cold, metadata, duckdb};
+const benches: Readonly<Record<string, Bench>> = {start, hot, cold, listing, metadata, duckdb};
 const kept = path.resolve(import.meta.dirname, '../docs/bench.md');
 
 const args = process.argv.slice(2);

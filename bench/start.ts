@@ -47,6 +47,8 @@ export async function start({quick, say}: BenchOptions): Promise<Section> {
     say(what);
     const {load, peak} = await busy(weir, plan);
     rows.push({what: `${what}: RssAnon at most, MiB`, measured: `${number(peak)} MiB`, beside: `${number(load.bytes / 1e6 / load.seconds)} MB/s`, figure: peak, goal: atMost(busyMiBMax)});
+    const {p50, p99} = load.wholeMs;
+    rows.push({what: `${what}: the slowest ÷ the median, so that nobody starves`, measured: `${number(p99 / 1000)} s`, beside: `${number(p50 / 1000)} s`, figure: p99 / p50, goal: atMost(10)});
   }
   return {name: 'start', title, rows, notes: [`medians of ${starts} starts; memory sampled every 50 ms`]};
 }
