@@ -8,7 +8,8 @@
  *   beginning `.weir~`     `.weir~=` and the rest
  *   file `a` beside `a/`   `.weir~fa`, while the directory `a` exists (a shadowed file)
  *
- * Any other name that begins with `.weir~` is none of a key and is not shown. `.weir` at the top is Weir's own place.
+ * Any other name that begins with `.weir~` is none of a key and is not shown. `.weir` at the top is Weir's own place, of
+ * which keys name only what lies in `.weir/versions/`.
  */
 import {type ByteString, fromText, toBytes, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
@@ -20,13 +21,15 @@ const pieceBytes = 200;
 
 /** The directory of Weir's own things at the root of a mount. */
 export const ownDirectory = '.weir' as ByteString;
+/** In it, where the master keeps old versions: a file each, by keys like any other. */
+const versionsDirectory = 'versions';
 
 /** The path of a key below the root, without a trailing slash; empty for the root. InvalidPath: NUL, a leading slash, Weir's own place. */
 export function pathOfKey(key: ByteString): ByteString {
   if (key === '') return key;
   if (key.includes('\0')) throw new WeirError('InvalidPath', `a key cannot hold a NUL byte: ${JSON.stringify(toText(key))}`);
   const names = (key.endsWith('/') ? key.slice(0, -1) : key).split('/') as ByteString[];
-  if (names[0] === ownDirectory) throw new WeirError('InvalidPath', `${ownDirectory}/ is Weir's own place, not a key`);
+  if (names[0] === ownDirectory && !(names[1] === versionsDirectory && names.length === 3)) throw new WeirError('InvalidPath', `${ownDirectory}/ is Weir's own place, not a key`);
   return names.map(escapeName).join('/') as ByteString;
 }
 
