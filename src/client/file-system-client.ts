@@ -17,7 +17,7 @@ import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
+  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
   RemoveResult, UploadRecord, UsageInfo, VersionPage, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -150,6 +150,9 @@ export class FileSystemClient implements FileSystem {
   }
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.setAttributes(path, patch, options, context);
+  }
+  setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    return this.#master.setLock(path, change, options, context);
   }
   getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {
     return this.#master.getSettings(path, context);

@@ -11,6 +11,7 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
+import type {Retention} from '#model/object-lock.ts';
 import type {Freshness, Mount, WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -21,7 +22,7 @@ export interface FileInfo {
   /** Bytes; 0 for directories. */
   readonly length: number;
   readonly mount: MountId;
-  /** The path's bucket keeps versions, or did: its version id (model/version.ts) means something. Told by what makes, removes or names versions. */
+  /** The path's bucket keeps versions, or did: its version id (model/version.ts) means something. Told by what names versions. */
   readonly versioned?: true;
   /** A delete marker: the inode is nothing but its id, owner and times. */
   readonly deleteMarker?: true;
@@ -65,6 +66,14 @@ export interface RemoveOptions {
   /** As S3 deletes a key whose versions are kept: also one that is not there gets a delete marker. */
   readonly deleteMarker?: boolean;
   /** With `version`: the caller may override GOVERNANCE retention and wants to. */
+  readonly bypassGovernance?: boolean;
+}
+
+export interface LockChange {
+  /** Null removes it. */
+  readonly retention?: Retention | null;
+  readonly legalHold?: boolean;
+  /** The caller may override GOVERNANCE retention and wants to. */
   readonly bypassGovernance?: boolean;
 }
 
@@ -257,6 +266,8 @@ export interface MasterApi {
   makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo>;
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo>;
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo>;
+  /** Retention and legal hold of a version, in a bucket with object lock. NotFound, PermissionDenied (also: it would be let go before its time), InvalidArgument. */
+  setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo>;
   /** All settings of a directory, with the revision that `Inode.settings` had (0: none were ever made). NotFound, NotADirectory. */
   getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}>;
   /** Sets one, or removes it (null). The directory stays from now on, also when only keys had called it into being. InvalidArgument (the name), TooLarge. */

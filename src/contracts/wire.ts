@@ -35,6 +35,7 @@ export const masterWire: Wire<MasterApi> = {
   makeDirectory: 'call',
   makeSymlink: 'call',
   setAttributes: 'call',
+  setLock: 'call',
   getSettings: 'call',
   setSetting: 'call',
   rename: 'call',

@@ -9,7 +9,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
+  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
   RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
@@ -32,6 +32,7 @@ import {Mounting, type RootMount} from '#master/mounts/mounting.ts';
 import {MountTable} from '#master/mounts/mount-table.ts';
 import {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
+import {setLock} from '#master/namespace/set-lock.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {getOrphan} from '#master/namespace/orphans.ts';
 import {infoOf, inodeAt} from '#master/namespace/place.ts';
@@ -212,7 +213,13 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   async setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, options.kind);
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
-    return await this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch));
+    return await this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch, options.version));
+  }
+
+  async setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo> {
+    const parsed = parsePath(path, 'file');
+    await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
+    return await this.#transactions.change(context, (tx, op) => setLock(tx, op, parsed, change, options.version));
   }
 
   async getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {

@@ -4,7 +4,7 @@ import {test} from 'node:test';
 import {isKind} from '#base/errors.ts';
 import {bytes, context, keys, mountBucket, put, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
-import {encodeRetention, retentionAttribute} from '#model/object-lock.ts';
+import {retentionAttribute} from '#model/object-lock.ts';
 import type {Capabilities} from '#understore/under-store.ts';
 
 const stores: Readonly<Record<string, Partial<Capabilities>>> = {copies: {}, renames: {directories: true, recursiveList: false, rename: 'tree', metadata: false}};
@@ -80,7 +80,13 @@ for (const [kind, capabilities] of Object.entries(stores)) {
       const {inode} = await put(master, '/b/a', 'A1');
       const version = (await master.listVersions({directory: bytes('/b/'), limit: 1}, context)).entries.map(entry => 'info' in entry && entry.info.inode.version)[0];
       assert.equal(version, inode.version);
-      await master.setAttributes(bytes('/b/a'), {xattrs: {[retentionAttribute]: encodeRetention({mode: 'GOVERNANCE', untilMs: 4e12})}}, {kind: 'file'}, context);
+      await master.setSetting(bytes('/b/'), 'object-lock', '{}', context);
+      const sneaking = {xattrs: {[retentionAttribute]: null}};
+      await assert.rejects(master.setAttributes(bytes('/b/a'), sneaking, {kind: 'file'}, context), error => isKind(error, 'InvalidArgument'));
+      const until = (untilMs: number) => master.setLock(bytes('/b/a'), {retention: {mode: 'GOVERNANCE', untilMs}}, {kind: 'file'}, context);
+      await until(4e12);
+      await assert.rejects(until(3e12), error => isKind(error, 'PermissionDenied'));
+      await assert.rejects(master.setSetting(bytes('/b/'), 'versioning', 'Suspended', context), error => isKind(error, 'Conflict'));
       await assert.rejects(master.rename(bytes('/b/a'), bytes('/b/c'), {replace: true, kind: 'file'}, context), error => isKind(error, 'PermissionDenied'));
       const {versionId} = await master.remove(bytes('/b/a'), {kind: 'file'}, context);
       assert.ok(versionId);

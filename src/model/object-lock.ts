@@ -54,3 +54,37 @@ export function lockedBy(inode: Pick<Inode, 'xattrs'>, now: TimeNs, bypass: bool
   if (retention.mode === 'GOVERNANCE' && bypass) return undefined;
   return `it is retained until ${new Date(retention.untilMs).toISOString()} (${retention.mode})`;
 }
+
+/** What every new version of a bucket is retained for, unless its writer says otherwise. */
+export interface DefaultRetention {
+  readonly mode: RetentionMode;
+  readonly days?: number;
+  readonly years?: number;
+}
+
+/** As the setting `object-lock` has it: JSON, an empty object where nothing is retained by default. InvalidArgument. */
+export function parseDefaultRetention(text: string): DefaultRetention | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== 'object' || value === null) throw invalidDefault();
+  const {mode, days, years} = value as Partial<Record<'mode' | 'days' | 'years', unknown>>;
+  if (mode === undefined && days === undefined && years === undefined) return undefined;
+  const number = days ?? years;
+  if ((mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') || (days === undefined) === (years === undefined) || !Number.isSafeInteger(number) || (number as number) < 1 || (number as number) > 36_500) throw invalidDefault();
+  return days === undefined ? {mode, years: number as number} : {mode, days: number as number};
+}
+
+function invalidDefault(): WeirError {
+  return new WeirError('InvalidArgument', 'the setting object-lock is {} or has a mode and either days or years');
+}
+
+export function retentionFrom({mode, days, years}: DefaultRetention, nowMs: number): Retention {
+  if (days !== undefined) return {mode, untilMs: nowMs + days * 86_400_000};
+  const until = new Date(nowMs);
+  until.setUTCFullYear(until.getUTCFullYear() + years!);
+  return {mode, untilMs: until.getTime()};
+}

@@ -83,7 +83,7 @@ test('nothing leaves the root', async () => {
   await symlink('../elsewhere', path.join(root, 'out'));
   await symlink('inside', path.join(root, 'in'));
   for (const name of ['../secret', 'inside/../../secret', '..', '/etc/passwd']) assert.equal(await store.stat(key(name), call), undefined, name);
-  for (const name of ['nul\0', '.weir/tmp/x', '.weir']) await assert.rejects(store.stat(key(name), call), error => isKind(error, 'InvalidPath'), name);
+  for (const name of ['nul\0', '.weir/tmp/x', '.weir', '.weir/versions', '.weir/versions/a/b']) await assert.rejects(store.stat(key(name), call), error => isKind(error, 'InvalidPath'), name);
   await assert.rejects(store.read(key('link'), {}, call), error => isKind(error, 'PermissionDenied'));
   await assert.rejects(store.openLocal(key('link'), call), error => isKind(error, 'PermissionDenied'));
   await assert.rejects(put(key('out/new'), 'x'), error => isKind(error, 'PermissionDenied'));

@@ -34,6 +34,12 @@ export async function requireBucket(request: S3Request, bucket: ByteString): Pro
   return found;
 }
 
+/** A bucket that was made with object lock keeps versions from the beginning. */
+async function enableObjectLock({files, context}: S3Request, path: ByteString): Promise<void> {
+  await files.setSetting(path, 'versioning', 'Enabled', context);
+  await files.setSetting(path, 'object-lock', '{}', context);
+}
+
 export const ownerXml = (name: string): string => `<Owner>${element('ID', name)}${element('DisplayName', name)}</Owner>`;
 
 export const createBucket: Operation = async (request) => {
@@ -45,6 +51,7 @@ export const createBucket: Operation = async (request) => {
   try {
     await request.files.makeDirectory(bucketPath(bucket), {existing: 'fail'}, request.context);
     if (setting !== '') await request.files.setSetting(bucketPath(bucket), 'tagging', setting, request.context);
+    if (request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true') await enableObjectLock(request, bucketPath(bucket));
   } catch (error) {
     if (!isKind(error, 'AlreadyExists')) throw error;
     // There is one owner: whoever may ask owns it. S3 answers so in us-east-1, and clients make their bucket before each upload.

@@ -41,7 +41,6 @@ export const configurationReads: Readonly<Record<string, Operation>> = {
   lifecycle: notConfigured('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   notification: emptyConfiguration('NotificationConfiguration'),
-  'object-lock': notConfigured('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket'),
   ownershipControls: notConfigured('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found'),
   policy: notConfigured('NoSuchBucketPolicy', 'The bucket policy does not exist'),
   publicAccessBlock: notConfigured('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found'),

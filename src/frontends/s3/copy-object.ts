@@ -12,6 +12,7 @@ import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checkTaggingDirective, copiedTagging} from '#frontends/s3/tagging.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
 
 export interface CopySource {
@@ -74,13 +75,14 @@ export const copyObject: Operation = async (request) => {
   }
   const info = await statSource(request, source);
   const precondition = writePrecondition((name) => request.header(name));
+  const lock = await lockAttributes(request);
   const copied = await request.files.copy(
     info.path,
     objectPath(bucket, key),
     {
       kind: 'file',
       ...(source.version === undefined ? {} : {sourceVersion: source.version}),
-      xattrs: copiedTagging(request, info),
+      xattrs: {...copiedTagging(request, info), ...lock},
       sourcePrecondition: {ifMatch: etagOf(info)},
       ...(directive === 'REPLACE' ? {metadata: metadataOf(request)} : {}),
       ...(precondition ? {precondition} : {}),

@@ -6,6 +6,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
+import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
@@ -45,7 +46,8 @@ export const createMultipartUpload: Operation = async (request) => {
   const key = keyOf(request);
   const checksums = uploadChecksums((name) => request.header(name));
   await requireBucket(request, bucket);
-  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata: metadataOf(request), xattrs: taggingOf(request), ...checksums}, request.context);
+  const xattrs = {...taggingOf(request), ...(await lockAttributes(request))};
+  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata: metadataOf(request), xattrs, ...checksums}, request.context);
   const {checksumAlgorithm, checksumType} = checksums;
   const echoed = checksumAlgorithm && checksumType ? ['x-amz-checksum-algorithm', checksumAlgorithm.toUpperCase(), 'x-amz-checksum-type', checksumType] : [];
   await xml(request, xmlDocument('InitiateMultipartUploadResult', `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', upload.uploadId)}`), echoed);

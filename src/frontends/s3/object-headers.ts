@@ -3,6 +3,7 @@ import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
+import {lockHeaders} from '#frontends/s3/object-lock.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 import {taggingHeaders} from '#frontends/s3/tagging.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
@@ -93,7 +94,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   if (wholeObject && checksums && request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
     headers.push(...objectChecksumPairs(checksums));
   }
-  if (info.inode.xattrs) headers.push(...taggingHeaders(info));
+  if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));
   return headers;
 }
 

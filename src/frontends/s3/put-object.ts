@@ -2,6 +2,7 @@
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
+import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
@@ -14,13 +15,14 @@ export const putObject: Operation = async (request) => {
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
   await requireBucket(request, bucket);
+  const lock = await lockAttributes(request);
   const writer = await request.files.create(
     objectPath(bucket, keyOf(request)),
     {
       kind: 'file',
       parents: 'implied',
       metadata: metadataOf(request),
-      xattrs: taggingOf(request),
+      xattrs: {...taggingOf(request), ...lock},
       checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),

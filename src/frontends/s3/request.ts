@@ -16,6 +16,8 @@ export interface S3Request {
   readonly files: FileSystem;
   readonly context: CallContext;
   readonly requestId: string;
+  /** Wall ms at which the request was understood. */
+  readonly nowMs: number;
   /** What an answer to another origin carries beside its own headers. */
   readonly cors: readonly string[];
   /** A query parameter, decoded bytes; undefined when it was not sent. */
@@ -23,7 +25,7 @@ export interface S3Request {
   header(name: string): string | undefined;
 }
 
-type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId' | 'cors'>;
+type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId' | 'nowMs' | 'cors'>;
 
 export class UnderstoodRequest implements S3Request {
   readonly exchange: HttpExchange;
@@ -32,16 +34,18 @@ export class UnderstoodRequest implements S3Request {
   readonly principal: Principal;
   readonly files: FileSystem;
   readonly requestId: string;
+  readonly nowMs: number;
   readonly cors: readonly string[];
   #context: CallContext | undefined;
 
-  constructor({exchange, target, identity, principal, files, requestId, cors}: Understood) {
+  constructor({exchange, target, identity, principal, files, requestId, nowMs, cors}: Understood) {
     this.exchange = exchange;
     this.target = target;
     this.identity = identity;
     this.principal = principal;
     this.files = files;
     this.requestId = requestId;
+    this.nowMs = nowMs;
     this.cors = cors;
   }
 

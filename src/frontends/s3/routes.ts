@@ -15,6 +15,7 @@ import {listObjects} from '#frontends/s3/list-objects.ts';
 import {listParts} from '#frontends/s3/list-parts.ts';
 import {listMultipartUploads} from '#frontends/s3/list-uploads.ts';
 import {abortMultipartUpload, createMultipartUpload} from '#frontends/s3/multipart.ts';
+import {getLegalHold, getObjectLock, getRetention, putLegalHold, putObjectLock, putRetention} from '#frontends/s3/object-lock.ts';
 import {putObject} from '#frontends/s3/put-object.ts';
 import type {Operation, S3Request} from '#frontends/s3/request.ts';
 import {deleteBucketTagging, deleteObjectTagging, getBucketTagging, getObjectTagging, putBucketTagging, putObjectTagging} from '#frontends/s3/tagging.ts';
@@ -40,12 +41,15 @@ const bucket: Readonly<Record<string, Methods>> = {
   uploads: {GET: listMultipartUploads},
   versioning: {GET: getBucketVersioning, PUT: putBucketVersioning},
   versions: {GET: listObjectVersions},
+  'object-lock': {GET: getObjectLock, PUT: putObjectLock},
   cors: {GET: getBucketCors, PUT: putBucketCors, DELETE: deleteBucketCors},
   tagging: {GET: getBucketTagging, PUT: putBucketTagging, DELETE: deleteBucketTagging},
   ...bucketConfigurations,
 };
 
 const object: Readonly<Record<string, Methods>> = {
+  retention: {GET: getRetention, PUT: putRetention},
+  'legal-hold': {GET: getLegalHold, PUT: putLegalHold},
   '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
   attributes: {GET: getObjectAttributes},
   // A part without its upload.

@@ -60,9 +60,10 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   };
 
   function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[]): S3Request {
-    const identity = authenticator.authenticate(exchange, target, runtime.clock.nowMs());
+    const nowMs = runtime.clock.nowMs();
+    const identity = authenticator.authenticate(exchange, target, nowMs);
     if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
-    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId, cors: crossOrigin});
+    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId, nowMs, cors: crossOrigin});
   }
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */

@@ -5,6 +5,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, isShown, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 import {type Inode, s3XattrPrefix} from '#model/inode.ts';
 
 /** URL-encoded, ASCII; absent where there are none. */
@@ -42,26 +43,28 @@ export function taggingHeaders(info: FileInfo): readonly string[] {
 }
 
 async function statObject(request: S3Request): Promise<FileInfo> {
-  const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file'}, request.context);
+  const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file', ...versionOf(request)}, request.context);
+  refuseMarker(info);
   if (!isShown(info)) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)});
   return info;
 }
 
 export const getObjectTagging: Operation = async (request) => {
-  const tags = (await statObject(request)).inode.xattrs?.[taggingXattr];
-  await xml(request, taggingXml(tags ? decodeTags(Buffer.from(tags).toString('latin1')) : []));
+  const info = await statObject(request);
+  const tags = info.inode.xattrs?.[taggingXattr];
+  await xml(request, taggingXml(tags ? decodeTags(Buffer.from(tags).toString('latin1')) : []), versionHeaders(info));
 };
 
 export const putObjectTagging: Operation = async (request) => {
   const text = encodeTags(parseTagging(await documentOf(request), 'object'));
   const {path, inode} = await statObject(request);
-  await request.files.setAttributes(path, {xattrs: {[taggingXattr]: text === '' ? null : Buffer.from(text, 'latin1')}}, {kind: inode.kind === 'directory' ? 'directory' : 'file'}, request.context);
+  await request.files.setAttributes(path, {xattrs: {[taggingXattr]: text === '' ? null : Buffer.from(text, 'latin1')}}, {kind: inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
   await answer(request, 200);
 };
 
 export const deleteObjectTagging: Operation = async (request) => {
   const {path, inode} = await statObject(request);
-  if (inode.xattrs?.[taggingXattr]) await request.files.setAttributes(path, {xattrs: {[taggingXattr]: null}}, {kind: inode.kind === 'directory' ? 'directory' : 'file'}, request.context);
+  if (inode.xattrs?.[taggingXattr]) await request.files.setAttributes(path, {xattrs: {[taggingXattr]: null}}, {kind: inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
   await answer(request, 204);
 };
 

@@ -41,6 +41,6 @@ export function missingKey(error: unknown, request: S3Request, key: string | und
     return new S3Error('NoSuchVersion', 'The specified version does not exist.', {...fields, VersionId: request.query('versionId') ?? ''}, {cause: error});
   }
   const marker = error instanceof WeirError ? error.details['deleteMarker'] : undefined;
-  const headers = marker === undefined ? noHeaders : ['x-amz-delete-marker', 'true', 'x-amz-version-id', String(marker)];
+  const headers = marker === undefined ? ['x-amz-delete-marker', 'false'] : ['x-amz-delete-marker', 'true', 'x-amz-version-id', String(marker)];
   return new S3Error('NoSuchKey', 'The specified key does not exist.', fields, {headers, cause: error});
 }

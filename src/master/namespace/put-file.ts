@@ -15,7 +15,7 @@ import {childOf, infoOf, inodeAt, type Place, writeEntry, writeInode} from '#mas
 import {checkPrecondition} from '#master/namespace/precondition.ts';
 import {canonicalPath, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
-import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
+import {attributesOfNew, type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import {addVersion, dropNull} from '#master/namespace/versions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Content, TimeNs} from '#model/content.ts';
@@ -89,11 +89,10 @@ function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFi
   if (kept) addVersion(tx, op, keeping, kept);
   if (keeping?.status === 'suspended') dropNull(tx, keeping);
   // What a store shows of its own accord is no version that was made here.
-  const inode = newFile(op, parent, path.names.at(-1)!, options, old, options.checkedAt === undefined ? keeping : undefined);
+  const inode = newFile(tx, op, parent, path.names.at(-1)!, options, old, options.checkedAt === undefined ? keeping : undefined);
   setFile(tx, parent, inode, old, kept !== undefined);
   touch(tx, op, parent);
-  const info = infoOf(canonicalPath(path, inode), inode, parent.mount);
-  return keeping ? {...info, versioned: true} : info;
+  return infoOf(canonicalPath(path, inode), inode, parent.mount);
 }
 
 /** The current version of a path that has to be kept when another takes its place, or the key is deleted. Links and files without bytes are not. */
@@ -110,12 +109,13 @@ export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 
   return {...old, content: archived};
 }
 
-function newFile(op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
+function newFile(tx: Transaction, op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
   const owner = ownerOf(op);
+  const xattrs = keeping ? attributesOfNew(tx, keeping, options.xattrs, op.now) : options.xattrs;
   return {
     id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
     atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.checkedAt ?? (options.content ? millisecondsOf(op.now) : 0),
-    ...(options.content ? {content: options.content} : {}), ...(options.xattrs ? {xattrs: options.xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
+    ...(options.content ? {content: options.content} : {}), ...(xattrs ? {xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
     ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {}),
   };
 }

@@ -5,10 +5,10 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {setOwn} from '#codec/namespace/content.ts';
 import {denied, isUnchecked, mayAccess, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
-import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
-import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
+import {changeVersion} from '#master/namespace/change-version.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
+import {legalHoldAttribute, retentionAttribute} from '#model/object-lock.ts';
 import type {Path} from '#model/path.ts';
 
 /** All names and values of one inode together, as Linux bounds a list. */
@@ -17,21 +17,21 @@ const modeMax = 0o7777;
 const ownerMax = 0xffff_ffff;
 
 /** NotFound, NotADirectory, PermissionDenied, InvalidArgument (a mode or owner out of range), TooLarge (extended attributes). */
-export function setAttributes(tx: Transaction, op: Operation, path: Path, patch: AttributePatch): FileInfo {
-  const place = existing(tx, resolve(tx, path, op.principal));
-  const old = inodeAt(tx, place);
+export function setAttributes(tx: Transaction, op: Operation, path: Path, patch: AttributePatch, version?: string): FileInfo {
+  return changeVersion(tx, op, path, version, inode => changed(op, inode, patch));
+}
+
+function changed(op: Operation, old: Inode, patch: AttributePatch): Inode {
   checkRange('mode', patch.mode, modeMax);
   checkRange('uid', patch.uid, ownerMax);
   checkRange('gid', patch.gid, ownerMax);
   checkRights(old, patch, op.principal);
   const {pinned: wasPinned, xattrs: oldXattrs, ...kept} = old;
   const xattrs = patch.xattrs ? patched(oldXattrs, patch.xattrs) : oldXattrs;
-  const inode: Inode = {
+  return {
     ...kept, mode: patch.mode ?? old.mode, uid: patch.uid ?? old.uid, gid: patch.gid ?? old.gid, atime: patch.atime ?? old.atime, mtime: patch.mtime ?? old.mtime,
     ctime: op.now, ...((patch.pinned ?? wasPinned) ? {pinned: true} : {}), ...(xattrs ? {xattrs} : {}),
   };
-  writeInode(tx, inode, place.storeKey);
-  return infoOf(canonicalPath(path, place), inode, place.mount);
 }
 
 function checkRange(what: string, value: number | undefined, max: number): void {
@@ -51,6 +51,7 @@ function checkRights(inode: Inode, patch: AttributePatch, principal: Principal |
 function patched(old: Inode['xattrs'], patch: NonNullable<AttributePatch['xattrs']>): Inode['xattrs'] {
   const xattrs: Record<string, Uint8Array> = {...old};
   for (const name of Object.keys(patch)) {
+    if (name === retentionAttribute || name === legalHoldAttribute) throw new WeirError('InvalidArgument', `${name} is not set as an attribute, but as a lock`);
     const value = patch[name]!;
     if (value === null) delete xattrs[name];
     else setOwn(xattrs, name, value);

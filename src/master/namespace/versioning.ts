@@ -10,6 +10,8 @@ import {peekInode} from '#codec/namespace/inode-record.ts';
 import {inodeKey, settingKey, versionedKeyBytesMax} from '#codec/namespace/keys.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
+import {parseDefaultRetention, retentionAttribute, encodeRetention, retentionFrom} from '#model/object-lock.ts';
+import type {TimeNs} from '#model/content.ts';
 import type {Path} from '#model/path.ts';
 import type {VersioningStatus} from '#model/version.ts';
 
@@ -57,6 +59,7 @@ export function isLockBucket(reader: Reader, bucket: InodeId): boolean {
 export function checkVersioning(reader: Reader, bucket: Pick<Inode, 'id'>, name: string, value: string | null): void {
   if (name === objectLockSetting) {
     if (value === null) throw new WeirError('InvalidArgument', 'object lock cannot be taken from a bucket');
+    parseDefaultRetention(value);
     if (statusOf(reader, bucket.id) !== 'enabled') throw notNow('object lock needs versioning that is enabled');
     return;
   }
@@ -66,4 +69,12 @@ export function checkVersioning(reader: Reader, bucket: Pick<Inode, 'id'>, name:
 
 function notNow(message: string): WeirError {
   return new WeirError('Conflict', message, {details: {s3: 'InvalidBucketState'}});
+}
+
+/** The attributes that a new version begins with, the bucket's default retention among them. */
+export function attributesOfNew(reader: Reader, {bucket}: Pick<Keeping, 'bucket'>, xattrs: Inode['xattrs'], now: TimeNs): Inode['xattrs'] {
+  const document = reader.get(settingKey(bucket, objectLockSetting));
+  if (!document || xattrs?.[retentionAttribute]) return xattrs;
+  const standard = parseDefaultRetention(Buffer.from(document).toString('utf8'));
+  return standard ? {...xattrs, [retentionAttribute]: encodeRetention(retentionFrom(standard, Number(now / 1_000_000n)))} : xattrs;
 }
