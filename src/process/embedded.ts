@@ -23,6 +23,7 @@ import {openMetastore} from '#metastore/open-metastore.ts';
 import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
+import {checkHomePermissions} from '#process/home-permissions.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
@@ -72,6 +73,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
   const down = new StopSteps(runtime);
   try {
     await down.add('lock', lockHome(runtime.disk, home));
+    await checkHomePermissions(runtime, home);
     const key = await rootKey(runtime, home);
     const own: OwnPort = {host: up.host, port: up.s3Port};
     const registry = refuseOwnEndpoint(createStoreRegistry(connectors, {...runtime, http, variables: options.variables}, runtime.metrics), options.variables, own);

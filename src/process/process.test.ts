@@ -1,6 +1,6 @@
 /** The small parts of a process: the home, its keys, its cache directories, and mounts that would lead back. */
 import assert from 'node:assert/strict';
-import {mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises';
+import {chmod, mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {after, before, beforeEach, describe, it} from 'node:test';
@@ -8,6 +8,7 @@ import {isKind, WeirError} from '#base/errors.ts';
 import {cacheTiers} from '#process/cache-tiers.ts';
 import {commandRuntime} from '#process/command-runtime.ts';
 import {findInstance, type Home, homeAt, homeDirectory, lockHome, writeInstance} from '#process/home.ts';
+import {checkHomePermissions} from '#process/home-permissions.ts';
 import {heard} from '#process/instance-runtime.ts';
 import {readRootKey, rootKey} from '#process/keys.ts';
 import {leadsTo, refuseOwnEndpoint} from '#process/own-endpoint.ts';
@@ -44,6 +45,22 @@ describe('the home', () => {
       assert.equal((await stat(home.directory)).mode & 0o777, 0o700);
     }
     await using _again = await lockHome(disk, home);
+  });
+
+  it('is refused when everybody may open its key, and warned of when they may look into it', async () => {
+    await using _lock = await lockHome(disk, home);
+    await rootKey(runtime, home);
+    const said: string[] = [];
+    const log = {...runtime.log, warn: (message: string) => void said.push(message)};
+    for (const [path, mode] of [[home.keys, 0o644], [home.state, 0o755]] as const) await chmod(path, mode);
+    await checkHomePermissions({disk, log}, home);
+    assert.deepEqual(said, [], 'nobody gets through the home');
+    await chmod(home.directory, 0o755);
+    await assert.rejects(checkHomePermissions({disk, log}, home), (error) => isKind(error, 'PermissionDenied') && /mode 644.*chmod 600/.test(error.message));
+    await chmod(home.keys, 0o600);
+    await checkHomePermissions({disk, log}, home);
+    assert.equal(said.length, 1);
+    assert.match(said[0]!, /may look into .*state \(mode 755\)/);
   });
 
   it('knows a running instance from what one left behind', async () => {
