@@ -173,7 +173,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   #servedNow(content: ReadableContent, range: ByteRange): void {
     this.#fills.served(content.id, range.length);
     const fills = this.#fills.known(content.id);
-    fills?.readAhead(fills.note(range));
+    fills?.readAhead(fills.note(range, true));
   }
 
   async #read(content: ReadableContent, range: ByteRange, probeId: number | undefined, context: CallContext): Promise<Body> {
@@ -186,9 +186,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     const store = this.#stores.get(content.mount);
     if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, inlineBytesMax, context.signal);
     const fills = this.#fills.of(content);
-    const sequence = fills.note(range);
-    if (source && !fills.adopt(source)) giveBack(source);
-    if (fills.presentUntil(offset, offset + length) === offset + length) {
+    if (source && !fills.adopt(source, range)) giveBack(source);
+    const isCached = fills.presentUntil(offset, offset + length) === offset + length;
+    const sequence = fills.note(range, isCached);
+    if (isCached) {
       const present = await this.#readPresent(content, range);
       if (present) {
         fills.readAhead(sequence);

@@ -17,6 +17,7 @@ import type {HeldBytes} from '#worker/fills/held-bytes.ts';
 import {type LinkEstimate, pieceBytesMin} from '#worker/fills/link-estimate.ts';
 import {type Sequence, Sequences} from '#worker/fills/sequences.ts';
 import {Thrift} from '#worker/fills/thrift.ts';
+import {Unasked} from '#worker/fills/unasked.ts';
 
 /** Requests for one content that readers wait for; the next reader waits for one of them to end. */
 const demandFlightsMax = 32;
@@ -52,6 +53,7 @@ export class ContentFills implements FlightObserver {
   readonly #thrift = new Thrift();
   readonly #sequences = new Sequences();
   readonly #partialPages = new Set<number>();
+  readonly #unasked = new Unasked();
   /** Readers that wait for one of the flights to end. */
   readonly #queued = new Set<FlightReader>();
   #slot: PromiseWithResolvers<void> | undefined;
@@ -74,10 +76,15 @@ export class ContentFills implements FlightObserver {
     return this.#flights;
   }
 
-  /** Takes note of a read (cached or not) before it happens; hand the result to `readAhead`. */
-  note(range: ByteRange): Sequence {
-    this.#thrift.asked(range.length);
-    return this.#sequences.note(range.offset, range.length);
+  /**
+   * Takes note of a read before it happens; hand the result to `readAhead`. `isCached`: nothing needs to be fetched for it. What is read
+   * again earns no credit to fetch more, and nothing is fetched ahead of it: a program that runs a second time would otherwise find
+   * something new to fetch, each time.
+   */
+  note({offset, length}: ByteRange, isCached: boolean): Sequence {
+    const first = this.#unasked.ask(offset, offset + length);
+    this.#thrift.asked(isCached ? first : length);
+    return this.#sequences.note(offset, length, !isCached || first > 0);
   }
 
   /**
@@ -85,8 +92,8 @@ export class ContentFills implements FlightObserver {
    * window is used up, so that the requests stay long.
    */
   readAhead(sequence: Sequence): void {
-    const {next, window} = sequence;
-    if (window === 0 || this.#isRefusing) return;
+    const {next, window, isFirst} = sequence;
+    if (window === 0 || !isFirst || this.#isRefusing) return;
     const ahead = Math.max(0, sequence.aheadTo - next);
     const limit = Math.min(window, ahead + this.#thrift.extra(0));
     if (ahead > limit / 2 || limit - ahead < pageBytes) return;
@@ -113,9 +120,26 @@ export class ContentFills implements FlightObserver {
   }
 
   fragment(start: number, bytes: Uint8Array): void {
+    const {fragments} = this.#parts;
     if (this.#partialPages.size >= partialPagesMax) this.#partialPages.clear();
-    this.#partialPages.add(Math.floor(start / pageBytes));
-    this.#parts.fragments.put(this.id, start, bytes);
+    const page = Math.floor(start / pageBytes);
+    const known = fragments.put(this.id, start, bytes);
+    this.#partialPages.add(page);
+    if (known.length === Math.min(pageBytes, this.content.length - page * pageBytes)) void this.#storeWhole(page, known);
+  }
+
+  /** Two readers side by side, each with a part of one page: together they have brought it. */
+  async #storeWhole(page: number, bytes: Uint8Array): Promise<void> {
+    const {blocks, fragments} = this.#parts;
+    const isSegment = this.content.length <= segmentContentBytesMax;
+    try {
+      if (isSegment || !(await blocks.fill(this.content, page, [bytes]))) return;
+    } catch {
+      // A cache that fails is a cache that refuses; the pieces stay in memory.
+      return;
+    }
+    fragments.drop(this.id, page * pageBytes);
+    this.#partialPages.delete(page);
   }
 
   /** Bytes of a page that is known in part; its second use makes the page worth having whole. */
@@ -170,11 +194,11 @@ export class ContentFills implements FlightObserver {
   }
 
   /** A flight of an answer that is already there; undefined when its bytes are cached or on their way otherwise. */
-  adopt(source: FlightSource): Flight | undefined {
+  adopt(source: FlightSource, wanted: ByteRange): Flight | undefined {
     const span = {start: source.read.offset, end: source.read.offset + source.read.length};
     this.#touched = true;
     if (span.end <= span.start || this.#flights.some(f => f.start < span.end && f.end > span.start)) return undefined;
-    this.#thrift.fetched(span.end - span.start);
+    this.#fetch(span, {start: wanted.offset, end: wanted.offset + wanted.length});
     for (const counters of this.#counters) counters.upstreamRequests++;
     return this.#launch(span, {forCache: true, source});
   }
@@ -262,8 +286,15 @@ export class ContentFills implements FlightObserver {
     // A small content is cached whole or not at all.
     const span = small && this.#flights.length === 0 && this.#absent(0, length).length > 0 ? {start: 0, end: length} : this.#plan(wanted);
     if (!span) return undefined;
-    this.#thrift.fetched(span.end - span.start);
+    this.#fetch(span, options.forCache ? {start: span.end, end: span.end} : wanted);
     return this.#launch(span, options);
+  }
+
+  #fetch(span: Span, wanted: Span): void {
+    this.#thrift.fetched(span.end - span.start);
+    const wasAsked = (page: number): boolean => this.#partialPages.has(page);
+    this.#unasked.note(span.start, Math.min(wanted.start, span.end), wasAsked);
+    this.#unasked.note(Math.max(wanted.end, span.start), span.end, wasAsked);
   }
 
   #plan(wanted: Span): Span | undefined {

@@ -20,6 +20,8 @@ export interface Sequence {
   window: number;
   /** Up to here was fetched ahead. */
   aheadTo: number;
+  /** The last read asked for something that nobody had asked for before. */
+  isFirst: boolean;
 }
 
 export class Sequences {
@@ -27,18 +29,19 @@ export class Sequences {
   readonly #sequences: Sequence[] = [];
 
   /** Takes note of a read; returns the sequence that it belongs to. */
-  note(offset: number, length: number): Sequence {
+  note(offset: number, length: number, isFirst: boolean): Sequence {
     const end = offset + length;
     const at = this.#sequences.findLastIndex(s => offset <= s.next + slackBytes && offset >= s.next - slackBytes && end > s.next);
     if (at === -1) {
       if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
-      const sequence = {next: end, window: 0, aheadTo: end};
+      const sequence = {next: end, window: 0, aheadTo: end, isFirst};
       this.#sequences.push(sequence);
       return sequence;
     }
     const [sequence] = this.#sequences.splice(at, 1) as [Sequence];
     this.#sequences.push(sequence);
     sequence.next = end;
+    sequence.isFirst = isFirst;
     sequence.window = Math.min(windowBytesMax, Math.max(windowBytesMin, sequence.window * 2, length));
     return sequence;
   }
