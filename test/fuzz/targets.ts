@@ -26,6 +26,8 @@ import {FrameKind, frameHeader, FrameParser} from '#codec/rpc/frames.ts';
 import {decodeError, decodeValue, encodeError, encodeValue} from '#codec/rpc/values.ts';
 import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
 import {parseCors} from '#codec/s3/cors.ts';
+import {FormDecoder} from '#codec/s3/form-data.ts';
+import {parsePostPolicy} from '#codec/s3/post-policy.ts';
 import {parseCreateBucket} from '#codec/s3/create-bucket.ts';
 import {decodeTags, encodeTags, parseTagging, parseTaggingHeader} from '#codec/s3/tagging.ts';
 import {parseContentMd5, requestedChecksums} from '#codec/s3/checksums.ts';
@@ -190,6 +192,12 @@ const somewhere = name('some/where');
 function documents(input: Buffer): void {
   outcome(() => parseCreateBucket(input));
   outcome(() => parseCors(input));
+  outcome(() => parsePostPolicy(input.toString('base64')));
+  outcome(() => {
+    const form = new FormDecoder('b');
+    for (const event of form.push(input)) if ('data' in event && event.data.length > input.length) throw new Error('a file of more bytes than came');
+    form.finish();
+  });
   for (const read of [() => parseTagging(input, 'bucket'), () => parseTaggingHeader(input.toString('latin1'))]) {
     const tags = outcome(read);
     if (tags !== 'refused') mustEqual(JSON.stringify(decodeTags(encodeTags(tags.value))), JSON.stringify(tags.value), 'tags come back changed');

@@ -1,8 +1,8 @@
 /** Who asks: the signature of a request, in its headers or its query, checked against the secret of its access key. */
-import {hash} from 'node:crypto';
+import {createHmac, hash} from 'node:crypto';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {
-  canonicalRequest, checkTime, type Claim, claimOfQuery, HeaderClaims, hmacSha256, sameSignature, SigningKeys, stringToSign,
+  canonicalRequest, checkTime, type Claim, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, SigningKeys, stringToSign,
 } from '#codec/s3/sigv4.ts';
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
@@ -66,6 +66,34 @@ export class Authenticator {
     return this.#presignedV2(exchange, target, nowMs);
   }
 
+  /**
+   * A form of a browser is signed by its policy. `field` by lower-case name. Without any of the fields that sign, nobody has.
+   * InvalidArgument, InvalidAccessKeyId, SignatureDoesNotMatch.
+   */
+  authenticateForm(field: (name: string) => string | undefined, nowMs: number): Identity {
+    const given = (name: string): string => {
+      const value = field(name);
+      if (value !== undefined) return value;
+      throw new S3Error('InvalidArgument', `Bucket POST must contain a field named '${name}'.  If it is specified, please check the order of the fields.`, {ArgumentName: name, ArgumentValue: ''});
+    };
+    const token = field('x-amz-security-token');
+    if (field('awsaccesskeyid')) {
+      const [policy, signature] = [given('policy'), given('signature')];
+      const {caller, secret} = this.#find(field('awsaccesskeyid')!, token, nowMs);
+      checkFormSignature(createHmac('sha1', secret).update(policy).digest('base64'), signature, policy, field('awsaccesskeyid')!);
+      return {caller, payload: 'unsigned', authType: 'POST', signatureVersion: 'AWS'};
+    }
+    const names = ['policy', 'x-amz-signature', 'x-amz-credential', 'x-amz-date', 'x-amz-algorithm'];
+    if (!names.some((name) => field(name) !== undefined)) return {payload: 'unsigned'};
+    const [policy, signature, credential, date, algorithm] = names.map(given) as [string, string, string, string, string];
+    if (algorithm !== 'AWS4-HMAC-SHA256') throw new S3Error('InvalidArgument', 'Only AWS4-HMAC-SHA256 is supported', {ArgumentName: 'X-Amz-Algorithm', ArgumentValue: algorithm});
+    if (!/^\d{8}T\d{6}Z$/.test(date)) throw new S3Error('InvalidArgument', 'X-Amz-Date must be formated via ISO8601 Long format', {ArgumentName: 'X-Amz-Date', ArgumentValue: date});
+    const {accessKeyId, scope} = parseCredential(credential, (what) => new S3Error('InvalidArgument', what, {ArgumentName: 'x-amz-credential', ArgumentValue: credential}));
+    const {caller, secret} = this.#find(accessKeyId, token, nowMs);
+    checkFormSignature(hmacSha256(this.#keys.get(secret, scope), policy), signature, policy, accessKeyId);
+    return {caller, payload: 'unsigned', authType: 'POST', signatureVersion: 'AWS4-HMAC-SHA256'};
+  }
+
   #verify(exchange: HttpExchange, target: S3Target, claim: Claim, nowMs: number): Identity {
     checkTime(claim, nowMs);
     const announced = exchange.header('x-amz-content-sha256') ?? target.query.find(([name]) => name === 'X-Amz-Content-Sha256')?.[1];
@@ -112,6 +140,15 @@ export class Authenticator {
     if (known.expiresAt !== undefined && known.expiresAt <= nowMs) throw new S3Error('ExpiredToken', 'The provided token has expired.');
     return known;
   }
+}
+
+function checkFormSignature(expected: string, signature: string, policy: string, accessKeyId: string): void {
+  if (sameSignature(expected, signature)) return;
+  throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {
+    AWSAccessKeyId: accessKeyId,
+    StringToSign: policy,
+    SignatureProvided: signature,
+  });
 }
 
 /** Its body may be hashed or chunked all the same, but nobody has signed it. */

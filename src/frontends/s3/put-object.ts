@@ -1,15 +1,17 @@
 /** PutObject. */
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
-import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
+import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 
-export const putObject: Operation = async (request) => {
+/** What comes becomes the object, whole or not at all. */
+export async function storeObject(request: S3Request): Promise<FileInfo> {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
@@ -31,10 +33,14 @@ export const putObject: Operation = async (request) => {
   );
   try {
     for await (const chunk of upload.bytes) await writer.write(chunk);
-    const info = await writer.commit(upload.expected());
-    await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
+    return await writer.commit(upload.expected());
   } catch (error) {
     await writer.abort();
     throw error;
   }
+}
+
+export const putObject: Operation = async (request) => {
+  const info = await storeObject(request);
+  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

@@ -9,6 +9,7 @@ import type {IdentityDirectory} from '#contracts/identity-api.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
 import {Cors} from '#frontends/s3/bucket-cors.ts';
+import {isPostedForm, type PostedForm, postObject, putOfForm, readForm} from '#frontends/s3/post-object.ts';
 import {type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf} from '#frontends/s3/routes.ts';
 import {missingKey} from '#frontends/s3/versions.ts';
@@ -51,17 +52,19 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       }
       // Where rules cannot be had, no rule allows anything: the operation itself says what is wrong.
       if (exchange.header('origin') !== undefined) crossOrigin = await cors.headersFor(exchange, target).catch(() => none);
-      request = understand(exchange, target, requestId, crossOrigin);
-      await operationOf(request)(request);
+      const form = isPostedForm(exchange, target) ? await readForm(exchange) : undefined;
+      request = understand(exchange, target, requestId, crossOrigin, form);
+      if (form) await postObject(putOfForm(request, form), form);
+      else await operationOf(request)(request);
     } catch (error) {
       failures.add();
       await refuse(exchange, await explainMissing(error, request), target, requestId, crossOrigin);
     }
   };
 
-  function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[]): S3Request {
+  function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[], form: PostedForm | undefined): S3Request {
     const nowMs = runtime.clock.nowMs();
-    const identity = authenticator.authenticate(exchange, target, nowMs);
+    const identity = form ? authenticator.authenticateForm((name) => form.fields.get(name), nowMs) : authenticator.authenticate(exchange, target, nowMs);
     if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
     return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId, nowMs, cors: crossOrigin});
   }
