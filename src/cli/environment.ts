@@ -75,7 +75,7 @@ export interface CliEnvironment {
   /** Users, keys and policies of the instance at that home. Unavailable. */
   connectIdentity(home: string | undefined): Promise<IdentityApi & AsyncDisposable>;
   /** Mounts the namespace of the instance at that home, by FUSE; `ended` when it was unmounted. Unavailable, Unsupported, PermissionDenied, NotFound. */
-  mount(home: string | undefined, directory: string): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
+  mount(home: string | undefined, directory: string, options: {readonly readOnly: boolean}): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
   /** The text of http://…/metrics of the instance at that home. */
   metrics(home: string | undefined): Promise<string>;
   /** The principal and the signal that commands call with: aborted by Ctrl-C. */

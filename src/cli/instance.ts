@@ -61,7 +61,7 @@ function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[
   S3      ${info.s3}
   REST    ${info.http}/api/v1   metrics ${info.http}/metrics
   keys    ${key.accessKeyId} / ${key.secretAccessKey}
-${info.fuse === undefined ? '' : `  mount   ${info.fuse} (read-only)\n`}
+${info.fuse === undefined ? '' : `  mount   ${info.fuse}\n`}
 Try in another shell:
   eval "$(weir env)"
   aws s3 ls${uris.length > 0 ? '' : '            # nothing yet: aws s3 mb s3://my-bucket'}
@@ -82,7 +82,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--tls-key <FILE>', 'its key, in PEM form')
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
-    .option('--fuse <DIR>', 'mount the namespace there too, read-only (Linux, root)')
+    .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
     .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string}) => {
       const {terminal} = environment;
@@ -117,17 +117,18 @@ export const registerUp: Register = (parent, environment) => {
 export const registerFuse: Register = (parent, environment) => {
   const command: Command = parent
     .command('fuse <DIR>')
-    .description('mount the namespace of the running instance there by FUSE, read-only (Linux, root); in the foreground until it is unmounted')
-    .action(async (directory: string) => {
+    .description('mount the namespace of the running instance there by FUSE (Linux, root); in the foreground until it is unmounted')
+    .option('--read-only', 'nothing can be changed there; files that are cached whole are read by the kernel itself')
+    .action(async (directory: string, {readOnly = false}: {readOnly?: boolean}) => {
       const options = globals(command);
       const place = absolute(directory, environment.workingDirectory);
-      await using mount = await environment.mount(options.home, place);
+      await using mount = await environment.mount(options.home, place, {readOnly});
       await print(environment.terminal, options.json, {mounted: place}, `mounted on ${place}; end with Ctrl-C or umount\n`);
       const {signal} = environment.context;
       const stopped = new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       await Promise.race([mount.ended, stopped]);
     });
-  example(command, 'weir fuse /mnt/weir');
+  example(command, 'weir fuse /mnt/weir', 'weir fuse /mnt/training --read-only');
 };
 
 export const registerDown: Register = (parent, environment) => {

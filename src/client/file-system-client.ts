@@ -7,7 +7,8 @@ import type {ByteString} from '#base/byte-string.ts';
 import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
+import {DraftFile} from '#client/draft-file.ts';
+import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
@@ -103,6 +104,12 @@ export class FileSystemClient implements FileSystem {
   }
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
     return this.#uploads.abort(path, uploadId, context);
+  }
+
+  async openDraft(file: FileInfo, {empty}: {readonly empty: boolean}, context: CallContext): Promise<FileDraft> {
+    const content = contentOf(file);
+    const base = empty ? {...content, length: 0} : content;
+    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content.metadata);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {

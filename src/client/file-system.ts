@@ -6,7 +6,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, MasterApi, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
-import type {Checksums, ContentMetadata} from '#model/content.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
@@ -42,6 +42,28 @@ export interface FileWriter {
   commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<FileInfo>;
   /** Leaves nothing behind. Harmless after commit. */
   abort(): Promise<void>;
+}
+
+/** A file that is being written at any place, in any order; nobody else sees the bytes until they are published. */
+export interface FileDraft {
+  /** Bytes. */
+  readonly length: number;
+  /** Of the last change: the file's mtime when it is published. */
+  modified: TimeNs;
+  /** Cut at the end. */
+  read(range: ByteRange, context: CallContext): Promise<Uint8Array>;
+  /** Beyond the end there are zeros in between. NoSpace. */
+  write(position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
+  truncate(length: number, context: CallContext): Promise<void>;
+  /** What was written before survives power loss. */
+  sync(context: CallContext): Promise<void>;
+  /**
+   * Makes the bytes the next content of the same inode, whole; they can be changed and published again. Must not run beside changes. Undefined
+   * when the file has no name any more: then nobody could read it. Whatever else fails leaves the draft as it was.
+   */
+  publish(context: CallContext): Promise<FileInfo | undefined>;
+  /** `keep`: the bytes stay, to be found after a restart. */
+  close(options: {readonly keep: boolean}, context: CallContext): Promise<void>;
 }
 
 export interface PartWriter {
@@ -104,6 +126,9 @@ export interface FileSystem extends NamespaceCalls {
   /** `parts`: what the caller wants assembled, ascending. InvalidArgument names a part that is unknown or has another ETag. */
   completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo>;
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
+
+  /** To write a file in place: with its bytes, or `empty`. AlreadyExists while somebody else does. */
+  openDraft(file: FileInfo, options: {readonly empty: boolean}, context: CallContext): Promise<FileDraft>;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
   free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}>;

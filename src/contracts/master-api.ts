@@ -140,6 +140,10 @@ export interface BeginWriteOptions {
   readonly parents?: 'implied' | 'explicit' | 'none';
   /** Extended attributes that the new version begins with; it has none of the old one's. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+  /** The content is the next one of this inode, which stays, as when a file is written in place: Conflict when the path leads elsewhere by now. */
+  readonly inode?: InodeId;
+  /** When the bytes were last changed; default now. */
+  readonly mtime?: TimeNs;
 }
 
 /** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */

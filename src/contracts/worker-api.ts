@@ -2,10 +2,10 @@
  * What a worker offers: bytes of contents, from the cache or from the store behind, and the path of new bytes to both.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {ContentId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Observation, PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
-import type {Checksums, ReadableContent} from '#model/content.ts';
+import type {Checksums, ReadableContent, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 
 /**
@@ -85,6 +85,21 @@ export interface WorkerStatus {
   readonly upstreamBytes: number;
 }
 
+/**
+ * A draft: the mutable form of a file's bytes while it is being written (design 4.2). It lies on disk under its inode and the content that it was
+ * opened over, so that what was synced is found again after a crash.
+ */
+export interface DraftInfo {
+  readonly draft: number;
+  readonly inode: InodeId;
+  /** The content that it began with; absent: nothing. */
+  readonly base?: ContentId;
+  /** Bytes. */
+  readonly length: number;
+  /** Of the last change. */
+  readonly modified: TimeNs;
+}
+
 export interface LoadProgress {
   readonly loadedBytes: number;
   readonly totalBytes: number;
@@ -105,6 +120,22 @@ export interface WorkerApi {
   uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
   completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject>;
   abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
+
+  /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */
+  openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;
+  /** Drafts that a process left behind when it died, opened. */
+  leftDrafts(context: CallContext): Promise<readonly DraftInfo[]>;
+  /** Up to the draft's end. */
+  readDraft(draft: number, range: ByteRange, context: CallContext): Promise<Uint8Array>;
+  /** NoSpace, TooLarge. */
+  writeDraft(draft: number, position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
+  truncateDraft(draft: number, length: number, context: CallContext): Promise<void>;
+  /** What was written before survives power loss. */
+  syncDraft(draft: number, context: CallContext): Promise<void>;
+  /** Its bytes are that content of that inode by now. */
+  rebaseDraft(draft: number, inode: InodeId, base: ContentId, context: CallContext): Promise<void>;
+  /** `keep`: the bytes stay on disk, for the next `leftDrafts`. */
+  closeDraft(draft: number, options: {readonly keep: boolean}, context: CallContext): Promise<void>;
 
   /** Brings the content into the cache whole; yields progress. */
   load(content: ReadableContent, context: CallContext): AsyncIterable<LoadProgress>;

@@ -9,6 +9,7 @@ import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
+import {recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
@@ -99,7 +100,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     );
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
-    const worker = new Worker({runtime, blocks, stores: master.stores});
+    const worker = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts});
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     signal.throwIfAborted();
@@ -113,12 +114,18 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     );
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
+    const recovery = new AbortController();
+    const recovering = recoverDrafts({master, worker}, runtime.log, {principal: rootPrincipal, signal: recovery.signal});
+    down.push('drafts', async () => {
+      recovery.abort();
+      await recovering;
+    });
     await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
 
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
-      const device = await fuse.mount({directory: up.fuse, source: 'weir', readOnly: true, allowOther: true});
-      await down.add('mount', Promise.resolve(new Mount({files, device, runtime})));
+      const device = await fuse.mount({directory: up.fuse, source: 'weir', readOnly: false, allowOther: true});
+      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: false})));
     }
 
     const info: InstanceInfo = {

@@ -6,6 +6,7 @@
  *   keys.json       the root key (keys.ts)
  *   state/          the metastore: log/, db/, and cache.json (cache-tiers.ts)
  *   cache/          the default cache tier
+ *   drafts/         files that are being written on a mount (worker/drafts/)
  *   data/           the under store of `/`
  *   log/weir.log    structured logs
  *
@@ -28,6 +29,7 @@ export interface Home {
   readonly metadataLog: string;
   readonly metadata: string;
   readonly cache: string;
+  readonly drafts: string;
   readonly data: string;
   readonly logFile: string;
 }
@@ -44,6 +46,7 @@ export function homeAt(directory: string): Home {
     metadataLog: `${state}/log`,
     metadata: `${state}/db`,
     cache: `${directory}/cache`,
+    drafts: `${directory}/drafts`,
     data: `${directory}/data`,
     logFile: `${directory}/log/weir.log`,
   };

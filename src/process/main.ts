@@ -51,12 +51,12 @@ const environment: CliEnvironment = {
     const {connectIdentity} = await import('#process/connect.ts');
     return connectIdentity(runtime, info.rpc, key);
   },
-  async mount(home, directory) {
+  async mount(home, directory, {readOnly}) {
     const files = await environment.connect(home);
     try {
       const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
-      const device = await new NodeFuse().mount({directory, source: 'weir', readOnly: true, allowOther: true});
-      const mount = new Mount({files, device, runtime});
+      const device = await new NodeFuse().mount({directory, source: 'weir', readOnly, allowOther: true});
+      const mount = new Mount({files, device, runtime, readOnly});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

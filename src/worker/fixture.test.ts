@@ -10,6 +10,7 @@ import type {ReadableContent} from '#model/content.ts';
 import type {Descriptor, FileLease} from '#model/file-lease.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Metrics} from '#runtime/metrics.ts';
+import {nodeDisk} from '#runtime/node/node-disk.ts';
 import {MemoryUnderStore, type MemoryStoreOptions} from '#understore/memory/memory-store.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 import {Worker, type WorkerParts} from '#worker/worker.ts';
@@ -299,8 +300,8 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
   const wrapped = options.wrap?.(own, clock) ?? own;
   let random = 0;
   const worker = new Worker({
-    runtime: {clock, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
-    blocks, stores: {get: () => wrapped}, ...(options.limits ? {limits: options.limits} : {}),
+    runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
+    blocks, drafts: '/nowhere', stores: {get: () => wrapped}, ...(options.limits ? {limits: options.limits} : {}),
   });
   let contents = 0;
   return {

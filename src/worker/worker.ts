@@ -10,17 +10,19 @@
  */
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
-import type {ContentId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {Body, ByteRange, CacheLocation, LoadProgress, PartStream, Probe, ProbeRange, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 import type {FlightSource} from '#worker/fills/flight.ts';
+import {Drafts} from '#worker/drafts/drafts.ts';
 import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
 import {registerWorkerMetrics} from '#worker/metrics.ts';
@@ -36,9 +38,11 @@ const defaultLimits: FillLimits = {heldBytesMax: 64 * MiB, fragmentBytesMax: 32 
 const noBytes = new Uint8Array(0);
 
 export interface WorkerParts {
-  readonly runtime: Pick<Runtime, 'clock' | 'metrics' | 'random' | 'log' | 'crashPoint'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'disk' | 'metrics' | 'random' | 'log' | 'crashPoint'>;
   readonly blocks: BlockStore;
   readonly stores: StoreProvider;
+  /** The directory of drafts; made when the first one is. Absolute. */
+  readonly drafts: string;
   readonly limits?: Partial<FillLimits>;
 }
 
@@ -49,13 +53,15 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #probes: Probes;
   readonly #inPlace = new InPlaceReads();
   readonly #writes: Writes;
+  readonly #drafts: Drafts;
 
-  constructor({runtime, blocks, stores, limits}: WorkerParts) {
+  constructor({runtime, blocks, stores, drafts, limits}: WorkerParts) {
     this.#blocks = blocks;
     this.#stores = stores;
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
     this.#writes = new Writes({blocks, stores, clock: runtime.clock});
+    this.#drafts = new Drafts(runtime.disk, drafts);
     registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
   }
 
@@ -122,6 +128,39 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#writes.abortUpload(upload, context);
   }
 
+  async openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo> {
+    const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
+    return await this.#drafts.open(inode, base?.id, bytes);
+  }
+
+  leftDrafts(): Promise<readonly DraftInfo[]> {
+    return this.#drafts.left();
+  }
+
+  readDraft(draft: number, range: ByteRange): Promise<Uint8Array> {
+    return this.#drafts.read(draft, range);
+  }
+
+  writeDraft(draft: number, position: number, bytes: Uint8Array): Promise<void> {
+    return this.#drafts.write(draft, position, bytes);
+  }
+
+  truncateDraft(draft: number, length: number): Promise<void> {
+    return this.#drafts.truncate(draft, length);
+  }
+
+  syncDraft(draft: number): Promise<void> {
+    return this.#drafts.sync(draft);
+  }
+
+  rebaseDraft(draft: number, inode: InodeId, base: ContentId): Promise<void> {
+    return this.#drafts.rebase(draft, inode, base);
+  }
+
+  closeDraft(draft: number, options: {readonly keep: boolean}): Promise<void> {
+    return this.#drafts.close(draft, options.keep);
+  }
+
   async *load(content: ReadableContent, context: CallContext): AsyncGenerator<LoadProgress, void, undefined> {
     if (content.length === 0 || this.#isInPlace(content)) yield {loadedBytes: content.length, totalBytes: content.length};
     else yield* loadContent(this.#fills.of(content), context.signal);
@@ -163,6 +202,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     this.#probes.close();
     this.#fills.close();
     this.#writes.close();
+    await this.#drafts.closeAll();
     await this.#inPlace.close();
   }
 

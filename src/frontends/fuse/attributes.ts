@@ -1,16 +1,21 @@
 /** An inode as the kernel sees it. */
 import {blockBytes, direntType, type FuseAttributes} from '#codec/fuse/reply.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import type {Handles} from '#frontends/fuse/handles.ts';
 import type {InodeKind} from '#model/inode.ts';
 
 const typeBits: Readonly<Record<InodeKind, number>> = {file: 0o100000, directory: 0o040000, symlink: 0o120000};
 export const direntTypes: Readonly<Record<InodeKind, number>> = {file: direntType.file, directory: direntType.directory, symlink: direntType.symlink};
 
-/** A directory has one link for its name and one for its own `.`; those of its children's `..` are not counted, as on btrfs. */
-export function attributesOf({inode, length}: FileInfo): FuseAttributes {
+/**
+ * A directory has one link for its name and one for its own `.`; those of its children's `..` are not counted, as on btrfs. A file that is
+ * being written on this mount is as its draft is.
+ */
+export function attributesOf({inode, length}: FileInfo, handles: Pick<Handles, 'inode'>): FuseAttributes {
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
-  return {
+  const attributes: FuseAttributes = {
     node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: typeBits[inode.kind] | inode.mode,
     links: inode.kind === 'directory' ? 2 : 1, uid: inode.uid, gid: inode.gid, device: 0,
   };
+  return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
 }

@@ -32,6 +32,9 @@ export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {han
   return undefined;
 };
 
+/** Names are durable when their change is answered. */
+export const fsyncdir: Operation<'fsyncdir'> = async () => undefined;
+
 export const readdir: Operation<'readdir'> = (services, _head, body, context) => read(services, body, false, context);
 export const readdirplus: Operation<'readdirplus'> = (services, _head, body, context) => read(services, body, true, context);
 
@@ -49,7 +52,7 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
       handle.ended = page.next === undefined;
       continue;
     }
-    const taken = add(handle, buffer, plus);
+    const taken = add(services, handle, buffer, plus);
     if (taken < handle.rest.length) {
       handle.rest = handle.rest.slice(taken);
       break;
@@ -60,7 +63,7 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
 }
 
 /** Adds what fits; answers how many. */
-function add(handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
+function add({handles}: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
   let taken = 0;
   for (const entry of handle.rest) {
     assert('info' in entry, 'children are never folded');
@@ -68,7 +71,7 @@ function add(handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): numb
     const {inode} = info;
     const name = shownName(inode.name, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode.id);
-    if (!buffer.add({node: inode.id, cookie, type: direntTypes[inode.kind], name}, plus ? attributesOf(info) : undefined)) break;
+    if (!buffer.add({node: inode.id, cookie, type: direntTypes[inode.kind], name}, plus ? attributesOf(info, handles) : undefined)) break;
     handle.cookie = cookie;
     handle.after = key;
     taken++;

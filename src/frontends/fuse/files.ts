@@ -1,44 +1,63 @@
 /**
- * OPEN, READ, FLUSH, RELEASE of files. A file that the cache has whole is handed to the kernel, which then reads it without us; all else
- * is read through the client: one version of the file, as it was when it was opened.
+ * OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. On a read-only mount a file that the cache has whole is handed to the kernel, which then reads it
+ * without us; all else is read through the client: one version of the file, as it was when it was opened, or its draft once it was changed
+ * on this mount.
  */
+import {isKind} from '#base/errors.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
 import {openBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import type {Backing} from '#frontends/fuse/handles.ts';
+import type {Backing, FileHandle} from '#frontends/fuse/handles.ts';
+import {infoOfNode} from '#frontends/fuse/names.ts';
 import {type Answer, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 const accessMode = 3;
 const readOnly = 0;
+const writeOnly = 1;
+const truncateFlag = 0o1000;
 /** Smaller files come with the first READ as quickly, and need no registration. */
 const passthroughBytesMin = 256 * 1024;
 
 export const open: Operation<'open'> = async (services, head, {flags}, context) => {
-  if ((flags & accessMode) !== readOnly) throw new Errno('EROFS');
-  const {files, handles} = services;
+  const {handles} = services;
   const node = nodeOf(head);
-  const path = await files.pathOf(node, context);
-  if (path.endsWith('/')) throw new Errno('EISDIR');
-  const file = await files.open(path, {kind: 'file'}, context);
+  const writable = (flags & accessMode) !== readOnly;
+  if (writable && services.readOnly) throw new Errno('EROFS');
+  const info = await infoOfNode(services, node, context);
+  if (info.inode.kind === 'directory') throw new Errno('EISDIR');
+  const file = (flags & accessMode) === writeOnly ? undefined : await services.files.open(info.path, {kind: 'file'}, context);
   try {
-    if (file.info.inode.id !== node) throw new Errno('ESTALE');
-    const way = handles.openWay(node);
-    const backing = way ? way.backing : await register(services, file, context);
+    if (file && file.info.inode.id !== node) throw new Errno('ESTALE');
+    const known = handles.inode(node);
+    const backing = known ? known.backing : file && (await register(services, file, context));
+    const number = handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
+    if (writable && flags & truncateFlag) await emptied(services, number, context);
     // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
-    return openBody(handles.addFile({node, file}, backing), backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
+    return openBody(number, backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
   } catch (error) {
-    await file[Symbol.asyncDispose]();
+    await file?.[Symbol.asyncDispose]();
     throw error;
   }
 };
 
+async function emptied(services: MountServices, number: number, context: CallContext): Promise<void> {
+  try {
+    const {node} = handleOf(services, number);
+    await (await draftOf(services, node, {empty: true}, context)).truncate(0, context);
+  } catch (error) {
+    await close(services, number, context);
+    throw error;
+  }
+}
+
 /** The whole file as one file of the cache, known to the kernel; undefined where it is not all there or may not be handed over. */
-async function register({device, passthrough}: MountServices, file: OpenFile, context: CallContext): Promise<Backing | undefined> {
+async function register({device, passthrough, readOnly: unchanging}: MountServices, file: OpenFile, context: CallContext): Promise<Backing | undefined> {
   const {length} = file.info;
-  if (!passthrough || length < passthroughBytesMin) return undefined;
+  if (!passthrough || !unchanging || length < passthroughBytesMin) return undefined;
   const body = await file.read({offset: 0, length}, context);
   if (body.kind === 'lease') {
     const {lease} = body;
@@ -50,15 +69,39 @@ async function register({device, passthrough}: MountServices, file: OpenFile, co
   return undefined;
 }
 
-export const read: Operation<'read'> = async ({handles}, _head, {handle, offset, size}, context) => {
-  const open = handles.file(handle);
-  if (!open) throw new Errno('EBADF');
-  const {file} = open;
+export const read: Operation<'read'> = async (services, _head, {handle, offset, size}, context) => {
+  const open = handleOf(services, handle);
+  const {draft} = services.handles.inode(open.node)!;
   const from = Number(offset);
-  const length = Math.min(size, file.info.length - from);
-  if (length <= 0) return undefined;
-  return await bytesOf(await file.read({offset: from, length}, context));
+  if (draft) return await draft.read(from, size, context);
+  if (!open.file) throw new Errno('EBADF');
+  try {
+    return await readFile(open.file, from, size, context);
+  } catch (error) {
+    if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
+    const again = await reopened(services, open, context);
+    if (!again) throw error;
+    return await readFile(again, from, size, context);
+  }
 };
+
+async function readFile(file: OpenFile, from: number, size: number, context: CallContext): Promise<Answer> {
+  const length = Math.min(size, file.info.length - from);
+  return length <= 0 ? undefined : await bytesOf(await file.read({offset: from, length}, context));
+}
+
+/** A renamed file lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
+async function reopened({files}: MountServices, open: FileHandle, context: CallContext): Promise<OpenFile | undefined> {
+  const path = await files.pathOf(open.node, context).catch(() => undefined);
+  const file = path && (await files.open(path, {kind: 'file'}, context));
+  if (!file) return undefined;
+  if (file.info.inode.id !== open.node) {
+    await file[Symbol.asyncDispose]();
+    return undefined;
+  }
+  await open.file?.[Symbol.asyncDispose]();
+  return (open.file = file);
+}
 
 async function bytesOf(body: Body): Promise<Answer> {
   if (body.kind === 'bytes') return body.bytes;
@@ -82,9 +125,43 @@ async function bytesOf(body: Body): Promise<Answer> {
   return bytes;
 }
 
-export const flush: Operation<'flush'> = async () => undefined;
+export const write: Operation<'write'> = async (services, _head, {handle, offset, data}, context) => {
+  // The message's buffer is the next request's too.
+  const bytes = Buffer.from(data);
+  const {node, writable} = handleOf(services, handle);
+  if (!writable) throw new Errno('EBADF');
+  const draft = await draftOf(services, node, {empty: false}, context);
+  await draft.write(offset, bytes, context);
+  const answer = Buffer.alloc(8);
+  answer.writeUInt32LE(bytes.length, 0);
+  return answer;
+};
 
-export const release: Operation<'release'> = async ({handles}, _head, {handle}) => {
-  await handles.closeFile(handle);
+/** Every close of a descriptor brings one: its errors are what close(2) says. */
+export const flush: Operation<'flush'> = async (services, _head, {handle}, context) => {
+  const {node, writable} = handleOf(services, handle);
+  if (writable) await publish(services, node, context);
   return undefined;
 };
+
+export const fsync: Operation<'fsync'> = async (services, _head, {handle}, context) => {
+  const {node} = handleOf(services, handle);
+  await services.handles.inode(node)?.draft?.sync(context);
+  return undefined;
+};
+
+export const release: Operation<'release'> = async (services, _head, {handle}, context) => {
+  await close(services, handle, context);
+  return undefined;
+};
+
+async function close(services: MountServices, number: number, context: CallContext): Promise<void> {
+  const last = await services.handles.closeFile(number);
+  if (last) await endDraft(services, last, context);
+}
+
+function handleOf({handles}: MountServices, number: number): FileHandle {
+  const handle = handles.file(number);
+  if (!handle) throw new Errno('EBADF');
+  return handle;
+}

@@ -1,12 +1,13 @@
 /**
  * What is open on a mount. An inode that is open is open in one way (design 4.8): by the kernel itself, with one registered file for all
- * that open it meanwhile, or through the daemon. Handles are numbers that never repeat.
+ * that open it meanwhile, or through the daemon; once it is changed, by its draft for everybody. Handles are numbers that never repeat.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {FileInfo, ListEntry} from '#contracts/master-api.ts';
 import type {FileLease} from '#model/file-lease.ts';
+import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 
 /** A file that the kernel reads by itself. */
@@ -20,11 +21,16 @@ export interface OpenInode {
   /** As it was when it was opened first. */
   readonly info: FileInfo;
   readonly backing: Backing | undefined;
+  /** Being made, or there. */
+  drafting?: Promise<InodeDraft>;
+  draft?: InodeDraft;
 }
 
 export interface FileHandle {
   readonly node: InodeId;
-  readonly file: OpenFile;
+  /** One version of the file; absent where it was opened only to be written. */
+  file?: OpenFile;
+  readonly writable: boolean;
 }
 
 /** Where reading a directory has got to. */
@@ -53,18 +59,18 @@ export class Handles {
     return this.#files.size + this.#directories.size;
   }
 
-  /** How the inode is open now: undefined when it is not. */
-  openWay(node: InodeId): Readonly<OpenInode> | undefined {
+  /** Undefined when it is not open. */
+  inode(node: InodeId): OpenInode | undefined {
     return this.#inodes.get(node);
   }
 
-  /** `backing`: what openWay said or, for the first, what was registered. */
-  addFile(handle: FileHandle, backing: Backing | undefined): number {
+  /** `backing`: the one that the inode has, or, for the first that opens it, what was registered. */
+  addFile(handle: FileHandle, info: FileInfo, backing: Backing | undefined): number {
     const number = this.#next++;
     this.#files.set(number, handle);
     const open = this.#inodes.get(handle.node);
     if (open) open.handles++;
-    else this.#inodes.set(handle.node, {handles: 1, backing, info: handle.file.info});
+    else this.#inodes.set(handle.node, {handles: 1, backing, info});
     return number;
   }
 
@@ -72,19 +78,22 @@ export class Handles {
     return this.#files.get(number);
   }
 
-  async closeFile(number: number): Promise<void> {
+  /** Answers the inode that nobody has open any more, if this was the last. */
+  async closeFile(number: number): Promise<OpenInode | undefined> {
     const handle = this.#files.get(number);
-    if (!handle) return;
+    if (!handle) return undefined;
     this.#files.delete(number);
     const open = this.#inodes.get(handle.node)!;
-    if (--open.handles === 0) {
+    const last = --open.handles === 0;
+    if (last) {
       this.#inodes.delete(handle.node);
       if (open.backing) {
         this.#device.releaseBacking(open.backing.id);
         open.backing.lease[Symbol.dispose]();
       }
     }
-    await handle.file[Symbol.asyncDispose]();
+    await handle.file?.[Symbol.asyncDispose]();
+    return last ? open : undefined;
   }
 
   addDirectory(node: InodeId): number {
@@ -101,9 +110,14 @@ export class Handles {
     this.#directories.delete(number);
   }
 
-  /** The mount has gone: nobody will release what is open. */
-  async closeAll(): Promise<void> {
+  /** The mount has gone: nobody will release what is open. Answers the inodes that were. */
+  async closeAll(): Promise<readonly OpenInode[]> {
     this.#directories.clear();
-    for (const number of this.#files.keys()) await this.closeFile(number);
+    const left: OpenInode[] = [];
+    for (const number of this.#files.keys()) {
+      const open = await this.closeFile(number);
+      if (open) left.push(open);
+    }
+    return left;
   }
 }

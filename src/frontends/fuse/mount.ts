@@ -7,7 +7,8 @@ import {initFlag, type InitFlag, protocol} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
 import {initBody, replyHead} from '#codec/fuse/reply.ts';
 import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.ts';
-import {rootPrincipal} from '#contracts/context.ts';
+import {rootPrincipal, systemContext} from '#contracts/context.ts';
+import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {changes, operationOf} from '#frontends/fuse/operations.ts';
@@ -18,11 +19,12 @@ import type {Runtime} from '#runtime/runtime.ts';
 export interface MountOptions {
   readonly files: FileSystem;
   readonly device: FuseDevice;
-  readonly runtime: Pick<Runtime, 'log' | 'metrics'>;
+  readonly readOnly: boolean;
+  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics'>;
 }
 
 const wanted: readonly InitFlag[] = [
-  'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
+  'asyncRead', 'atomicOpenTruncate', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
 ];
 /** What the kernel reads ahead and keeps in flight by itself. */
 const readAheadBytes = 1024 * 1024;
@@ -38,10 +40,10 @@ export class Mount implements AsyncDisposable {
 
   /** Serves from now on. */
   constructor(options: MountOptions) {
-    const {device, files, runtime} = options;
+    const {device, files, readOnly, runtime} = options;
     this.#options = options;
     this.#handles = new Handles(device);
-    this.#services = {files, device, handles: this.#handles, passthrough: false};
+    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log};
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
     device.start(message => this.#receive(message), failure => void this.#end(failure));
   }
@@ -59,7 +61,7 @@ export class Mount implements AsyncDisposable {
   async #end(failure: Error | undefined): Promise<void> {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
     for (const running of this.#running.values()) running.abort();
-    await this.#handles.closeAll();
+    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, systemContext);
     this.#ended.resolve();
   }
 
@@ -110,7 +112,8 @@ export class Mount implements AsyncDisposable {
 
   async #serve(head: FuseHead, body: FuseBody): Promise<void> {
     const operation = operationOf(body);
-    if (!operation) return this.#reply(head.unique, changes.has(body.op) ? errno.EROFS : errno.ENOSYS);
+    if (!operation) return this.#reply(head.unique, errno.ENOSYS);
+    if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
     const running = new AbortController();
     this.#running.set(head.unique, running);
     let error = 0;

@@ -24,7 +24,7 @@ export async function infoOfNode(services: Pick<MountServices, 'files'>, node: I
   return info;
 }
 
-export const lookup: Operation<'lookup'> = async ({files}, head, {name}, context) => {
+export const lookup: Operation<'lookup'> = async ({files, handles}, head, {name}, context) => {
   if (name.length > fileNameBytesMax) throw new Errno('ENAMETOOLONG');
   const meant = meantName(name);
   if (!meant) throw new Errno('ENOENT');
@@ -32,23 +32,23 @@ export const lookup: Operation<'lookup'> = async ({files}, head, {name}, context
   if ('id' in meant) {
     const info = await infoOfNode({files}, meant.id, context);
     if (info.inode.parent !== parent) throw new Errno('ENOENT');
-    return entryBody(attributesOf(info), validMs);
+    return entryBody(attributesOf(info, handles), validMs);
   }
   const directory = await files.pathOf(parent, context);
   // Only a directory can have no name; without its slash the path would be its parent's.
   const path = `${directory}${meant.name === '' ? '/' : meant.name}` as ByteString;
-  return entryBody(attributesOf(await files.stat(path, {kind: meant.kind}, context)), validMs);
+  return entryBody(attributesOf(await files.stat(path, {kind: meant.kind}, context), handles), validMs);
 };
 
 export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {
   try {
     const info = await infoOfNode(services, nodeOf(head), context);
-    return attributesBody(attributesOf(info), validMs);
+    return attributesBody(attributesOf(info, services.handles), validMs);
   } catch (error) {
-    const open = services.handles.openWay(nodeOf(head));
+    const open = services.handles.inode(nodeOf(head));
     if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
     // Open and without a name: it is what it was when it was opened.
-    return attributesBody({...attributesOf(open.info), links: 0}, validMs);
+    return attributesBody({...attributesOf(open.info, services.handles), links: 0}, validMs);
   }
 };
 

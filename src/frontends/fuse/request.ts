@@ -4,7 +4,9 @@ import type {FileSystem} from '#client/file-system.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
+import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
+import type {Log} from '#runtime/log.ts';
 
 export interface MountServices {
   readonly files: FileSystem;
@@ -12,6 +14,9 @@ export interface MountServices {
   readonly handles: Handles;
   /** Whether files may be handed to the kernel: agreed on at INIT. */
   readonly passthrough: boolean;
+  readonly readOnly: boolean;
+  readonly clock: Pick<Clock, 'nowNs'>;
+  readonly log: Log;
 }
 
 /** The body of the reply; undefined where success says it all. Throws Errno or WeirError. */

@@ -63,7 +63,7 @@ export class Gateway implements AsyncDisposable {
     const store = new MemoryUnderStore({clock: runtime.clock});
     const stores = {schemes: ['mem'], describe: async (uri: string) => ({place: uri, defaultName: 'mem', secrets: []}), open: async (): Promise<UnderStore> => store};
     const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});
-    const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores});
+    const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores, drafts: '/drafts'});
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     const identity = await Identity.open({metastore, runtime, rootKey: {accessKeyId: 'key', secretAccessKey: 'secret'}});
     const lines: LogLine[] = [];

@@ -16,10 +16,12 @@ import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObjec
 import type {Loader} from '#master/loader/loader.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
-import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
+import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
@@ -77,7 +79,7 @@ export class Writes {
     await this.#load(path, options, context);
     for (;;) {
       const {mount, storeKey} = transactions.peek(reader => {
-        const resolution = checkPut(reader, {principal: context.principal}, path, options);
+        const resolution = checkTarget(reader, path, options, context);
         return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path})};
       });
       mounts.writable(mount);
@@ -105,7 +107,7 @@ export class Writes {
     try {
       await this.#load(path, options, context, true);
       transactions.peek(reader => {
-        const resolution = checkPut(reader, {principal: context.principal}, path, options);
+        const resolution = checkTarget(reader, path, options, context);
         const mount = (resolution.place ?? resolution.parent).mount;
         if (mount !== ticket.mount || storeKeyOfPath({...resolution, path}) !== ticket.storeKey) {
           throw new WeirError('Conflict', `${toText(ticket.path)} has moved to another place of its store since the write began`);
@@ -161,9 +163,14 @@ export class Writes {
         };
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
+        const mtime = object.mtime ?? options.mtime;
         const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
         archives.commit(tx, state.archived);
-        const info = putFile(tx, op, path, {content, mode: options.mode, mtime: object.mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
+        // Where versions are kept, the inode is the old version's, and the new one has its own.
+        const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
+        const info = inPlace
+          ? setContent(tx, op, options.inode, content, mtime)
+          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         return info;
       }, path.names.length + 8);
@@ -228,6 +235,13 @@ export class Writes {
     else turn?.[Symbol.dispose]();
     this.#tickets.delete(state.ticket.writeId);
   }
+}
+
+/** As checkPut; an inode that is to be written in place is still there. */
+function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {principal}: CallContext): Resolution {
+  const resolution = checkPut(reader, {principal}, path, options);
+  if (options.inode !== undefined && resolution.place?.id !== options.inode) throw new WeirError('Conflict', `${shown(path)} is another file by now`);
+  return resolution;
 }
 
 const nothing: Disposable = {[Symbol.dispose]: () => undefined};

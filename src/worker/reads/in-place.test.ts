@@ -63,3 +63,15 @@ for (const [what, change] of Object.entries(changes)) {
     await assert.rejects(read(content), isChanged, 'and not when it is opened anew');
   });
 }
+
+test('a file that was renamed while it is open is still the version that its new name has', async () => {
+  const before = await version();
+  await read(before);
+  // Changes within one tick of the kernel's clock look alike.
+  await runtime.clock.sleep(10);
+  await rename(path.join(directory, 'file'), path.join(directory, 'elsewhere'));
+  const moved = fromText('elsewhere');
+  const object = (await store.stat(moved, {signal}))!;
+  const body = await read({...before, storeKey: moved, fingerprint: object.fingerprint});
+  assert.equal(body.kind === 'bytes' && Buffer.from(body.bytes).toString(), 'first');
+});

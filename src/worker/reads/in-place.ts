@@ -28,6 +28,17 @@ export class InPlaceReads {
 
   /** ContentChanged when the file is not (or no longer) this version. Up to `inlineBytesMax` come as bytes, more as a lease. */
   async read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
+    const known = this.#files.has(content.id);
+    try {
+      return await this.#read(store, content, range, inlineBytesMax, signal);
+    } catch (error) {
+      // Renaming a file of ours changes its times too: what was open before is compared with the version as it is known now.
+      if (!known || !isKind(error, 'ContentChanged')) throw error;
+      return await this.#read(store, content, range, inlineBytesMax, signal);
+    }
+  }
+
+  async #read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
     const open = await this.#acquire(store, content);
     try {
       if (range.length <= inlineBytesMax) {

@@ -1,0 +1,50 @@
+/**
+ * Drafts of a process that died are published by the next one: what was written is not lost, whether or not the file had been closed. One
+ * whose file was replaced meanwhile stays on disk and is reported: nothing is overwritten silently.
+ */
+import {isKind} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
+import {DraftFile, type DraftServices} from '#client/draft-file.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import type {Log} from '#runtime/log.ts';
+
+/** Never fails: what cannot be recovered is logged and kept. */
+export async function recoverDrafts(services: DraftServices, log: Log, context: CallContext): Promise<void> {
+  try {
+    await recoverAll(services, log, context);
+  } catch (error) {
+    log.error('drafts: what was being written when the last process ended cannot be looked at; it is kept', {error});
+  }
+}
+
+async function recoverAll(services: DraftServices, log: Log, context: CallContext): Promise<void> {
+  for (const left of await services.worker.leftDrafts(context)) {
+    const info = await infoOf(services, left.inode, context);
+    const draft = new DraftFile(services, left, info?.inode.content?.metadata ?? {});
+    const inode = left.inode;
+    if (info && info.inode.content?.id !== left.base) {
+      log.warn('drafts: a file was replaced while it was being written; what was written is kept in the home', {inode});
+      await draft.close({keep: true}, context);
+      continue;
+    }
+    try {
+      if (info) await draft.publish(context);
+      await draft.close({keep: false}, context);
+    } catch (error) {
+      log.error('drafts: what was written before the last end could not be published; it is kept for the next start', {error, inode});
+      await draft.close({keep: true}, context);
+    }
+  }
+}
+
+/** Undefined when the inode has no name any more. */
+async function infoOf({master}: DraftServices, inode: InodeId, context: CallContext): Promise<FileInfo | undefined> {
+  try {
+    const info = await master.stat(await master.pathOf(inode, context), {kind: 'file'}, context);
+    return info.inode.id === inode ? info : undefined;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+/** SETATTR, SETXATTR, REMOVEXATTR. A new size goes to the file's draft; all else to its inode. */
+import {attributesBody} from '#codec/fuse/reply.ts';
+import type {SetattrBody} from '#codec/fuse/request.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {attributesOf} from '#frontends/fuse/attributes.ts';
+import {draftOf, openDraft} from '#frontends/fuse/drafting.ts';
+import {Errno} from '#frontends/fuse/failure.ts';
+import {infoOfNode} from '#frontends/fuse/names.ts';
+import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import type {AttributePatch} from '#model/inode.ts';
+
+const createOnly = 1;
+const replaceOnly = 2;
+const own = 'weir.';
+
+export const setattr: Operation<'setattr'> = async (services, head, body, context) => {
+  const node = nodeOf(head);
+  let info = await infoOfNode(services, node, context);
+  if (body.size !== undefined) {
+    if (info.inode.kind === 'directory') throw new Errno('EISDIR');
+    await resize(services, info, body.size, context);
+    if (info.inode.content) info = await infoOfNode(services, node, context);
+  }
+  const patch = patchOf(body, services.clock.nowNs());
+  if (Object.keys(patch).length > 0) {
+    info = await services.files.setAttributes(info.path, patch, {kind: info.inode.kind === 'directory' ? 'directory' : 'file'}, context);
+    if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
+  }
+  return attributesBody(attributesOf(info, services.handles), 0);
+};
+
+function patchOf({mode, uid, gid, atime, mtime}: SetattrBody, now: bigint): AttributePatch {
+  return {
+    ...(mode === undefined ? {} : {mode: mode & 0o7777}), ...(uid === undefined ? {} : {uid}), ...(gid === undefined ? {} : {gid}),
+    ...(atime === undefined ? {} : {atime: atime === 'now' ? now : atime}), ...(mtime === undefined ? {} : {mtime: mtime === 'now' ? now : mtime}),
+  };
+}
+
+/** A file that nobody has open is changed and published at once. */
+async function resize(services: MountServices, info: FileInfo, size: number, context: CallContext): Promise<void> {
+  if (services.handles.inode(info.inode.id)) return await (await draftOf(services, info.inode.id, {empty: size === 0}, context)).truncate(size, context);
+  if (info.length === size) return;
+  const draft = await openDraft(services, info, size === 0, context);
+  try {
+    await draft.truncate(size, context);
+    draft.modified = services.clock.nowNs();
+    await draft.publish(context);
+  } finally {
+    await draft.close({keep: false}, context);
+  }
+}
+
+export const setxattr: Operation<'setxattr'> = async (services, head, {name, value, flags}, context) => {
+  if (name.startsWith(own)) throw new Errno('EPERM');
+  const info = await infoOfNode(services, nodeOf(head), context);
+  const there = info.inode.xattrs !== undefined && Object.hasOwn(info.inode.xattrs, name);
+  if (flags & createOnly && there) throw new Errno('EEXIST');
+  if (flags & replaceOnly && !there) throw new Errno('ENODATA');
+  await patchXattr(services, info, name, value, context);
+  return undefined;
+};
+
+export const removexattr: Operation<'removexattr'> = async (services, head, {name}, context) => {
+  if (name.startsWith(own)) throw new Errno('EPERM');
+  const info = await infoOfNode(services, nodeOf(head), context);
+  if (!info.inode.xattrs || !Object.hasOwn(info.inode.xattrs, name)) throw new Errno('ENODATA');
+  await patchXattr(services, info, name, null, context);
+  return undefined;
+};
+
+async function patchXattr({files}: MountServices, info: FileInfo, name: string, value: Uint8Array | null, context: CallContext): Promise<void> {
+  await files.setAttributes(info.path, {xattrs: {[name]: value}}, {kind: info.inode.kind === 'directory' ? 'directory' : 'file'}, context);
+}

@@ -1,0 +1,49 @@
+/** When a draft is made, published and put away. */
+import type {InodeId} from '#base/ids.ts';
+import {isKind} from '#base/errors.ts';
+import type {CallContext} from '#contracts/context.ts';
+import {systemContext} from '#contracts/context.ts';
+import {Errno} from '#frontends/fuse/failure.ts';
+import type {OpenInode} from '#frontends/fuse/handles.ts';
+import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
+import {infoOfNode} from '#frontends/fuse/names.ts';
+import type {MountServices} from '#frontends/fuse/request.ts';
+
+/** The draft of an inode that is open; made when it is first changed. EBUSY while another mount writes it. */
+export async function draftOf(services: MountServices, node: InodeId, options: {readonly empty: boolean}, context: CallContext): Promise<InodeDraft> {
+  const open = services.handles.inode(node);
+  if (!open) throw new Errno('EBADF');
+  return open.draft ?? (await (open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting)));
+}
+
+async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal}: CallContext): Promise<InodeDraft> {
+  // Others may wait for it too: who asked first does not take it along when he goes.
+  const context = {...systemContext, principal};
+  const info = await infoOfNode(services, node, context).catch(error => (isKind(error, 'NotFound') ? open.info : Promise.reject(error as Error)));
+  const draft = await openDraft(services, info, empty, context);
+  open.draft = new InodeDraft(draft, services.clock, empty && info.length > 0);
+  return open.draft;
+}
+
+export async function openDraft({files}: Pick<MountServices, 'files'>, info: Parameters<MountServices['files']['openDraft']>[0], empty: boolean, context: CallContext) {
+  try {
+    return await files.openDraft(info, {empty}, context);
+  } catch (error) {
+    throw isKind(error, 'AlreadyExists') ? new Errno('EBUSY') : error;
+  }
+}
+
+export async function publish(services: MountServices, node: InodeId, context: CallContext): Promise<void> {
+  await services.handles.inode(node)?.draft?.publish(context);
+}
+
+/** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */
+export async function endDraft({log}: Pick<MountServices, 'log'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
+  if (!draft) return;
+  try {
+    await draft.publish(context);
+  } catch (error) {
+    log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
+  }
+  await draft.close(context);
+}

@@ -1,0 +1,91 @@
+/**
+ * A file that is open and has been changed: everybody on the mount reads and writes the one draft, until the last of them closes it. A
+ * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes.
+ */
+import type {FileDraft} from '#client/file-system.ts';
+import type {FuseAttributes} from '#codec/fuse/reply.ts';
+import {blockBytes} from '#codec/fuse/reply.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import type {TimeNs} from '#model/content.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+export class InodeDraft {
+  readonly #draft: FileDraft;
+  readonly #clock: Pick<Clock, 'nowNs'>;
+  /** Changes since the last publication. */
+  #dirty: boolean;
+  /** Changes wait for it, and publications for changes. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** `dirty`: it differs from the file already (it was opened empty). */
+  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, dirty: boolean) {
+    this.#draft = draft;
+    this.#clock = clock;
+    this.#dirty = dirty;
+  }
+
+  get length(): number {
+    return this.#draft.length;
+  }
+
+  read(offset: number, size: number, context: CallContext): Promise<Uint8Array> {
+    return this.#draft.read({offset, length: Math.max(0, Math.min(size, this.#draft.length - offset))}, context);
+  }
+
+  write(offset: number, bytes: Uint8Array, context: CallContext): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#draft.write(offset, bytes, context);
+      this.#changed();
+    });
+  }
+
+  truncate(length: number, context: CallContext): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#draft.truncate(length, context);
+      this.#changed();
+    });
+  }
+
+  sync(context: CallContext): Promise<void> {
+    return this.#inTurn(() => this.#draft.sync(context));
+  }
+
+  /** Somebody has set the file's times by hand. */
+  touched(mtime: TimeNs): void {
+    this.#draft.modified = mtime;
+  }
+
+  /** Undefined when nothing had changed, or nobody can reach the file any more. */
+  publish(context: CallContext): Promise<FileInfo | undefined> {
+    return this.#inTurn(async () => {
+      if (!this.#dirty) return undefined;
+      const info = await this.#draft.publish(context);
+      this.#dirty = false;
+      return info;
+    });
+  }
+
+  /** What could not be published stays on disk. */
+  async close(context: CallContext): Promise<void> {
+    await this.#inTurn(() => this.#draft.close({keep: this.#dirty}, context));
+  }
+
+  /** What the file is to those who have it open or look at it. */
+  over(attributes: FuseAttributes): FuseAttributes {
+    const size = this.#draft.length;
+    const changed = this.#dirty ? {mtime: this.#draft.modified} : {};
+    return {...attributes, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), ...changed};
+  }
+
+  #changed(): void {
+    this.#dirty = true;
+    this.#draft.modified = this.#clock.nowNs();
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(step, step);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
