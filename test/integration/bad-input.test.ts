@@ -14,7 +14,7 @@ import type {S3RequestOptions} from './s3-client.ts';
 
 const MiB = 1 << 20;
 /** Ten thousand, where processes may have as many descriptors (Node takes all that the hard limit allows). */
-const idleConnections = Math.min(10_000, Math.floor(descriptorsMax() * 0.45));
+const idleConnections = Math.min(10_000, Math.floor(descriptorsMax() / 2));
 const stack = await startStack('bad input', {mountOptions: ['maxAge=10m']});
 if (stack) describeBadInput(stack);
 
