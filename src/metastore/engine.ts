@@ -16,6 +16,8 @@ export interface StateEngine {
   readonly sequence: number;
   /** A buffer that nobody else changes. */
   get(key: ByteString): Uint8Array | undefined;
+  /** The same in a buffer that the next call may overwrite. */
+  look(key: ByteString): Uint8Array | undefined;
   range(options: RangeOptions): Iterable<KeyValue>;
   /** Resolves when the changes and the sequence are synced, together. Readers see all of a batch or none of it. One at a time. */
   apply(mutations: readonly Mutation[], sequence: number): Promise<void>;

@@ -28,6 +28,8 @@ export interface RangeOptions {
 export interface Reader {
   /** The value must not be changed, and is valid until the end of the transaction; copy what must live longer. */
   get(key: ByteString): Uint8Array | undefined;
+  /** The same without a copy, for who decodes it at once: valid until the next call. */
+  look(key: ByteString): Uint8Array | undefined;
   /** In key order. Lazy: stop early at no cost. Not to be continued after the transaction. */
   range(options: RangeOptions): Iterable<KeyValue>;
 }

@@ -132,7 +132,7 @@ class LoggedMetastore implements Metastore {
   }
 
   /** For the functions that run now. */
-  readonly #reader: Reader = {get: (key) => this.#get(key), range: (options) => this.#range(options)};
+  readonly #reader: Reader = {get: (key) => this.#get(key), look: (key) => this.#look(key), range: (options) => this.#range(options)};
 
   get reader(): Reader {
     return this.#reader;
@@ -201,7 +201,15 @@ class LoggedMetastore implements Metastore {
 
   #get(key: ByteString): Uint8Array | undefined {
     const overlaid = this.#overlay.get(key);
-    if (!overlaid) return this.#engine.get(key);
+    return overlaid ? this.#observe(overlaid) : this.#engine.get(key);
+  }
+
+  #look(key: ByteString): Uint8Array | undefined {
+    const overlaid = this.#overlay.get(key);
+    return overlaid ? this.#observe(overlaid) : this.#engine.look(key);
+  }
+
+  #observe(overlaid: Overlaid): Uint8Array | undefined {
     if (overlaid.waitFor > this.#observed) this.#observed = overlaid.waitFor;
     return overlaid.value ?? undefined;
   }
@@ -346,6 +354,11 @@ class Changes implements Transaction {
     const own = this.#values.get(key);
     if (own) return own.value ?? undefined;
     return this.#store.reader.get(key);
+  }
+
+  look(key: ByteString): Uint8Array | undefined {
+    const own = this.#values.get(key);
+    return own ? (own.value ?? undefined) : this.#store.reader.look(key);
   }
 
   range(options: RangeOptions): Iterable<KeyValue> {

@@ -31,7 +31,8 @@ export class Overlay {
   }
 
   get(key: ByteString): Overlaid | undefined {
-    return this.#byKey.get(key);
+    // Mostly there is nothing here, and a key that was just made up would be hashed for it.
+    return this.#byKey.size === 0 ? undefined : this.#byKey.get(key);
   }
 
   set(entry: Overlaid): void {

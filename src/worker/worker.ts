@@ -212,6 +212,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   #servedNow(content: ReadableContent, range: ByteRange): void {
     this.#fills.served(content.id, range.length);
+    // Who takes all of it goes nowhere from here.
+    if (range.length === content.length) return;
     const fills = this.#fills.known(content.id);
     fills?.readAhead(fills.note(range, true));
   }

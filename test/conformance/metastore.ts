@@ -63,6 +63,7 @@ export function describeMetastore(name: string, makeHome: () => Promise<Metastor
       await using store = await home.open();
       const entries = dump(store);
       assert.equal(entries.length, 99);
+      assert.deepEqual(store.read((reader) => ['key1', 'key10', 'key50'].map((name) => Buffer.from(reader.look(k(name)) ?? []).toString())).result, ['1', '10', '']);
       assert.equal(store.status().sequence, 101);
       assert.equal(store.transact((tx) => tx.put(k('x'), v('y'))).sequence, 102);
     });
@@ -183,6 +184,7 @@ export function describeMetastore(name: string, makeHome: () => Promise<Metastor
               }
             }
             for (const [name, value] of model) assert.equal(store.read((reader) => Buffer.from(reader.get(name)!).toString('hex')).result, value);
+            for (const [name, value] of model) assert.equal(store.read((reader) => Buffer.from(reader.look(name)!).toString('hex')).result, value);
           } finally {
             await store.close();
           }

@@ -36,9 +36,11 @@ export interface RequestHead {
 
 const fieldsMax = 1000;
 
-const methods = new Set(
+/** By themselves: a method that was cut out of a head is not as quick a key as one that stands in a program. */
+const methods = new Map(
+ 
   ('DELETE GET HEAD POST PUT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT ' +
-    'MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK UNLINK QUERY').split(' '),
+    'MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK UNLINK QUERY').split(' ').map((name) => [name, name]),
 );
 
 function classOf(pattern: RegExp): Uint8Array {
@@ -59,8 +61,8 @@ const tab = 9;
 /** `text`: request line and field lines, each with its CRLF, without the empty line after them. Throws RequestRefused. */
 export function parseRequestHead(text: string): RequestHead {
   const methodEnd = text.indexOf(' ');
-  const method = text.slice(0, Math.max(methodEnd, 0));
-  if (!methods.has(method)) throw new RequestRefused(400, 'the request line does not begin with a method that is served');
+  const method = methods.get(text.slice(0, Math.max(methodEnd, 0)));
+  if (method === undefined) throw new RequestRefused(400, 'the request line does not begin with a method that is served');
   const targetStart = methodEnd + 1;
   let targetEnd = targetStart;
   while (inTarget[text.charCodeAt(targetEnd)] === 1) targetEnd++;

@@ -38,6 +38,14 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   const instance = runtime.random.id().slice(0, 8).toUpperCase();
   let counter = 0;
 
+  // Clients stay with the host that they have.
+  let lastHost: string | undefined;
+  let lastBucket: string | undefined;
+  const bucketOf = (host: string | undefined): string | undefined => {
+    if (host !== lastHost) [lastHost, lastBucket] = [host, bucketOfHost(host, baseDomains)];
+    return lastBucket;
+  };
+
   return async (exchange) => {
     requests.add();
     const requestId = `${instance}${(counter++).toString(16).toUpperCase().padStart(8, '0')}`;
@@ -45,7 +53,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     let target: S3Target | undefined;
     let crossOrigin = none;
     try {
-      target = parseTarget(exchange.target, bucketOfHost(exchange.header('host'), baseDomains));
+      target = parseTarget(exchange.target, bucketOf(exchange.header('host')));
       if (exchange.method === 'OPTIONS') {
         await exchange.respond(200, [...serverHeaders(requestId), ...(await cors.preflight(exchange, target))]);
         return;

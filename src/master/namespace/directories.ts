@@ -109,9 +109,8 @@ export function vanishIfEmpty(tx: Transaction, place: Pick<Place, 'id' | 'mount'
 
 /** One step of vanishIfEmpty: answers the directory above if this one has vanished, undefined if it stays. */
 export function vanish(tx: Transaction, {id, mount}: Pick<Place, 'id' | 'mount'>): InodeId | undefined {
-  const record = inodeRecord(tx, id);
-  if (!peekInode(record).implied || !isEmpty(tx, id)) return undefined;
-  const {parent, name} = decodeInode(id, record, '' as ByteString);
+  const {implied, parent, name} = decodeInode(id, inodeRecord(tx, id), '' as ByteString);
+  if (!implied || !isEmpty(tx, id)) return undefined;
   deleteEntry(tx, parent, name, 'directory');
   tx.delete(inodeKey(id));
   tx.delete(moveKey(id));

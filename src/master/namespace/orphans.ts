@@ -71,6 +71,10 @@ class WatchedTransaction implements Transaction {
     return this.#tx.get(key);
   }
 
+  look(key: ByteString): Uint8Array | undefined {
+    return this.#tx.look(key);
+  }
+
   range(options: RangeOptions): Iterable<KeyValue> {
     return this.#tx.range(options);
   }

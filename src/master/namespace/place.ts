@@ -51,13 +51,13 @@ export function placeOf(reader: Reader, directory: Place, name: ByteString, entr
 
 /** The directory `name/`, or the file or symbolic link `name`. */
 export function childOf(reader: Reader, directory: Place, name: ByteString, kind: 'file' | 'directory'): Place | undefined {
-  const record = reader.get(entryKey(directory.id, entryName(name, kind)));
+  const record = reader.look(entryKey(directory.id, entryName(name, kind)));
   return record && placeOf(reader, directory, name, decodeEntry(record));
 }
 
-/** The stored bytes; an entry without its inode is Corrupt. */
+/** The stored bytes, until the next read; an entry without its inode is Corrupt. */
 export function inodeRecord(reader: Reader, id: InodeId): Uint8Array {
-  const record = reader.get(inodeKey(id));
+  const record = reader.look(inodeKey(id));
   if (!record) throw new WeirError('Corrupt', `inode ${id} is missing from the metadata`);
   return record;
 }

@@ -29,6 +29,11 @@ const keyEncoder = {
   readKey: (target: Buffer, start: number, end: number): ByteString => target.toString('latin1', start, end) as ByteString,
 };
 
+/** What lmdb notes beside a buffer that it uses again for the next read. */
+interface LastRead {
+  readonly lastSize: number;
+}
+
 type Transaction = ReturnType<RootDatabase['useReadTransaction']>;
 
 function lmdbRange(database: Database<Buffer, ByteString>, options: RangeOptions, transaction?: Transaction): Iterable<KeyValue> {
@@ -68,6 +73,7 @@ export async function openLmdbEngine(disk: Disk, directory: string): Promise<Sta
       return sequence;
     },
     get: (key: ByteString) => database.get(key),
+    look: (key) => database.getBinaryFast(key)?.subarray(0, (database as unknown as LastRead).lastSize),
     range: (options) => lmdbRange(database, options),
     apply: async (mutations: readonly Mutation[], through: number) => {
       const record = Buffer.alloc(12);

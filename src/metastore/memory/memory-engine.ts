@@ -32,6 +32,7 @@ export function memoryEngine(runtime: Pick<Runtime, 'crashPoint' | 'clock'>, med
       return medium.sequence;
     },
     get: (key) => medium.tree.get(key),
+    look: (key) => medium.tree.get(key),
     range: (options) => rangeOf(medium.tree, options),
     apply: async (mutations: readonly Mutation[], sequence) => {
       runtime.crashPoint('engine.beforeApply');
