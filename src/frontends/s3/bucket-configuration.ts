@@ -4,7 +4,7 @@
  */
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {child, type Element, malformed, parseXml} from '#codec/s3/xml-read.ts';
-import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
@@ -63,11 +63,17 @@ const encryption = methodsOf({
     const byDefault = rules[0]?.children.find(({name}) => name === 'ApplyServerSideEncryptionByDefault');
     if (rules.length !== 1 || !byDefault) throw malformed();
     const algorithm = oneOf(child(byDefault, 'SSEAlgorithm'), 'AES256', 'aws:kms', 'aws:kms:dsse');
-    if (algorithm !== 'AES256') throw new S3Error('NotImplemented', 'Server side encryption with keys of a key management service is not implemented.');
-    return algorithm;
+    const key = child(byDefault, 'KMSMasterKeyID')?.trim() ?? '';
+    if (key !== '' && algorithm === 'AES256') throw malformed();
+    // With such a key, writes that do not ask for another encryption are refused (encryption.ts).
+    return key === '' ? algorithm : `${algorithm} ${key}`;
   },
-  // Without a configuration a bucket has AWS's default since 2023.
-  show: (value) => `<Rule><ApplyServerSideEncryptionByDefault>${element('SSEAlgorithm', value ?? 'AES256')}</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule>`,
+  show: (value) => {
+    if (value === undefined) throw new S3Error('ServerSideEncryptionConfigurationNotFoundError', 'The server side encryption configuration was not found');
+    const [algorithm = '', key] = value.split(' ');
+    const byDefault = `${element('SSEAlgorithm', algorithm)}${optionalElement('KMSMasterKeyID', key)}`;
+    return `<Rule><ApplyServerSideEncryptionByDefault>${byDefault}</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule>`;
+  },
 });
 
 const requestPayment = methodsOf({

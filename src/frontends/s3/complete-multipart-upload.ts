@@ -9,6 +9,7 @@ import {parseCompleteMultipartUpload, type RequestedPart} from '#codec/s3/xml-re
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo, UploadRecord} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {encryptionHeaders} from '#frontends/s3/encryption.ts';
 import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
@@ -92,7 +93,8 @@ function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
   const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;
   const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
   const type = checksumTypeOfValues(checksums);
-  return xml(request, xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`), versionHeaders(info));
+  const document = xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`);
+  return xml(request, document, [...versionHeaders(info), ...encryptionHeaders(info.inode.content?.metadata)]);
 }
 
 /** What is wrong with a part, in S3's words. */

@@ -10,6 +10,7 @@ import {isKind} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checkTaggingDirective, copiedTagging} from '#frontends/s3/tagging.ts';
+import {asksForEncryption, encryptionHeaders, encryptionOf, withoutEncryption} from '#frontends/s3/encryption.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
@@ -64,12 +65,12 @@ export function sourceVersionHeaders(info: FileInfo): readonly string[] {
 export const copyObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   const key = keyOf(request);
-  await requireBucket(request, bucket);
+  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
   const source = copySourceOf(request.header('x-amz-copy-source')!);
   const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
   checkTaggingDirective(request);
-  if (directive === 'COPY' && source.version === undefined && source.bucket === bucket && source.key === key) {
+  if (directive === 'COPY' && !asksForEncryption(request) && source.version === undefined && source.bucket === bucket && source.key === key) {
     const message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
     throw new S3Error('InvalidRequest', message);
   }
@@ -84,12 +85,12 @@ export const copyObject: Operation = async (request) => {
       ...(source.version === undefined ? {} : {sourceVersion: source.version}),
       xattrs: {...copiedTagging(request, info), ...lock},
       sourcePrecondition: {ifMatch: etagOf(info)},
-      ...(directive === 'REPLACE' ? {metadata: metadataOf(request)} : {}),
+      metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...encryption},
       ...(precondition ? {precondition} : {}),
     },
     request.context,
   );
   const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
   const result = `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`;
-  await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info)]);
+  await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info), ...encryptionHeaders(encryption)]);
 };

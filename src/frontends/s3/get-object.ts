@@ -9,6 +9,7 @@ import type {OpenFile} from '#client/file-system.ts';
 import {discard} from '#client/opened-file.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
+import {checkReadEncryption} from '#frontends/s3/encryption.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
@@ -68,6 +69,7 @@ function partHeaders(info: FileInfo, partNumber: number | undefined): readonly s
 }
 
 export const headObject: Operation = async (request) => {
+  checkReadEncryption(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
@@ -114,6 +116,7 @@ async function getMarker(request: S3Request, info: FileInfo): Promise<void> {
 }
 
 export const getObject: Operation = (request) => {
+  checkReadEncryption(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const range = parseRange(request.header('range'));

@@ -5,6 +5,7 @@ import {uploadChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
@@ -45,12 +46,13 @@ export const createMultipartUpload: Operation = async (request) => {
   const bucket = bucketOf(request);
   const key = keyOf(request);
   const checksums = uploadChecksums((name) => request.header(name));
-  await requireBucket(request, bucket);
+  const metadata = {...metadataOf(request), ...(await encryptionOf(request, await requireBucket(request, bucket)))};
   const xattrs = {...taggingOf(request), ...(await lockAttributes(request))};
-  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata: metadataOf(request), xattrs, ...checksums}, request.context);
+  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata, xattrs, ...checksums}, request.context);
   const {checksumAlgorithm, checksumType} = checksums;
   const echoed = checksumAlgorithm && checksumType ? ['x-amz-checksum-algorithm', checksumAlgorithm.toUpperCase(), 'x-amz-checksum-type', checksumType] : [];
-  await xml(request, xmlDocument('InitiateMultipartUploadResult', `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', upload.uploadId)}`), echoed);
+  const named = `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', upload.uploadId)}`;
+  await xml(request, xmlDocument('InitiateMultipartUploadResult', named), [...echoed, ...encryptionHeaders(metadata)]);
 };
 
 export const abortMultipartUpload: Operation = async (request) => {

@@ -2,6 +2,7 @@
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
@@ -16,14 +17,14 @@ export async function storeObject(request: S3Request): Promise<FileInfo> {
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
-  await requireBucket(request, bucket);
+  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
   const lock = await lockAttributes(request);
   const writer = await request.files.create(
     objectPath(bucket, keyOf(request)),
     {
       kind: 'file',
       parents: 'implied',
-      metadata: metadataOf(request),
+      metadata: {...metadataOf(request), ...encryption},
       xattrs: {...taggingOf(request), ...lock},
       checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
@@ -42,5 +43,5 @@ export async function storeObject(request: S3Request): Promise<FileInfo> {
 
 export const putObject: Operation = async (request) => {
   const info = await storeObject(request);
-  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
+  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...encryptionHeaders(info.inode.content?.metadata), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

@@ -8,6 +8,7 @@ import type {UploadRecord} from '#contracts/master-api.ts';
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy-object.ts';
+import {checkReadEncryption, encryptionHeaders} from '#frontends/s3/encryption.ts';
 import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumHeaderPairs} from '#frontends/s3/object-headers.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
@@ -39,6 +40,7 @@ export const uploadPart: Operation = async (request) => {
   const bucket = bucketOf(request);
   const uploadId = uploadIdOf(request);
   const partNumber = partNumberOf(request);
+  checkReadEncryption(request);
   const body = uploadOf(request);
   if (body.length === undefined) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
   await requireBucket(request, bucket);
@@ -49,7 +51,7 @@ export const uploadPart: Operation = async (request) => {
   try {
     for await (const chunk of body.bytes) await writer.write(chunk);
     const part = await withUpload(uploadId, () => writer.commit(body.expected()));
-    await answer(request, 200, ['ETag', `"${part.etag}"`, ...checksumHeaderPairs(shownChecksums(part.checksums, body.algorithm ?? upload.checksumAlgorithm))]);
+    await answer(request, 200, ['ETag', `"${part.etag}"`, ...encryptionHeaders(upload.metadata), ...checksumHeaderPairs(shownChecksums(part.checksums, body.algorithm ?? upload.checksumAlgorithm))]);
   } catch (error) {
     await writer.abort();
     throw error;
