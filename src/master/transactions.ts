@@ -79,16 +79,16 @@ export class Transactions {
 
   /**
    * Takes in what a store said. If power loss takes it back it is asked again, so nobody waits for a disk: a cold read would pay for it. But
-   * ids that could be given out twice are waited for.
+   * ids that could be given out twice are waited for. `startedAt`: when the store was asked, wall ms.
    */
-  async learn<T>(fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Promise<T> {
+  async learn<T>(startedAt: number, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Promise<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {now: this.#clock.nowNs(), ids: this.ids};
     const relearnable = this.ids.durable;
     const commit = this.metastore.transact(tx => this.#watch(tx, watched => fn(watched, op)), undefined, {relearnable});
     this.#onCommit();
-    // Whoever asks next asks in a later millisecond than what was learned here: beliefs are compared by that.
-    if (relearnable) await this.pause();
+    // Whoever asks next must ask in a later millisecond than the store was asked here: beliefs are compared by that.
+    if (relearnable && this.now() <= startedAt) await this.pause();
     return await answered(commit);
   }
 

@@ -138,7 +138,7 @@ export class Loader {
       return;
     }
     if (object) beliefs.exists(mount, storeKey);
-    const id = await transactions.learn((tx, op) => {
+    const id = await transactions.learn(startedAt, (tx, op) => {
       mergeFile(tx, op, origin, object);
       return resolve(tx, origin.path).place?.id;
     }, origin.path.names.length + 2);
@@ -161,7 +161,7 @@ export class Loader {
     }
     beliefs.exists(mount, storeKey);
     const known = transactions.peek(reader => knowsDirectory(reader, origin, seen));
-    const id = known?.id ?? (await transactions.learn((tx, op) => {
+    const id = known?.id ?? (await transactions.learn(startedAt, (tx, op) => {
       mergeDirectory(tx, op, origin, seen);
       return resolve(tx, origin.path).place?.id;
     }, origin.path.names.length + 2));

@@ -23,7 +23,7 @@ export async function takeListing(transactions: Transactions, {mount, path, ...p
   const idsMax = 3 * (page.observed.reduce((sum, {key}) => sum + namesIn(key), 0) + path.names.length + 1);
   for (let from: ByteString | undefined = page.from; from !== undefined; ) {
     const start: ByteString = from;
-    from = await transactions.learn((tx, op) => {
+    from = await transactions.learn(page.startedAt, (tx, op) => {
       const directory = directoryAt(tx, op, mount, path, page.observed.length > 0);
       return directory && mergeListing(tx, op, {...page, directory, confirm, from: start}).next;
     }, idsMax);
