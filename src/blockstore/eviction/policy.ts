@@ -2,14 +2,18 @@
  * Which of the cached things goes next. Policies are pure: they are told what happens to nodes (rows of the node table) and name
  * victims; they do no I/O and know no time. A node is in at most one policy, so all of them share the link columns.
  */
-import type {Column} from '#blockstore/index/column.ts';
+/** Numbers by node. */
+export interface Cells {
+  get(node: number): number;
+  set(node: number, value: number): void;
+}
 
 /** What a policy may see of the nodes, and the columns that are its own. */
 export interface NodeSpace {
-  readonly next: Column<Uint32Array>;
-  readonly previous: Column<Uint32Array>;
+  readonly next: Cells;
+  readonly previous: Cells;
   /** One byte a node, 0 when the node is in no policy. */
-  readonly mark: Column<Uint8Array>;
+  readonly mark: Cells;
   bytesOf(node: number): number;
   /** The same for the same thing when it comes back under another node. */
   hashOf(node: number): number;

@@ -1,7 +1,7 @@
 /**
  * A growable array of numbers in chunks, so that growing never copies and never holds old and new at once. Starts as zeros.
  */
-type Numbers = Uint8Array | Uint32Array | Float64Array;
+type Numbers = Uint32Array | Float64Array;
 
 const chunkShift = 16;
 const chunkLength = 1 << chunkShift;
@@ -34,5 +34,4 @@ export class Column<T extends Numbers> {
 }
 
 export const uint32Column = (): Column<Uint32Array> => new Column((length) => new Uint32Array(length));
-export const uint8Column = (): Column<Uint8Array> => new Column((length) => new Uint8Array(length));
 export const float64Column = (): Column<Float64Array> => new Column((length) => new Float64Array(length));

@@ -1,17 +1,16 @@
 /** Reading what a segment holds: its entries one by one, and whether one is sound. */
 import {crc32c} from '@node-rs/crc32';
 import type {ContentId} from '#base/ids.ts';
+import {Slices} from '#blockstore/segments/slices.ts';
 import type {Segment} from '#blockstore/segments/segment.ts';
 import {writeSegmentIndex} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter} from '#codec/block/segment.ts';
 
-/** Entries visited between two turns of the event loop. */
-const sliceEntries = 8192;
-
 /** Every entry of a segment, from its index, else from the segment itself (and then an index is made). */
 export async function scanSegment(segment: Segment, visit: (id: ContentId, offset: number, length: number) => void): Promise<void> {
   const {disk, clock} = segment.tier.runtime;
+  const slices = new Slices(clock);
   let index: Buffer | undefined;
   try {
     await using file = await disk.open(segment.indexPath, {mode: 'read'});
@@ -22,7 +21,7 @@ export async function scanSegment(segment: Segment, visit: (id: ContentId, offse
   }
   let count = index && readIndexCount(index);
   if (!index || count === undefined) {
-    const made = await rebuild(segment);
+    const made = await rebuild(segment, slices);
     index = made.finish();
     count = readIndexCount(index)!;
     await writeSegmentIndex(segment, made).catch((error: unknown) => segment.tier.failed(error));
@@ -30,20 +29,20 @@ export async function scanSegment(segment: Segment, visit: (id: ContentId, offse
   for (let i = 0; i < count; i++) {
     const {id, offset, length} = indexEntry(index, i);
     if (offset + length <= segment.size) visit(id, offset, length);
-    if (i % sliceEntries === sliceEntries - 1) await clock.yield();
+    if (slices.over) await slices.rest();
   }
 }
 
-async function rebuild(segment: Segment): Promise<SegmentIndexWriter> {
+async function rebuild(segment: Segment, slices: Slices): Promise<SegmentIndexWriter> {
   const index = new SegmentIndexWriter();
   const bytes = Buffer.allocUnsafe(segment.size);
   await (await segment.open()).read(bytes, 0);
-  for (let at = 0, n = 1; ; n++) {
+  for (let at = 0; ; ) {
     const header = readEntryHeader(bytes, at);
     if (!header || at + entryHeaderBytes + header.length > bytes.length) return index;
     index.add(header.id, at + entryHeaderBytes, header.length);
     at += entryHeaderBytes + header.length;
-    if (n % sliceEntries === 0) await segment.tier.runtime.clock.yield();
+    if (slices.over) await slices.rest();
   }
 }
 
