@@ -206,8 +206,8 @@ class TieredBlockStore implements BlockStore {
     if (!lease) return false;
     try {
       return (await lease.read(into, lease.offset)) === into.length;
-    } catch (error) {
-      this.#large.files.home(content.id, Math.floor(offset / blockBytes))?.tier.failed(error);
+    } catch {
+      // The lease has told the tier.
       return false;
     }
   }
@@ -229,10 +229,10 @@ class TieredBlockStore implements BlockStore {
       const file = await this.#large.file(content);
       if (await this.#large.verify(content, first, last)) {
         this.#large.use(content, first, last);
-        return new RangeLease(file, offset, length, release);
+        return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error));
       }
     } catch (error) {
-      content.tier.failed(error);
+      this.#large.unreadable(content, first, last, error);
     }
     release();
     return undefined;
@@ -343,7 +343,14 @@ class TieredBlockStore implements BlockStore {
     segment.tier.use(node, length);
     segment.recent = true;
     segment.hold();
-    return new RangeLease(segment.file!, this.#nodes.offset.get(node) + offset, length, () => segment.letGo());
+    const place = this.#nodes.offset.get(node);
+    return new RangeLease(
+      segment.file!,
+      place + offset,
+      length,
+      () => segment.letGo(),
+      (error) => this.#small.unreadable(id, segment, place, error),
+    );
   }
 
   async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
@@ -358,10 +365,11 @@ class TieredBlockStore implements BlockStore {
     if (!file) return undefined;
     const hold = content.hold(first, last);
     this.#large.use(content, first, last);
-    return new RangeLease(file, offset, length, () => {
+    const release = () => {
       hold[Symbol.dispose]();
       this.#large.settle(content);
-    });
+    };
+    return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error));
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {

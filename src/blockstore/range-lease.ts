@@ -10,14 +10,16 @@ export class RangeLease implements FileLease {
   readonly offset: number;
   readonly length: number;
   readonly #file: DiskFile;
+  readonly #unreadable: (error: unknown) => void;
   #release: (() => void) | undefined;
 
-  /** `release` is called once, when the lease ends. */
-  constructor(file: DiskFile, offset: number, length: number, release: () => void) {
+  /** `release` is called once, when the lease ends; `unreadable` when the disk does not give the bytes. */
+  constructor(file: DiskFile, offset: number, length: number, release: () => void, unreadable: (error: unknown) => void) {
     this.#file = file;
     this.offset = offset;
     this.length = length;
     this.#release = release;
+    this.#unreadable = unreadable;
   }
 
   get file(): Descriptor {
@@ -31,8 +33,13 @@ export class RangeLease implements FileLease {
     return true;
   }
 
-  read(into: Uint8Array, position: number): Promise<number> {
-    return this.#file.read(into, position);
+  async read(into: Uint8Array, position: number): Promise<number> {
+    try {
+      return await this.#file.read(into, position);
+    } catch (error) {
+      this.#unreadable(error);
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {

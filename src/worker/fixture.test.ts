@@ -148,9 +148,6 @@ interface Cached {
   pinned: boolean;
 }
 
-/** Leases point into `leased`. */
-export const leasedFiles = new Map<Descriptor, Uint8Array>();
-
 export class MemoryBlocks implements BlockStore {
   readonly contents = new Map<ContentId, Cached>();
   /** `refuse`: no room. `fail`: every call throws or misses. */
@@ -211,8 +208,7 @@ export class MemoryBlocks implements BlockStore {
     if (this.readResident(content, offset, length) === undefined) return undefined;
     const file = {} as Descriptor;
     const {bytes} = this.contents.get(content.id)!;
-    leasedFiles.set(file, bytes);
-    return {file, offset, length, resident: true, read: async (into, position) => bytes.copy(into, 0, position, position + into.length), [Symbol.dispose]: () => void leasedFiles.delete(file)};
+    return {file, offset, length, resident: true, read: async (into, position) => bytes.copy(into, 0, position, position + into.length), [Symbol.dispose]: () => {}};
   }
   async draft(): Promise<Draft | undefined> {
     if (this.mode === 'refuse') return undefined;
@@ -298,11 +294,7 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
   const store = new MemoryUnderStore({clock, ...options.store});
   const own = overwritingWhatIsGivenBack(store);
   const wrapped = options.wrap?.(own, clock) ?? own;
-  let random = 0;
-  const worker = new Worker({
-    runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
-    blocks, drafts: '/nowhere', stores: {get: () => wrapped}, ...(options.limits ? {limits: options.limits} : {}),
-  });
+  const worker = workerOver(clock, blocks, wrapped, options.limits);
   let contents = 0;
   return {
     worker, blocks, store, clock,
@@ -311,6 +303,14 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
       return contentOf(++contents, object.key, object.length, object.fingerprint);
     },
   };
+}
+
+export function workerOver(clock: Clock, blocks: BlockStore, store: UnderStore, limits?: WorkerParts['limits']): Worker {
+  let random = 0;
+  return new Worker({
+    runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
+    blocks, drafts: '/nowhere', stores: {get: () => store}, ...(limits ? {limits} : {}),
+  });
 }
 
 export function contentOf(id: number, storeKey: ByteString, length: number, fingerprint: string): ReadableContent {
@@ -324,9 +324,15 @@ export async function* piecesOf(stream: ByteStream, meanwhile: () => Promise<voi
     if (piece instanceof Uint8Array) yield Buffer.from(piece);
     else {
       using lease = piece;
-      yield Buffer.from(leasedFiles.get(lease.file)!.subarray(lease.offset, lease.offset + lease.length));
+      yield await leasedBytes(lease);
     }
   }
+}
+
+async function leasedBytes(lease: FileLease): Promise<Buffer> {
+  const bytes = Buffer.alloc(lease.length);
+  assert.equal(await lease.read(bytes, lease.offset), lease.length);
+  return bytes;
 }
 
 /** All bytes of a body; it must deliver what it promised. */
@@ -335,7 +341,7 @@ export async function bytesOf(body: Body): Promise<Buffer> {
   if (body.kind === 'bytes') parts.push(body.bytes);
   else if (body.kind === 'lease') {
     using lease = body.lease;
-    parts.push(Buffer.from(leasedFiles.get(lease.file)!.subarray(lease.offset, lease.offset + lease.length)));
+    parts.push(await leasedBytes(lease));
   } else for await (const chunk of body.stream) parts.push(Buffer.from(chunk));
   const bytes = Buffer.concat(parts);
   assert.equal(bytes.length, body.length);

@@ -168,7 +168,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   async free(contents: readonly ContentId[]): Promise<void> {
     for (const id of contents) {
-      this.#fills.cancel(id);
+      this.#fills.abandon(id);
       await this.#blocks.drop(id);
     }
   }

@@ -172,16 +172,13 @@ export class LargeContents {
       const block = content.blockOf(page)!;
       if (block.verified[page % blockPages]) continue;
       const bytes = Buffer.allocUnsafe(content.pageLength(page));
-      let file: DiskFile;
+      let count: number;
       try {
-        file = await this.file(content);
+        count = await (await this.file(content)).read(bytes, page * pageBytes);
       } catch (error) {
-        if (!isKind(error, 'NotFound')) throw error;
-        // A power loss kept the log and not the file.
-        this.drop(content);
+        this.unreadable(content, page, page, error);
         return false;
       }
-      const count = await file.read(bytes, page * pageBytes);
       if (count === bytes.length && crc32c(bytes) === block.checksums[page % blockPages]) block.verified[page % blockPages] = 1;
       else {
         sound = false;
@@ -388,6 +385,14 @@ export class LargeContents {
 
   #log(content: LargeContent, first: number, last: number): void {
     for (const record of pagesRecords(content, first, last)) this.#logs[content.tier.number]!.append(record);
+  }
+
+  /** The disk does not give these pages: what need not stay is absent from now on, so that the store behind is asked. */
+  unreadable(content: LargeContent, first: number, last: number, error: unknown): void {
+    // A power loss kept the log and not the file.
+    if (isKind(error, 'NotFound')) return this.drop(content);
+    content.tier.failed(error);
+    if (!this.#isKept(content.id)) for (let page = first; page <= last; page++) this.setAbsent(content, page);
   }
 
   /** The page proved corrupt. */

@@ -161,13 +161,20 @@ export class SmallContents {
         }
       }
     } catch (error) {
-      segment.tier.failed(error);
+      this.unreadable(id, segment, place, error);
       return undefined;
     } finally {
       segment.letGo();
     }
     if (this.#isAt(node, id, segment, place)) this.remove(node);
     return undefined;
+  }
+
+  /** The disk does not give an entry: what need not stay is absent from now on, so that the store behind is asked. */
+  unreadable(id: ContentId, segment: Segment, offset: number, error: unknown): void {
+    segment.tier.failed(error);
+    const node = this.#nodeAt(id, segment, offset);
+    if (node !== 0 && !this.#isKept(id)) this.remove(node);
   }
 
   drop(id: ContentId): void {

@@ -83,14 +83,14 @@ export class Fills {
     return this.#parts.airspace.flights;
   }
 
-  /** Breaks off what is on its way for a content that is no longer of use. */
-  cancel(id: ContentId): void {
-    for (const flight of this.#contents.get(id)?.flights.slice() ?? []) flight.cancel();
-    this.#contents.delete(id);
+  /** Breaks off what is on its way for a content and nobody waits for. */
+  abandon(id: ContentId): void {
+    for (const flight of this.#contents.get(id)?.flights.slice() ?? []) if (flight.readers.size === 0) flight.cancel();
   }
 
   close(): void {
-    for (const id of this.#contents.keys()) this.cancel(id);
+    for (const fills of this.#contents.values()) for (const flight of fills.flights.slice()) flight.cancel();
+    this.#contents.clear();
   }
 
   #forgetOne(): void {
