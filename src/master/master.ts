@@ -23,6 +23,7 @@ import {Following} from '#master/jobs/following.ts';
 import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-collector.ts';
 import {HeldInodes} from '#master/held-inodes.ts';
 import {Jobs} from '#master/jobs/jobs.ts';
+import {Lifecycle} from '#master/jobs/lifecycle.ts';
 import {OpenUploads} from '#master/jobs/open-uploads.ts';
 import {countTree} from '#master/loader/count-tree.ts';
 import {Lister} from '#master/loader/lister.ts';
@@ -88,6 +89,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #uploads: Uploads;
   readonly #held: HeldInodes;
   readonly #openUploads: OpenUploads;
+  readonly #lifecycle: Lifecycle;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
 
@@ -100,6 +102,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#held.cleanUp(new Set(services.returningHolders));
     master.#garbage.soon();
     master.#openUploads.start();
+    master.#lifecycle.start();
     return master;
   }
 
@@ -133,6 +136,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
     const mutating = {...changing, lister: this.#lister, jobs: this.#jobs};
     this.#mutations = new Mutations(mutating);
+    this.#lifecycle = new Lifecycle({
+      transactions, runtime, lister: this.#lister, completing: uploadId => this.#writes.completes(uploadId),
+      remove: async (path, options, context) => await this.#mutations.remove(path, options, context),
+    });
     this.#renames = new Renames(mutating);
     this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
     runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
@@ -369,6 +376,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#jobs.close();
     await this.#garbage.close();
     await this.#openUploads.close();
+    await this.#lifecycle.close();
     await this.#written.clear();
     await this.#mounts.close();
   }

@@ -37,6 +37,9 @@ import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
 import {parseCopyRange, parseRange} from '#codec/s3/range.ts';
 import {canonicalPath, canonicalRequest, checkTime, claimOfHeader, claimOfQuery, uriDecode, uriEncode} from '#codec/s3/sigv4.ts';
 import {bucketOfHost, parseTarget} from '#codec/s3/target.ts';
+import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
+import {objectLockXml, parseLegalHold, parseObjectLock, parseRetention, retentionXml} from '#codec/s3/object-lock-xml.ts';
+import {parseVersioning} from '#codec/s3/versioning-xml.ts';
 import {parseCompleteMultipartUpload, parseDelete} from '#codec/s3/xml-read.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {WeirError} from '#base/errors.ts';
@@ -198,6 +201,14 @@ function documents(input: Buffer): void {
     for (const event of form.push(input)) if ('data' in event && event.data.length > input.length) throw new Error('a file of more bytes than came');
     form.finish();
   });
+  outcome(() => parseVersioning(input));
+  outcome(() => parseLegalHold(input));
+  const retention = outcome(() => parseRetention(input));
+  if (retention !== 'refused' && retention.value) mustEqual(parseRetention(Buffer.from(retentionXml(retention.value))), retention.value, 'a retention comes back changed');
+  const lock = outcome(() => parseObjectLock(input));
+  if (lock !== 'refused') mustEqual(parseObjectLock(Buffer.from(objectLockXml(lock.value))), lock.value, 'an object lock comes back changed');
+  const rules = outcome(() => parseLifecycle(input, () => 'new'));
+  if (rules !== 'refused') mustEqual(parseLifecycle(Buffer.from(lifecycleXml(rules.value)), () => 'new'), rules.value, 'lifecycle rules come back changed');
   for (const read of [() => parseTagging(input, 'bucket'), () => parseTaggingHeader(input.toString('latin1'))]) {
     const tags = outcome(read);
     if (tags !== 'refused') mustEqual(JSON.stringify(decodeTags(encodeTags(tags.value))), JSON.stringify(tags.value), 'tags come back changed');
@@ -346,6 +357,8 @@ export const targets: Readonly<Record<string, Target>> = {
     '<CompleteMultipartUpload xmlns="x"><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>',
     '<?xml version="1.0"?><Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key><VersionId>null</VersionId></Object><Object><Key><![CDATA[c]]></Key><Size>5</Size></Object></Delete>',
     '<CreateBucketConfiguration><LocationConstraint>r</LocationConstraint></CreateBucketConfiguration>',
+    '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>', '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
+    objectLockXml({mode: 'COMPLIANCE', days: 3}), lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),
   ], documents),
 };
 

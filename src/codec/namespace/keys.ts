@@ -130,6 +130,7 @@ export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');
 export const fileRenameTable = table('r');
+export const settingsTable = table('s');
 export const relocationTable = table('a');
 export const versionUsageTable = table('k');
 

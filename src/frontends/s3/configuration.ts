@@ -38,7 +38,6 @@ export const configurationReads: Readonly<Record<string, Operation>> = {
   analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  lifecycle: notConfigured('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   notification: emptyConfiguration('NotificationConfiguration'),
   ownershipControls: notConfigured('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found'),

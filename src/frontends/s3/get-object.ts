@@ -10,6 +10,8 @@ import {discard} from '#client/opened-file.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import {checkReadEncryption} from '#frontends/s3/encryption.ts';
+import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
@@ -78,7 +80,8 @@ export const headObject: Operation = async (request) => {
   const length = info.inode.content?.length ?? info.length;
   const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
   const range = meant(asked, length);
-  const headers = [...objectHeaders(request, info, !range), ...partHeaders(info, partNumber)];
+  const ends = await expirationHeaders(request, await requireBucket(request, bucketOf(request)), info);
+  const headers = [...objectHeaders(request, info, !range), ...partHeaders(info, partNumber), ...ends];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
   return answer(request, 206, [...headers, ...contentRange({offset, length: part}, length)], {kind: 'stream', length: part, stream: nothing});

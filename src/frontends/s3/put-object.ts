@@ -4,6 +4,7 @@ import {writePrecondition} from '#codec/s3/conditions.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
+import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
@@ -12,12 +13,13 @@ import {requireBucket} from '#frontends/s3/bucket.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 
 /** What comes becomes the object, whole or not at all. */
-export async function storeObject(request: S3Request): Promise<FileInfo> {
+export async function storeObject(request: S3Request): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo}> {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
-  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
+  const bucketInfo = await requireBucket(request, bucket);
+  const encryption = await encryptionOf(request, bucketInfo);
   const lock = await lockAttributes(request);
   const writer = await request.files.create(
     objectPath(bucket, keyOf(request)),
@@ -34,7 +36,7 @@ export async function storeObject(request: S3Request): Promise<FileInfo> {
   );
   try {
     for await (const chunk of upload.bytes) await writer.write(chunk);
-    return await writer.commit(upload.expected());
+    return {info: await writer.commit(upload.expected()), bucketInfo};
   } catch (error) {
     await writer.abort();
     throw error;
@@ -42,6 +44,7 @@ export async function storeObject(request: S3Request): Promise<FileInfo> {
 }
 
 export const putObject: Operation = async (request) => {
-  const info = await storeObject(request);
-  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...versionHeaders(info), ...encryptionHeaders(info.inode.content?.metadata), ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
+  const {info, bucketInfo} = await storeObject(request);
+  const told = [...versionHeaders(info), ...(await expirationHeaders(request, bucketInfo, info)), ...encryptionHeaders(info.inode.content?.metadata)];
+  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

@@ -1,5 +1,6 @@
 /** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
 import {S3Error} from '#codec/s3/s3-error.ts';
+import {deleteLifecycle, getLifecycle, putLifecycle} from '#frontends/s3/bucket-lifecycle.ts';
 import {createBucket, deleteBucket, getBucketLocation, headBucket} from '#frontends/s3/bucket.ts';
 import {bucketConfigurations} from '#frontends/s3/bucket-configuration.ts';
 import {deleteBucketCors, getBucketCors, putBucketCors} from '#frontends/s3/bucket-cors.ts';
@@ -28,7 +29,7 @@ const subResources = new Set([
   ...Object.keys(configurationReads),
   ...Object.keys(bucketConfigurations),
   'cors', 'tagging',
-  'attributes', 'delete', 'legal-hold', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
+  'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
   'versioning', 'versions', 'append', 'publicAccessBlock',
 ]);
 
@@ -41,6 +42,7 @@ const bucket: Readonly<Record<string, Methods>> = {
   uploads: {GET: listMultipartUploads},
   versioning: {GET: getBucketVersioning, PUT: putBucketVersioning},
   versions: {GET: listObjectVersions},
+  lifecycle: {GET: getLifecycle, PUT: putLifecycle, DELETE: deleteLifecycle},
   'object-lock': {GET: getObjectLock, PUT: putObjectLock},
   cors: {GET: getBucketCors, PUT: putBucketCors, DELETE: deleteBucketCors},
   tagging: {GET: getBucketTagging, PUT: putBucketTagging, DELETE: deleteBucketTagging},

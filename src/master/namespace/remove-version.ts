@@ -4,6 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {FileInfo, Precondition} from '#contracts/master-api.ts';
 import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
@@ -91,7 +92,8 @@ function newestVersion(tx: Transaction, keeping: Keeping): Noncurrent | undefine
 
 function restore(tx: Transaction, op: Operation, parent: Place, path: Path, keeping: Keeping, row: Noncurrent, old: Inode | undefined): Relocation {
   const name = path.names.at(-1)!;
-  const inode: Inode = {...row.inode, parent: parent.id, name};
+  // Under a new id: who holds the old one open has it as an orphan.
+  const inode: Inode = {...row.inode, id: op.ids.next<InodeId>(), parent: parent.id, name};
   dropRow(tx, keeping.bucket, row, 'keep');
   setFile(tx, parent, inode, old);
   const {id: content, mount, storeKey: from, fingerprint} = row.inode.content!;

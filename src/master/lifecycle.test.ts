@@ -1,0 +1,71 @@
+/** Lifecycle rules in virtual time. */
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
+import type {Master} from '#master/master.ts';
+import type {LifecycleRule} from '#model/lifecycle.ts';
+import {encodeRetention, retentionAttribute} from '#model/object-lock.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+const dayMs = 86_400_000;
+const rule = (more: Partial<LifecycleRule>): LifecycleRule => ({id: 'r', enabled: true, form: 'filter', filter: {}, ...more});
+
+async function withRules(rules: readonly LifecycleRule[], versioned: boolean, fn: (master: Master, clock: Clock) => Promise<void>): Promise<void> {
+  const world = new World(9);
+  world.store('mem://bucket/');
+  await world.life(async (master, {clock}) => {
+    await mountBucket(master);
+    if (versioned) await master.setSetting(bytes('/b/'), 'versioning', 'Enabled', context);
+    await master.setSetting(bytes('/b/'), 'lifecycle', JSON.stringify(rules), context);
+    await fn(master, clock);
+  });
+}
+
+async function shown(master: Master): Promise<string[]> {
+  const {entries} = await master.listVersions({directory: bytes('/b/'), limit: 1000}, context);
+  return entries.flatMap(entry => ('info' in entry && entry.info.inode.kind === 'file' ? [`${entry.key}${entry.info.deleteMarker ? ' marker' : ''}${entry.latest ? '' : ' old'}`] : []));
+}
+
+test('objects end at the midnight after their days, where prefix, size and tags say so', async () => {
+  const tags = Buffer.from('class=short');
+  await withRules([rule({expiration: {days: 1}, filter: {prefix: 'logs/', sizeOver: 1}}), rule({id: 't', expiration: {days: 1}, filter: {tags: [['class', 'short']]}})], false, async (master, clock) => {
+    for (const key of ['logs/a', 'logs/b', 'other']) await put(master, `/b/${key}`, key === 'logs/b' ? 'x' : 'long');
+    await put(master, '/b/tagged', 'x', {xattrs: {'weir.s3.tagging': tags}});
+    await clock.sleep(dayMs / 2);
+    assert.deepEqual(await shown(master), ['logs/a', 'logs/b', 'other', 'tagged']);
+    await clock.sleep(2 * dayMs);
+    assert.deepEqual(await shown(master), ['logs/b', 'other']);
+  });
+});
+
+test('a disabled rule ends nothing; a date that has passed ends all', async () => {
+  await withRules([rule({enabled: false, expiration: {days: 1}}), rule({id: 'd', expiration: {dateMs: 0}, filter: {prefix: 'x'}})], false, async (master, clock) => {
+    for (const key of ['a', 'x']) await put(master, `/b/${key}`, key);
+    await clock.sleep(3 * dayMs);
+    assert.deepEqual(await shown(master), ['a']);
+  });
+});
+
+test('noncurrent versions end but the newest, then markers that hide nothing; what is locked stays', async () => {
+  const rules = [rule({expiration: {days: 1}, filter: {prefix: 'a'}}), rule({id: 'n', noncurrent: {days: 1, keep: 1}}), rule({id: 'm', expiration: {expiredDeleteMarker: true}, filter: {prefix: 'm'}})];
+  await withRules(rules, true, async (master, clock) => {
+    for (const body of ['1', '2', '3']) await put(master, '/b/a', body);
+    await put(master, '/b/k', 'locked', {xattrs: {[retentionAttribute]: encodeRetention({mode: 'COMPLIANCE', untilMs: 9e12})}});
+    for (const body of ['2', '3']) await put(master, '/b/k', body);
+    await master.remove(bytes('/b/m'), {kind: 'file', deleteMarker: true}, context);
+    await clock.sleep(3 * dayMs);
+    // `a` itself has ended too: a marker hides it, and of what it was the newest version stays.
+    assert.deepEqual(await shown(master), ['a marker', 'a old', 'k', 'k old', 'k old']);
+  });
+});
+
+test('an upload that was begun too long ago is aborted', async () => {
+  await withRules([rule({abortUploadsAfterDays: 1})], false, async (master, clock) => {
+    const ticket = await master.beginWrite(bytes('/b/up'), {}, context);
+    await master.createUpload(ticket, {storeUploadId: 'none'}, context);
+    const uploads = async () => (await master.listUploads({directory: bytes('/b/'), limit: 10}, context)).length;
+    assert.equal(await uploads(), 1);
+    await clock.sleep(3 * dayMs);
+    assert.equal(await uploads(), 0);
+  });
+});
