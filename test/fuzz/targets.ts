@@ -357,8 +357,10 @@ export const targets: Readonly<Record<string, Target>> = {
     '<CompleteMultipartUpload xmlns="x"><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>',
     '<?xml version="1.0"?><Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key><VersionId>null</VersionId></Object><Object><Key><![CDATA[c]]></Key><Size>5</Size></Object></Delete>',
     '<CreateBucketConfiguration><LocationConstraint>r</LocationConstraint></CreateBucketConfiguration>',
-    '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>', '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
-    objectLockXml({mode: 'COMPLIANCE', days: 3}), lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),
+    '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>',
+    '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
+    objectLockXml({mode: 'COMPLIANCE', days: 3}),
+    lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),
   ], documents),
 };
 

@@ -29,7 +29,8 @@ const subResources = new Set([
   ...Object.keys(configurationReads),
   ...Object.keys(bucketConfigurations),
   'cors', 'tagging',
-  'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select', 'session', 'torrent', 'uploadId', 'uploads',
+  'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
+  'session', 'torrent', 'uploadId', 'uploads',
   'versioning', 'versions', 'append', 'publicAccessBlock',
 ]);
 
