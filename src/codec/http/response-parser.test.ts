@@ -24,6 +24,13 @@ function parse(text: string, method = 'GET', cuts: readonly number[] = []): {par
 }
 
 describe('response parser', () => {
+  it('refuses a header of blanks in time that grows with its length, and no faster', () => {
+    const blanks = ' \t'.repeat(30_000);
+    assert.throws(() => parse(`HTTP/1.1 200 OK\r\nA:${blanks}\x01\r\n\r\n`), (error) => isKind(error, 'Unavailable'));
+    const {parser} = parse(`HTTP/1.1 200 OK\r\nA:${blanks}a${blanks.slice(0, 999)}b\xa0 \r\nB: \t\r\nContent-Length: 0\r\n\r\n`);
+    assert.deepEqual(parser.head?.rawHeaders.slice(0, 4), ['A', `a${blanks.slice(0, 999)}b\xa0`, 'B', '']);
+  });
+
   it('finds head, body and end, however the bytes were cut', () => {
     const answers: [text: string, body: string, keepAlive: boolean][] = [
       ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A:  b \r\n\r\nhello', 'hello', true],

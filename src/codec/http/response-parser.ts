@@ -28,7 +28,8 @@ export interface ResponseHead {
 
 const headBytesMax = 64 * KiB;
 const statusLine = /^HTTP\/1\.([01]) (\d{3})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]*?)[\t ]*$/;
+/** The white space around the value is taken off afterwards: looked for here, it would be tried in every way there is. */
+const field = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const chunkLine = /^([0-9a-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i;
 const LF = 10;
 
@@ -134,7 +135,7 @@ export class ResponseParser {
   #takeField(line: string): void {
     const match = field.exec(line);
     if (!match) throw new ResponseRefused('a header is malformed');
-    this.#fields.push(match[1]!, match[2]!);
+    this.#fields.push(match[1]!, withoutBlanks(match[2]!));
   }
 
   #headEnded(): void {
@@ -155,6 +156,15 @@ export class ResponseParser {
     if (silent || length === 0) this.#state = 'ended';
     else this.#state = chunked ? 'chunk line' : 'body';
   }
+}
+
+function withoutBlanks(value: string): string {
+  const isBlank = (at: number): boolean => value[at] === ' ' || value[at] === '\t';
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(start)) start++;
+  while (start < end && isBlank(end - 1)) end--;
+  return value.slice(start, end);
 }
 
 function framing(rawHeaders: readonly string[]): {length: number | undefined; chunked: boolean; close: boolean; keep: boolean} {
