@@ -137,6 +137,9 @@ export class FileSystemClient implements FileSystem {
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
     return this.#master.pathOf(inode, context);
   }
+  link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {
+    return this.#master.link(from, to, context);
+  }
   retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo> {
     return this.#master.retain(inode, holder, context);
   }

@@ -12,7 +12,7 @@ import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 export type NamespaceCalls = Pick<
   MasterApi,
   | 'stat' | 'pathOf' | 'retain' | 'release' | 'hold'
-  | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
+  | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
   | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
 

@@ -279,6 +279,11 @@ export interface MasterApi {
   /** NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), ReadOnly. */
   rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo>;
   /**
+   * Gives a file a further name in its mount. The store has the object under the first one; when that goes, it is moved to another.
+   * NotFound, AlreadyExists, CrossMount, PermissionDenied (a directory), Unsupported (a symbolic link; a bucket that keeps versions), ReadOnly.
+   */
+  link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo>;
+  /**
    * Of a file whose versions are kept: it becomes an old one behind a delete marker; with `version`, that one goes for good.
    * NotFound, DirectoryNotEmpty (not recursive), ReadOnly, Busy (a mount point lies within), PreconditionFailed, PermissionDenied (also: it is locked).
    */

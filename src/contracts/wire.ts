@@ -39,6 +39,7 @@ export const masterWire: Wire<MasterApi> = {
   getSettings: 'call',
   setSetting: 'call',
   rename: 'call',
+  link: 'call',
   remove: 'call',
   listVersions: 'call',
   beginWrite: 'call',

@@ -45,6 +45,7 @@ import type {Usage} from '#codec/namespace/usage-record.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
 import {Mutations} from '#master/writes/mutations.ts';
+import {Ownership} from '#master/writes/ownership.ts';
 import {Renames} from '#master/writes/renames.ts';
 import {Turns} from '#master/writes/turns.ts';
 import {Uploads} from '#master/writes/uploads.ts';
@@ -131,7 +132,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#jobs = new Jobs(moving);
     this.#held = new HeldInodes(transactions);
     const archives = new Archives({transactions, mounts, runtime, jobs: this.#jobs, held: this.#held});
-    const changing = {...moving, archives};
+    const ownership = new Ownership({...moving, jobs: this.#jobs});
+    const changing = {...moving, archives, ownership};
     this.#writes = new Writes(changing);
     this.#uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, this.#writes);
     const mutating = {...changing, lister: this.#lister, jobs: this.#jobs};
@@ -243,6 +245,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
     return await this.#renames.rename(from, to, options, context);
+  }
+
+  async link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {
+    return await this.#renames.link(from, to, context);
   }
 
   async remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {

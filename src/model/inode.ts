@@ -37,6 +37,8 @@ export interface Inode {
   readonly settings?: number;
   /** A file made while its bucket kept versions: the number of its version (model/version.ts). Without one it is the null version. */
   readonly version?: number;
+  /** A file with several names: how many. `parent` and `name` are the first one's, which owns the store's object. */
+  readonly links?: number;
 }
 
 /** Named documents of a directory, as front ends wrote them (what a bucket is configured with: `policy`, `cors`, `lifecycle` …): name to text. */

@@ -35,18 +35,22 @@ const flag = {
   mount: 1 << 12,
   settings: 1 << 13,
   version: 1 << 14,
+  links: 1 << 15,
 } as const;
-const knownFlags = (1 << 15) - 1;
+const knownFlags = (1 << 16) - 1;
+/** The store key of no inode. */
+const noKey = '\0' as ByteString;
 
 const out = new BinaryWriter();
 const reader = new BinaryReader('inode');
 
 /**
  * `storeKey`: where names and store prefixes say that the store has this inode (directories end in `/`). A content or
- * prefix that lies there does not store it, so that renaming a tree moves all below it without touching it.
+ * prefix that lies there does not store it, so that renaming a tree moves all below it without touching it. A file with several names
+ * stores it always: it is read by each of them.
  */
 export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
-  const {content, target, xattrs, storePrefix, mount, settings, version: made} = inode;
+  const {content, target, xattrs, storePrefix, mount, settings, version: made, links} = inode;
   const kind = inodeKinds.indexOf(inode.kind);
   assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
   const flags =
@@ -55,7 +59,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
     (inode.atime === inode.mtime ? 0 : flag.atime) | (inode.ctime === inode.mtime ? 0 : flag.ctime) |
     (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
     (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings) |
-    (made === undefined ? 0 : flag.version);
+    (made === undefined ? 0 : flag.version) | (links === undefined ? 0 : flag.links);
   out.byte(version);
   out.byte(flags & 255);
   out.byte(flags >> 8);
@@ -74,8 +78,9 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (mount !== undefined) out.number(mount);
   if (settings !== undefined) out.number(settings);
   if (made !== undefined) out.number(made);
+  if (links !== undefined) out.number(links);
   if (target !== undefined) out.byteString(target);
-  if (content) writeContent(out, content, storePrefix ?? storeKey, inode.ctime);
+  if (content) writeContent(out, content, links === undefined ? (storePrefix ?? storeKey) : noKey, inode.ctime);
   if (xattrs) writeXattrs(out, xattrs);
   return out.take();
 }
@@ -115,8 +120,9 @@ function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
   if (flags & flag.mount) inode.mount = reader.number() as MountId;
   if (flags & flag.settings) inode.settings = reader.number();
   if (flags & flag.version) inode.version = reader.number();
+  if (flags & flag.links) inode.links = reader.number();
   if (flags & flag.target) inode.target = reader.byteString();
-  if (flags & flag.content) inode.content = readContent(reader, inode.storePrefix ?? storeKey, ctime);
+  if (flags & flag.content) inode.content = readContent(reader, inode.links === undefined ? (inode.storePrefix ?? storeKey) : noKey, ctime);
   if (flags & flag.xattrs) inode.xattrs = readXattrs(reader);
   if (flags & flag.implied) inode.implied = true;
   if (flags & flag.pinned) inode.pinned = true;

@@ -24,7 +24,7 @@
  *   w path NUL time upload   order of uploads: by path, then by time of initiation
  *   z bucket key       order of the null version among the noncurrent ones of a key
  *   #                  next id that is not reserved
- *   l inode parent name  (kept free for the second and further names of an inode)
+ *   l inode parent name  a second or further name of a file; the first is in its record
  *
  * Never key by full path: a rename would touch every key below. (Uploads and versions are: they belong to a key, not to an inode.)
  */
@@ -118,6 +118,13 @@ export const nameOfIdentityKey = (key: ByteString): string => key.slice(2);
 const identityLetters = {user: 'U', key: 'K', group: 'G', policy: 'P', realm: 'S'} as const;
 export const orphanKey = (id: InodeId): ByteString => `f${idKey(id)}` as ByteString;
 export const orphanTable = table('f');
+export const linkKey = (id: InodeId, parent: InodeId, name: ByteString): ByteString => `l${idKey(id)}${idKey(parent)}${name}` as ByteString;
+export const linksOf = (id: InodeId): KeyRange => ({from: `l${idKey(id)}` as ByteString, to: `l${idKey(id + 1)}` as ByteString});
+export const linkTable = table('l');
+export function partsOfLinkKey(key: ByteString): {id: InodeId; parent: InodeId; name: ByteString} {
+  return {id: idAt(key, 1) as InodeId, parent: idAt(key, 1 + idBytes) as InodeId, name: key.slice(1 + 2 * idBytes) as ByteString};
+}
+
 export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */

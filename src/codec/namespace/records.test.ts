@@ -43,7 +43,7 @@ const inode: fc.Arbitrary<Inode> = fc.record(
   {
     id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
     atime: time, mtime: time, ctime: time, content, target: byteString, xattrs: fc.dictionary(fc.oneof(text, fc.constant('__proto__')), fc.uint8Array(), {maxKeys: 3, noNullPrototype: true}),
-    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), settings: number, version: number,
+    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), links: fc.integer({min: 2, max: 65_000}), settings: number, version: number,
   },
   {requiredKeys: ['id', 'kind', 'parent', 'name', 'mode', 'uid', 'gid', 'atime', 'mtime', 'ctime', 'checkedAt'], noNullPrototype: true},
 );
@@ -171,14 +171,16 @@ for (const codec of codecs) {
   });
 }
 
-test('a content that lies where its name says does not store where', () => {
+test('a content that lies where its only name says does not store where', () => {
   fc.assert(fc.property(inode, content, (one, kept) => {
-    const {storePrefix: _, ...plain} = one;
+    const {storePrefix: _, links, ...plain} = one;
     const file = {...plain, content: {...kept, storeKey: 'old/name' as ByteString}};
     const moved = decodeInode(one.id, encodeInode(file, 'old/name' as ByteString), 'new/name' as ByteString);
     assert.equal(moved.content!.storeKey, 'new/name');
     const stays = decodeInode(one.id, encodeInode(file, 'other' as ByteString), 'new/name' as ByteString);
     assert.equal(stays.content!.storeKey, 'old/name');
+    const several = decodeInode(one.id, encodeInode({...file, links: links ?? 2}, 'old/name' as ByteString), 'new/name' as ByteString);
+    assert.equal(several.content!.storeKey, 'old/name');
   }));
 });
 

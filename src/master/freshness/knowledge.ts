@@ -37,8 +37,17 @@ export class Knowledge {
 
   /** Whether what stands at `place` may be believed by a request that began at `askedAt`. The record alone answers most. */
   isFreshInode(reader: Reader, place: Place, inode: Inode, parent: Place, askedAt: number): boolean {
+    if (inode.links !== undefined) return this.#isFreshLinked(place, inode, askedAt);
     const record: Age = {at: this.#sources.beliefs.stillCounts(place.mount, place.storeKey, inode.checkedAt), source: 'record'};
     return this.isFresh(place.mount, place.storeKey, record, askedAt) || this.isFresh(place.mount, place.storeKey, this.ageOf(reader, place, inode, parent), askedAt);
+  }
+
+  /** Of a file with several names: the store has it under the key of one of them, and listings of the others' directories say nothing about it. */
+  #isFreshLinked({mount, storeKey: placeKey}: Place, {id, checkedAt, content}: Inode, askedAt: number): boolean {
+    const {beliefs} = this.#sources;
+    const storeKey = content?.storeKey ?? placeKey;
+    const at = Math.max(beliefs.stillCounts(mount, storeKey, checkedAt), beliefs.stillCounts(mount, storeKey, beliefs.confirmedAt(id)));
+    return this.isFresh(mount, storeKey, {at, source: 'check'}, askedAt);
   }
 
   /** When the store last confirmed what stands at `place`. */

@@ -61,7 +61,7 @@ export class Jobs {
     }
     for (const relocation of transactions.peek(listRelocations)) {
       const {kind, from, to} = relocation;
-      this.startRelocation(relocation, takeUpStoreChange(this.#services, relocation.mount, [kind === 'archive' ? from : to]));
+      this.startRelocation(relocation, takeUpStoreChange(this.#services, relocation.mount, kind === 'archive' ? [from] : [from, to]));
     }
   }
 

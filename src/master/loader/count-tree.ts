@@ -4,6 +4,7 @@
  * an entry that is known, in slices of about a millisecond, and memory for one page.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {Usage} from '#codec/namespace/usage-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Lister} from '#master/loader/lister.ts';
@@ -14,6 +15,8 @@ const entriesAtOnce = 500;
 /** What is not known or not fresh is listed in the store first, as for any listing. The directory itself is not counted. Fails as `list` does. */
 export async function countTree(lister: Lister, clock: Pick<Clock, 'yield'>, directory: ByteString, context: CallContext): Promise<Usage> {
   const usage = {files: 0, directories: 0, bytes: 0};
+  /** Files with several names, whose bytes are counted once. */
+  const linked = new Set<InodeId>();
   for (let after: ByteString | undefined; ; ) {
     context.signal.throwIfAborted();
     const {entries, next} = await lister.list({directory, view: 'tree', limit: entriesAtOnce, ...(after === undefined ? {} : {after})}, context);
@@ -21,6 +24,9 @@ export async function countTree(lister: Lister, clock: Pick<Clock, 'yield'>, dir
       if ('folded' in entry) continue;
       if (entry.info.inode.kind === 'directory') usage.directories++;
       else usage.files++;
+      const {id, links} = entry.info.inode;
+      if (links !== undefined && linked.has(id)) continue;
+      if (links !== undefined) linked.add(id);
       usage.bytes += entry.info.length;
     }
     if (next === undefined) return usage;

@@ -17,7 +17,7 @@ import {SingleFlight} from '#master/loader/single-flight.ts';
 import {takeAbsentDirectory} from '#master/loader/take-listing.ts';
 import type {SeenObject} from '#master/loader/store-content.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
-import {inodeAt, type Place} from '#master/namespace/place.ts';
+import {inodeAt, objectKeyOf, type Place} from '#master/namespace/place.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -80,7 +80,7 @@ export class Loader {
   believes(reader: Reader, place: Place, inode: Inode, parent: Place, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): boolean {
     if (place.mountPoint) return true;
     const {knowledge, mounts} = this.#services;
-    const incomplete = complete === true && inode.content?.listed === true && mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, place.storeKey);
+    const incomplete = complete === true && inode.content?.listed === true && mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, objectKeyOf(place, inode));
     return !incomplete && knowledge.isFreshInode(reader, place, inode, parent, askedAt);
   }
 
@@ -92,7 +92,7 @@ export class Loader {
       if (place.mountPoint) return [];
       const inode = inodeAt(reader, place);
       if (this.believes(reader, place, inode, parent, {askedAt, ...(complete === undefined ? {} : {complete})})) return [];
-      return [{mount: place.mount, storeKey: place.storeKey, path: {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'}, inode: inode.id}];
+      return [{mount: place.mount, storeKey: objectKeyOf(place, inode), path: {names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'}, inode: inode.id}];
     }
     const kinds = path.kind === 'either' ? (['directory', 'file'] as const) : [path.kind];
     return kinds.flatMap(kind => {

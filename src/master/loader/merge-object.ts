@@ -6,6 +6,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
 import {childRemoved, parentFor} from '#master/namespace/directories.ts';
+import {replaceShared} from '#master/namespace/links.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {putFile, setFile} from '#master/namespace/put-file.ts';
@@ -64,6 +65,10 @@ export function mergeFile(tx: Transaction, op: Operation, origin: ObjectOrigin, 
   if (seen.target !== undefined) {
     const parent = parentFor(tx, op, resolution, 'implied');
     setFile(tx, parent, symlinkOf(op, parent, origin, seen, seen.target), inode);
+    return verdict;
+  }
+  if (inode?.links !== undefined) {
+    replaceShared(tx, resolution.place!, inode, contentOf(op, origin.mount, origin.storeKey, seen, origin.capabilities.metadata), origin.startedAt);
     return verdict;
   }
   putFile(tx, op, origin.path, {

@@ -7,7 +7,7 @@ import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {KnownDirectories} from '#master/namespace/known-directories.ts';
-import {childOf, infoOf, inodeAt, isReserved} from '#master/namespace/place.ts';
+import {childOf, infoOf, inodeAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
 import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
 import {findVersion, stat} from '#master/namespace/stat.ts';
@@ -131,7 +131,7 @@ export class Reading {
       const {place, parent} = resolution;
       if (place?.mountPoint) throw new WeirError('IsADirectory', `${shown(path)} is a mount point`);
       const inode = place && inodeAt(reader, place);
-      return {mount: (place ?? parent).mount, storeKey: storeKeyOfPath(resolution), content: inode?.content?.id, ...(inode ? {inode: inode.id} : {})};
+      return {mount: (place ?? parent).mount, storeKey: place && inode ? objectKeyOf(place, inode) : storeKeyOfPath(resolution), content: inode?.content?.id, ...(inode ? {inode: inode.id} : {})};
     });
   }
 }

@@ -13,6 +13,7 @@ import {inodeKey} from '#codec/namespace/keys.ts';
 import {vanish, vanishIfEmpty} from '#master/namespace/directories.ts';
 import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
 import {sameVersion, Upsert} from '#master/namespace/upsert.ts';
+import {isFurther} from '#master/namespace/links.ts';
 import {claimsOf} from '#master/namespace/moves.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, inodeAt, isReserved, type Place, writeInode} from '#master/namespace/place.ts';
@@ -145,7 +146,10 @@ class Merge {
   }
 
   #meetFile(place: Place, inode: Inode, object: StoreObject | undefined): void {
-    if (!object || isElsewhere(place, inode)) return;
+    if (!object) return;
+    // The store has something of its own under a further name of a file: it takes that name.
+    if (isFurther(inode, place) && !this.#isRecent(place, inode)) return this.#upsert.replace(place, inode, object);
+    if (isElsewhere(place, inode)) return;
     if (sameVersion(inode, object)) this.#upsert.confirm(place, inode);
     else if (!this.#isRecent(place, inode) && (inode.content || inode.kind === 'symlink')) this.#upsert.replace(place, inode, object);
   }

@@ -8,6 +8,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {decodeMove, encodeMove, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {idOfKey, moveKey, moveTable} from '#codec/namespace/keys.ts';
+import {followTree} from '#master/namespace/links.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {inodeAt, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {listTombstones} from '#master/namespace/tombstones.ts';
@@ -44,6 +45,7 @@ export function finishMove(tx: Transaction, id: InodeId): void {
   const parent = locate(tx, place.parent);
   assert(parent, `directory ${place.parent} is above a place and cannot be found`);
   const storeKey = `${parent.place.storeKey}${place.name}/` as ByteString;
+  if (storePrefix !== undefined) followTree(tx, storePrefix, storeKey, place.mount);
   const marker = content && {content: content.storeKey === storePrefix ? {...content, storeKey} : content};
   writeInode(tx, {...inode, ...marker}, storeKey);
   writeEntry(tx, place.parent, place.name, {id, kind: 'directory'});

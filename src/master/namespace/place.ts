@@ -66,6 +66,11 @@ export function inodeAt(reader: Reader, place: Pick<Place, 'id' | 'storeKey'>): 
   return decodeInode(place.id, inodeRecord(reader, place.id), place.storeKey);
 }
 
+/** Under which key the store is asked about what stands at a place: a further name of a file has no object of its own. */
+export function objectKeyOf(place: Pick<Place, 'storeKey'>, inode: Inode): ByteString {
+  return inode.links === undefined ? place.storeKey : (inode.content?.storeKey ?? place.storeKey);
+}
+
 /** Writes the inode of an existing or new place. */
 export function writeInode(tx: Transaction, inode: Inode, storeKey: ByteString): void {
   tx.put(inodeKey(inode.id), encodeInode(inode, storeKey));

@@ -10,6 +10,7 @@ import type {FileInfo, Precondition} from '#contracts/master-api.ts';
 import {denied, mayRemoveFrom} from '#master/namespace/access.ts';
 import {addDirectory, mustWrite, ownerOf, parentFor, touch} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
+import {loseName} from '#master/namespace/links.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, infoOf, inodeAt, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
@@ -122,13 +123,14 @@ function newFile(tx: Transaction, op: Operation, parent: Place, name: ByteString
 
 /** Enters a new file or symbolic link, in the place of `old` if there is one. `kept`: the old one's content lives on as a noncurrent version. */
 export function setFile(tx: Transaction, parent: Pick<Place, 'id' | 'mount' | 'storeKey'>, inode: Inode, old: Inode | undefined, kept = false): void {
-  if (old) {
+  const livesOn = old !== undefined && loseName(tx, {parent: parent.id, name: inode.name}, old);
+  if (old && !livesOn) {
     if (!kept) discard(tx, old);
     tx.delete(inodeKey(old.id));
   }
   writeEntry(tx, parent.id, inode.name, {id: inode.id, kind: inode.kind});
   writeInode(tx, inode, (parent.storeKey + inode.name) as ByteString);
-  addUsage(tx, parent.mount, {files: old ? 0 : 1, directories: 0, bytes: (inode.content?.length ?? 0) - (old?.content?.length ?? 0)});
+  addUsage(tx, parent.mount, {files: old ? 0 : 1, directories: 0, bytes: (inode.content?.length ?? 0) - (livesOn ? 0 : (old?.content?.length ?? 0))});
 }
 
 function putMarker(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {

@@ -11,6 +11,7 @@ import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, vanishIfEmpty} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {refuseMountsIn} from '#master/namespace/mounts.ts';
+import {loseName} from '#master/namespace/links.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeInode} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
@@ -106,8 +107,9 @@ export function detach(tx: Transaction, op: Operation, parent: Place, place: Pla
   return childRemoved(tx, op, parent);
 }
 
-/** Deletes an inode that is in no directory any more and, if it is one, has nothing below. */
-export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount'>, inode: Inode): void {
+/** Deletes an inode whose entry has just gone and that, if it is a directory, has nothing below; unless it has other names. */
+export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount' | 'parent' | 'name'>, inode: Inode): void {
+  if (loseName(tx, place, inode)) return addUsage(tx, place.mount, {files: -1, directories: 0, bytes: 0});
   discard(tx, inode);
   tx.delete(inodeKey(place.id));
   dropSettings(tx, inode);

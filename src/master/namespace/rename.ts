@@ -7,6 +7,7 @@ import {WeirError} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
+import {isFurther, moveFurther} from '#master/namespace/links.ts';
 import {refuseMountsIn} from '#master/namespace/mounts.ts';
 import {noteMove} from '#master/namespace/moves.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
@@ -43,6 +44,8 @@ export interface Renamed {
   /** Keys in the store as names tell: before and after. Equal when nothing was to be done. */
   readonly fromKey: ByteString;
   readonly toKey: ByteString;
+  /** It was a further name of a file, of which the store knows nothing. */
+  readonly further?: true;
   /** What gave way. */
   readonly replaced?: FileInfo;
   /** Store keys of the implied directories that went because nothing is left in them, from below. */
@@ -75,17 +78,20 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   const keeping = directory ? undefined : leaveHistory(tx, op, source, {...target, path: {...to, kind: 'file'}}, inode);
   if (replaced && versionToKeep(keeping, replaced)) throw new WeirError('Conflict', `${shown(to)} has a version that has to be kept: it is deleted first`);
   if (replaced) deleteInode(tx, target.place!, replaced);
-  const moved = {...movedInode(op, place, inode, parent, to.names.at(-1)!, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
-  const toKey = (parent.storeKey + moved.name + (directory ? '/' : '')) as ByteString;
+  const further = isFurther(inode, place);
+  const name = to.names.at(-1)!;
+  const moved = further ? {...inode, ctime: op.now} : {...movedInode(op, place, inode, parent, name, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
+  if (further) moveFurther(tx, place.id, place, {parent: parent.id, name});
+  const toKey = (parent.storeKey + name + (directory ? '/' : '')) as ByteString;
   deleteEntry(tx, place.parent, place.name, place.kind);
-  writeEntry(tx, parent.id, moved.name, {id: place.id, kind: place.kind, ...(moved.storePrefix === undefined ? {} : {prefixed: true})});
+  writeEntry(tx, parent.id, name, {id: place.id, kind: place.kind, ...(moved.storePrefix === undefined ? {} : {prefixed: true})});
   writeInode(tx, moved, toKey);
   if (moved.storePrefix !== undefined) noteMove(tx, {id: place.id, mount: place.mount, from: moved.storePrefix, startedAt: millisecondsOf(op.now)});
   touch(tx, op, parent);
   const vanished = parent.id === place.parent ? [] : childRemoved(tx, op, source.parent);
   return {
     info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey, vanished,
-    ...(replaced ? {replaced: infoOf(toPath, replaced, place.mount)} : {}),
+    ...(replaced ? {replaced: infoOf(toPath, replaced, place.mount)} : {}), ...(further ? {further} : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {decodeTombstone, encodeTombstone, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {entriesOf, entryName, idOfKey, inodeKey, moveKey, nameOfEntryKey, tombstoneKey, tombstoneTable} from '#codec/namespace/keys.ts';
 import {discard} from '#master/namespace/garbage.ts';
+import {loseName} from '#master/namespace/links.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeRecord, type Place} from '#master/namespace/place.ts';
 import {dropSettings} from '#master/namespace/settings.ts';
@@ -87,7 +88,8 @@ class Deletion {
     if (!entry) return this.#leave(directory);
     if (entry.kind === 'directory') return entry.id;
     this.#tx.delete(entry.key);
-    this.#deleteInode(decodeInode(entry.id, inodeRecord(this.#tx, entry.id), this.#tombstone.storePrefix));
+    const inode = decodeInode(entry.id, inodeRecord(this.#tx, entry.id), this.#tombstone.storePrefix);
+    if (!loseName(this.#tx, {parent: directory, name: nameOfEntryKey(entry.key)}, inode)) this.#deleteInode(inode);
     this.#files++;
     return directory;
   }

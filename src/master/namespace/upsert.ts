@@ -2,6 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {addDirectory, directoryModeDefault} from '#master/namespace/directories.ts';
+import {isFirstOfSeveral, replaceShared} from '#master/namespace/links.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {fileModeDefault, setFile, setMarker} from '#master/namespace/put-file.ts';
@@ -56,7 +57,11 @@ export class Upsert {
 
   /** Mode, owner and pin stay where the store does not say. */
   replace(place: Place, old: Inode, object: StoreObject): void {
-    const parent = {id: old.parent, mount: place.mount, storeKey: place.storeKey.slice(0, place.storeKey.length - place.name.length) as ByteString};
+    if (isFirstOfSeveral(old, place) && object.kind === 'file') {
+      replaceShared(this.#tx, place, old, contentOf(this.#op, object, place.mount, place.storeKey), this.#options.startedAt);
+      return void this.changed++;
+    }
+    const parent = {id: place.parent, mount: place.mount, storeKey: place.storeKey.slice(0, place.storeKey.length - place.name.length) as ByteString};
     setFile(this.#tx, parent, this.#newFile(parent, place.name, object, old), old);
     this.changed++;
   }

@@ -28,7 +28,7 @@ export interface ArchiveServices {
   readonly mounts: MountTable;
   readonly jobs: Jobs;
   readonly runtime: Pick<Runtime, 'crashPoint' | 'random'>;
-  readonly held: Pick<HeldInodes, 'isHeld'>;
+  readonly held: Pick<HeldInodes, 'isHeld' | 'count'>;
 }
 
 /** For putFile and deleteKey: the content at its new place; or the store no longer had these bytes. */
@@ -45,8 +45,9 @@ export class Archives {
     this.#services = services;
   }
 
-  /** True when what is at the path has to be archived before it may go, whether or not it still can. */
-  needs(path: Path): boolean {
+  /** True when somebody has the file at the path open, so that its bytes are archived before they go. Costs nothing while nobody has anything open. */
+  isOpen(path: Path): boolean {
+    if (this.#services.held.count === 0) return false;
     return this.#services.transactions.peek(reader => this.#current(reader, path)) !== undefined;
   }
 
@@ -54,9 +55,9 @@ export class Archives {
    * In the turn of the key: makes room at it, if what is there must be kept. `remove`: nothing will take the place. When it fails, or
    * what follows does not commit, `settle` must be called for what `noted` was told.
    */
-  async archive(path: Path, remove: boolean, signal: AbortSignal, noted: (relocation: Relocation) => void): Promise<Archived | undefined> {
+  async archive(path: Path, remove: boolean, signal: AbortSignal, noted: (relocation: Relocation) => void, always = false): Promise<Archived | undefined> {
     const {transactions, mounts, runtime} = this.#services;
-    const current = transactions.peek(reader => this.#current(reader, path));
+    const current = transactions.peek(reader => this.#current(reader, path, always));
     if (!current) return undefined;
     const {content, inode, mount} = current;
     if (isVersionPlace(content.storeKey)) return {inode, content};
@@ -84,12 +85,13 @@ export class Archives {
     if (archived.relocation) forgetRelocation(tx, archived.relocation.id);
   }
 
-  #current(reader: Reader, path: Path): {readonly content: Content; readonly inode: InodeId; readonly mount: MountId} | undefined {
+  #current(reader: Reader, path: Path, always = false): {readonly content: Content; readonly inode: InodeId; readonly mount: MountId} | undefined {
     const resolution = resolve(reader, path);
     const {place} = resolution;
     const inode = place && inodeAt(reader, place);
-    if (!place || inode?.kind !== 'file') return undefined;
-    const content = versionToKeep(keepingOf(reader, path, resolution.top), inode) ?? (this.#services.held.isHeld(inode.id) ? inode.content : undefined);
+    // A name of several goes without the bytes.
+    if (!place || inode?.kind !== 'file' || inode.links !== undefined) return undefined;
+    const content = versionToKeep(keepingOf(reader, path, resolution.top), inode) ?? (always || this.#services.held.isHeld(inode.id) ? inode.content : undefined);
     return content && {content, inode: inode.id, mount: place.mount};
   }
 

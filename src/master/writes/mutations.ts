@@ -20,7 +20,7 @@ import {beginStoreChange} from '#master/writes/store-change.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
-import {parsePath, type Path} from '#model/path.ts';
+import {formatPath, parsePath, type Path} from '#model/path.ts';
 import {nullVersionId} from '#model/version.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
@@ -95,15 +95,17 @@ export class Mutations {
   }
 
   async #removeFile(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
-    const {transactions, mounts, archives, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     using hold = new DisposableStack();
-    hold.use(await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal));
+    hold.use(await ownership.turnOf(path, place.mount, [place.storeKey], context.signal));
     const {removed} = transactions.rehearse(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
+    // The store knows nothing of this name.
+    if (removed.info.inode.links !== undefined) return await this.#commitRemoval(path, place, store, context);
     let noted: Relocation | undefined;
     try {
       // What somebody has open is only taken out of the way.
-      const archived = await archives.archive(path, true, context.signal, relocation => (noted = relocation));
+      const archived = archives.isOpen(path) ? await archives.archive(path, true, context.signal, relocation => (noted = relocation)) : undefined;
       runtime.crashPoint('master.remove.store');
       if (!archived || archived.content === 'lost') await removeKey(store, removed.storeKey, context.signal);
       runtime.crashPoint('master.remove.commit');
@@ -172,11 +174,11 @@ export class Mutations {
   }
 
   async #removeDirectory(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
-    const {transactions, mounts, runtime, jobs} = this.#services;
+    const {transactions, mounts, ownership, runtime, jobs} = this.#services;
     if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
     const store = mounts.writable(place.mount);
     if (!options.recursive && !(await this.#isEmpty(path, context))) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
-    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    using turn = await ownership.turnOfTree(formatPath(path), place.mount, [place.storeKey], context.signal);
     const tried = transactions.rehearse(context, (tx, op) => remove(tx, op, path, options));
     if (tried.tombstone === undefined) {
       // Under `recursive` the store may have more than we know; what is not empty there becomes a tree to follow.

@@ -13,6 +13,7 @@ import type {Relocation} from '#codec/namespace/version-record.ts';
 import {renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
+import {link} from '#master/namespace/links.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
@@ -62,15 +63,23 @@ export class Renames {
   }
 
   async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts, archives, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime} = this.#services;
     const store = mounts.writable(place.mount);
     await this.#keepReplaced(from, to, options, context);
     using hold = new DisposableStack();
-    hold.use(await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal));
-    const {content, id} = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options)).info.inode;
+    hold.use(await ownership.turnOf({names: to.names, kind: 'file'}, place.mount, [place.storeKey, toKey], context.signal));
+    const tried = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
+    // Two names of one file stay both, as POSIX has it.
+    if (tried.fromKey === tried.toKey) return tried.info;
+    const {content: bytes, id} = tried.info.inode;
+    // Of a further name the store knows nothing.
+    const content = tried.further ? undefined : bytes;
     let noted: Relocation | undefined;
     try {
-      const replaced = content && (await archives.archive({names: to.names, kind: 'file'}, false, context.signal, relocation => (noted = relocation)));
+      // Nothing in the store takes the place of what was there.
+      const further = tried.further === true;
+      const target: Path = {names: to.names, kind: 'file'};
+      const replaced = further || (content && archives.isOpen(target)) ? await archives.archive(target, further, context.signal, relocation => (noted = relocation), further) : undefined;
       const committed = (): void => (noted = undefined);
       if (!content || store.capabilities.rename !== 'none') return await this.#renameFileInStore(store, from, to, {content, toKey, replaced, committed}, options, context);
       const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
@@ -148,6 +157,23 @@ export class Renames {
       } else for (const key of [intent.from, intent.to]) forget(mount, key);
       throw error;
     }
+  }
+
+  /** A further name of a file. The store has no part in it, but others must not change it at the same time. */
+  async link(fromText: ByteString, toText_: ByteString, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader, mounts, ownership} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
+    const [from, to] = [parsePath(fromText, 'either'), parsePath(toText_, 'file')];
+    const fresh = {askedAt: transactions.now(), signal: context.signal};
+    await Promise.all([loader.freshen(from, fresh), loader.freshen({names: to.names, kind: 'either'}, fresh)]);
+    if (to.names.length > 1) await loader.freshen({names: to.names.slice(0, -1), kind: 'directory'}, fresh);
+    const tried = transactions.rehearse(context, (tx, op) => link(tx, op, from, to));
+    const goal = transactions.peek(reader => whereabouts(reader, to, context.principal));
+    mounts.writable(goal.mount);
+    ownership.noteLink();
+    using _turn = await beginStoreChange(this.#services, goal.mount, [tried.inode.content?.storeKey ?? goal.storeKey, goal.storeKey], context.signal);
+    return await transactions.change(context, (tx, op) => link(tx, op, from, to));
   }
 
   async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {

@@ -45,12 +45,12 @@ export class VersionRemovals {
 
   /** The path is a file's; it need not exist. */
   async deleteKey(path: Path, keeping: Keeping, options: Pick<RemoveOptions, 'precondition'>, context: CallContext): Promise<RemoveResult> {
-    const {transactions, mounts, archives, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime} = this.#services;
     const {signal} = context;
     const {mount, storeKey} = transactions.peek(reader => whereabouts(reader, path, context.principal));
     const store = mounts.writable(mount);
     using hold = new DisposableStack();
-    hold.use(await beginStoreChange(this.#services, mount, [storeKey], signal));
+    hold.use(await ownership.turnOf(path, mount, [storeKey], signal));
     transactions.rehearse(context, (tx, op) => deleteKey(tx, op, path, keeping, {archived: 'lost', precondition: options.precondition}));
     let noted: Relocation | undefined;
     try {

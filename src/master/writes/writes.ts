@@ -23,7 +23,8 @@ import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
-import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
+import type {Ownership} from '#master/writes/ownership.ts';
+import type {StoreChangeServices} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -35,6 +36,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly loader: Loader;
   readonly runtime: Pick<Runtime, 'crashPoint' | 'log'> & {readonly clock: Clock};
   readonly archives: Archives;
+  readonly ownership: Ownership;
 }
 
 const ticketsMax = 100_000;
@@ -102,7 +104,7 @@ export class Writes {
     const state = this.#state(writeId);
     const {ticket, path, options} = state;
     if (state.turn) return;
-    const turn = await beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal);
+    const turn = await this.#services.ownership.turnOf(path, ticket.mount, [ticket.storeKey], context.signal);
     let keeping = false;
     try {
       await this.#load(path, options, context, true);
@@ -114,7 +116,7 @@ export class Writes {
         }
         keeping = keepingOf(reader, path, resolution.top) !== undefined;
       });
-      keeping ||= this.#services.archives.needs(path);
+      keeping ||= this.#services.archives.isOpen(path);
       mounts.writable(ticket.mount);
       // The ticket may have been given back while we waited.
       this.#state(writeId);
