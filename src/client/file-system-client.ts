@@ -57,6 +57,10 @@ export class FileSystemClient implements FileSystem {
     return this.#start(info, options.range, probeId, context);
   }
 
+  statNow(path: ByteString, options: PathOptions, {principal}: Pick<CallContext, 'principal'>): FileInfo | undefined {
+    return this.#services.here?.master.statNow(path, options, principal);
+  }
+
   openNow(path: ByteString, range: RangeSpec, {principal}: Pick<CallContext, 'principal'>): OpenedNow | undefined {
     const {here} = this.#services;
     const info = here?.master.openNow(path, principal);

@@ -112,6 +112,8 @@ export interface FileSystem extends NamespaceCalls {
    * when it is not read after all. NotFound, IsADirectory.
    */
   open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
+  /** What a path names, on the spot; undefined where that takes any waiting, or nothing is known to be there. */
+  statNow(path: ByteString, options: PathOptions, context: Pick<CallContext, 'principal'>): FileInfo | undefined;
   /**
    * The first read of a file on the spot, where everything is known, cached and in this process; undefined otherwise, also where the range
    * is not satisfiable: then `open` it. The body must be used or let go. PermissionDenied.

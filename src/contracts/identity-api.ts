@@ -117,6 +117,7 @@ export interface IdentityApi {
 export interface Owner {
   readonly id: string;
   readonly displayName: string;
+  readonly accountId: string;
   /** Owner of the files; what identifies an owner in the namespace. */
   readonly uid: number;
 }
@@ -162,8 +163,12 @@ export interface IdentityDirectory {
   /** The owner of an account of its own whose files have this uid; undefined: they belong to whom the bucket belongs to. */
   ownerOfUid(uid: number): Owner | undefined;
   ownerById(id: string): Owner | undefined;
+  /** Of the account in which a user of this name works; the instance's for names that are nobody's any more. */
+  ownerByName(name: string): Owner;
+  /** Whether anything can belong to anybody but the instance. */
+  readonly hasAccounts: boolean;
   /** Of the instance's account. */
-  readonly root: Owner & {readonly accountId: string};
+  readonly root: Owner;
   /** Temporary credentials that act as the caller. They end early when the user, or the policies that it has, do. */
   issue(caller: Caller, options: {readonly expiresAt: number; readonly sessionName: string; readonly policy?: string}): TemporaryCredential;
 }

@@ -6,6 +6,10 @@ import {parseQuery} from '#codec/s3/target.ts';
 import {child, type Element, malformed, parseXml} from '#codec/s3/xml-read.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {ByteString} from '#base/byte-string.ts';
+import {s3XattrPrefix} from '#model/inode.ts';
+
+/** The attribute in which an object's tags are kept, as encodeTags writes them. */
+export const taggingXattr = `${s3XattrPrefix}tagging`;
 
 export interface Tag {
   readonly key: string;

@@ -7,9 +7,9 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Target} from '#codec/s3/target.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
-import {noSuchBucket, requireBucket} from '#frontends/s3/bucket.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
-import {answer, bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
+import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, xml} from '#frontends/s3/request.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 
 const setting = 'cors';

@@ -3,12 +3,11 @@ import {toText} from '#base/byte-string.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {decodeTags} from '#codec/s3/tagging.ts';
+import {decodeTags, taggingXattr} from '#codec/s3/tagging.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, keyOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
-import {taggingXattr} from '#frontends/s3/tagging.ts';
 import {firstEnd, lifecycleSetting, type LifecycleRule, parseRules} from '#model/lifecycle.ts';
 
 async function rulesOf(request: S3Request, bucketInfo: FileInfo): Promise<readonly LifecycleRule[]> {

@@ -7,7 +7,8 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import {parseVersioning, parseVersionList, type VersionListParameters} from '#codec/s3/versioning-xml.ts';
 import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {VersionEntry, VersionPage} from '#contracts/master-api.ts';
-import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
+import {ownerXml} from '#codec/s3/access-documents.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
@@ -49,7 +50,7 @@ export const listObjectVersions: Operation = async (request) => {
   const {entries, next} = await page(request, bucket, parameters);
   const {prefix, delimiter, keyMarker, versionMarker, limit, urlEncoding} = parameters;
   const show = urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
-  const owner = ownerXml(request.context.principal.name);
+  const owner = ownerXml(request.access.rules.owner);
   let versions = '';
   let prefixes = '';
   for (const entry of entries) {

@@ -4,18 +4,19 @@ import {isKind} from '#base/errors.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {encodeTags} from '#codec/s3/tagging.ts';
 import {isBucketName} from '#codec/s3/target.ts';
+import {encodeAcl} from '#codec/s3/acl.ts';
+import {objectOwnershipOf} from '#codec/s3/access-documents.ts';
 import {parseCreateBucket} from '#codec/s3/create-bucket.ts';
-import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {xmlDocument} from '#codec/s3/xml-write.ts';
+import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
+import {checkedGrants, givenAcl, grantsOfHeaders} from '#frontends/s3/access/granting.ts';
+import {checkEnforceable} from '#frontends/s3/ownership.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
-import {answer, bucketOf, bucketPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 
 const uploadsAPage = 1000;
 export const region = 'us-east-1';
-
-export function noSuchBucket(bucket: ByteString): S3Error {
-  return new S3Error('NoSuchBucket', 'The specified bucket does not exist.', {BucketName: toText(bucket)});
-}
 
 export async function findBucket(request: S3Request, bucket: ByteString): Promise<FileInfo | undefined> {
   try {
@@ -40,23 +41,46 @@ async function enableObjectLock({files, context}: S3Request, path: ByteString): 
   await files.setSetting(path, 'object-lock', '{}', context);
 }
 
-export const ownerXml = (name: string): string => `<Owner>${element('ID', name)}${element('DisplayName', name)}</Owner>`;
+/** The list and the ownership that a new bucket begins with, by its headers. */
+function rulesOfNew(request: S3Request): readonly (readonly [name: string, value: string])[] {
+  const {directory, caller} = request.access;
+  const owner = caller!.owner;
+  const ownershipHeader = request.header('x-amz-object-ownership');
+  const ownership = ownershipHeader === undefined ? undefined : objectOwnershipOf(ownershipHeader);
+  if (ownershipHeader !== undefined && !ownership) throw new S3Error('InvalidArgument', 'Invalid x-amz-object-ownership header', {ArgumentName: 'x-amz-object-ownership', ArgumentValue: ownershipHeader.slice(0, 100)});
+  const given = givenAcl(request);
+  const grants = given && given.canned !== 'private' ? checkedGrants(grantsOfHeaders(given, owner, owner), directory, undefined) : undefined;
+  if (ownership) checkEnforceable(ownership, grants, owner.id);
+  return [...(ownership ? [[accessSettings.ownership, ownership] as const] : []), ...(grants ? [[accessSettings.acl, encodeAcl({grants})] as const] : [])];
+}
 
 export const createBucket: Operation = async (request) => {
+  const {files, context, access} = request;
   const bucket = bucketOf(request);
   if (!isBucketName(bucket)) throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', {BucketName: toText(bucket)});
   const document = await documentOf(request);
   const {tags = []} = document.length > 0 ? parseCreateBucket(document) : {};
   const setting = encodeTags(tags);
+  const rules = rulesOfNew(request);
+  const path = bucketPath(bucket);
+  const made = ['Location', `/${bucket}`, 'x-amz-bucket-arn', `arn:aws:s3:::${bucket}`];
   try {
-    await request.files.makeDirectory(bucketPath(bucket), {existing: 'fail'}, request.context);
-    if (setting !== '') await request.files.setSetting(bucketPath(bucket), 'tagging', setting, request.context);
-    if (request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true') await enableObjectLock(request, bucketPath(bucket));
+    await files.makeDirectory(path, {existing: 'fail'}, context);
   } catch (error) {
     if (!isKind(error, 'AlreadyExists')) throw error;
-    // There is one owner: whoever may ask owns it. S3 answers so in us-east-1, and clients make their bucket before each upload.
+    const {inode} = await requireBucket(request, bucket);
+    const owner = access.directory.ownerOfUid(inode.uid) ?? access.directory.root;
+    if (owner.id !== access.caller!.owner.id) {
+      const message = 'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.';
+      throw new S3Error('BucketAlreadyExists', message, {BucketName: toText(bucket)});
+    }
+    // Its owner is answered so in us-east-1, and clients make their bucket before each upload.
+    return answer(request, 200, made);
   }
-  await answer(request, 200, ['Location', `/${bucket}`, 'x-amz-bucket-arn', `arn:aws:s3:::${bucket}`]);
+  for (const [name, value] of rules) await files.setSetting(path, name, value, context);
+  if (setting !== '') await files.setSetting(path, 'tagging', setting, context);
+  if (request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true') await enableObjectLock(request, path);
+  await answer(request, 200, made);
 };
 
 export const headBucket: Operation = async (request) => {

@@ -3,7 +3,7 @@
  * Weir does not carry out is refused, never accepted and forgotten.
  */
 import {S3Error, type S3Code} from '#codec/s3/s3-error.ts';
-import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import {xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionOf} from '#frontends/s3/versions.ts';
@@ -24,25 +24,13 @@ const emptyConfiguration = (root: string, inner = ''): Operation => async (reque
   await xml(request, xmlDocument(root, inner));
 };
 
-const ownersAcl: Operation = async (request) => {
-  await requireTarget(request);
-  const {name} = request.context.principal;
-  const who = `${element('ID', name)}${element('DisplayName', name)}`;
-  const grantee = `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">${who}</Grantee>`;
-  await xml(request, xmlDocument('AccessControlPolicy', `<Owner>${who}</Owner><AccessControlList><Grant>${grantee}${element('Permission', 'FULL_CONTROL')}</Grant></AccessControlList>`));
-};
-
 /** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
 export const configurationReads: Readonly<Record<string, Operation>> = {
-  acl: ownersAcl,
   analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   notification: emptyConfiguration('NotificationConfiguration'),
-  ownershipControls: notConfigured('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found'),
-  policy: notConfigured('NoSuchBucketPolicy', 'The bucket policy does not exist'),
-  publicAccessBlock: notConfigured('NoSuchPublicAccessBlockConfiguration', 'The public access block configuration was not found'),
   replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
   website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
 };

@@ -8,6 +8,8 @@ import {keyBytesMax} from '#codec/s3/target.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {isKind} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import {aclAttributes} from '#frontends/s3/access/granting.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checkTaggingDirective, copiedTagging} from '#frontends/s3/tagging.ts';
 import {asksForEncryption, encryptionHeaders, encryptionOf, withoutEncryption} from '#frontends/s3/encryption.ts';
@@ -38,6 +40,7 @@ export function copySourceOf(header: string): CopySource {
 /** The source as it is now, its conditions checked. NoSuchBucket, NoSuchKey, PreconditionFailed. */
 export async function statSource(request: S3Request, source: CopySource): Promise<FileInfo> {
   await requireBucket(request, source.bucket);
+  await request.access.demand(needs.getObject, {...source, versionId: source.version});
   let info: FileInfo;
   try {
     info = await request.files.stat(objectPath(source.bucket, source.key), {kind: 'file', ...versionOption(source.version)}, request.context);
@@ -83,7 +86,7 @@ export const copyObject: Operation = async (request) => {
     {
       kind: 'file',
       ...(source.version === undefined ? {} : {sourceVersion: source.version}),
-      xattrs: {...copiedTagging(request, info), ...lock},
+      xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
       sourcePrecondition: {ifMatch: etagOf(info)},
       metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...encryption},
       ...(precondition ? {precondition} : {}),

@@ -8,6 +8,7 @@ import {parseDelete} from '#codec/s3/xml-read.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {Precondition, RemoveResult} from '#contracts/master-api.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
@@ -18,7 +19,7 @@ const deletesInFlightMax = 32;
 
 /** What is not there is deleted already; so is a version of which nobody knows. */
 async function removeKey(request: S3Request, bucket: ByteString, key: ByteString, version: {readonly version?: string}, precondition: Precondition | undefined): Promise<RemoveResult> {
-  const bypass = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
+  const bypass = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && (await request.access.may(needs.bypassGovernance, {bucket, key}));
   const options = {kind: 'file', recursive: false, deleteMarker: true, ...version, ...(precondition ? {precondition} : {}), ...(bypass ? {bypassGovernance: true} : {})} as const;
   try {
     return await request.files.remove(objectPath(bucket, key), options, request.context);
@@ -49,6 +50,7 @@ export const deleteObjects: Operation = async (request) => {
     try {
       const bytes = fromText(key);
       if (bytes === '' || bytes.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long');
+      await request.access.demand(needs.deleteObject, {bucket, key: bytes, versionId});
       const removed = await removeKey(request, bucket, bytes, versionOption(versionId), etag === undefined ? undefined : {ifMatch: etag.replace(/^"|"$/g, '')});
       const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : '';
       results[index] = quiet ? '' : `<Deleted>${element('Key', key)}${optionalElement('VersionId', versionId)}${marker}</Deleted>`;

@@ -12,6 +12,7 @@ import type {ByteRange} from '#contracts/worker-api.ts';
 import {checkReadEncryption} from '#frontends/s3/encryption.ts';
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {objectHeaders} from '#frontends/s3/object-headers.ts';
 import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
@@ -42,6 +43,7 @@ function checkShown(request: S3Request, info: FileInfo): void {
   refuseMarker(info);
   const wantsDirectory = keyOf(request).endsWith('/');
   if ((info.inode.kind === 'directory') !== wantsDirectory || !isShown(info)) throw notFound(request);
+  request.access.check(needs.getObject, info);
 }
 
 /** `partNumber` of the query. InvalidArgument; InvalidRequest beside a range. */
@@ -135,6 +137,7 @@ function getNow(request: S3Request, path: ByteString, range: RequestedRange | un
   if (!opened) return undefined;
   const {info, body} = opened;
   try {
+    request.access.check(needs.getObject, info);
     return range ? answer(request, 206, [...objectHeaders(request, info, false), ...contentRange(opened.range, info.length)], body) : answer(request, 200, objectHeaders(request, info, true), body);
   } catch (error) {
     discard(body);

@@ -2,8 +2,9 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
+import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
-import {ownerXml, region} from '#frontends/s3/bucket.ts';
+import {region} from '#frontends/s3/bucket.ts';
 import {type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
 const bucketsAPage = 1000;
@@ -18,7 +19,7 @@ function limitOf(request: S3Request): number {
 }
 
 export const listBuckets: Operation = async (request) => {
-  const {files, context} = request;
+  const {files, context, access} = request;
   const limit = limitOf(request);
   const prefix = request.query('prefix') ?? '';
   const token = request.query('continuation-token') ?? '';
@@ -31,16 +32,18 @@ export const listBuckets: Operation = async (request) => {
     const page = await files.list({directory: root, view: 'children', limit: bucketsAPage, ...(prefix === '' ? {} : {prefix: prefix as ByteString}), ...(after === undefined ? {} : {after})}, context);
     for (const entry of page.entries) {
       if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
+      const name = entry.key.slice(0, -1) as ByteString;
+      if (!access.shows(name, entry.info)) continue;
       if (buckets.length === limit) {
         more = true;
         break scan;
       }
-      last = entry.key.slice(0, -1) as ByteString;
+      last = name;
       buckets.push(`<Bucket>${element('Name', toText(last))}${element('CreationDate', xmlDate(entry.info.inode.ctime))}${element('BucketRegion', region)}</Bucket>`);
     }
     after = page.next;
   } while (after !== undefined);
   const next = more && last !== undefined ? element('ContinuationToken', toText(last)) : '';
   const asked = optionalElement('Prefix', prefix === '' ? undefined : toText(prefix as ByteString));
-  await xml(request, xmlDocument('ListAllMyBucketsResult', `${ownerXml(context.principal.name)}<Buckets>${buckets.join('')}</Buckets>${next}${asked}`));
+  await xml(request, xmlDocument('ListAllMyBucketsResult', `${ownerXml(access.caller!.owner)}<Buckets>${buckets.join('')}</Buckets>${next}${asked}`));
 };

@@ -2,9 +2,11 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {encodeKey, encodeToken, type ListParameters, parseList} from '#codec/s3/listing.ts';
+import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
-import type {ListEntry, ListPage} from '#contracts/master-api.ts';
-import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
+import type {FileInfo, ListEntry, ListPage} from '#contracts/master-api.ts';
+import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
 import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
 async function page(request: S3Request, bucket: ByteString, parameters: ListParameters): Promise<ListPage> {
@@ -26,10 +28,12 @@ export const listObjects: Operation = async (request) => {
   const parameters = parseList(request.target.query);
   const {entries, next} = await page(request, bucket, parameters);
   const show = parameters.urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
-  const owner = parameters.fetchOwner ? ownerXml(request.context.principal.name) : '';
+  const {access} = request;
+  const bucketOwner = ownerXml(access.rules.owner);
+  const ownerOf = (info: FileInfo) => (info.inode.xattrs?.[aclAttribute] === undefined ? bucketOwner : ownerXml(access.ownerOf(aclOf(info))));
   const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
     `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>` +
-    `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${owner}<StorageClass>STANDARD</StorageClass></Contents>`;
+    `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${parameters.fetchOwner ? ownerOf(entry.info) : ''}<StorageClass>STANDARD</StorageClass></Contents>`;
   let objects = '';
   let prefixes = '';
   for (const entry of entries) {

@@ -4,8 +4,8 @@ import {countOf, keysAPageMax} from '#codec/s3/listing.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {PartRecord} from '#contracts/master-api.ts';
-import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumsXml, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {checksumsXml, shownChecksums, uploadIdOf, whoseXml, withUpload} from '#frontends/s3/multipart.ts';
 import {bucketOf, keyOf, objectPath, type Operation, xml} from '#frontends/s3/request.ts';
 
 export const listParts: Operation = async (request) => {
@@ -19,15 +19,14 @@ export const listParts: Operation = async (request) => {
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
   const found = limit === 0 ? [] : await withUpload(uploadId, () => request.files.listParts(path, uploadId, marker, limit + 1, request.context));
   const parts = found.slice(0, limit);
-  const {checksumAlgorithm: algorithm, checksumType: type, initiator} = upload;
+  const {checksumAlgorithm: algorithm, checksumType: type} = upload;
   const row = (part: PartRecord) =>
     `<Part>${element('PartNumber', part.partNumber)}${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}` +
     `${element('Size', part.length)}${checksumsXml(shownChecksums(part.checksums, algorithm))}</Part>`;
   const named = `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', uploadId)}`;
-  const who = `<Initiator>${element('ID', initiator)}${element('DisplayName', initiator)}</Initiator>${ownerXml(initiator)}`;
   const page =
     `${element('StorageClass', 'STANDARD')}${element('PartNumberMarker', marker)}${element('NextPartNumberMarker', parts.at(-1)?.partNumber ?? 0)}` +
     `${element('MaxParts', limit)}${element('IsTruncated', found.length > limit)}`;
   const checksum = `${algorithm ? element('ChecksumAlgorithm', algorithm.toUpperCase()) : ''}${type ? element('ChecksumType', type) : ''}`;
-  await xml(request, xmlDocument('ListPartsResult', named + who + page + checksum + parts.map(row).join('')));
+  await xml(request, xmlDocument('ListPartsResult', named + whoseXml(request, upload) + page + checksum + parts.map(row).join('')));
 };

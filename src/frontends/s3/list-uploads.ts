@@ -3,7 +3,8 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {countOf, encodeKey, keysAPageMax} from '#codec/s3/listing.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
-import {ownerXml, requireBucket} from '#frontends/s3/bucket.ts';
+import {requireBucket} from '#frontends/s3/bucket.ts';
+import {whoseXml} from '#frontends/s3/multipart.ts';
 import {bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
 
 export const listMultipartUploads: Operation = async (request) => {
@@ -41,8 +42,8 @@ export const listMultipartUploads: Operation = async (request) => {
       }
       last = {key, uploadId: upload.uploadId};
       uploads.push(
-        `<Upload><Key>${show(key)}</Key>${element('UploadId', upload.uploadId)}<Initiator>${element('ID', upload.initiator)}${element('DisplayName', upload.initiator)}</Initiator>` +
-          `${ownerXml(upload.initiator)}${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}</Upload>`,
+        `<Upload><Key>${show(key)}</Key>${element('UploadId', upload.uploadId)}${whoseXml(request, upload)}` +
+          `${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}</Upload>`,
       );
     }
     if (found.length < keysAPageMax) break;

@@ -1,11 +1,16 @@
 /** Multipart uploads: create and abort, and what all their operations share. */
-import {toText} from '#base/byte-string.ts';
+import {fromBytes, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
+import {decodeAcl} from '#codec/s3/acl.ts';
 import {uploadChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
+import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {UploadRecord} from '#contracts/master-api.ts';
+import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
+import {aclAttribute} from '#frontends/s3/access/request-access.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
@@ -47,7 +52,7 @@ export const createMultipartUpload: Operation = async (request) => {
   const key = keyOf(request);
   const checksums = uploadChecksums((name) => request.header(name));
   const metadata = {...metadataOf(request), ...(await encryptionOf(request, await requireBucket(request, bucket)))};
-  const xattrs = {...taggingOf(request), ...(await lockAttributes(request))};
+  const xattrs = {...taggingOf(request), ...(await lockAttributes(request)), ...aclAttributes(request)};
   const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata, xattrs, ...checksums}, request.context);
   const {checksumAlgorithm, checksumType} = checksums;
   const echoed = checksumAlgorithm && checksumType ? ['x-amz-checksum-algorithm', checksumAlgorithm.toUpperCase(), 'x-amz-checksum-type', checksumType] : [];
@@ -62,3 +67,10 @@ export const abortMultipartUpload: Operation = async (request) => {
   await withUpload(uploadId, () => request.files.abortUpload(objectPath(bucket, keyOf(request)), uploadId, request.context));
   await answer(request, 204);
 };
+
+/** Who began an upload, and who will own what it becomes. */
+export function whoseXml({access}: S3Request, {initiator, xattrs}: UploadRecord): string {
+  const kept = xattrs?.[aclAttribute];
+  const {id, displayName} = access.directory.ownerByName(initiator);
+  return `<Initiator>${element('ID', id)}${element('DisplayName', displayName)}</Initiator>${ownerXml(access.ownerOf(kept && decodeAcl(fromBytes(kept))))}`;
+}

@@ -4,6 +4,7 @@ import {legalHoldXml, objectLockXml, parseLegalHold, parseObjectLock, parseReten
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {refuseMarker, versionOf} from '#frontends/s3/versions.ts';
@@ -60,7 +61,7 @@ export const getRetention: Operation = async (request) => {
 export const putRetention: Operation = async (request) => {
   await requireLock(request);
   const retention = parseRetention(await documentOf(request));
-  const bypassGovernance = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
+  const bypassGovernance = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && (await request.access.may(needs.bypassGovernance));
   if (retention && retention.untilMs <= request.nowMs) throw new S3Error('InvalidArgument', 'The retain until date must be in the future!');
   await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {retention, bypassGovernance}, {kind: 'file', ...versionOf(request)}, request.context);
   await answer(request, 200);

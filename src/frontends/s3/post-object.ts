@@ -10,6 +10,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import {encodeTags, parseTagging} from '#codec/s3/tagging.ts';
 import {keyBytesMax, type S3Target} from '#codec/s3/target.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {Access} from '#frontends/s3/access/access.ts';
 import {storeObject} from '#frontends/s3/put-object.ts';
 import {objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, type S3Request, UnderstoodRequest} from '#frontends/s3/request.ts';
@@ -126,7 +127,7 @@ async function* limited(bytes: AsyncIterable<Uint8Array>, {min, max}: {readonly 
  * Checks the form against its policy (what signs it was checked before) and gives the PutObject that it stands for. InvalidPolicyDocument,
  * AccessDenied, KeyTooLongError.
  */
-export function putOfForm(request: S3Request, form: PostedForm): S3Request {
+export function putOfForm(request: S3Request, form: PostedForm, accessOf: (asked: Pick<S3Request, 'exchange' | 'target' | 'identity'>) => Access): S3Request {
   const bucket = bucketOf(request);
   const {fields} = form;
   const policy = fields.has('policy') ? parsePostPolicy(fields.get('policy')!) : undefined;
@@ -137,7 +138,8 @@ export function putOfForm(request: S3Request, form: PostedForm): S3Request {
   const bytes = policy ? limited(form.bytes, lengthRangeOf(policy)) : form.bytes;
   const exchange = new FormExchange(request.exchange, headersOf(fields), bytes);
   const {identity, principal, files, requestId, nowMs, cors} = request;
-  return new UnderstoodRequest({exchange, target: {...request.target, key}, identity, principal, files, requestId, nowMs, cors});
+  const asked = {exchange, target: {...request.target, key}, identity};
+  return new UnderstoodRequest({...asked, principal, access: accessOf(asked), files, requestId, nowMs, cors});
 }
 
 /** Stores the file and answers as the form asks. */

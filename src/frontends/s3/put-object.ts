@@ -3,6 +3,7 @@ import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
+import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
@@ -27,7 +28,7 @@ export async function storeObject(request: S3Request): Promise<{readonly info: F
       kind: 'file',
       parents: 'implied',
       metadata: {...metadataOf(request), ...encryption},
-      xattrs: {...taggingOf(request), ...lock},
+      xattrs: {...taggingOf(request), ...lock, ...aclAttributes(request)},
       checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),

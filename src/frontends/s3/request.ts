@@ -1,10 +1,11 @@
 /** One S3 request, understood and authenticated, and the answers that operations give. */
-import type {ByteString} from '#base/byte-string.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Target} from '#codec/s3/target.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import type {Access} from '#frontends/s3/access/access.ts';
 import type {Identity} from '#frontends/s3/authenticate.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 
@@ -15,6 +16,7 @@ export interface S3Request {
   readonly principal: Principal;
   readonly files: FileSystem;
   readonly context: CallContext;
+  readonly access: Access;
   readonly requestId: string;
   /** Wall ms at which the request was understood. */
   readonly nowMs: number;
@@ -25,24 +27,26 @@ export interface S3Request {
   header(name: string): string | undefined;
 }
 
-type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'files' | 'requestId' | 'nowMs' | 'cors'>;
+type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'access' | 'files' | 'requestId' | 'nowMs' | 'cors'>;
 
 export class UnderstoodRequest implements S3Request {
   readonly exchange: HttpExchange;
   readonly target: S3Target;
   readonly identity: Identity;
   readonly principal: Principal;
+  readonly access: Access;
   readonly files: FileSystem;
   readonly requestId: string;
   readonly nowMs: number;
   readonly cors: readonly string[];
   #context: CallContext | undefined;
 
-  constructor({exchange, target, identity, principal, files, requestId, nowMs, cors}: Understood) {
+  constructor({exchange, target, identity, principal, access, files, requestId, nowMs, cors}: Understood) {
     this.exchange = exchange;
     this.target = target;
     this.identity = identity;
     this.principal = principal;
+    this.access = access;
     this.files = files;
     this.requestId = requestId;
     this.nowMs = nowMs;
@@ -99,6 +103,10 @@ export function objectPath(bucket: ByteString, key: ByteString): ByteString {
 
 export function bucketPath(bucket: ByteString): ByteString {
   return `/${bucket}/` as ByteString;
+}
+
+export function noSuchBucket(bucket: ByteString): S3Error {
+  return new S3Error('NoSuchBucket', 'The specified bucket does not exist.', {BucketName: toText(bucket)});
 }
 
 /** Of an object that S3 shows; what was never given an ETag has one that cannot be taken for an MD5. */

@@ -1,9 +1,12 @@
 /** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {deleteLifecycle, getLifecycle, putLifecycle} from '#frontends/s3/bucket-lifecycle.ts';
+import type {S3Target} from '#codec/s3/target.ts';
+import {getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl} from '#frontends/s3/acl.ts';
 import {createBucket, deleteBucket, getBucketLocation, headBucket} from '#frontends/s3/bucket.ts';
 import {bucketConfigurations} from '#frontends/s3/bucket-configuration.ts';
 import {deleteBucketCors, getBucketCors, putBucketCors} from '#frontends/s3/bucket-cors.ts';
+import {deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy} from '#frontends/s3/bucket-policy.ts';
 import {getBucketVersioning, listObjectVersions, putBucketVersioning} from '#frontends/s3/bucket-versioning.ts';
 import {configurationReads} from '#frontends/s3/configuration.ts';
 import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
@@ -17,6 +20,9 @@ import {listParts} from '#frontends/s3/list-parts.ts';
 import {listMultipartUploads} from '#frontends/s3/list-uploads.ts';
 import {abortMultipartUpload, createMultipartUpload} from '#frontends/s3/multipart.ts';
 import {getLegalHold, getObjectLock, getRetention, putLegalHold, putObjectLock, putRetention} from '#frontends/s3/object-lock.ts';
+import {
+  deleteOwnershipControls, deletePublicAccessBlock, getOwnershipControls, getPublicAccessBlock, putOwnershipControls, putPublicAccessBlock,
+} from '#frontends/s3/ownership.ts';
 import {putObject} from '#frontends/s3/put-object.ts';
 import type {Operation, S3Request} from '#frontends/s3/request.ts';
 import {deleteBucketTagging, deleteObjectTagging, getBucketTagging, getObjectTagging, putBucketTagging, putObjectTagging} from '#frontends/s3/tagging.ts';
@@ -30,14 +36,18 @@ const subResources = new Set([
   ...Object.keys(bucketConfigurations),
   'cors', 'tagging',
   'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
-  'session', 'torrent', 'uploadId', 'uploads',
-  'versioning', 'versions', 'append', 'publicAccessBlock',
+  'session', 'torrent', 'uploadId', 'uploads', 'versioning', 'versions', 'append', 'acl', 'policy', 'ownershipControls', 'publicAccessBlock',
 ]);
 
 const service: Methods = {GET: listBuckets, HEAD: listBuckets};
 
 const bucket: Readonly<Record<string, Methods>> = {
   '': {GET: listObjects, HEAD: headBucket, PUT: createBucket, DELETE: deleteBucket},
+  acl: {GET: getBucketAcl, PUT: putBucketAcl},
+  ownershipControls: {GET: getOwnershipControls, PUT: putOwnershipControls, DELETE: deleteOwnershipControls},
+  policy: {GET: getBucketPolicy, PUT: putBucketPolicy, DELETE: deleteBucketPolicy},
+  policyStatus: {GET: getBucketPolicyStatus},
+  publicAccessBlock: {GET: getPublicAccessBlock, PUT: putPublicAccessBlock, DELETE: deletePublicAccessBlock},
   delete: {POST: deleteObjects},
   location: {GET: getBucketLocation},
   uploads: {GET: listMultipartUploads},
@@ -54,6 +64,7 @@ const object: Readonly<Record<string, Methods>> = {
   retention: {GET: getRetention, PUT: putRetention},
   'legal-hold': {GET: getLegalHold, PUT: putLegalHold},
   '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
+  acl: {GET: getObjectAcl, PUT: putObjectAcl},
   attributes: {GET: getObjectAttributes},
   // A part without its upload.
   partNumber: {PUT: uploadPart},
@@ -62,20 +73,24 @@ const object: Readonly<Record<string, Methods>> = {
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
 };
 
+/** The part of a bucket or object that a request is aimed at; empty: the thing itself. */
+export function subResourceOf({query}: S3Target, method: string): string {
+  for (const [parameter] of query) {
+    if (!subResources.has(parameter)) continue;
+    // A part is of its upload; without one it is a part of a finished object, and read like any other range.
+    if (parameter === 'partNumber' && (method === 'GET' || method === 'HEAD' || query.some(([other]) => other === 'uploadId'))) continue;
+    return parameter;
+  }
+  return '';
+}
+
 /** NotImplemented for sub-resources that Weir does not carry out, MethodNotAllowed for methods that the resource does not have. */
 export function operationOf(request: S3Request): Operation {
   const {target, exchange} = request;
   const {method} = exchange;
   if (target.bucket === undefined) return found(service[method]);
   const tables = target.key === undefined ? bucket : object;
-  let name = '';
-  for (const [parameter] of target.query) {
-    if (!subResources.has(parameter)) continue;
-    // A part is of its upload; without one it is a part of a finished object, and read like any other range.
-    if (parameter === 'partNumber' && (method === 'GET' || method === 'HEAD' || target.query.some(([other]) => other === 'uploadId'))) continue;
-    name = parameter;
-    break;
-  }
+  const name = subResourceOf(target, method);
   const methods = tables[name];
   if (methods) {
     const operation = found(methods[method]);

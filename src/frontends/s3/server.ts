@@ -5,13 +5,16 @@ import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import type {IdentityDirectory} from '#contracts/identity-api.ts';
+import type {Principal} from '#contracts/context.ts';
+import type {Caller, IdentityDirectory} from '#contracts/identity-api.ts';
+import {BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
+import {type AccessServices, RequestAccess} from '#frontends/s3/access/request-access.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
-import {findBucket, noSuchBucket} from '#frontends/s3/bucket.ts';
+import {findBucket} from '#frontends/s3/bucket.ts';
 import {Cors} from '#frontends/s3/bucket-cors.ts';
 import {isPostedForm, type PostedForm, postObject, putOfForm, readForm} from '#frontends/s3/post-object.ts';
-import {type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
-import {operationOf} from '#frontends/s3/routes.ts';
+import {noSuchBucket, type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
+import {operationOf, subResourceOf} from '#frontends/s3/routes.ts';
 import {missingKey} from '#frontends/s3/versions.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -32,6 +35,8 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   const {runtime, files, baseDomains} = options;
   const cors = new Cors(files);
   const authenticator = new Authenticator(options.identity);
+  const access: AccessServices = {directory: options.identity, buckets: new BucketRulesCache(options.identity), files, nowMs: () => runtime.clock.nowMs()};
+  const accessOf = (asked: Pick<S3Request, 'exchange' | 'target' | 'identity'>) => new RequestAccess(access, asked);
   const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
   const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
   // Unique within the process's life and across instances, without a random number a request.
@@ -62,8 +67,16 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       if (exchange.header('origin') !== undefined) crossOrigin = await cors.headersFor(exchange, target).catch(() => none);
       const form = isPostedForm(exchange, target) ? await readForm(exchange) : undefined;
       request = understand(exchange, target, requestId, crossOrigin, form);
-      if (form) await postObject(putOfForm(request, form), form);
-      else await operationOf(request)(request);
+      if (form) {
+        request = putOfForm(request, form, accessOf);
+        await request.access.admit('');
+        await postObject(request, form);
+        return;
+      }
+      const operation = operationOf(request);
+      const subResource = subResourceOf(target, exchange.method);
+      if (!request.access.admitNow(subResource)) await request.access.admit(subResource);
+      await operation(request);
     } catch (error) {
       failures.add();
       await refuse(exchange, await explainMissing(error, request), target, requestId, crossOrigin);
@@ -73,8 +86,8 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[], form: PostedForm | undefined): S3Request {
     const nowMs = runtime.clock.nowMs();
     const identity = form ? authenticator.authenticateForm((name) => form.fields.get(name), nowMs) : authenticator.authenticate(exchange, target, nowMs);
-    if (!identity.caller) throw new S3Error('AccessDenied', 'Access Denied');
-    return new UnderstoodRequest({exchange, target, identity, principal: identity.caller.principal, files, requestId, nowMs, cors: crossOrigin});
+    const asked = {exchange, target, identity};
+    return new UnderstoodRequest({...asked, principal: principalOf(identity.caller), access: accessOf(asked), files, requestId, nowMs, cors: crossOrigin});
   }
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */
@@ -93,6 +106,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       else runtime.log.info('s3: not found', {error, method, requestId});
     }
     if (!there) return noSuchBucket(bucket);
+    if (key !== undefined && !request.access.mayKnowOf(key)) return new S3Error('AccessDenied', 'Access Denied');
     if (error instanceof S3Error) return error;
     return missingKey(error, request, key === undefined ? undefined : toText(key));
   }
@@ -117,4 +131,15 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       runtime.log.debug('s3: an answer broke off', {error: failure, requestId});
     }
   }
+}
+
+const anonymous: Principal = {name: 'anonymous', uid: 65_534, gids: [], authorized: true};
+const principals = new WeakMap<Caller, Principal>();
+
+/** What the request may was decided by policies: modes are not asked again. */
+function principalOf(caller: Caller | undefined): Principal {
+  if (!caller) return anonymous;
+  let principal = principals.get(caller);
+  if (!principal) principals.set(caller, (principal = {...caller.principal, authorized: true}));
+  return principal;
 }

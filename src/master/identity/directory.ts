@@ -17,7 +17,7 @@ export interface RootKey {
 }
 
 export class Directory implements IdentityDirectory {
-  readonly root: Owner & {readonly accountId: string};
+  readonly root: Owner;
   readonly #state: IdentityState;
   readonly #realm: RealmRecord;
   readonly #random: Random;
@@ -62,6 +62,17 @@ export class Directory implements IdentityDirectory {
     return this.#ownersById.get(id);
   }
 
+  ownerByName(name: string): Owner {
+    this.#refresh();
+    const user = this.#state.user.get(name);
+    return (user?.account === 'own' ? this.#ownersByUid.get(user.uid) : undefined) ?? this.root;
+  }
+
+  get hasAccounts(): boolean {
+    this.#refresh();
+    return this.#ownersByUid.size > 0;
+  }
+
   issue(caller: Caller, options: {readonly expiresAt: number; readonly sessionName: string; readonly policy?: string}): TemporaryCredential {
     const accessKeyId = `${temporaryPrefix}${base32(this.#random.bytes(16))}`;
     const user = caller.kind === 'root' ? undefined : caller.principal.name;
@@ -80,7 +91,7 @@ export class Directory implements IdentityDirectory {
     this.#ownersById = new Map([[this.root.id, this.root]]);
     for (const [name, user] of this.#state.user) {
       if (user.account !== 'own') continue;
-      const owner = {id: user.ownerId, displayName: name, uid: user.uid};
+      const owner = {id: user.ownerId, displayName: name, accountId: user.accountId, uid: user.uid};
       this.#ownersByUid.set(user.uid, owner);
       this.#ownersById.set(user.ownerId, owner);
     }
@@ -119,7 +130,7 @@ export class Directory implements IdentityDirectory {
     const policies = [...this.#policiesOf(`user:${name}`, user), ...user.groups.flatMap((group) => this.#policiesOf(`group:${group}`, this.#state.group.get(group)))];
     const caller: Caller = {
       principal: {name, uid: user.uid, gids: [user.uid]}, kind: own ? 'account' : 'member', accountId: user.accountId, arn: `arn:aws:iam::${user.accountId}:user/${name}`,
-      owner: own ? {id: user.ownerId, displayName: name, uid: user.uid} : this.root, policies: [...new Set(policies)],
+      owner: own ? {id: user.ownerId, displayName: name, accountId: user.accountId, uid: user.uid} : this.root, policies: [...new Set(policies)],
     };
     this.#callers.set(name, caller);
     return caller;

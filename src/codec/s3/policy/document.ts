@@ -48,7 +48,12 @@ export const malformedPolicy = (message: string): S3Error => new S3Error('Malfor
 
 /** The policy of a bucket. MalformedPolicy. */
 export function parseBucketPolicy(text: string, bucket: string): PolicyDocument {
-  return parse(text, bucket);
+  return parse(text, {bucket});
+}
+
+/** One that was a bucket's when it was put, whatever the bucket is called now. MalformedPolicy. */
+export function parseKeptBucketPolicy(text: string): PolicyDocument {
+  return parse(text, {});
 }
 
 /** A policy of a user or group: no principals, resources of any bucket. MalformedPolicy. */
@@ -58,7 +63,10 @@ export function parseIdentityPolicy(text: string): PolicyDocument {
 
 type Json = Readonly<Record<string, unknown>>;
 
-function parse(text: string, bucket: string | undefined): PolicyDocument {
+/** What a policy is of: a bucket, or, undefined, of a user or group. */
+type Of = {readonly bucket?: string} | undefined;
+
+function parse(text: string, of: Of): PolicyDocument {
   if (Buffer.byteLength(text, 'utf8') > policyBytesMax) throw malformedPolicy(`Normalized policy document exceeds the maximum allowed size of ${policyBytesMax} bytes.`);
   if (!text.startsWith('{')) throw malformedPolicy("Policies must be valid JSON and the first byte must be '{'");
   const root = jsonOf(text);
@@ -71,7 +79,7 @@ function parse(text: string, bucket: string | undefined): PolicyDocument {
   if (list === undefined) throw malformedPolicy('Missing required field Statement');
   const raw = Array.isArray(list) ? (list as unknown[]) : [list];
   if (raw.length === 0) throw malformedPolicy('Could not parse the policy: Statement is empty!');
-  const statements = raw.map((statement) => parseStatement(statement, bucket));
+  const statements = raw.map((statement) => parseStatement(statement, of));
   const sids = statements.flatMap(({sid}) => (sid === undefined ? [] : [sid]));
   if (new Set(sids).size < sids.length) throw malformedPolicy('Statement IDs (SID) in a single policy must be unique.');
   return {variables: version === '2012-10-17', statements};
@@ -98,7 +106,7 @@ function onlyFields(object: Json, fields: readonly string[]): void {
 
 const statementFields = ['Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition'];
 
-function parseStatement(value: unknown, bucket: string | undefined): Statement {
+function parseStatement(value: unknown, of: Of): Statement {
   const statement = objectOf(value);
   onlyFields(statement, statementFields);
   const sid = statement['Sid'];
@@ -106,10 +114,10 @@ function parseStatement(value: unknown, bucket: string | undefined): Statement {
   const effect = statement['Effect'];
   if (effect === undefined) throw malformedPolicy('Missing required field Effect');
   if (effect !== 'Allow' && effect !== 'Deny') throw malformedPolicy(`Invalid effect: ${typeof effect === 'string' ? effect.slice(0, 100) : typeof effect}`);
-  const principals = principalsOf(statement, effect, bucket !== undefined);
-  const actions = actionsOf(statement, bucket !== undefined);
-  const resources = resourcesOf(statement, bucket);
-  if (bucket !== undefined) checkFit(actions, resources);
+  const principals = principalsOf(statement, effect, of !== undefined);
+  const actions = actionsOf(statement, of !== undefined);
+  const resources = resourcesOf(statement, of);
+  if (of) checkFit(actions, resources);
   const conditions = statement['Condition'] === undefined ? [] : parseConditions(objectOf(statement['Condition']));
   return {...(sid ? {sid} : {}), effect, ...(principals ? {principals} : {}), actions, resources, conditions};
 }
@@ -179,11 +187,11 @@ function kindsOf(pattern: string): Set<ResourceKind> {
   return kinds;
 }
 
-function resourcesOf(statement: Json, bucket: string | undefined): Patterns {
+function resourcesOf(statement: Json, of: Of): Patterns {
   const {not, value} = oneOf(statement, 'Resource');
   const invalid = () => malformedPolicy('Policy has invalid resource');
   const patterns = textsOf(value, 'Resource').map((text) => {
-    if (bucket === undefined) {
+    if (!of) {
       if (text === '*') return '*';
       if (!text.startsWith(resourcePrefix) || text.length === resourcePrefix.length) {
         if (/^arn:aws[a-z-]*:[a-z0-9-]+:/.test(text) && !text.startsWith('arn:aws:s3:')) return '\0';
@@ -194,9 +202,10 @@ function resourcesOf(statement: Json, bucket: string | undefined): Patterns {
     if (!text.startsWith(resourcePrefix)) throw invalid();
     const name = text.slice(resourcePrefix.length);
     const slash = name.indexOf('/');
-    // It must speak of this bucket.
     const about = slash < 0 ? name : name.slice(0, slash);
-    if (about === '' || !(matchesWildcard(about, bucket) || matchesWildcard(name, `${bucket}/`))) throw invalid();
+    // It must speak of this bucket.
+    const fits = of.bucket === undefined || matchesWildcard(about, of.bucket) || matchesWildcard(name, `${of.bucket}/`);
+    if (about === '' || !fits) throw invalid();
     return name;
   });
   return {not, patterns};
