@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import {existsSync} from 'node:fs';
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
 import {describe, it} from 'node:test';
 import type {ContentId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, blockBytes, pageBytes, type TierOptions} from '#blockstore/block-store.ts';
 import {bytesOf} from '#blockstore/fixture.test.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
+import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
 
@@ -186,6 +191,45 @@ describe('moves between tiers', () => {
       assert.deepEqual(store.missing(handle(1, large), 0, 7), [{first: 3, count: 1}]);
       assertSame(await store.read(handle(1, large), 0, 3 * pageBytes), 1, 0);
     });
+  });
+
+  it('work between real memory and a real disk, and a restart finds what they moved', async () => {
+    const memory = await mkdtemp(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'weir-moves-'));
+    const disk = await mkdtemp(path.join(tmpdir(), 'weir-moves-'));
+    const runtime = createNodeRuntime({log: {level: 'silent'}});
+    const openIt = () => openBlockStore({runtime, tiers: [{name: 'MEM', directory: memory, quotaBytes: 8 * MiB}, {name: 'HDD', directory: disk, quotaBytes: 128 * MiB}]});
+    const until = async (holds: () => boolean) => {
+      while (!holds()) await runtime.clock.sleep(1);
+    };
+    try {
+      {
+        await using store = await openIt();
+        await until(() => store.warm);
+        for (let id = 1; id <= 30; id++) {
+          assert.ok(await fill(store, id, large));
+          assert.ok(await fill(store, 100 + id, small));
+          await until(() => store.status().tiers[0]!.usedBytes < 7 * MiB);
+        }
+        await until(() => tierOf(store, 1) === 'HDD');
+        for (let id = 1; id <= 30; id++) {
+          await readWhole(store, id, large);
+          await readWhole(store, 100 + id, small);
+        }
+        while (tierOf(store, 1) !== 'MEM') {
+          await readWhole(store, 1, large);
+          await runtime.clock.sleep(1);
+        }
+        await readWhole(store, 1, large);
+      }
+      await using store = await openIt();
+      await until(() => store.warm);
+      for (let id = 1; id <= 30; id++) {
+        await readWhole(store, id, large);
+        await readWhole(store, 100 + id, small);
+      }
+    } finally {
+      for (const directory of [memory, disk]) await rm(directory, {recursive: true});
+    }
   });
 
   it('stop when the slow disk fails, and go on evicting', async () => {
