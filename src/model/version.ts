@@ -25,6 +25,11 @@ export function parseVersionId(id: string): number | null | undefined {
   return Number.isSafeInteger(number) ? number : undefined;
 }
 
+/** Whether it may have been given out by somebody: here, by S3 (32 characters and more), or by a server whose ids are ULIDs. */
+export function isVersionId(id: string): boolean {
+  return parseVersionId(id) !== undefined || /^([0-9A-Z]{26}|[A-Za-z0-9._-]{32,1024})$/.test(id);
+}
+
 export function versionIdOf(inode: Pick<Inode, 'version'>): string {
   return formatVersionId(inode.version);
 }

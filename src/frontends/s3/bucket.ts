@@ -95,7 +95,10 @@ export const deleteBucket: Operation = async (request) => {
     await request.files.remove(bucketPath(bucket), {recursive: false, kind: 'directory'}, request.context);
   } catch (error) {
     if (isKind(error, 'NotFound')) throw noSuchBucket(bucket);
-    if (isKind(error, 'DirectoryNotEmpty')) throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty.', {BucketName: toText(bucket)});
+    if (isKind(error, 'DirectoryNotEmpty')) {
+      const versioned = (await request.files.getSettings(bucketPath(bucket), request.context)).settings['versioning'] !== undefined;
+      throw new S3Error('BucketNotEmpty', `The bucket you tried to delete is not empty.${versioned ? ' You must delete all versions in the bucket.' : ''}`, {BucketName: toText(bucket)});
+    }
     if (isKind(error, 'Busy')) throw new S3Error('OperationAborted', 'The bucket is a mount point; unmount it instead (weir mount rm).');
     throw error;
   }

@@ -7,7 +7,7 @@ import type {FileInfo, PartRecord} from '#contracts/master-api.ts';
 import {checksumsXml, shownChecksums} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
-import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
+import {versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
 const attributes = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize'] as const;
@@ -32,7 +32,7 @@ export const getObjectAttributes: Operation = async (request) => {
   const wanted = wantedAttributes(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
-  refuseMarker(info);
+  if (info.deleteMarker) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)}, {headers: ['x-amz-delete-marker', 'true', ...versionHeaders(info)]});
   if (!isShown(info)) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)});
   const {content} = info.inode;
   const type = checksumTypeOfValues(content?.checksums ?? {});

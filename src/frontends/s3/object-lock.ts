@@ -28,7 +28,9 @@ export const getObjectLock: Operation = async (request) => {
 export const putObjectLock: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  const standard = parseObjectLock(await documentOf(request));
+  const document = await documentOf(request);
+  if (document.length === 0) throw new S3Error('MissingRequestBodyError', 'Request Body is empty');
+  const standard = parseObjectLock(document);
   try {
     await request.files.setSetting(bucketPath(bucket), setting, JSON.stringify(standard ?? {}), request.context);
   } catch (error) {
@@ -45,12 +47,17 @@ async function requireLock(request: S3Request): Promise<void> {
 
 async function statLocked(request: S3Request): Promise<FileInfo> {
   await requireLock(request);
-  const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file', ...versionOf(request)}, request.context);
+  const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file', ...lockedVersion(request)}, request.context);
   refuseMarker(info);
   return info;
 }
 
-const notLocked = (): S3Error => new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration');
+const notLocked = (): S3Error => new S3Error('NoSuchObjectLockConfiguration', 'The specified object does not have a ObjectLock configuration.');
+
+/** Some clients send an empty one for none. */
+function lockedVersion(request: S3Request): {readonly version?: string} {
+  return request.query('versionId') === '' ? {} : versionOf(request);
+}
 
 export const getRetention: Operation = async (request) => {
   const {retention} = lockOf((await statLocked(request)).inode);
@@ -63,7 +70,7 @@ export const putRetention: Operation = async (request) => {
   const retention = parseRetention(await documentOf(request));
   const bypassGovernance = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && (await request.access.may(needs.bypassGovernance));
   if (retention && retention.untilMs <= request.nowMs) throw new S3Error('InvalidArgument', 'The retain until date must be in the future!');
-  await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {retention, bypassGovernance}, {kind: 'file', ...versionOf(request)}, request.context);
+  await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {retention, bypassGovernance}, {kind: 'file', ...lockedVersion(request)}, request.context);
   await answer(request, 200);
 };
 
@@ -76,7 +83,7 @@ export const getLegalHold: Operation = async (request) => {
 export const putLegalHold: Operation = async (request) => {
   await requireLock(request);
   const legalHold = parseLegalHold(await documentOf(request));
-  await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {legalHold}, {kind: 'file', ...versionOf(request)}, request.context);
+  await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {legalHold}, {kind: 'file', ...lockedVersion(request)}, request.context);
   await answer(request, 200);
 };
 
@@ -85,7 +92,7 @@ export async function lockAttributes(request: S3Request): Promise<Record<string,
   const [mode, until, hold] = ['x-amz-object-lock-mode', 'x-amz-object-lock-retain-until-date', 'x-amz-object-lock-legal-hold'].map((name) => request.header(name));
   if (mode === undefined && until === undefined && hold === undefined) return {};
   if ((mode === undefined) !== (until === undefined)) {
-    throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied');
+    throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.');
   }
   await requireLock(request);
   const attributes: Record<string, Uint8Array> = {};

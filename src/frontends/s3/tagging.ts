@@ -55,15 +55,17 @@ export const getObjectTagging: Operation = async (request) => {
 
 export const putObjectTagging: Operation = async (request) => {
   const text = encodeTags(parseTagging(await documentOf(request), 'object'));
-  const {path, inode} = await statObject(request);
+  const info = await statObject(request);
+  const {path, inode} = info;
   await request.files.setAttributes(path, {xattrs: {[taggingXattr]: text === '' ? null : Buffer.from(text, 'latin1')}}, {kind: inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
-  await answer(request, 200);
+  await answer(request, 200, versionHeaders(info));
 };
 
 export const deleteObjectTagging: Operation = async (request) => {
-  const {path, inode} = await statObject(request);
+  const info = await statObject(request);
+  const {path, inode} = info;
   if (inode.xattrs?.[taggingXattr]) await request.files.setAttributes(path, {xattrs: {[taggingXattr]: null}}, {kind: inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
-  await answer(request, 204);
+  await answer(request, 204, versionHeaders(info));
 };
 
 export const getBucketTagging: Operation = async (request) => {

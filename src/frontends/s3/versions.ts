@@ -4,13 +4,13 @@ import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {modifiedOf, type S3Request} from '#frontends/s3/request.ts';
-import {parseVersionId, versionIdOf} from '#model/version.ts';
+import {isVersionId, versionIdOf} from '#model/version.ts';
 
 /** For spreading into path options. InvalidArgument for what never was a version id. */
 export function versionOption(version: string | undefined): {readonly version?: string} {
   if (version === undefined) return {};
   if (version === '') throw new S3Error('InvalidArgument', 'Version id cannot be the empty string', {ArgumentName: 'versionId', ArgumentValue: ''});
-  if (parseVersionId(version) === undefined) throw new S3Error('InvalidArgument', 'Invalid version id specified', {ArgumentName: 'versionId', ArgumentValue: version});
+  if (!isVersionId(version)) throw new S3Error('InvalidArgument', 'Invalid version id specified', {ArgumentName: 'versionId', ArgumentValue: version});
   return {version};
 }
 
