@@ -137,6 +137,25 @@ describe('http client', () => {
     });
   });
 
+  it('asks a server as much at once as may be, the rest in turn, and forgets who gives up', async () => {
+    const held: Socket[] = [];
+    let most = 0;
+    await withRaw((socket) => {
+      held.push(socket);
+      most = Math.max(most, held.length);
+      if (held.length === 256) for (const one of held.splice(0)) one.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    }, async (origin) => {
+      const abort = new AbortController();
+      const first = Array.from({length: 256}, () => text(origin));
+      const impatient = get(origin, abort.signal);
+      const second = Array.from({length: 256}, () => text(origin));
+      abort.abort();
+      await assert.rejects(impatient, (error) => isKind(error, 'Cancelled'));
+      assert.deepEqual(new Set(await Promise.all([...first, ...second])), new Set(['ok']));
+    });
+    assert.equal(most, 256);
+  });
+
   it('refuses to send what would break the head apart', async () => {
     for (const headers of [['A', 'b\r\nC: d'], ['A b', 'c'], ['A', '\u{1F600}']]) {
       await assert.rejects(http.request({method: 'GET', url: 'http://127.0.0.1:1/', headers}), (error) => isKind(error, 'InvalidArgument'));

@@ -320,6 +320,80 @@ describe('sending files', () => {
     );
   });
 
+  /** A body that yields `pieces`, each a range of the file: by lease, or by a buffer that is overwritten as soon as the next is asked for. */
+  const inPieces = (pieces: readonly (readonly [offset: number, length: number, form: 'lease' | 'lent'])[], lease: (offset: number, length: number) => Body, length: number): Body & {done: Promise<void>} => {
+    const done = Promise.withResolvers<void>();
+    async function* iterate(): AsyncGenerator<Uint8Array | FileLease> {
+      try {
+        for (const [offset, count, form] of pieces) {
+          if (form === 'lease') {
+            const body = lease(offset, count);
+            if (body.kind === 'lease') yield body.lease;
+            continue;
+          }
+          const lent = Buffer.from(content.subarray(offset, offset + count));
+          yield lent;
+          lent.fill(0xdd);
+        }
+      } finally {
+        done.resolve();
+      }
+    }
+    const never: AsyncIterator<Uint8Array> = {next: () => Promise.reject(new Error('the pieces are asked for'))};
+    return {kind: 'stream', length, stream: {pieces: iterate, [Symbol.asyncIterator]: () => never}, done: done.promise};
+  };
+
+  it('sends what comes in pieces, and looks at nothing that was lent for longer than that', async () => {
+    const pieces = Array.from({length: 40}, (_, i) => [i * 200_000, 200_000, i % 3 === 1 ? 'lease' : 'lent'] as const);
+    await withFile((lease) =>
+      withServer(
+        (exchange) => exchange.respond(200, [], inPieces(pieces, lease, 8_000_000)),
+        async (origin) => {
+          for (let round = 0; round < 3; round++) {
+            const response = await http.request({method: 'GET', url: origin, headers: []});
+            const chunks: Uint8Array[] = [];
+            for await (const chunk of response.body) {
+              chunks.push(chunk);
+              if (chunks.length % 4 === 0) await new Promise((resolve) => void setImmediate(resolve));
+            }
+            assert.ok(Buffer.concat(chunks).equals(content.subarray(0, 8_000_000)));
+          }
+        },
+      ),
+    );
+  });
+
+  it('breaks off an answer whose pieces are too many or too few, and lets the pieces go of a client that left', async () => {
+    await withFile(async (lease) => {
+      for (const promised of [300_001, 250_000]) {
+        await withServer(
+          (exchange) => exchange.respond(200, [], inPieces([[0, 200_000, 'lent'], [200_000, 100_000, 'lease']], lease, promised)).catch((error: unknown) => assert.ok(isKind(error, 'Internal'))),
+          async (origin) => {
+            const read = http.request({method: 'GET', url: origin, headers: []}).then((response) => readAll(response.body));
+            await assert.rejects(read, (error) => isKind(error, 'Unavailable'), `${promised}`);
+          },
+        );
+      }
+      const left = Promise.withResolvers<void>();
+      await withServer(
+        async (exchange) => {
+          const body = inPieces(Array.from({length: 40}, (_, i) => [i * 200_000, 200_000, i % 2 === 1 ? 'lease' : 'lent'] as const), lease, 8_000_000);
+          await exchange.respond(200, [], body);
+          await body.done;
+          left.resolve();
+        },
+        async (_, port) => {
+          const raw = new Raw(port);
+          raw.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+          await raw.until(/200 OK/);
+          raw.socket.pause();
+          raw.socket.destroy();
+          await left.promise;
+        },
+      );
+    });
+  });
+
   it('stops for a client that goes away', async () => {
     await withFile((lease) => {
       const left = Promise.withResolvers<void>();
