@@ -41,6 +41,24 @@ test('what is in a bucket is found, once per maxAge, with one request an object'
   assert.equal(world.dropped.length, 2, 'the caches heard of both versions that are gone');
 });
 
+test('a symbolic link stays in a mount whose store has none, until the store has an object of its name', async () => {
+  const world = new World();
+  const bucket = world.store('mem://bucket/');
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    await master.makeSymlink(bytes('/b/link'), bytes('target'), context);
+    for (let i = 0; i < 3; i++) {
+      await runtime.clock.sleep(61_000);
+      assert.equal((await master.stat(bytes('/b/link'), {kind: 'file'}, context)).inode.target, 'target');
+      await master.refresh(bytes('/b'), context);
+      assert.deepEqual((await master.list({directory: bytes('/b'), view: 'children', limit: 10}, context)).entries.map(({key}) => key), ['link']);
+    }
+    bucket.outside.put(bytes('link'), text('an object'));
+    await runtime.clock.sleep(61_000);
+    assert.equal((await master.stat(bytes('/b/link'), {kind: 'file'}, context)).length, 9);
+  });
+});
+
 test('always asks each time, immutable never again', async () => {
   const world = new World();
   const bucket = world.store('mem://bucket/');

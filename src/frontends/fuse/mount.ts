@@ -2,6 +2,7 @@
  * A mount: agrees with the kernel at INIT, lets one operation answer each request, and says what went wrong as errno. Requests run beside
  * each other; one that the program has given up (INTERRUPT) is aborted.
  */
+import {WeirError} from '#base/errors.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {initFlag, type InitFlag, protocol} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
@@ -60,7 +61,7 @@ export class Mount implements AsyncDisposable {
 
   async #end(failure: Error | undefined): Promise<void> {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
-    for (const running of this.#running.values()) running.abort();
+    for (const running of this.#running.values()) running.abort(new WeirError('Cancelled', 'the mount has gone'));
     for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, systemContext);
     this.#ended.resolve();
   }
@@ -83,7 +84,7 @@ export class Mount implements AsyncDisposable {
         // Nodes are inodes: nothing is remembered for those that the kernel knows.
         return;
       case 'interrupt':
-        return this.#running.get(body.interrupted)?.abort();
+        return this.#running.get(body.interrupted)?.abort(new WeirError('Cancelled', 'the program was interrupted'));
       default:
         void this.#serve(head, body);
     }

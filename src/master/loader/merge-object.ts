@@ -12,6 +12,7 @@ import {deleteEntry, inodeAt, type Place, writeInode} from '#master/namespace/pl
 import {putFile, setFile} from '#master/namespace/put-file.ts';
 import {deleteInode} from '#master/namespace/remove.ts';
 import {resolve} from '#master/namespace/resolve.ts';
+import {isOnlyHere} from '#master/namespace/upsert.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
@@ -38,7 +39,7 @@ export function judgeFile(reader: Reader, origin: ObjectOrigin, object: (SeenObj
   if ((place ?? parent).mount !== origin.mount || place?.mountPoint) return {verdict: 'elsewhere'};
   if (!place) return {verdict: object ? 'new' : 'unchanged'};
   const inode = inodeAt(reader, place);
-  if (!object) return {verdict: 'gone', inode};
+  if (!object) return {verdict: isOnlyHere(inode, origin.capabilities) ? 'unchanged' : 'gone', inode};
   if (inode.kind === 'symlink') return {verdict: inode.target === object.target ? 'unchanged' : 'new', inode};
   if (object.target !== undefined || !inode.content || !isSameVersion(inode.content, object)) return {verdict: 'new', inode};
   return {verdict: completed(inode.content, object) ? 'metadata' : 'unchanged', inode};

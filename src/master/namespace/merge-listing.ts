@@ -12,7 +12,7 @@ import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
 import {vanish, vanishIfEmpty} from '#master/namespace/directories.ts';
 import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
-import {sameVersion, Upsert} from '#master/namespace/upsert.ts';
+import {isOnlyHere, sameVersion, Upsert} from '#master/namespace/upsert.ts';
 import {isFurther} from '#master/namespace/links.ts';
 import {claimsOf} from '#master/namespace/moves.ts';
 import type {Operation} from '#master/namespace/operation.ts';
@@ -160,8 +160,7 @@ class Merge {
     const inode = inodeAt(this.#tx, place);
     if (this.#isRecent(place, inode)) return this.#cursor.skip();
     if (place.kind === 'directory') return this.#missDirectory(key, place, inode, below);
-    const onlyHere = inode.kind === 'symlink' ? !this.#merge.directories : !inode.content;
-    if (onlyHere || isElsewhere(place, inode)) return;
+    if (isOnlyHere(inode, this.#merge) || isElsewhere(place, inode)) return;
     deleteEntry(this.#tx, place.parent, place.name, place.kind);
     deleteInode(this.#tx, place, inode);
     this.#emptied.set(place.parent, prefixAbove(key));

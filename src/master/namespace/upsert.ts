@@ -9,7 +9,12 @@ import {fileModeDefault, setFile, setMarker} from '#master/namespace/put-file.ts
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
-import type {StoreObject} from '#understore/under-store.ts';
+import type {Capabilities, StoreObject} from '#understore/under-store.ts';
+
+/** What a store cannot say anything of: a link in one that has none, a file that has no bytes yet. It is there because it was made here. */
+export function isOnlyHere({kind, content}: Pick<Inode, 'kind' | 'content'>, {directories}: Pick<Capabilities, 'directories'>): boolean {
+  return kind === 'symlink' ? !directories : !content;
+}
 
 export interface UpsertOptions {
   /** Wall ms at which the store was asked: what is entered was confirmed then. */
