@@ -40,6 +40,7 @@ export class Mortal {
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),
       stat: pass(() => inner.stat()),
+      statNow: () => (this.dead ? undefined : inner.statNow()),
       close,
       [Symbol.asyncDispose]: close,
     });

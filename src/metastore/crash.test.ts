@@ -97,6 +97,7 @@ function plain(file: DiskFile): DiskFile {
     truncate: (size) => file.truncate(size),
     punch: (offset, length) => file.punch(offset, length),
     stat: () => file.stat(),
+    statNow: () => file.statNow(),
     close: () => file.close(),
     [Symbol.asyncDispose]: () => file.close(),
   };

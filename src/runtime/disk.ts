@@ -61,6 +61,8 @@ export interface DiskFile extends AsyncDisposable {
   /** Frees the range; it reads as zeros. Unsupported where the file system cannot. */
   punch(offset: number, length: number): Promise<void>;
   stat(): Promise<FileStat>;
+  /** The same on the spot, where the file system keeps what is open in memory; undefined where it may ask a server (or this is not known yet). */
+  statNow(): FileStat | undefined;
   close(): Promise<void>;
 }
 

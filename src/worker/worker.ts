@@ -73,7 +73,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
       return {kind: 'lease', length, lease};
     }
     const bytes = length <= inlineBytesMax ? this.#blocks.readResident(content, offset, length) : undefined;
-    if (!bytes) return undefined;
+    if (!bytes) return this.#inPlace.readNow(content, range, inlineBytesMax);
     this.#servedNow(content, range);
     return {kind: 'bytes', length, bytes};
   }

@@ -29,6 +29,8 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       if (count !== undefined) assert.equal(resident.subarray(0, count).toString(), 'hello');
       await file.truncate(13);
       assert.equal((await file.stat()).size, 13);
+      const now = file.statNow();
+      if (now) assert.deepEqual(now, await file.stat());
       await file.truncate(15);
       assert.equal(await file.read(into, 10), 5);
       assert.equal(into.subarray(0, 5).toString(), 'hel\0\0');

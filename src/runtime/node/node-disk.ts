@@ -8,6 +8,7 @@ import type {Descriptor} from '#model/file-lease.ts';
 import type {DirectoryEntry, Disk, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
 import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
 import {libc} from '#runtime/node/native/libc.ts';
+import {isOnLocalFileSystem} from '#runtime/node/local-file-systems.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 // Without O_NONBLOCK, opening a named pipe that lies among the files would hold a thread for ever.
@@ -45,6 +46,8 @@ class NodeFile implements DiskFile {
   readonly #handle: FileHandle;
   readonly #path: string;
   #closed = false;
+  /** Undefined until somebody wants to know. */
+  #isLocal: boolean | undefined;
 
   constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
@@ -126,6 +129,15 @@ class NodeFile implements DiskFile {
     } catch (error) {
       throw systemError(error, `looking at ${this.#path}`);
     }
+  }
+
+  statNow(): FileStat | undefined {
+    if (this.#closed) throw new WeirError('Io', `looking at ${this.#path}: it is closed`);
+    if (this.#isLocal === undefined) {
+      this.#isLocal = false;
+      void isOnLocalFileSystem(this.#handle.fd).then((isLocal) => (this.#isLocal = isLocal));
+    }
+    return this.#isLocal ? toStat(fs.fstatSync(this.#handle.fd, {bigint: true})) : undefined;
   }
 
   async close(): Promise<void> {

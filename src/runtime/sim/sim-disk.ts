@@ -270,6 +270,12 @@ class OpenFile implements DiskFile {
     return statOf(this.file);
   }
 
+  statNow(): FileStat | undefined {
+    this.#life.check();
+    this.#check();
+    return this.#life.random.chance(residentChance) ? statOf(this.file) : undefined;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#life.pause(0, 0);

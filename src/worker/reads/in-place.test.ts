@@ -7,6 +7,7 @@ import {fromText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {connector} from '#connectors/file/connector.ts';
+import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {createNodeRuntime} from '#runtime/node/node-runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -59,9 +60,35 @@ for (const [what, change] of Object.entries(changes)) {
       using lease = leased.lease;
       await assert.rejects(async () => lease.validate?.(), isChanged);
     }
+    assert.equal(reads.readNow(content, {offset: 0, length: content.length}, 100), undefined, 'nor on the spot');
+    assert.equal(reads.readNow(content, {offset: 0, length: content.length}, 0), undefined);
     await assert.rejects(read(content), isChanged);
     await assert.rejects(read(content), isChanged, 'and not when it is opened anew');
   });
+}
+
+test('a file that is open and in memory is read on the spot', async () => {
+  const content = await version();
+  const all = {offset: 0, length: content.length};
+  assert.equal(reads.readNow(content, all, 100), undefined, 'not open yet');
+  await read(content);
+  if (!(await settles(content))) return; // no file system of this machine's own
+  for (const inline of [100, 0]) {
+    const body = reads.readNow(content, all, inline)!;
+    assert.equal(body.kind, inline > 0 ? 'bytes' : 'lease');
+    assert.equal(Buffer.concat(await Array.fromAsync(bodyChunks(body))).toString(), 'first');
+  }
+  const part = reads.readNow(content, {offset: 1, length: 2}, 100);
+  assert.equal(part?.kind === 'bytes' && Buffer.from(part.bytes).toString(), 'ir');
+});
+
+/** Whether reads on the spot begin: the kind of file system is found out behind the first. */
+async function settles(content: ReadableContent): Promise<boolean> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (reads.readNow(content, {offset: 0, length: 1}, 100)) return true;
+    await runtime.clock.sleep(1);
+  }
+  return false;
 }
 
 test('a file that was renamed while it is open is still the version that its new name has', async () => {

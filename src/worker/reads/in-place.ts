@@ -25,6 +25,8 @@ interface OpenFile {
 
 export class InPlaceReads {
   readonly #files = new Map<ContentId, Promise<OpenFile>>();
+  /** Of those, the ones that are open by now. */
+  readonly #ready = new Map<ContentId, OpenFile>();
 
   /** ContentChanged when the file is not (or no longer) this version. Up to `inlineBytesMax` come as bytes, more as a lease. */
   async read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
@@ -36,6 +38,20 @@ export class InPlaceReads {
       if (!known || !isKind(error, 'ContentChanged')) throw error;
       return await this.#read(store, content, range, inlineBytesMax, signal);
     }
+  }
+
+  /** On the spot, of a file that is open, unchanged and in memory; undefined otherwise. */
+  readNow(content: ReadableContent, range: ByteRange, inlineBytesMax: number): Body | undefined {
+    const open = this.#ready.get(content.id);
+    if (!open) return undefined;
+    if (range.length > inlineBytesMax) {
+      if (!isUnchanged(open, open.file.statNow())) return undefined;
+      open.users++;
+      return this.#lease(open, content, range, systemContext.signal);
+    }
+    const bytes = Buffer.allocUnsafe(range.length);
+    if (open.file.readResident(bytes, range.offset) !== range.length || !isUnchanged(open, open.file.statNow())) return undefined;
+    return {kind: 'bytes', length: range.length, bytes};
   }
 
   async #read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
@@ -55,6 +71,11 @@ export class InPlaceReads {
       this.#release(open);
       throw error;
     }
+    return this.#lease(open, content, range, signal);
+  }
+
+  /** `open` is in use by the lease until that ends. */
+  #lease(open: OpenFile, content: ReadableContent, range: ByteRange, signal: AbortSignal): Body {
     let disposed = false;
     const lease: FileLease = {
       file: open.file.descriptor,
@@ -99,6 +120,7 @@ export class InPlaceReads {
         throw error;
       }
       if (open.evicted) continue;
+      if (this.#files.get(content.id) === opening) this.#ready.set(content.id, open);
       open.users++;
       return open;
     }
@@ -112,6 +134,7 @@ export class InPlaceReads {
   #forget(id: ContentId): void {
     const opening = this.#files.get(id);
     this.#files.delete(id);
+    this.#ready.delete(id);
     void opening?.then(
       open => {
         if (open.evicted) return;
@@ -148,10 +171,13 @@ async function openChecked(store: UnderStore, content: ReadableContent): Promise
  * Asks the open file alone, which costs one call: a write changes its times, and so does another file taking its name, which
  * unlinks it.
  */
-async function validate({file, stat}: OpenFile, content: ReadableContent, signal: AbortSignal): Promise<void> {
+async function validate(open: OpenFile, content: ReadableContent, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const now = await file.stat();
-  if (now.inode !== stat.inode || now.size !== stat.size || now.mtimeNs !== stat.mtimeNs || now.ctimeNs !== stat.ctimeNs) throw changed(content);
+  if (!isUnchanged(open, open.file.statNow() ?? (await open.file.stat()))) throw changed(content);
+}
+
+function isUnchanged({stat}: OpenFile, now: FileStat | undefined): boolean {
+  return now !== undefined && now.inode === stat.inode && now.size === stat.size && now.mtimeNs === stat.mtimeNs && now.ctimeNs === stat.ctimeNs;
 }
 
 function changed(content: ReadableContent): WeirError {
