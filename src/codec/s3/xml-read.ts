@@ -1,5 +1,4 @@
 /** The XML documents that clients send, read by saxes under strict limits: no document types, no entities of their own, little depth. */
-import {isUtf8} from 'node:buffer';
 import {SaxesParser} from 'saxes';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {checksumAlgorithms, type Checksums} from '#model/content.ts';
@@ -26,39 +25,65 @@ function attributesOf(attributes: Readonly<Record<string, string>>): Element['at
   return entries.length === 0 ? noAttributes : Object.fromEntries(entries.map(([name, value]) => [localName(name), value]));
 }
 
+/** Reads a document as it comes, so that a large one is never parsed in one go. Whatever it throws is MalformedXML. */
+export class XmlReader {
+  readonly #parser = new SaxesParser();
+  readonly #decoder = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+  readonly #root: Element = {name: '', attributes: {}, text: '', children: []};
+  readonly #open: Element[] = [this.#root];
+  #elements = 0;
+
+  constructor() {
+    const parser = this.#parser;
+    const refuse = () => {
+      throw malformed();
+    };
+    parser.on('error', refuse);
+    parser.on('doctype', refuse);
+    parser.on('opentag', (tag) => {
+      if (this.#open.length > depthMax || ++this.#elements > elementsMax) throw malformed();
+      const element: Element = {name: localName(tag.name), attributes: attributesOf(tag.attributes), text: '', children: []};
+      this.#open.at(-1)!.children.push(element);
+      this.#open.push(element);
+    });
+    parser.on('closetag', () => {
+      this.#open.pop();
+    });
+    const addText = (text: string) => {
+      const element = this.#open.at(-1)!;
+      if (element.text.length + text.length > textCharsMax && text.trim() !== '') throw malformed();
+      element.text += text;
+    };
+    parser.on('text', addText);
+    parser.on('cdata', addText);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#parser.write(this.#decode(chunk));
+  }
+
+  /** The root element, whose name must be this. */
+  end(rootName: string): Element {
+    this.#parser.write(this.#decode(undefined)).close();
+    const [first] = this.#root.children;
+    if (first?.name !== rootName) throw malformed();
+    return first;
+  }
+
+  #decode(chunk: Uint8Array | undefined): string {
+    try {
+      return chunk ? this.#decoder.decode(chunk, {stream: true}) : this.#decoder.decode();
+    } catch {
+      throw malformed();
+    }
+  }
+}
+
 /** The root element. MalformedXML. */
 export function parseXml(xml: Buffer, rootName: string): Element {
-  const root: Element = {name: '', attributes: {}, text: '', children: []};
-  const open: Element[] = [root];
-  let elements = 0;
-  const parser = new SaxesParser();
-  parser.on('error', () => {
-    throw malformed();
-  });
-  parser.on('doctype', () => {
-    throw malformed();
-  });
-  parser.on('opentag', (tag) => {
-    if (open.length > depthMax || ++elements > elementsMax) throw malformed();
-    const element: Element = {name: localName(tag.name), attributes: attributesOf(tag.attributes), text: '', children: []};
-    open.at(-1)!.children.push(element);
-    open.push(element);
-  });
-  parser.on('closetag', () => {
-    open.pop();
-  });
-  const addText = (text: string) => {
-    const element = open.at(-1)!;
-    if (element.text.length + text.length > textCharsMax && text.trim() !== '') throw malformed();
-    element.text += text;
-  };
-  parser.on('text', addText);
-  parser.on('cdata', addText);
-  if (!isUtf8(xml)) throw malformed();
-  parser.write(xml.toString('utf8')).close();
-  const [first] = root.children;
-  if (first?.name !== rootName) throw malformed();
-  return first;
+  const reader = new XmlReader();
+  reader.write(xml);
+  return reader.end(rootName);
 }
 
 export const child = (element: Element, name: string): string | undefined => element.children.find((candidate) => candidate.name === name)?.text;
@@ -73,7 +98,12 @@ export interface RequestedPart {
 
 /** One to 10 000 parts, in the order sent. */
 export function parseCompleteMultipartUpload(xml: Buffer): RequestedPart[] {
-  const parts = parseXml(xml, 'CompleteMultipartUpload').children.map((part): RequestedPart => {
+  return partsOf(parseXml(xml, 'CompleteMultipartUpload'));
+}
+
+/** Of a document that was read as it came. */
+export function partsOf(root: Element): RequestedPart[] {
+  const parts = root.children.map((part): RequestedPart => {
     const number = child(part, 'PartNumber')?.trim() ?? '';
     const etag = child(part, 'ETag')?.trim().replace(/^"|"$/g, '');
     if (part.name !== 'Part' || !/^-?\d{1,9}$/.test(number) || !etag) throw malformed();

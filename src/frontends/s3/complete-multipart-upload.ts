@@ -5,14 +5,14 @@ import {checksumTypeOf, completedChecksums, isDigest} from '#codec/s3/checksums.
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import {encodeKey} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {parseCompleteMultipartUpload, type RequestedPart} from '#codec/s3/xml-read.ts';
+import {partsOf, type RequestedPart, XmlReader} from '#codec/s3/xml-read.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo, UploadRecord} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {encryptionHeaders} from '#frontends/s3/encryption.ts';
 import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
-import {documentOf} from '#frontends/s3/request-body.ts';
+import {readDocument} from '#frontends/s3/request-body.ts';
 import {bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
@@ -51,7 +51,9 @@ export const completeMultipartUpload: Operation = async (request) => {
   const checksums = completedChecksums(request.exchange.rawHeaders);
   const type = checksumTypeOf((name) => request.header(name));
   const precondition = writePrecondition((name) => request.header(name));
-  const parts = parseCompleteMultipartUpload(await documentOf(request));
+  const document = new XmlReader();
+  await readDocument(request, (chunk) => document.write(chunk));
+  const parts = partsOf(document.end('CompleteMultipartUpload'));
   await requireBucket(request, bucket);
   let upload: UploadRecord;
   try {

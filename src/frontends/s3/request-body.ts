@@ -4,6 +4,7 @@ import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
 import {parseContentMd5, requestedChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
+import {checksumHasher} from '#model/checksum-hashers.ts';
 import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
 export const putBytesMax = 5 * 1024 ** 3;
@@ -87,18 +88,29 @@ export function uploadOf(request: S3Request): Upload {
 /** The XML document of a request, whole and checked. */
 export async function documentOf(request: S3Request): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  await readDocument(request, (chunk) => chunks.push(chunk));
+  return Buffer.concat(chunks);
+}
+
+/** The same in pieces as they come; nothing counts before it resolves. */
+export async function readDocument(request: S3Request, take: (chunk: Uint8Array) => void): Promise<void> {
+  const tooLarge = () => new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
   const length = request.header('content-length');
-  if (length !== undefined && Number(length) > documentBytesMax) throw new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
-  const upload = request.header('content-length') === undefined && request.header('transfer-encoding') === undefined ? undefined : uploadOf(request);
-  if (!upload) return Buffer.alloc(0);
+  if (length !== undefined && Number(length) > documentBytesMax) throw tooLarge();
+  if (length === undefined && request.header('transfer-encoding') === undefined) return;
+  const upload = uploadOf(request);
+  const sum = upload.algorithm && (await checksumHasher(upload.algorithm));
+  const digest = createHash('md5');
+  let bytes = 0;
   for await (const chunk of upload.bytes) {
     bytes += chunk.length;
-    if (bytes > documentBytesMax) throw new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
-    chunks.push(chunk);
+    if (bytes > documentBytesMax) throw tooLarge();
+    digest.update(chunk);
+    sum?.update(chunk);
+    take(chunk);
   }
-  const document = Buffer.concat(chunks);
-  const {md5} = upload.expected();
-  if (md5 !== undefined && createHash('md5').update(document).digest('hex') !== md5) throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
-  return document;
+  const {md5, checksums = {}} = upload.expected();
+  if (md5 !== undefined && digest.digest('hex') !== md5) throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.');
+  const computed = sum?.digest().toString('base64');
+  for (const [algorithm, value] of Object.entries(checksums)) if (value !== computed) throw new S3Error('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`);
 }
