@@ -4,7 +4,7 @@ import type {InstanceControl, InstanceInfo, RootKey, Terminal, UpOptions} from '
 import {findInstance, homeAt, lockHome} from '#process/home.ts';
 import {readRootKey} from '#process/keys.ts';
 import {exists, removeTree} from '#process/small-files.ts';
-import {isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
+import {boundGarbage, isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface InstanceControlOptions {
@@ -30,6 +30,7 @@ export function instanceControl({home: directory, runtime, terminal, version, si
     async run(up: UpOptions, onReady: (info: InstanceInfo, key: RootKey) => Promise<void>) {
       const [{startEmbedded}, {instanceRuntime}, {createHttp}] = await Promise.all([import('#process/embedded.ts'), import('#process/instance-runtime.ts'), import('#runtime/node/http/node-http.ts')]);
       const {NodeFuse} = await import('#runtime/node/fuse/node-fuse.ts');
+      boundGarbage();
       await usableHome(directory);
       const real = instanceRuntime(home, terminal);
       const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};

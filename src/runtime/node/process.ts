@@ -1,5 +1,6 @@
 /** The process itself: arguments, environment, signals, standard streams, memory. */
 import {readFileSync} from 'node:fs';
+import {setFlagsFromString} from 'node:v8';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 export const processFacts = {
@@ -78,4 +79,15 @@ export function memoryUse(): {readonly anonymousBytes: number; readonly fileByte
 export function descriptorsMax(): number {
   const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
   return soft === undefined || soft === 'unlimited' ? Infinity : Number(soft);
+}
+
+/** How far the heap may grow over what is alive in it before V8 collects, percent. */
+const heapGrowthPercent = 50;
+
+/**
+ * For a process that lives long and whose memory has a budget: left alone, V8 lets garbage grow to a multiple of what is alive where memory
+ * is plenty. A listing of a million names, of which little stays, took a third less so, at no CPU that could be told from noise.
+ */
+export function boundGarbage(): void {
+  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`);
 }
