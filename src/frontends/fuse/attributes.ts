@@ -15,7 +15,7 @@ export function attributesOf({inode, length}: FileInfo, handles: Pick<Handles, '
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
   const attributes: FuseAttributes = {
     node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: typeBits[inode.kind] | inode.mode,
-    links: inode.kind === 'directory' ? 2 : 1, uid: inode.uid, gid: inode.gid, device: 0,
+    links: inode.kind === 'directory' ? 2 : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: 0,
   };
   return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
 }

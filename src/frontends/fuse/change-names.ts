@@ -1,4 +1,4 @@
-/** CREATE, MKNOD, MKDIR, SYMLINK, UNLINK, RMDIR, RENAME: what changes names. Modes were checked by the kernel; new things belong to who asked. */
+/** CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME: what changes names. Modes were checked by the kernel; new things belong to who asked. */
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
@@ -82,6 +82,12 @@ export const symlink: Operation<'symlink'> = async (services, head, {name, targe
   const parent = await infoOfNode(services, nodeOf(head), context);
   const made = await services.files.makeSymlink(`${parent.path}${plainName(name)}` as ByteString, target, context);
   return entryBody(attributesOf(await owned(services, made, parent, head, context), services.handles), 0);
+};
+
+export const link: Operation<'link'> = async (services, head, {source, name}, context) => {
+  const from = await services.files.pathOf(source as InodeId, context);
+  const to = `${await services.files.pathOf(nodeOf(head), context)}${plainName(name)}` as ByteString;
+  return entryBody(attributesOf(await services.files.link(from, to, context), services.handles), 0);
 };
 
 export const unlink: Operation<'unlink'> = async (services, head, {name}, context) => {

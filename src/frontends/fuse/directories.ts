@@ -69,7 +69,8 @@ function add({handles}: MountServices, handle: DirectoryHandle, buffer: DirentBu
     assert('info' in entry, 'children are never folded');
     const {info, key} = entry;
     const {inode} = info;
-    const name = shownName(inode.name, inode.id, entry.shadowed === true);
+    // Of a file with several names, the inode has the first.
+    const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode.id);
     if (!buffer.add({node: inode.id, cookie, type: direntTypes[inode.kind], name}, plus ? attributesOf(info, handles) : undefined)) break;
     handle.cookie = cookie;

@@ -1,7 +1,7 @@
 /** Which operation carries out which request. Data, so that it can be read; what is missing is answered ENOSYS. */
 import type {FuseBody} from '#codec/fuse/request.ts';
 import {removexattr, setattr, setxattr} from '#frontends/fuse/change-attributes.ts';
-import {create, mkdir, mknod, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
+import {create, link, mkdir, mknod, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
@@ -13,11 +13,11 @@ type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
 const operations: Operations = {
   lookup, getattr, readlink, opendir, readdir, readdirplus, releasedir, fsyncdir, open, read, write, flush, fsync, release, getxattr, listxattr, statfs,
-  create, mknod, mkdir, symlink, unlink, rmdir, rename, setattr, setxattr, removexattr,
+  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr,
 };
 
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */
-export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr']);
+export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr']);
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

@@ -15,6 +15,8 @@ import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {Loader} from '#master/loader/loader.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
+import {isFurther} from '#master/namespace/links.ts';
+import {inodeAt} from '#master/namespace/place.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {setContent} from '#master/namespace/set-content.ts';
@@ -24,7 +26,7 @@ import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
-import type {StoreChangeServices} from '#master/writes/store-change.ts';
+import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -104,7 +106,10 @@ export class Writes {
     const state = this.#state(writeId);
     const {ticket, path, options} = state;
     if (state.turn) return;
-    const turn = await this.#services.ownership.turnOf(path, ticket.mount, [ticket.storeKey], context.signal);
+    // Written in place, all names of the file stay what they are.
+    const turn = await (options.inode === undefined
+      ? this.#services.ownership.turnOf(path, ticket.mount, [ticket.storeKey], context.signal)
+      : beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal));
     let keeping = false;
     try {
       await this.#load(path, options, context, true);
@@ -242,7 +247,10 @@ export class Writes {
 /** As checkPut; an inode that is to be written in place is still there. */
 function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {principal}: CallContext): Resolution {
   const resolution = checkPut(reader, {principal}, path, options);
-  if (options.inode !== undefined && resolution.place?.id !== options.inode) throw new WeirError('Conflict', `${shown(path)} is another file by now`);
+  const {place} = resolution;
+  // Only under the first of several names does the store have it.
+  const isThere = options.inode === undefined || (place?.id === options.inode && !isFurther(inodeAt(reader, place), place));
+  if (!isThere) throw new WeirError('Conflict', `${shown(path)} is another file by now`);
   return resolution;
 }
 
