@@ -171,6 +171,41 @@ describe('block store', () => {
     });
   });
 
+  it('brings nothing back that is dropped while the logs are still read', async () => {
+    await createSimulation(17).run(async (runtime) => {
+      const lengths = [5000, 600 * KiB];
+      {
+        await using store = await open(runtime);
+        for (const [i, length] of lengths.entries()) await store.fill(handle(i + 1, length), 0, [bytesOf(i + 1, length)]);
+        for (const i of lengths.keys()) store.pin((i + 1) as ContentId, true);
+      }
+      // A log that is read slowly: the store answers before it knows.
+      let logsAreRead = () => {};
+      const wait = new Promise<void>((resolve) => (logsAreRead = resolve));
+      const slow: Runtime = {
+        ...runtime,
+        disk: {
+          ...runtime.disk,
+          open: async (path, options) => {
+            if (String(path).endsWith('.log') && options.mode === 'read') await wait;
+            return await runtime.disk.open(path, options);
+          },
+        },
+      };
+      for (const from of [slow, runtime]) {
+        await using store = await open(from);
+        if (from === slow) for (const i of lengths.keys()) await store.drop((i + 1) as ContentId);
+        logsAreRead();
+        await warmed(store, runtime);
+        for (const i of lengths.keys()) {
+          assert.equal(store.presence((i + 1) as ContentId), undefined);
+          store.pin((i + 1) as ContentId, false);
+        }
+        assert.equal(store.status().contents, 0);
+      }
+    });
+  });
+
   it('answers small reads on the spot after a restart, without a first read', async () => {
     await createSimulation(13).run(async (runtime) => {
       const content = handle(1, 5000);

@@ -11,11 +11,13 @@ import {BlockMover} from '#blockstore/files/block-mover.ts';
 import {blockPages} from '#blockstore/files/large-content.ts';
 import {LargeContents} from '#blockstore/files/large-contents.ts';
 import {runs, slice} from '#blockstore/files/page-runs.ts';
+import {KeptContents} from '#blockstore/kept-contents.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
 import {TierMoves} from '#blockstore/moves/tier-moves.ts';
 import {RangeLease} from '#blockstore/range-lease.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
+import {Slices} from '#blockstore/slices.ts';
 import {Tier} from '#blockstore/tier.ts';
 import {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
@@ -47,14 +49,15 @@ class TieredBlockStore implements BlockStore {
   readonly #logs: readonly TierLog[];
   readonly #nodes = new NodeTable();
   readonly #index = new HashIndex(this.#nodes);
-  readonly #pinned = new Set<ContentId>();
-  readonly #dirty = new Set<ContentId>();
+  readonly #kept: KeptContents;
   readonly #small: SmallContents;
   readonly #large: LargeContents;
   readonly #moves: TierMoves;
   readonly #drafts: DraftServices;
   readonly #locks: AsyncDisposable[] = [];
   #warm = false;
+  /** Dropped before the logs were read, so again when they are. */
+  #droppedEarly: Set<ContentId> | undefined = new Set();
   #closed = false;
   #loading: Promise<void> = Promise.resolve();
 
@@ -63,7 +66,8 @@ class TieredBlockStore implements BlockStore {
     this.#runtime = runtime;
     this.#tiers = tiers.map((tier, i) => new Tier(i, tier, makePolicy(policy ?? 's3-fifo', this.#nodes), runtime));
     this.#logs = this.#tiers.map((tier) => new TierLog(tier));
-    const isKept = (id: ContentId) => this.#isKept(id);
+    this.#kept = new KeptContents(this.#tiers, this.#logs);
+    const isKept = (id: ContentId) => this.#kept.has(id);
     this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, this.#logs, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
     this.#moves = new TierMoves(
@@ -83,12 +87,12 @@ class TieredBlockStore implements BlockStore {
     this.#drafts = {
       small: this.#small,
       large: this.#large,
-      isDirty: (id) => this.#dirty.has(id),
+      isDirty: (id) => this.#kept.dirty.has(id),
       setDirty: (id, dirty) => {
-        if (dirty) this.#dirty.add(id);
-        else this.#dirty.delete(id);
+        if (dirty) this.#kept.dirty.add(id);
+        else this.#kept.dirty.delete(id);
         this.#keptChanged(id);
-        this.#logKept(id);
+        this.#kept.log(id);
       },
       sync: (tier) => this.#logs[tier.number]!.sync(),
     };
@@ -130,7 +134,7 @@ class TieredBlockStore implements BlockStore {
   }
 
   presence(id: ContentId): Presence | undefined {
-    const kept = {pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
+    const kept = {pinned: this.#kept.pinned.has(id), dirty: this.#kept.dirty.has(id)};
     const node = this.#index.find(id);
     if (node !== 0) {
       const length = this.#nodes.length.get(node);
@@ -158,7 +162,7 @@ class TieredBlockStore implements BlockStore {
     if (isSmall(content.length)) {
       assert(total === content.length, 'small contents are filled whole');
       // The lasting copy of what is dirty may not be loaded yet: a clean one must not take its place.
-      if (this.#dirty.has(content.id) && !this.#warm && this.#index.find(content.id) === 0) return false;
+      if (this.#kept.dirty.has(content.id) && !this.#warm && this.#index.find(content.id) === 0) return false;
       for (const tier of this.#tiers) if (await this.#small.fill(tier, content.id, bytes, total)) return true;
       return false;
     }
@@ -175,7 +179,7 @@ class TieredBlockStore implements BlockStore {
     for (const tier of this.#tiers) {
       const home = this.#large.files.home(content.id, Math.floor(firstPage / blockPages));
       // A block stays where it is, unless its tier takes nothing more and holds nothing that must stay.
-      if (home && home.tier.state === 'failed' && !home.tier.writable && home.holds === 0 && !this.#isKept(content.id)) this.#large.drop(home);
+      if (home && home.tier.state === 'failed' && !home.tier.writable && home.holds === 0 && !this.#kept.has(content.id)) this.#large.drop(home);
       else if (home && home.tier !== tier) continue;
       if (tier.writable && (await this.#large.fill(tier, content, firstPage, bytes, total))) return true;
     }
@@ -250,27 +254,28 @@ class TieredBlockStore implements BlockStore {
   }
 
   drop(id: ContentId): Promise<void> {
+    this.#droppedEarly?.add(id);
     this.#small.drop(id);
     this.#large.dropAll(id);
-    if (this.#pinned.delete(id) || this.#dirty.delete(id)) {
-      this.#dirty.delete(id);
-      this.#logKept(id);
+    if (this.#kept.pinned.delete(id) || this.#kept.dirty.delete(id)) {
+      this.#kept.dirty.delete(id);
+      this.#kept.log(id);
     }
     return Promise.resolve();
   }
 
   pin(id: ContentId, pinned: boolean): void {
-    if (pinned) this.#pinned.add(id);
-    else this.#pinned.delete(id);
+    if (pinned) this.#kept.pinned.add(id);
+    else this.#kept.pinned.delete(id);
     this.#keptChanged(id);
-    void this.#syncKept(id);
+    void this.#kept.sync(id);
     if (pinned) this.#moves.rescue(id);
   }
 
   async clean(id: ContentId): Promise<void> {
-    if (!this.#dirty.delete(id)) return;
+    if (!this.#kept.dirty.delete(id)) return;
     this.#keptChanged(id);
-    await this.#syncKept(id);
+    await this.#kept.sync(id);
   }
 
   places(id: ContentId): Place[] {
@@ -305,28 +310,8 @@ class TieredBlockStore implements BlockStore {
     return this.close();
   }
 
-  /** Pins and dirt are logged on every tier that lasts, so that any of them may be replaced. */
-  get #keptTiers(): readonly Tier[] {
-    const lasting = this.#tiers.filter((tier) => tier.persistent);
-    return lasting.length > 0 ? lasting : this.#tiers;
-  }
-
-  #logKept(id: ContentId): void {
-    const record: LogRecord = {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
-    for (const tier of this.#keptTiers) this.#logs[tier.number]!.append(record);
-  }
-
-  async #syncKept(id: ContentId): Promise<void> {
-    this.#logKept(id);
-    await Promise.all(this.#keptTiers.map((tier) => this.#logs[tier.number]!.sync().catch((error: unknown) => tier.failed(error))));
-  }
-
-  #isKept(id: ContentId): boolean {
-    return this.#pinned.has(id) || this.#dirty.has(id);
-  }
-
   #keptChanged(id: ContentId): void {
-    const kept = this.#isKept(id);
+    const kept = this.#kept.has(id);
     for (const file of this.#large.files.of(id)) this.#large.setKept(file, kept);
     const node = this.#index.find(id);
     if (node === 0 || this.#nodes.has(node, nodeKept) === kept) return;
@@ -415,8 +400,8 @@ class TieredBlockStore implements BlockStore {
         });
         // What any tier says last holds: dirt is synced on the tier of its bytes only.
         for (const {id, pinned, dirty} of kept.values()) {
-          if (pinned) this.#pinned.add(id);
-          if (dirty) this.#dirty.add(id);
+          if (pinned) this.#kept.pinned.add(id);
+          if (dirty) this.#kept.dirty.add(id);
         }
         await this.#small.count(tier);
         known.push(tier);
@@ -425,10 +410,12 @@ class TieredBlockStore implements BlockStore {
         tier.failed(error);
       }
     }
-    this.#large.replayed();
-    for (const file of this.#large.files.values()) this.#large.setKept(file, this.#isKept(file.id));
+    await this.#large.replayed(new Slices(this.#runtime.clock));
+    const early = this.#droppedEarly;
+    this.#droppedEarly = undefined;
+    for (const id of early ?? []) await this.drop(id);
     // A log that cannot be read may name dirt of any tier.
-    const trusted = this.#keptTiers.every((tier) => known.includes(tier)) ? known : [];
+    const trusted = this.#kept.tiers.every((tier) => known.includes(tier)) ? known : [];
     for (const tier of trusted) tier.ready = true;
     logsRead();
     await this.#small.load(() => this.#closed);
@@ -450,7 +437,6 @@ class TieredBlockStore implements BlockStore {
   *#records(tier: Tier): Generator<LogRecord> {
     yield* this.#large.records(tier);
     yield* this.#small.records(tier);
-    if (!this.#keptTiers.includes(tier)) return;
-    for (const id of new Set([...this.#pinned, ...this.#dirty])) yield {kind: 'kept', id, pinned: this.#pinned.has(id), dirty: this.#dirty.has(id)};
+    yield* this.#kept.records(tier);
   }
 }

@@ -5,6 +5,7 @@
  */
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
+import {Slices} from '#blockstore/slices.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import {decodeLogRecord, encodeLogRecord, type LogRecord, recordOffsetsMax} from '#codec/block/log-record.ts';
 import type {DiskFile} from '#runtime/disk.ts';
@@ -211,6 +212,7 @@ export class TierLog {
   async #read(name: string, apply: (record: LogRecord) => void): Promise<void> {
     const {disk, clock} = this.#tier.runtime;
     await using file = await disk.open(this.#tier.path('log', name), {mode: 'read'});
+    const slices = new Slices(clock);
     let rest = Buffer.alloc(0);
     for (let position = 0; ; ) {
       const chunk = Buffer.allocUnsafe(readBytes);
@@ -224,10 +226,11 @@ export class TierLog {
         if (decoded === 'short') break;
         apply(decoded.record);
         at = decoded.next;
+        if (slices.over) await slices.rest();
       }
       rest = bytes.subarray(at);
       if (count < readBytes) return;
-      await clock.yield();
+      await slices.rest();
     }
   }
 }

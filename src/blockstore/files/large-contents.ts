@@ -9,6 +9,7 @@ import {chooseFiles, ContentFiles} from '#blockstore/files/content-files.ts';
 import {blockPages, LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
 import {blockRecords, pagesRecords, runs, slice} from '#blockstore/files/page-runs.ts';
 import type {NodeTable} from '#blockstore/index/node-table.ts';
+import type {Slices} from '#blockstore/slices.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
@@ -326,19 +327,24 @@ export class LargeContents {
     }
   }
 
-  /** All logs are read. */
-  replayed(): void {
+  /** All logs are read: contents are found from now on, one after the other. Nothing is filled until this has ended. */
+  async replayed(slices: Slices): Promise<void> {
     const found = new Map<ContentId, LargeContent[]>();
     for (const file of this.#byNumber.values()) {
+      if (slices.over) await slices.rest();
       const others = found.get(file.id);
       if (others) others.push(file);
       else found.set(file.id, [file]);
     }
     for (const [id, files] of found) {
+      if (slices.over) await slices.rest();
       const {stay, surplus} = files.length > 1 ? chooseFiles(files, this.#isKept(id)) : {stay: files, surplus: []};
       for (const file of files) {
         if (file.bytes === 0 || !stay.includes(file)) this.drop(file);
-        else this.adopt(file);
+        else {
+          this.adopt(file);
+          this.setKept(file, this.#isKept(id));
+        }
       }
       for (const {file, block} of surplus) void this.#free(file, block);
     }

@@ -1,9 +1,9 @@
 /** Reading what a segment holds: its entries one by one, and whether one is sound. */
 import {crc32c} from '@node-rs/crc32';
 import type {ContentId} from '#base/ids.ts';
-import {Slices} from '#blockstore/segments/slices.ts';
 import type {Segment} from '#blockstore/segments/segment.ts';
 import {writeSegmentIndex} from '#blockstore/segments/segment-writer.ts';
+import {Slices} from '#blockstore/slices.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter} from '#codec/block/segment.ts';
 
