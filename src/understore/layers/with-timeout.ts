@@ -50,22 +50,69 @@ class TimeoutLayer extends StoreLayer {
     const signal = AbortSignal.any([options.signal, own.signal]);
     const what = `read of ${toText(key)}`;
     const read = await this.#within(this.#options.callMs, own, () => this.inner.read(key, request, {signal}), what);
-    return {...read, body: tapBody(read.body, {next: source => this.#within(this.#options.idleMs, own, () => source.next(), `${what}, in its body,`)})};
+    const watch = new IdleWatch(this.#clock, this.#options.idleMs, tell => this.#late(this.#options.idleMs, own, `${what}, in its body,`, tell));
+    return {...read, body: tapBody(read.body, {next: source => watch.next(source), done: () => watch.stop()})};
+  }
+
+  /** Tells who waited too long, and then the store below. */
+  #late(limitMs: number, own: AbortController, what: string, tell: (error: Error) => void): void {
+    const error = new WeirError('Timeout', `${what} had no answer from the store for ${Math.round(limitMs)} ms`);
+    tell(error);
+    own.abort(error);
   }
 
   async #within<T>(limitMs: number, own: AbortController, run: () => Promise<T>, what: string): Promise<T> {
     const {promise: late, reject} = Promise.withResolvers<never>();
-    const timer = this.#clock.after(limitMs, () => {
-      const error = new WeirError('Timeout', `${what} had no answer from the store for ${Math.round(limitMs)} ms`);
-      reject(error);
-      own.abort(error);
-    });
+    const timer = this.#clock.after(limitMs, () => this.#late(limitMs, own, what, reject));
     try {
       return await Promise.race([run(), late]);
     } finally {
       timer[Symbol.dispose]();
     }
   }
+}
+
+/** Between the chunks of one body: one timer now and then, rather than one for each of thousands of chunks. */
+class IdleWatch {
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  readonly #late: (tell: (error: Error) => void) => void;
+  /** Since when the receiver waits; undefined while it does not. */
+  #since: number | undefined;
+  #timer: Disposable | undefined;
+  #fail: (error: Error) => void = () => {};
+
+  constructor(clock: Clock, limitMs: number, late: (tell: (error: Error) => void) => void) {
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+    this.#late = late;
+  }
+
+  next(source: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array, unknown>> {
+    return new Promise((resolve, reject) => {
+      this.#since = this.#clock.monotonicMs();
+      this.#fail = reject;
+      this.#timer ??= this.#clock.after(this.#limitMs, this.#check);
+      source.next().then(result => {
+        this.#since = undefined;
+        resolve(result);
+      }, reject);
+    });
+  }
+
+  stop(): void {
+    this.#since = undefined;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+
+  readonly #check = (): void => {
+    this.#timer = undefined;
+    if (this.#since === undefined) return;
+    const leftMs = this.#limitMs - (this.#clock.monotonicMs() - this.#since);
+    if (leftMs > 0) this.#timer = this.#clock.after(leftMs, this.#check);
+    else this.#late(this.#fail);
+  };
 }
 
 export function withTimeout(inner: UnderStore, clock: Clock, options: TimeoutOptions = defaultTimeout): UnderStore {

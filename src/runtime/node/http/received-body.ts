@@ -6,7 +6,7 @@ import {KiB} from '#base/units.ts';
 import {ReceiveQueue, slabBytes} from '#runtime/node/http/receive-slabs.ts';
 
 /** Unread bytes of one answer, from which on its connection is not read. */
-const waitingBytesMax = 512 * KiB;
+const waitingBytesMax = 256 * KiB;
 const slabbedBytesMin = 2 * slabBytes;
 
 /** What a body asks of its connection. */
