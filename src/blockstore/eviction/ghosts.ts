@@ -23,15 +23,20 @@ export class Ghosts {
 
   has(hash: number): boolean {
     const slot = this.#find(hash);
-    return slot !== -1 && this.#age(slot) < this.#hashes.length;
+    return slot !== -1 && this.#isFresh(slot);
   }
 
   /** True when it was remembered; forgets it. */
   take(hash: number): boolean {
-    const known = this.has(hash);
     const slot = this.#find(hash);
-    if (slot !== -1) this.#times[slot] = 0;
+    if (slot === -1) return false;
+    const known = this.#isFresh(slot);
+    this.#times[slot] = 0;
     return known;
+  }
+
+  #isFresh(slot: number): boolean {
+    return this.#age(slot) < this.#hashes.length;
   }
 
   #find(hash: number): number {

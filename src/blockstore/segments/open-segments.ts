@@ -4,7 +4,7 @@
  */
 import type {Tier} from '#blockstore/tier.ts';
 
-const openSegmentsMax = 1024;
+const openSegmentsMax = 512;
 
 export interface OpenSegment {
   readonly tier: Tier;
