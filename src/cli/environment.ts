@@ -23,6 +23,8 @@ export interface UpOptions {
   readonly tls?: {readonly certFile: string; readonly keyFile: string};
   /** Bytes of a tier in memory; 0 = none. */
   readonly memoryBytes?: number;
+  /** Whether requests that change something, or are denied, are written down (default true). */
+  readonly audit?: boolean;
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
   /** Where to mount the namespace by FUSE; absolute. */
   readonly fuse?: string;

@@ -82,9 +82,10 @@ export const registerUp: Register = (parent, environment) => {
     .option('--tls-key <FILE>', 'its key, in PEM form')
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
+    .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
     .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
-    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string}) => {
+    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string; audit: boolean}) => {
       const {terminal} = environment;
       const {home, json: asJson} = globals(command);
       const root: Command & {rawArgs?: string[]} = parent;
@@ -96,6 +97,7 @@ export const registerUp: Register = (parent, environment) => {
         httpPort: options.httpPort,
         rpcPort: options.rpcPort,
         ...tlsOf(options, environment.workingDirectory),
+        ...(options.audit ? {} : {audit: false}),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
         ...(options.fuse === undefined ? {} : {fuse: absolute(options.fuse, environment.workingDirectory)}),

@@ -21,6 +21,7 @@ import {Master} from '#master/master.ts';
 import {writeBackup} from '#metastore/backup.ts';
 import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
+import {AuditLog} from '#process/audit-log.ts';
 import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
@@ -100,13 +101,14 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     );
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
+    const audit = up.audit === false ? undefined : await down.add('audit log', AuditLog.open(runtime, {path: home.auditFile}));
     const worker = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts});
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
-    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, identity: identity.directory})));
+    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, identity: identity.directory, ...(audit ? {audit: audit.record} : {})})));
     own.port = s3.address.port;
     const rest = await down.add(
       'REST',

@@ -9,6 +9,7 @@
  *   drafts/         files that are being written on a mount (worker/drafts/)
  *   data/           the under store of `/`
  *   log/weir.log    structured logs
+ *   log/audit.log   who changed what, and who was denied (audit-log.ts)
  *
  * Directories are 0700 and files 0600: nobody but the owner reads keys, metadata or cached bytes.
  */
@@ -32,6 +33,7 @@ export interface Home {
   readonly drafts: string;
   readonly data: string;
   readonly logFile: string;
+  readonly auditFile: string;
 }
 
 export function homeAt(directory: string): Home {
@@ -49,6 +51,7 @@ export function homeAt(directory: string): Home {
     drafts: `${directory}/drafts`,
     data: `${directory}/data`,
     logFile: `${directory}/log/weir.log`,
+    auditFile: `${directory}/log/audit.log`,
   };
 }
 

@@ -35,8 +35,8 @@ export interface Claim {
 /** A query as decoded pairs of bytes (latin-1), in the order sent. */
 export type QueryPairs = readonly (readonly [name: string, value: string])[];
 
-/** `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. AuthorizationHeaderMalformed. */
-export function claimOfHeader(authorization: string, timestamp: string | undefined): Claim {
+/** `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`. AuthorizationHeaderMalformed. `other`: a service that it may be signed for beside S3. */
+export function claimOfHeader(authorization: string, timestamp: string | undefined, other?: string): Claim {
   const malformed = (what: string) => new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${what}`);
   const space = authorization.indexOf(' ');
   if (space < 0) throw new S3Error('InvalidArgument', "Authorization header is invalid -- one and only one ' ' (space) required.", {ArgumentName: 'Authorization', ArgumentValue: authorization});
@@ -58,7 +58,7 @@ export function claimOfHeader(authorization: string, timestamp: string | undefin
   if (!credential) throw malformed('missing Credential.');
   if (!signedHeaders) throw malformed('missing SignedHeaders.');
   if (!signature) throw malformed('missing Signature.');
-  const {accessKeyId, scope} = parseCredential(credential, malformed);
+  const {accessKeyId, scope} = parseCredential(credential, malformed, other);
   if (timestamp === undefined || !isTimestamp(timestamp)) throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header.');
   if (!timestamp.startsWith(scope.date)) throw malformed('Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP');
   return {accessKeyId, scope, signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: false};
@@ -111,12 +111,12 @@ export function claimOfQuery(query: QueryPairs): Claim | undefined {
   return {accessKeyId, scope, signedHeaders: signedHeaders.split(';'), signature, timestamp, presigned: true, expires: Number(expires)};
 }
 
-export function parseCredential(credential: string, malformed: (what: string) => S3Error): Pick<Claim, 'accessKeyId' | 'scope'> {
+export function parseCredential(credential: string, malformed: (what: string) => S3Error, other?: string): Pick<Claim, 'accessKeyId' | 'scope'> {
   const parts = credential.split('/');
   if (parts.length < 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".');
   const [date, region, service, terminal] = parts.slice(-4) as [string, string, string, string];
   if (terminal !== 'aws4_request') throw malformed(`incorrect terminal "${terminal.slice(0, 40)}". This endpoint uses "aws4_request".`);
-  if (service !== 's3') throw malformed(`incorrect service "${service.slice(0, 40)}". This endpoint belongs to "s3".`);
+  if (service !== 's3' && service !== other) throw malformed(`incorrect service "${service.slice(0, 40)}". This endpoint belongs to "s3".`);
   if (!/^\d{8}$/.test(date)) throw malformed(`incorrect date format "${date.slice(0, 40)}". This date in the credential must be in the format "yyyyMMdd".`);
   return {accessKeyId: parts.slice(0, -4).join('/'), scope: {date, region, service}};
 }

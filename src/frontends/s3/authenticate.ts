@@ -2,7 +2,7 @@
 import {createHmac, hash} from 'node:crypto';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {
-  canonicalRequest, checkTime, type Claim, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, SigningKeys, stringToSign,
+  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, SigningKeys, stringToSign,
 } from '#codec/s3/sigv4.ts';
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
@@ -92,6 +92,21 @@ export class Authenticator {
     const {caller, secret} = this.#find(accessKeyId, token, nowMs);
     checkFormSignature(hmacSha256(this.#keys.get(secret, scope), policy), signature, policy, accessKeyId);
     return {caller, payload: 'unsigned', authType: 'POST', signatureVersion: 'AWS4-HMAC-SHA256'};
+  }
+
+  /** A form for the token service, signed in its headers for `sts` (or `s3`); its body counts whether or not a header says its hash. */
+  authenticateSts(exchange: HttpExchange, target: S3Target, body: Uint8Array, nowMs: number): Caller {
+    const authorization = exchange.header('authorization');
+    if (authorization === undefined) throw new S3Error('AccessDenied', 'Access Denied');
+    const claim = claimOfHeader(authorization, timestampOf(exchange), 'sts');
+    checkTime(claim, nowMs);
+    const {secret, caller} = this.#find(claim.accessKeyId, exchange.header('x-amz-security-token'), nowMs);
+    const {method, rawHeaders} = exchange;
+    const canonical = canonicalRequest({method, rawPath: target.rawPath, query: target.query, rawHeaders, payloadHash: hash('sha256', body, 'hex')}, claim.signedHeaders);
+    if (!sameSignature(hmacSha256(this.#keys.get(secret, claim.scope), stringToSign(claim, canonical)), claim.signature)) {
+      throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.');
+    }
+    return caller;
   }
 
   #verify(exchange: HttpExchange, target: S3Target, claim: Claim, nowMs: number): Identity {

@@ -9,12 +9,14 @@ import type {Principal} from '#contracts/context.ts';
 import type {Caller, IdentityDirectory} from '#contracts/identity-api.ts';
 import {BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
 import {type AccessServices, RequestAccess} from '#frontends/s3/access/request-access.ts';
+import {audited, type AuditedRequest, type RecordAudit} from '#frontends/s3/audit.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket} from '#frontends/s3/bucket.ts';
 import {Cors} from '#frontends/s3/bucket-cors.ts';
 import {isPostedForm, type PostedForm, postObject, putOfForm, readForm} from '#frontends/s3/post-object.ts';
 import {noSuchBucket, type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf, subResourceOf} from '#frontends/s3/routes.ts';
+import {answerSts, isStsRequest} from '#frontends/s3/sts.ts';
 import {missingKey} from '#frontends/s3/versions.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -25,6 +27,8 @@ export interface S3Options {
   /** Host names below which buckets are sub-domains (`bucket.localhost`). Hosts that are none of these are path style. */
   readonly baseDomains: readonly string[];
   readonly identity: IdentityDirectory;
+  /** Told of requests that change something or were denied. */
+  readonly audit?: RecordAudit;
 }
 
 const missing: ReadonlySet<string | undefined> = new Set(['NoSuchKey', 'NoSuchVersion']);
@@ -36,6 +40,9 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   const cors = new Cors(files);
   const authenticator = new Authenticator(options.identity);
   const access: AccessServices = {directory: options.identity, buckets: new BucketRulesCache(options.identity), files, nowMs: () => runtime.clock.nowMs()};
+  const sts = {authenticator, directory: options.identity, nowMs: access.nowMs};
+  const {audit: record} = options;
+  const audit = record && ((request: AuditedRequest) => audited(request, record));
   const accessOf = (asked: Pick<S3Request, 'exchange' | 'target' | 'identity'>) => new RequestAccess(access, asked);
   const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
   const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
@@ -65,21 +72,29 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       }
       // Where rules cannot be had, no rule allows anything: the operation itself says what is wrong.
       if (exchange.header('origin') !== undefined) crossOrigin = await cors.headersFor(exchange, target).catch(() => none);
+      if (isStsRequest(exchange, target)) {
+        audit?.({exchange, target, requestId, caller: undefined, ...(await answerSts(exchange, target, requestId, sts))});
+        return;
+      }
       const form = isPostedForm(exchange, target) ? await readForm(exchange) : undefined;
       request = understand(exchange, target, requestId, crossOrigin, form);
       if (form) {
         request = putOfForm(request, form, accessOf);
         await request.access.admit('');
         await postObject(request, form);
+        audit?.({exchange, target: request.target, caller: request.identity.caller, requestId});
         return;
       }
       const operation = operationOf(request);
       const subResource = subResourceOf(target, exchange.method);
       if (!request.access.admitNow(subResource)) await request.access.admit(subResource);
       await operation(request);
+      audit?.({exchange, target, caller: request.identity.caller, requestId});
     } catch (error) {
       failures.add();
-      await refuse(exchange, await explainMissing(error, request), target, requestId, crossOrigin);
+      const explained = await explainMissing(error, request);
+      audit?.({exchange, target: request?.target ?? target, caller: request?.identity.caller, requestId, error: toS3Error(explained)});
+      await refuse(exchange, explained, target, requestId, crossOrigin);
     }
   };
 

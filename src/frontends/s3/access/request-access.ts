@@ -22,7 +22,7 @@ export interface AccessServices {
   readonly directory: IdentityDirectory;
   readonly buckets: BucketRulesCache;
   readonly files: FileSystem;
-  nowMs(): number;
+  readonly nowMs: () => number;
 }
 
 export const accessDenied = (): S3Error => new S3Error('AccessDenied', 'Access Denied');
@@ -177,7 +177,8 @@ export class RequestAccess implements Access {
     if (need !== needs.putObject) return;
     const given = (name: string) => this.#given(name);
     const fresh = ({action}: Need): Need => ({action, on: 'object'});
-    if (given('x-amz-tagging')) await this.demand(fresh(needs.putObjectTagging));
+    // Who may write by the bucket's list may tag what it writes.
+    if (given('x-amz-tagging')) await this.demand({...fresh(needs.putObjectTagging), grant: {of: 'bucket', permission: 'WRITE'}});
     if (given('x-amz-object-lock-mode')) await this.demand(fresh(needs.putObjectRetention));
     if (given('x-amz-object-lock-legal-hold')) await this.demand(fresh(needs.putObjectLegalHold));
     // Who owns what it writes may grant on it, too.
