@@ -120,7 +120,9 @@ test('what happens to the object happens to the file, whatever its name; an obje
     const {inode: {id}} = await master.stat(bytes('/b/first'), {kind: 'file'}, context);
     await master.retain(id, 'test', context);
     await master.remove(bytes('/b/first'), {kind: 'file'}, context);
-    assert.equal((await master.retain(id, 'test', context)).path, '/b/third');
+    const left = await master.retain(id, 'test', context);
+    assert.equal(left.path, '/b/third');
+    assert.ok(left.inode.ctime > left.inode.mtime, 'losing a name changes its attributes');
     assert.equal(stored(world).get('third'), 'two');
     await master.release(id, 'test', context);
     await clock.sleep(10);

@@ -19,7 +19,7 @@ import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve
 import {addUsage} from '#master/namespace/usage.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
-import type {Content} from '#model/content.ts';
+import type {Content, TimeNs} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
 
@@ -88,11 +88,12 @@ export function listLinked(reader: Reader): InodeId[] {
 
 /**
  * A name goes; its entry is the caller's. False when it was the only one, and nothing was done. When it was the first of several,
- * another becomes the first, and the store has the object still where it was.
+ * another becomes the first, and the store has the object still where it was. `at`: when its attributes changed by that.
  */
-export function loseName(tx: Transaction, name: Name, inode: Inode): boolean {
+export function loseName(tx: Transaction, name: Name, inode: Inode, at: TimeNs = inode.ctime): boolean {
   if (inode.links === undefined) return false;
-  const {links, ...single} = inode;
+  const {links, ...rest} = inode;
+  const single: Inode = {...rest, ctime: at};
   const left = isFurther(inode, name) ? single : {...single, ...takeFurther(tx, inode.id)};
   if (left.parent === inode.parent && left.name === inode.name) tx.delete(linkKey(inode.id, name.parent, name.name));
   writeLinked(tx, links > 2 ? {...left, links: links - 1} : left);

@@ -22,6 +22,7 @@ import {bury} from '#master/namespace/tombstones.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import {hasVersions} from '#master/namespace/versions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
+import type {TimeNs} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Path} from '#model/path.ts';
 
@@ -51,7 +52,7 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   const removed = {info: infoOf(canonical, inode, place.mount), storeKey: inode.content?.storeKey ?? place.storeKey};
   if (place.kind !== 'directory') {
     const vanished = detach(tx, op, resolution.parent, place);
-    deleteInode(tx, place, inode);
+    deleteInode(tx, place, inode, op.now);
     return {...removed, vanished};
   }
   const empty = isEmpty(tx, place.id);
@@ -108,8 +109,8 @@ export function detach(tx: Transaction, op: Operation, parent: Place, place: Pla
 }
 
 /** Deletes an inode whose entry has just gone and that, if it is a directory, has nothing below; unless it has other names. */
-export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount' | 'parent' | 'name'>, inode: Inode): void {
-  if (loseName(tx, place, inode)) return addUsage(tx, place.mount, {files: -1, directories: 0, bytes: 0});
+export function deleteInode(tx: Transaction, place: Pick<Place, 'id' | 'mount' | 'parent' | 'name'>, inode: Inode, at?: TimeNs): void {
+  if (loseName(tx, place, inode, at)) return addUsage(tx, place.mount, {files: -1, directories: 0, bytes: 0});
   discard(tx, inode);
   tx.delete(inodeKey(place.id));
   dropSettings(tx, inode);

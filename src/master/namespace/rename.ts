@@ -77,7 +77,7 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   if (directory && source.top !== undefined && isLockBucket(tx, source.top)) throw new WeirError('PermissionDenied', `${shown(from)} lies in a bucket with object lock: a directory cannot be renamed there`);
   const keeping = directory ? undefined : leaveHistory(tx, op, source, {...target, path: {...to, kind: 'file'}}, inode);
   if (replaced && versionToKeep(keeping, replaced)) throw new WeirError('Conflict', `${shown(to)} has a version that has to be kept: it is deleted first`);
-  if (replaced) deleteInode(tx, target.place!, replaced);
+  if (replaced) deleteInode(tx, target.place!, replaced, op.now);
   const further = isFurther(inode, place);
   const name = to.names.at(-1)!;
   const moved = further ? {...inode, ctime: op.now} : {...movedInode(op, place, inode, parent, name, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
