@@ -18,19 +18,25 @@ test('a file is answered on the spot while it is known and fresh, wherever it ha
     const before = requestsOf(bucket);
     assert.deepEqual(master.openNow(bytes('/b/dir/a'), principal), known);
     assert.deepEqual(master.statNow(bytes('/b/dir/a'), {}, principal), known);
-    assert.deepEqual(master.statNow(bytes('/b/dir'), {}, principal), await master.stat(bytes('/b/dir'), {}, context));
-    for (const path of ['/b/dir/none', '/b/none/a', '/b/dir/', '/b', '/', '/b/.weir', '/b/dir/a\0', `/b/dir/${'n'.repeat(2000)}`]) {
+    for (const path of ['/b/dir', '/b/dir/', '/b', '/b/']) {
+      const expected = await master.stat(bytes(path), {kind: 'directory'}, context);
+      for (const kind of ['directory', 'either'] as const) assert.deepEqual(master.statNow(bytes(path), {kind}, principal), expected, path);
+    }
+    for (const path of ['/b/dir/none', '/b/none/a', '/', '/b/.weir', '/b/dir/a\0', `/b/dir/${'n'.repeat(2000)}`]) {
       assert.equal(master.statNow(bytes(path), {}, principal), undefined, JSON.stringify(path.slice(0, 20)));
     }
     await put(master, '/b/other/c', 'see');
     assert.equal(master.openNow(bytes('/b/other/c'), principal)?.length, 3);
     await master.rename(bytes('/b/other/'), bytes('/b/moved/'), {replace: false}, context);
     assert.equal(master.openNow(bytes('/b/other/c'), principal), undefined);
+    assert.equal(master.statNow(bytes('/b/other/'), {}, principal), undefined);
     assert.deepEqual(master.openNow(bytes('/b/moved/c'), principal)?.path, '/b/moved/c');
     await put(master, '/b/dir/a', 'longer');
     assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 6);
     await runtime.clock.sleep(61_000);
     assert.equal(master.openNow(bytes('/b/dir/a'), principal), undefined, 'no longer fresh');
+    assert.equal(master.statNow(bytes('/b/dir/'), {}, principal), undefined);
+    assert.equal(master.statNow(bytes('/b/'), {}, principal)?.path, '/b/', 'a mount point is what it is');
     await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
     assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 6);
     await master.refresh(bytes('/b/dir/a'), context);
@@ -52,6 +58,7 @@ test('nobody is shown on the spot what he may not see', async () => {
     assert.throws(() => master.openNow(bytes('/b/dir/a'), somebody), denied);
     await master.setAttributes(bytes('/b/dir/'), {mode: 0o700}, {}, context);
     assert.throws(() => master.statNow(bytes('/b/dir/a'), {kind: 'file'}, somebody), denied);
+    assert.equal(master.statNow(bytes('/b/dir/'), {}, somebody)?.inode.mode, 0o700);
     assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 3);
   });
 });

@@ -30,20 +30,36 @@ export class Reading {
 
   /** On the spot (contracts/on-the-spot.ts). */
   statNow(path: ByteString, kind: PathKind, principal: Principal): FileInfo | undefined {
+    if (path.endsWith('/')) return this.#directoryNow(path, principal);
+    if (kind === 'directory') return this.#directoryNow(`${path}/` as ByteString, principal);
     const nameStart = path.lastIndexOf('/') + 1;
     const name = path.slice(nameStart) as ByteString;
     // What is refused, odd or long is for the ordinary way to explain.
-    if (nameStart === 0 || kind === 'directory' || name === '' || name.length > nameBytesMax || path.length > pathBytesMax || name.includes('\0')) return undefined;
+    if (nameStart === 0 || name.length > nameBytesMax || path.length > pathBytesMax || name.includes('\0')) return undefined;
     const {transactions} = this.#services;
-    const parent = this.#directories.find(path.slice(0, nameStart) as ByteString);
+    const parent = this.#directories.find(path.slice(0, nameStart) as ByteString)?.place;
     if (!parent || isReserved(parent, name)) return undefined;
     const {result, sequence} = transactions.metastore.read(reader => {
       const place = (kind === 'either' ? childOf(reader, parent, name, 'directory') : undefined) ?? childOf(reader, parent, name, 'file');
-      if (!place || place.mountPoint) return undefined;
+      if (!place) return undefined;
       const inode = inodeAt(reader, place);
       if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
       if (!isUnchecked(principal)) resolve(reader, parsePath(path, kind), principal);
       return infoOf((place.kind === 'directory' ? `${path}/` : path) as ByteString, inode, place.mount);
+    });
+    return sequence <= transactions.metastore.durableSequence ? result : undefined;
+  }
+
+  #directoryNow(path: ByteString, principal: Principal): FileInfo | undefined {
+    const known = this.#directories.find(path);
+    const above = path.length > 1 ? this.#directories.find(path.slice(0, path.lastIndexOf('/', path.length - 2) + 1) as ByteString) : undefined;
+    if (!known || !above) return undefined;
+    const {transactions} = this.#services;
+    const {place, inode} = known;
+    const {result, sequence} = transactions.metastore.read(reader => {
+      if (!this.#loader.believes(reader, place, inode, above.place, {askedAt: transactions.now(), complete: true})) return undefined;
+      if (!isUnchecked(principal)) resolve(reader, parsePath(path), principal);
+      return infoOf(path, inode, place.mount);
     });
     return sequence <= transactions.metastore.durableSequence ? result : undefined;
   }

@@ -3,16 +3,22 @@
  * nothing that a walk could have met is missed, and where reads are many, commits are few.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {Place} from '#master/namespace/place.ts';
+import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import type {Metastore} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
 import {parsePath} from '#model/path.ts';
 
 const placesMax = 10_000;
 
+export interface KnownDirectory {
+  readonly place: Place;
+  readonly inode: Inode;
+}
+
 export class KnownDirectories {
   readonly #metastore: Metastore;
-  readonly #places = new Map<ByteString, Place>();
+  readonly #places = new Map<ByteString, KnownDirectory>();
   /** The last transaction that the places have seen. */
   #sequence = -1;
 
@@ -20,8 +26,8 @@ export class KnownDirectories {
     this.#metastore = metastore;
   }
 
-  /** The directory at a path that ends in `/`; undefined when there is none, or none yet that power loss could not take back. InvalidPath, NameTooLong. */
-  find(path: ByteString): Place | undefined {
+  /** The directory at a path that ends in `/`, with its inode; undefined when there is none, or none yet that power loss could not take back. InvalidPath, NameTooLong. */
+  find(path: ByteString): KnownDirectory | undefined {
     const {sequence} = this.#metastore;
     if (sequence !== this.#sequence) {
       this.#places.clear();
@@ -30,8 +36,11 @@ export class KnownDirectories {
     return this.#places.get(path) ?? this.#walk(path);
   }
 
-  #walk(path: ByteString): Place | undefined {
-    const walk = this.#metastore.read((reader) => resolve(reader, parsePath(path, 'directory')).place);
+  #walk(path: ByteString): KnownDirectory | undefined {
+    const walk = this.#metastore.read((reader) => {
+      const {place} = resolve(reader, parsePath(path, 'directory'));
+      return place && {place, inode: inodeAt(reader, place)};
+    });
     if (!walk.result || walk.sequence > this.#metastore.durableSequence) return undefined;
     if (this.#places.size >= placesMax) this.#places.clear();
     this.#places.set(path, walk.result);
