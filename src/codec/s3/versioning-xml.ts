@@ -37,6 +37,7 @@ export function parseVersionList(query: QueryPairs): VersionListParameters {
   const encoding = get('encoding-type');
   if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
   const count = get('max-keys') ?? '';
+  if (/^-\d/.test(count)) throw new S3Error('InvalidArgument', 'max-keys cannot be negative', {ArgumentName: 'max-keys', ArgumentValue: count});
   if (!/^\d{0,10}$/.test(count) || Number(count) > 0x7fff_ffff) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range', {ArgumentName: 'max-keys', ArgumentValue: count});
   const keyMarker = bytes('key-marker');
   const versionMarker = get('version-id-marker');

@@ -9,6 +9,7 @@ import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-wr
 import type {VersionEntry, VersionPage} from '#contracts/master-api.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
@@ -68,5 +69,8 @@ function versionXml({info, latest}: Extract<VersionEntry, {info: unknown}>, key:
   const {inode, deleteMarker} = info;
   const what = `<Key>${key}</Key>${element('VersionId', versionIdOf(inode))}${element('IsLatest', latest)}${element('LastModified', xmlDate(modifiedOf(info)))}`;
   if (deleteMarker) return `<DeleteMarker>${what}${owner}</DeleteMarker>`;
-  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${element('Size', inode.content?.length ?? info.length)}${owner}<StorageClass>STANDARD</StorageClass></Version>`;
+  const checksums = inode.content?.checksums ?? {};
+  const type = checksumTypeOfValues(checksums);
+  const summed = type ? Object.keys(checksums).map((name) => element('ChecksumAlgorithm', name.toUpperCase())).join('') + element('ChecksumType', type) : '';
+  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${summed}${element('Size', inode.content?.length ?? info.length)}${owner}<StorageClass>STANDARD</StorageClass></Version>`;
 }

@@ -24,12 +24,16 @@ export interface CopySource {
   readonly version?: string;
 }
 
+const versionMark = '?versionId=';
+
 /** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. */
 export function copySourceOf(header: string): CopySource {
   const invalid = () => new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {ArgumentName: 'x-amz-copy-source'});
-  const mark = header.indexOf('?versionId=');
-  const version = mark < 0 ? undefined : uriDecode(header.slice(mark + '?versionId='.length));
-  const path = uriDecode(mark < 0 ? header : header.slice(0, mark)).replace(/^\//, '');
+  const whole = uriDecode(header);
+  // The separator may have been encoded with the rest.
+  const mark = whole.lastIndexOf(versionMark);
+  const version = mark < 0 ? undefined : whole.slice(mark + versionMark.length);
+  const path = (mark < 0 ? whole : whole.slice(0, mark)).replace(/^\//, '');
   const slash = path.indexOf('/');
   if (slash <= 0 || slash === path.length - 1) throw invalid();
   const key = path.slice(slash + 1) as ByteString;

@@ -12,6 +12,7 @@ import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {protectedError} from '#frontends/s3/object-lock.ts';
 import {versionOf, versionOption} from '#frontends/s3/versions.ts';
 
 /** At the store, at a time: batches of the whole list would hold its slowest. */
@@ -28,7 +29,7 @@ async function removeKey(request: S3Request, bucket: ByteString, key: ByteString
     // A marker whose directory has children: the key goes, the directory stays.
     if (isKind(error, 'NotFound', 'NotADirectory', 'IsADirectory')) return named;
     if (key.endsWith('/') && isKind(error, 'DirectoryNotEmpty')) return named;
-    throw error;
+    throw protectedError(error) ?? error;
   }
 }
 
@@ -52,7 +53,8 @@ export const deleteObjects: Operation = async (request) => {
       if (bytes === '' || bytes.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long');
       await request.access.demand(needs.deleteObject, {bucket, key: bytes, versionId});
       const removed = await removeKey(request, bucket, bytes, versionOption(versionId), etag === undefined ? undefined : {ifMatch: etag.replace(/^"|"$/g, '')});
-      const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : '';
+      const named = versionId === undefined ? '' : '<DeleteMarker>false</DeleteMarker>';
+      const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : named;
       results[index] = quiet ? '' : `<Deleted>${element('Key', key)}${optionalElement('VersionId', versionId)}${marker}</Deleted>`;
     } catch (error) {
       const known = toS3Error(error) ?? new S3Error('InternalError', 'We encountered an internal error. Please try again.');

@@ -21,7 +21,7 @@ async function settingOf(request: S3Request): Promise<string | undefined> {
 
 export const getObjectLock: Operation = async (request) => {
   const value = await settingOf(request);
-  if (value === undefined) throw new S3Error('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket');
+  if (value === undefined) throw new S3Error('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket.');
   await xml(request, objectLockXml(parseDefaultRetention(value)));
 };
 
@@ -46,9 +46,9 @@ async function requireLock(request: S3Request): Promise<void> {
 }
 
 async function statLocked(request: S3Request): Promise<FileInfo> {
-  await requireLock(request);
   const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file', ...lockedVersion(request)}, request.context);
   refuseMarker(info);
+  await requireLock(request);
   return info;
 }
 
@@ -59,6 +59,12 @@ function lockedVersion(request: S3Request): {readonly version?: string} {
   return request.query('versionId') === '' ? {} : versionOf(request);
 }
 
+/** What S3 says of a change that a lock forbids. */
+export function protectedError(error: unknown): S3Error | undefined {
+  if (!isKind(error, 'PermissionDenied') || !error.details['locked']) return undefined;
+  return new S3Error('AccessDenied', 'Access Denied because object protected by object lock.', {}, {cause: error});
+}
+
 export const getRetention: Operation = async (request) => {
   const {retention} = lockOf((await statLocked(request)).inode);
   if (!retention) throw notLocked();
@@ -66,11 +72,15 @@ export const getRetention: Operation = async (request) => {
 };
 
 export const putRetention: Operation = async (request) => {
-  await requireLock(request);
   const retention = parseRetention(await documentOf(request));
   const bypassGovernance = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && (await request.access.may(needs.bypassGovernance));
   if (retention && retention.untilMs <= request.nowMs) throw new S3Error('InvalidArgument', 'The retain until date must be in the future!');
-  await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {retention, bypassGovernance}, {kind: 'file', ...lockedVersion(request)}, request.context);
+  await statLocked(request);
+  try {
+    await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {retention, bypassGovernance}, {kind: 'file', ...lockedVersion(request)}, request.context);
+  } catch (error) {
+    throw protectedError(error) ?? error;
+  }
   await answer(request, 200);
 };
 
@@ -81,8 +91,8 @@ export const getLegalHold: Operation = async (request) => {
 };
 
 export const putLegalHold: Operation = async (request) => {
-  await requireLock(request);
   const legalHold = parseLegalHold(await documentOf(request));
+  await statLocked(request);
   await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {legalHold}, {kind: 'file', ...lockedVersion(request)}, request.context);
   await answer(request, 200);
 };

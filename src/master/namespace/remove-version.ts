@@ -102,5 +102,5 @@ function restore(tx: Transaction, op: Operation, parent: Place, path: Path, keep
 
 function checkUnlocked(op: Operation, inode: Inode, path: Path, options: RemoveVersionOptions): void {
   const why = lockedBy(inode, op.now, options.bypassGovernance === true);
-  if (why !== undefined) throw new WeirError('PermissionDenied', `this version of ${shown(path)} cannot be deleted: ${why}`);
+  if (why !== undefined) throw new WeirError('PermissionDenied', `this version of ${shown(path)} cannot be deleted: ${why}`, {details: {locked: 1}});
 }

@@ -30,7 +30,7 @@ function checkRetention(op: Operation, inode: Inode, {retention: wanted, bypassG
   const {retention: had} = lockOf(inode);
   if (!had || had.untilMs <= millisecondsOf(op.now) || keeps(had, wanted ?? undefined)) return;
   if (had.mode === 'GOVERNANCE' && bypassGovernance) return;
-  throw new WeirError('PermissionDenied', `${shown(path)} (${toText(inode.name)}) is retained (${had.mode}) and cannot be let go before`);
+  throw new WeirError('PermissionDenied', `${shown(path)} (${toText(inode.name)}) is retained (${had.mode}) and cannot be let go before`, {details: {locked: 1}});
 }
 
 /** Whether a retention holds at least what the other did. */
