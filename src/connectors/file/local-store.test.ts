@@ -153,6 +153,14 @@ test('a walk in small windows finds what one in a large window finds', async () 
   }
 });
 
+test('windows grow, and nothing is lost between them', async () => {
+  const names = Array.from({length: 9000}, (_, i) => `n${(i * 7919) % 9000}`);
+  for (const name of names) await writeFile(path.join(root, name), '');
+  const found: string[] = [];
+  for await (const {key: name} of walk(runtime.disk, fromText(root), key(''), {namePrefix: key(''), after: undefined, recursive: true, windowNames: 65_536})) found.push(name);
+  assert.deepEqual(found, names.toSorted());
+});
+
 test('a continuation outlives the walk behind it', async () => {
   for (let i = 0; i < 30; i++) await put(key(`f${String(i).padStart(2, '0')}`), 'x');
   const first = await store.list({prefix: key(''), delimiter: true, limit: 10}, call);

@@ -1,12 +1,16 @@
 /**
  * A directory, or the whole tree below it, in byte order of keys, in bounded memory. A file system lists in no order, so a
- * directory is scanned, the `windowNames` smallest names are kept and sorted, and when they are used up it is scanned again
- * for those behind. A directory sorts as `name/`.
+ * directory is scanned, the smallest names are kept and sorted, and when they are used up it is scanned again for those behind: few
+ * at first, because sorting is what a first page of a large directory would wait for, then more, up to `windowNames`. A directory
+ * sorts as `name/`.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {Disk, FileStat} from '#runtime/disk.ts';
 import {diskPath, ownDirectory, readName} from '#connectors/file/names.ts';
+
+const firstWindowNames = 4096;
+const windowGrowth = 4;
 
 export interface Found {
   /** Directories end in `/`. */
@@ -37,15 +41,15 @@ interface Entry {
 export async function* walk(disk: Disk, path: ByteString, key: ByteString, options: WalkOptions): AsyncGenerator<Found, void, undefined> {
   let after = startIn(key, options.after);
   if (after === 'behind') return;
-  for (;;) {
-    const window: Entry[] = await smallestNames(disk, path, key === '', options.namePrefix, after, options.recursive, options.windowNames);
+  for (let count = Math.min(firstWindowNames, options.windowNames); ; count = Math.min(count * windowGrowth, options.windowNames)) {
+    const window: Entry[] = await smallestNames(disk, path, key === '', options.namePrefix, after, options.recursive, count);
     for (const entry of window) {
       const child = (key + entry.name) as ByteString;
       const childPath = `${path}/${entry.path}` as ByteString;
       if (options.after === undefined || child > options.after) yield {key: child, kind: entry.kind, path: childPath};
       if (options.recursive && entry.kind === 'directory') yield* walk(disk, childPath, child, {...options, namePrefix: '' as ByteString});
     }
-    if (window.length < options.windowNames) return;
+    if (window.length < count) return;
     after = {name: window.at(-1)!.name, inside: false};
   }
 }
