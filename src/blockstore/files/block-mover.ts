@@ -102,7 +102,14 @@ export class BlockMover {
       let end = at + 1;
       while (end < copied.length && end - at < copyPages && block.present[end] && !copied[end]) end++;
       const part = bytes.subarray(0, from.bytesOf(first + at, end - at));
-      const count = await (await this.#large.file(from)).read(part, (first + at) * pageBytes);
+      let count: number;
+      try {
+        count = await (await this.#large.file(from)).read(part, (first + at) * pageBytes);
+      } catch (error) {
+        // The disk that it leaves is to blame, not the one that it goes to.
+        this.#large.unreadable(from, first + at, first + end - 1, error);
+        return false;
+      }
       if (from.gone || to.gone) return false;
       if (!this.#sound(from, block, first, at, end, part.subarray(0, count))) continue;
       await (await this.#large.file(to, true)).write([part], (first + at) * pageBytes);

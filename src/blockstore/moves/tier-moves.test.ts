@@ -232,6 +232,26 @@ describe('moves between tiers', () => {
     }
   });
 
+  it('blame the disk that cannot be read, and leave the other one alone', async () => {
+    const simulation = createSimulation(9);
+    await simulation.run(async (runtime) => {
+      await using store = await openBlockStore({runtime, tiers: tiersOf(4 * MiB, 64 * MiB)});
+      await settle(runtime);
+      simulation.disk.fail('read', 'Io');
+      for (let id = 1; id <= 12; id++) {
+        await fill(store, id, large);
+        await settle(runtime);
+      }
+      assert.equal(store.status().tiers[1]!.state, 'ok');
+      assert.equal(store.status().tiers[1]!.usedBytes, 0);
+      simulation.disk.heal();
+      for (let id = 1; id <= 12; id++) {
+        const bytes = await store.read(handle(id, large), 0, large);
+        if (bytes) assertSame(bytes, id, 0);
+      }
+    });
+  });
+
   it('stop when the slow disk fails, and go on evicting', async () => {
     const simulation = createSimulation(8);
     await simulation.run(async (runtime) => {

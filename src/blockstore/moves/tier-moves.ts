@@ -21,6 +21,8 @@ const moveBytesPerSecond = 128 * MiB;
 /** Of a tier, what moves try to keep free for fills. */
 const headroomShare = 1 / 16;
 const headroomBytesMax = GiB;
+/** After a slower tier took nothing: what a victim tries in vain costs it its place in its policy. */
+const restMs = 1000;
 /** Small contents moved with one sync. */
 const batchEntries = 1024;
 const batchBytes = 1 * MiB;
@@ -55,6 +57,7 @@ export class TierMoves implements MoveTerms {
   /** Pinned while in memory only; bounded by the pinned. */
   readonly #rescues = new Set<ContentId>();
   #started = false;
+  #restUntilMs = 0;
   #running: Promise<void> | undefined;
 
   constructor(host: MovesHost, movers: (terms: MoveTerms) => {readonly entries: EntryMover; readonly blocks: BlockMover}) {
@@ -140,7 +143,8 @@ export class TierMoves implements MoveTerms {
   async #demoteSome(tier: Tier): Promise<boolean> {
     const {nodes, small, large, tiers, mayEvict, evict} = this.#host;
     const slower = tiers.slice(tier.number + 1).filter((other) => other.writable);
-    if (slower.length === 0) return false;
+    const {clock} = this.#host.runtime;
+    if (slower.length === 0 || clock.monotonicMs() < this.#restUntilMs) return false;
     if (await tier.turn(() => small.emptySparse(tier))) return true;
     const moves: Promise<number>[] = [];
     const batches = new Map<Tier, number[]>();
@@ -167,6 +171,7 @@ export class TierMoves implements MoveTerms {
     for (const [to, batch] of batches) moves.push(this.#entries.move(batch, to));
     const moved = (await Promise.all(moves)).reduce((sum, bytes) => sum + bytes, 0);
     tier.demotedBytes += moved;
+    if (moves.length > 0 && moved === 0) this.#restUntilMs = clock.monotonicMs() + restMs;
     return moved + evicted > 0;
   }
 
