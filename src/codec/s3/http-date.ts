@@ -22,8 +22,17 @@ export function httpDate(ns: bigint): string {
 
 /** ISO 8601 with milliseconds, whole seconds like the header beside it: `2026-11-21T10:38:05.000Z`. */
 export function xmlDate(ns: bigint): string {
-  return `${new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19)}.000Z`;
+  const second = ns / 1_000_000_000n;
+  // Keys of a listing were mostly made in the same seconds.
+  if (second !== lastSecond) {
+    lastText = `${new Date(Number(second) * 1000).toISOString().slice(0, 19)}.000Z`;
+    lastSecond = second;
+  }
+  return lastText;
 }
+
+let lastSecond: bigint | undefined;
+let lastText = '';
 
 /** Milliseconds since 1970, for all three forms that HTTP knows and ISO 8601; undefined when it is no date. */
 export function parseHttpDate(text: string | undefined): number | undefined {

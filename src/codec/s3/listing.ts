@@ -64,7 +64,6 @@ export function parseList(query: QueryPairs): ListParameters {
   const token = get('continuation-token');
   const startAfter = bytes('start-after');
   const after = token ? decodeToken(token) : startAfter;
-  if (token === '') throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect', {ArgumentName: 'continuation-token'});
   return {
     version: 2,
     ...shared,
@@ -75,7 +74,9 @@ export function parseList(query: QueryPairs): ListParameters {
   };
 }
 
+const plainKey = /^[A-Za-z0-9\-._~/]*$/;
+
 /** A key as an answer shows it under encoding-type=url: `/` stays. */
 export function encodeKey(key: ByteString): string {
-  return uriEncode(key, true);
+  return plainKey.test(key) ? key : uriEncode(key, true);
 }

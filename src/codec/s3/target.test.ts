@@ -105,7 +105,7 @@ describe('listing parameters', () => {
     assert.deepEqual(parseList(parseQuery(`list-type=2&start-after=x&continuation-token=${token}&prefix=&delimiter=`)), {
       version: 2, prefix: '', limit: 1000, urlEncoding: false, fetchOwner: false, after: 'k/\xff', startAfter: 'x', continuationToken: token,
     });
-    for (const bad of ['max-keys=x', 'max-keys=-1', 'list-type=3', 'encoding-type=xml', 'list-type=2&continuation-token=%20', 'list-type=2&continuation-token=', 'prefix=%ff']) {
+    for (const bad of ['max-keys=x', 'max-keys=-1', 'list-type=3', 'encoding-type=xml', 'list-type=2&continuation-token=%20', 'prefix=%ff']) {
       assert.throws(() => parseList(parseQuery(bad)), refused('InvalidArgument'), bad);
     }
   });

@@ -70,5 +70,5 @@ export function parseTarget(target: string, hostBucket: string | undefined): S3T
 
 /** Names that S3 allows for buckets: 3 to 63 of a–z, 0–9, `.` and `-`, no address, no two dots together. */
 export function isBucketName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !name.includes('..') && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
 }

@@ -41,9 +41,10 @@ export const listObjects: Operation = async (request) => {
     else prefixes += `<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`;
   }
   const {version, prefix, delimiter, limit} = parameters;
+  // The old listing says the prefix as it is: clients do not decode it there.
   const optional = (name: string, value: ByteString | undefined) => (value === undefined ? '' : `<${name}>${show(value)}</${name}>`);
   const head =
-    `${element('Name', toText(bucket))}<Prefix>${show(prefix)}</Prefix>` +
+    `${element('Name', toText(bucket))}<Prefix>${version === 1 ? escapeXml(toText(prefix)) : show(prefix)}</Prefix>` +
     (version === 1
       ? `<Marker>${show(parameters.marker ?? ('' as ByteString))}</Marker>${next !== undefined && delimiter !== undefined ? optional('NextMarker', next) : ''}`
       : `${parameters.continuationToken === undefined ? '' : element('ContinuationToken', parameters.continuationToken)}` +

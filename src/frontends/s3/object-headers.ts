@@ -27,7 +27,7 @@ export function metadataOf(request: S3Request): ContentMetadata {
     if (value === undefined || value === '') continue;
     if (name === 'content-encoding') {
       // aws-chunked is how the body travelled, not what it is.
-      value = value.split(',').map((part) => part.trim()).filter((part) => part !== 'aws-chunked').join(',');
+      if (value.includes('aws-chunked')) value = value.split(',').map((part) => part.trim()).filter((part) => part !== 'aws-chunked').join(', ');
       if (value === '') continue;
     }
     if (name === 'x-amz-storage-class' && value === 'STANDARD') continue;

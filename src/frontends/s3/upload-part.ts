@@ -75,7 +75,7 @@ export const uploadPartCopy: Operation = async (request) => {
   const source = await statSource(request, from);
   const range = wanted ?? {offset: 0, length: source.length};
   if (range.offset + range.length > source.length) {
-    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
+    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
   }
   await using file = await request.files.open(source.path, {kind: 'file', range, ...versionOption(from.version)}, request.context);
   const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];

@@ -84,17 +84,35 @@ async function ceph(suite: string, endpoint: Endpoint, features: readonly string
   }
 }
 
-/** A process each: a test that meets what it did not expect ends the whole run otherwise. Their buckets have the same names, so one after the other. */
-async function versitygw({s3, accessKeyId, secretAccessKey}: Endpoint, features: readonly string[]): Promise<Result[]> {
+/**
+ * A process each: a test that meets what it did not expect ends the whole run otherwise. Their buckets have the same names, so one after the
+ * other, and on a new instance after one that failed: what it left behind, locked perhaps, would fail all that follow.
+ */
+async function versitygw(features: readonly string[]): Promise<Result[]> {
   const program = await goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0');
   const results: Result[] = [];
-  for (const [feature, name] of await listOf('versitygw-tests.tsv', features)) {
-    const {code, output} = await run(program, ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, name], {timeoutMs: secondsATestMax * 1000, env: {AWS_CA_BUNDLE: undefined}});
-    const failed = code !== 0 || output.includes('FAIL') || !output.includes('PASS');
-    const why = output.split('\n').find(line => line.includes('FAIL') || line.includes('panic:')) ?? '';
-    results.push({feature, name, state: output.includes('exec ./versitygw') ? 'outside' : failed ? 'failed' : 'passed', why});
+  let weir = await Weir.start({args: []});
+  try {
+    for (const [feature, name] of await listOf('versitygw-tests.tsv', features)) {
+      const {s3, accessKeyId, secretAccessKey} = weir.ready;
+      const {code, output} = await run(program, ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, name], {timeoutMs: secondsATestMax * 1000, env: {AWS_CA_BUNDLE: undefined}});
+      const failed = code !== 0 || output.includes('FAIL') || !output.includes('PASS');
+      const why = output.split('\n').find(line => line.includes('FAIL') || line.includes('panic:')) ?? '';
+      const state = output.includes('exec ./versitygw') ? 'outside' : failed ? 'failed' : 'passed';
+      results.push({feature, name, state, why});
+      if (state !== 'failed') continue;
+      await weir[Symbol.asyncDispose]();
+      weir = await Weir.start({args: []});
+    }
+  } finally {
+    await weir[Symbol.asyncDispose]();
   }
   return results;
+}
+
+async function cephAlone(features: readonly string[]): Promise<Result[]> {
+  await using weir = await Weir.start({args: []});
+  return await ceph(path.resolve(suite!), weir.ready, features);
 }
 
 function table(title: string, results: readonly Result[]): string {
@@ -120,9 +138,7 @@ const parts: string[] = [];
 let failures = 0;
 for (const [name, title] of [['ceph', 'ceph s3-tests (those that are true of AWS)'], ['versitygw', "versitygw's client suite, full flow"]] as const) {
   if (only !== undefined && only !== name) continue;
-  // Each suite wants a server of its own.
-  await using weir = await Weir.start({args: []});
-  const results = name === 'ceph' ? await ceph(path.resolve(suite!), weir.ready, features) : await versitygw(weir.ready, features);
+  const results = name === 'ceph' ? await cephAlone(features) : await versitygw(features);
   for (const {state, feature, name: test, why} of results) if (state === 'failed') process.stdout.write(`FAILED ${feature} ${test}: ${why.trim().slice(0, 300)}\n`);
   failures += results.filter(({state}) => state === 'failed').length;
   parts.push(table(title, results));
