@@ -1,4 +1,6 @@
-/** Policies: whatever is taken for a policy can be asked, in bounded time, and says the same however often it is asked. */
+/** Policies: whatever is taken for a policy can be asked, in bounded time, and says the same however often it is asked. Lists come back as they were written. */
+import {aclXml, parseAccessControlPolicy, parseOwnershipControls, parsePublicAccessBlock} from '#codec/s3/access-documents.ts';
+import {aclOfHeaders, decodeAcl, encodeAcl} from '#codec/s3/acl.ts';
 import {parseBucketPolicy, parseIdentityPolicy} from '#codec/s3/policy/document.ts';
 import {CompiledPolicy} from '#codec/s3/policy/evaluate.ts';
 import {isPublicPolicy} from '#codec/s3/policy/public.ts';
@@ -37,4 +39,23 @@ export function policies(input: Buffer): void {
       mustEqual(policy.evaluate(question), policy.evaluate(question), 'a policy changes its mind');
     }
   }
+}
+
+const group = '<Grant><Grantee xmlns:xsi="x" xsi:type="Group"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee><Permission>READ</Permission></Grant>';
+const user = '<Grant><Grantee xsi:type="CanonicalUser"><ID>a</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>';
+export const accessSeeds: readonly string[] = [
+  `<AccessControlPolicy><Owner><ID>o</ID></Owner><AccessControlList>${group}${user}</AccessControlList></AccessControlPolicy>`,
+  '<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>', '<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>',
+  'id="a", uri="http://acs.amazonaws.com/groups/global/AllUsers"',
+];
+
+export function accessDocuments(input: Buffer): void {
+  outcome(() => parsePublicAccessBlock(input));
+  outcome(() => parseOwnershipControls(input));
+  outcome(() => aclOfHeaders((name) => (name === 'x-amz-grant-read' ? input.toString('latin1') : undefined)));
+  const acl = outcome(() => parseAccessControlPolicy(input));
+  if (acl === 'refused') return;
+  mustEqual(decodeAcl(encodeAcl(acl.value)), acl.value, 'a kept list comes back changed');
+  const written = parseAccessControlPolicy(Buffer.from(aclXml({id: acl.value.owner, displayName: 'x'}, acl.value.grants, () => undefined)));
+  mustEqual(new Set(written.grants.map((grant) => JSON.stringify(grant))), new Set(acl.value.grants.map((grant) => JSON.stringify(grant))), 'a shown list comes back changed');
 }

@@ -45,7 +45,7 @@ import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {WeirError} from '#base/errors.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
-import {json, policies, policySeeds} from './access-targets.ts';
+import {accessDocuments, accessSeeds, json, policies, policySeeds} from './access-targets.ts';
 import {decoder, record, stream} from './forms.ts';
 import {mustEqual, outcome, type Target} from './fuzz.ts';
 import {binary, chunks, headers, query, xml} from './mutate.ts';
@@ -344,6 +344,7 @@ export const targets: Readonly<Record<string, Target>> = {
     authorization, 'if-match: "e", W/"f"\nif-modified-since: Sat, 21 Nov 2026 10:38:05 GMT\nrange: bytes=5-9', 'if-none-match: *\nif-unmodified-since: 2026-11-21T10:38:05Z\nx-amz-copy-source-range: bytes=0-4',
     'x-amz-checksum-crc32: AAAAAA==\ncontent-md5: 1B2M2Y8AsgTpgAmY7PhCfg==\nx-amz-trailer: x-amz-checksum-sha256', 'x-amz-checksum-crc32: AAAAAA==\nx-amz-checksum-crc32c: AAAAAA==\nx-amz-sdk-checksum-algorithm: SHA1',
   ], s3Headers),
+  's3-access': decoder(xml, accessSeeds, accessDocuments),
   's3-policy': decoder(json, policySeeds, policies),
   's3-target': decoder(query, [
     '/bucket/key/a%2Fb?prefix=a&delimiter=%2F&max-keys=5&list-type=2&continuation-token=MWE', '/b?marker=x&encoding-type=url', '/b/k?AWSAccessKeyId=K&Signature=s&Expires=1', presigned,

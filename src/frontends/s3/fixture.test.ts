@@ -52,6 +52,8 @@ export class Gateway implements AsyncDisposable {
   readonly store: MemoryUnderStore;
   /** What the front end has logged. */
   readonly lines: LogLine[];
+  readonly identity: Identity;
+  readonly audit: Readonly<Record<string, unknown>>[];
   readonly sdk: S3Client;
   readonly #handler: (exchange: HttpExchange) => Promise<void>;
   readonly #stop: () => Promise<void>;
@@ -67,17 +69,22 @@ export class Gateway implements AsyncDisposable {
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     const identity = await Identity.open({metastore, runtime, rootKey: {accessKeyId: 'key', secretAccessKey: 'secret'}});
     const lines: LogLine[] = [];
-    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory});
-    return new Gateway(store, lines, handler, async () => {
+    const audit: Readonly<Record<string, unknown>>[] = [];
+    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory, audit: (entry) => void audit.push(entry)});
+    return new Gateway(store, lines, identity, audit, handler, async () => {
       await master.close();
       await metastore.close();
       await rm(directory, {recursive: true});
     });
   }
 
-  private constructor(store: MemoryUnderStore, lines: LogLine[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>) {
+  private constructor(
+    store: MemoryUnderStore, lines: LogLine[], identity: Identity, audit: Readonly<Record<string, unknown>>[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>,
+  ) {
     this.store = store;
     this.lines = lines;
+    this.identity = identity;
+    this.audit = audit;
     this.#handler = handler;
     this.#stop = stop;
     this.sdk = this.client({accessKeyId: 'key', secretAccessKey: 'secret'});

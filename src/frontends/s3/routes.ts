@@ -73,6 +73,9 @@ const object: Readonly<Record<string, Methods>> = {
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
 };
 
+/** By sub-resource and method: what there is. */
+export const operations = {bucket, object};
+
 /** The part of a bucket or object that a request is aimed at; empty: the thing itself. */
 export function subResourceOf({query}: S3Target, method: string): string {
   for (const [parameter] of query) {

@@ -1,0 +1,135 @@
+/** Who may do what, as clients see it: users with policies, users with accounts of their own, everybody. */
+import assert from 'node:assert/strict';
+import {after, before, describe, it, test} from 'node:test';
+import {
+  CopyObjectCommand, CreateBucketCommand, DeleteBucketPolicyCommand, DeleteObjectCommand, DeleteObjectsCommand, GetBucketAclCommand, GetObjectAclCommand, GetObjectCommand, ListBucketsCommand, ListObjectsV2Command,
+  PutBucketAclCommand, PutBucketOwnershipControlsCommand, PutBucketPolicyCommand, PutObjectAclCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client,
+} from '@aws-sdk/client-s3';
+import {knownActions} from '#codec/s3/policy/actions.ts';
+import {systemContext} from '#contracts/context.ts';
+import {bucketNeeds, objectNeeds} from '#frontends/s3/access/operations.ts';
+import {codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
+import {operations} from '#frontends/s3/routes.ts';
+
+let gateway: Gateway;
+let alice: S3Client;
+let bob: S3Client;
+const as = systemContext;
+const policyOf = (...statements: object[]) => JSON.stringify({Version: '2012-10-17', Statement: statements});
+
+async function clientOf(user: string): Promise<S3Client> {
+  const key = await gateway.identity.addKey(user, {}, as);
+  return gateway.client(key);
+}
+
+before(async () => {
+  gateway = await Gateway.start();
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: 'data'}));
+  for (const Key of ['public/a', 'private/b']) await gateway.sdk.send(new PutObjectCommand({Bucket: 'data', Key, Body: Buffer.from(Key)}));
+  await gateway.identity.putPolicy('reader', policyOf({Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::data/public/*'}), as);
+  await gateway.identity.addUser('bob', {policies: ['reader']}, as);
+  await gateway.identity.addUser('alice', {}, as);
+  [alice, bob] = [await clientOf('alice'), await clientOf('bob')];
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+const get = (client: S3Client, Bucket: string, Key: string) => codeOf(client.send(new GetObjectCommand({Bucket, Key})));
+const anonymous = async (method: string, target: string): Promise<number> => (await gateway.send({method, target, headers: ['host', 's3.test', 'content-length', '0']})).status;
+
+test('every operation that there is says what it needs, in actions that policies may name', () => {
+  for (const [needs, table] of [[bucketNeeds, operations.bucket], [objectNeeds, operations.object]] as const) {
+    for (const [name, methods] of Object.entries(table)) {
+      for (const method of Object.keys(methods)) {
+        // Lists of deletions are asked about key by key; a part without its upload is no operation.
+        if (name === 'delete' || (name === 'partNumber' && method === 'PUT')) continue;
+        assert.ok(needs[name]?.[method], `${method} ?${name}`);
+      }
+    }
+    for (const need of Object.values(needs).flatMap((methods) => Object.values(methods))) {
+      for (const action of [need.action, need.versioned]) assert.ok(action === undefined || knownActions.get(action) === need.on, action);
+    }
+  }
+});
+
+describe('a user with a policy', () => {
+  it('may do just what it says, and learns nothing else', async () => {
+    assert.equal(await get(bob, 'data', 'public/a'), 'none');
+    assert.equal(await get(bob, 'data', 'private/b'), 'AccessDenied');
+    assert.equal(await get(bob, 'data', 'private/none'), 'AccessDenied');
+    assert.equal(await get(bob, 'data', 'public/none'), 'AccessDenied');
+    for (const command of [
+      new PutObjectCommand({Bucket: 'data', Key: 'public/c', Body: Buffer.from('x')}), new DeleteObjectCommand({Bucket: 'data', Key: 'public/a'}),
+      new ListObjectsV2Command({Bucket: 'data'}), new CreateBucketCommand({Bucket: 'bobs'}),
+      new CopyObjectCommand({Bucket: 'data', Key: 'public/c', CopySource: 'data/public/a'}), new PutBucketPolicyCommand({Bucket: 'data', Policy: '{}'}), new GetObjectAclCommand({Bucket: 'data', Key: 'public/a'}),
+    ]) assert.equal(await codeOf(bob.send(command as GetObjectCommand)), 'AccessDenied', command.constructor.name);
+    const deleted = await bob.send(new DeleteObjectsCommand({Bucket: 'data', Delete: {Objects: [{Key: 'public/a'}]}}));
+    assert.equal(deleted.Errors?.[0]?.Code, 'AccessDenied');
+    assert.deepEqual((await bob.send(new ListBucketsCommand({}))).Buckets ?? [], []);
+  });
+
+  it('follows its policy as it changes, and an explicit denial wins', async () => {
+    await gateway.identity.putInlinePolicy({user: 'bob'}, 'more', policyOf({Effect: 'Allow', Action: 's3:*', Resource: '*'}), as);
+    assert.equal(await get(bob, 'data', 'private/b'), 'none');
+    await gateway.identity.putInlinePolicy({user: 'bob'}, 'less', policyOf({Effect: 'Deny', Action: 's3:*', Resource: 'arn:aws:s3:::data/private/*'}), as);
+    assert.equal(await get(bob, 'data', 'private/b'), 'AccessDenied');
+    for (const name of ['more', 'less']) await gateway.identity.putInlinePolicy({user: 'bob'}, name, null, as);
+  });
+});
+
+describe('a user with an account of its own', () => {
+  it('owns what it makes, and nothing else', async () => {
+    await alice.send(new CreateBucketCommand({Bucket: 'alices'}));
+    await alice.send(new PutObjectCommand({Bucket: 'alices', Key: 'k', Body: Buffer.from('x')}));
+    assert.deepEqual((await alice.send(new ListBucketsCommand({}))).Buckets?.map(({Name}) => Name), ['alices']);
+    assert.equal(await get(alice, 'data', 'public/a'), 'AccessDenied');
+    assert.equal(await codeOf(alice.send(new CreateBucketCommand({Bucket: 'data'}))), 'BucketAlreadyExists');
+    assert.equal(await get(bob, 'alices', 'k'), 'AccessDenied');
+    const acl = await alice.send(new GetBucketAclCommand({Bucket: 'alices'}));
+    assert.equal(acl.Owner?.DisplayName, 'alice');
+  });
+
+  it('keeps what it writes into the bucket of another until that one switches lists off', async () => {
+    await gateway.sdk.send(new PutBucketPolicyCommand({Bucket: 'data', Policy: policyOf({Effect: 'Allow', Principal: {AWS: 'arn:aws:iam:::user/alice'}, Action: 's3:PutObject', Resource: 'arn:aws:s3:::data/drop/*'})}));
+    await alice.send(new PutObjectCommand({Bucket: 'data', Key: 'drop/k', Body: Buffer.from('x')}));
+    assert.equal(await get(alice, 'data', 'drop/k'), 'none');
+    assert.equal(await get(gateway.sdk, 'data', 'drop/k'), 'AccessDenied');
+    await gateway.sdk.send(new PutBucketOwnershipControlsCommand({Bucket: 'data', OwnershipControls: {Rules: [{ObjectOwnership: 'BucketOwnerEnforced'}]}}));
+    assert.equal(await get(gateway.sdk, 'data', 'drop/k'), 'none');
+    assert.equal(await get(alice, 'data', 'drop/k'), 'AccessDenied');
+    assert.equal(await codeOf(gateway.sdk.send(new PutBucketAclCommand({Bucket: 'data', ACL: 'public-read'}))), 'AccessControlListNotSupported');
+    await gateway.sdk.send(new DeleteBucketPolicyCommand({Bucket: 'data'}));
+  });
+});
+
+describe('everybody', () => {
+  it('gets in only where a policy or a list says so, and not where that is blocked', async () => {
+    assert.equal(await anonymous('GET', '/'), 403);
+    assert.equal(await anonymous('GET', '/alices/k'), 403);
+    await alice.send(new PutObjectAclCommand({Bucket: 'alices', Key: 'k', ACL: 'public-read'}));
+    assert.equal(await anonymous('GET', '/alices/k'), 200);
+    assert.equal(await anonymous('PUT', '/alices/k'), 403);
+    assert.equal(await anonymous('GET', '/alices/none'), 403);
+    await alice.send(new PutBucketAclCommand({Bucket: 'alices', ACL: 'public-read'}));
+    assert.equal(await anonymous('GET', '/alices/none'), 404);
+    await alice.send(new PutPublicAccessBlockCommand({Bucket: 'alices', PublicAccessBlockConfiguration: {IgnorePublicAcls: true, BlockPublicPolicy: true, BlockPublicAcls: true}}));
+    assert.equal(await anonymous('GET', '/alices/k'), 403);
+    const open = policyOf({Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::alices/*'});
+    assert.equal(await codeOf(alice.send(new PutBucketPolicyCommand({Bucket: 'alices', Policy: open}))), 'AccessDenied');
+    assert.equal(await codeOf(alice.send(new PutObjectCommand({Bucket: 'alices', Key: 'k2', ACL: 'public-read', Body: Buffer.from('x')}))), 'AccessDenied');
+  });
+
+  it('is written down when it is denied', () => {
+    const denied = gateway.audit.filter(({result, user}) => result === 'denied' && user === 'anonymous');
+    assert.ok(denied.some(({method, bucket, key, from}) => method === 'PUT' && bucket === 'alices' && key === 'k' && from === '127.0.0.1'));
+    assert.ok(gateway.audit.some(({user, method, result}) => user === 'alice' && method === 'PUT' && result === 'done'));
+    assert.ok(!JSON.stringify(gateway.audit).includes('ecret'));
+  });
+});
+
+it('an owner whose policy denies everything can mend it', async () => {
+  await alice.send(new CreateBucketCommand({Bucket: 'locked'}));
+  await alice.send(new PutBucketPolicyCommand({Bucket: 'locked', Policy: policyOf({Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: ['arn:aws:s3:::locked', 'arn:aws:s3:::locked/*']})}));
+  assert.equal(await codeOf(alice.send(new ListObjectsV2Command({Bucket: 'locked'}))), 'AccessDenied');
+  await alice.send(new DeleteBucketPolicyCommand({Bucket: 'locked'}));
+  assert.equal(await codeOf(alice.send(new ListObjectsV2Command({Bucket: 'locked'}))), 'none');
+});
