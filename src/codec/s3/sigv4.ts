@@ -232,8 +232,8 @@ function unsignedAmz(rawHeaders: readonly string[], signedHeaders: readonly stri
   let found: string[] | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    // Most names do not begin with an x.
-    if ((name.charCodeAt(0) | 0x20) !== 0x78 || !/^x-amz-/i.test(name)) continue;
+    // Most names do not begin with an x, and most that do were signed as they were sent.
+    if ((name.charCodeAt(0) | 0x20) !== 0x78 || signedHeaders.includes(name) || !/^x-amz-/i.test(name)) continue;
     const lower = name.toLowerCase();
     if (!signedHeaders.includes(lower)) (found ??= []).push(lower);
   }
