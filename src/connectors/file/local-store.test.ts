@@ -243,3 +243,15 @@ test('URIs are read strictly', async () => {
   for (const uri of ['file://host/x', 'file:x', 'file:///a?b', 'file:///a%00b']) assert.throws(() => connector.describe(uri, {}), error => isKind(error, 'InvalidArgument'), uri);
   await assert.rejects(open(`${root}/absent`), error => isKind(error, 'NotFound'));
 });
+
+test('what the master keeps in its own folder is named by keys, and no listing shows it', async () => {
+  await put(key('k'), 'old');
+  await store.rename(key('k'), key('.weir/versions/1'), call);
+  await put(key('k'), 'new');
+  assert.equal(await readFile(path.join(root, '.weir/versions/1'), 'utf8'), 'old');
+  assert.equal((await store.stat(key('.weir/versions/1'), call))?.length, 3);
+  const {objects, prefixes} = await store.list({prefix: key(''), delimiter: true, limit: 10}, call);
+  assert.deepEqual([...objects.map(object => object.key), ...prefixes], ['k']);
+  assert.deepEqual(await store.remove([key('.weir/versions/1')], call), []);
+  assert.equal(await store.stat(key('.weir/versions/1'), call), undefined);
+});
