@@ -48,7 +48,8 @@ export class Authenticator {
 
   /** AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed and the errors of malformed claims. */
   authenticate(exchange: HttpExchange, target: S3Target, nowMs: number): Identity {
-    const authorization = exchange.header('authorization');
+    // An empty header says nothing.
+    const authorization = exchange.header('authorization') || undefined;
     if (authorization?.startsWith('AWS ')) {
       throw new S3Error('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.');
     }

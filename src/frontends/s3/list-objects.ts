@@ -7,6 +7,7 @@ import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo, ListEntry, ListPage} from '#contracts/master-api.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
 async function page(request: S3Request, bucket: ByteString, parameters: ListParameters): Promise<ListPage> {
@@ -23,6 +24,16 @@ async function page(request: S3Request, bucket: ByteString, parameters: ListPara
   );
 }
 
+/** Which checksum the object has, and of what. */
+function checksumOf({inode}: FileInfo): string {
+  const checksums = inode.content?.checksums;
+  const type = checksums && checksumTypeOfValues(checksums);
+  if (!type) return '';
+  let algorithms = '';
+  for (const name in checksums) algorithms += `<ChecksumAlgorithm>${name.toUpperCase()}</ChecksumAlgorithm>`;
+  return `${algorithms}<ChecksumType>${type}</ChecksumType>`;
+}
+
 export const listObjects: Operation = async (request) => {
   const bucket = bucketOf(request);
   const parameters = parseList(request.target.query);
@@ -32,7 +43,7 @@ export const listObjects: Operation = async (request) => {
   const bucketOwner = ownerXml(access.rules.owner);
   const ownerOf = (info: FileInfo) => (info.inode.xattrs?.[aclAttribute] === undefined ? bucketOwner : ownerXml(access.ownerOf(aclOf(info))));
   const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
-    `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>` +
+    `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>${checksumOf(entry.info)}` +
     `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${parameters.fetchOwner ? ownerOf(entry.info) : ''}<StorageClass>STANDARD</StorageClass></Contents>`;
   let objects = '';
   let prefixes = '';
