@@ -44,6 +44,11 @@ export function isBucketOwner(caller: Caller | undefined, bucket: BucketRules): 
   return caller !== undefined && (caller.kind === 'root' || (caller.kind === 'account' && caller.owner.id === bucket.owner.id));
 }
 
+/** The common case without any question: no policy speaks of an owner in its own bucket, so nothing can deny it anything but other owners' objects. */
+export function isUndisputed(caller: Caller | undefined, bucket: BucketRules): boolean {
+  return caller !== undefined && bucket.policy === undefined && caller.policies.length === 0 && caller.session === undefined && isBucketOwner(caller, bucket);
+}
+
 export function isAllowed({caller, need, action, resource, bucket, objectAcl, facts}: AccessQuestion, directory: IdentityDirectory): boolean {
   const question: PolicyQuestion = {action, resource, asker: askerOf(caller), facts};
   const owns = bucket !== undefined && isBucketOwner(caller, bucket);

@@ -9,7 +9,7 @@ import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {BucketRules, BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
-import {isAllowed} from '#frontends/s3/access/decide.ts';
+import {isAllowed, isUndisputed} from '#frontends/s3/access/decide.ts';
 import type {Access, ExtraFacts, Target} from '#frontends/s3/access/access.ts';
 import {FactsOfRequest, needsObject} from '#frontends/s3/access/facts.ts';
 import {bucketNeeds, type Need, needs, objectNeeds} from '#frontends/s3/access/operations.ts';
@@ -82,7 +82,7 @@ export class RequestAccess implements Access {
     if (!info || !rules || !need) return false;
     this.#bucket = {info, rules};
     const plain = this.header('x-amz-expected-bucket-owner') === undefined && (need !== needs.putObject || !this.#hasExtras());
-    return plain && !this.#mayBeForeign(need, rules) && this.#evaluate(need, this.#own(), rules, undefined, {}) === true;
+    return plain && !this.#mayBeForeign(need, rules) && (isUndisputed(this.caller, rules) || this.#evaluate(need, this.#own(), rules, undefined, {}) === true);
   }
 
   async admit(name: string): Promise<void> {
