@@ -28,17 +28,12 @@ function objectBytesOf(request: S3Request): number | undefined {
   return Number(text);
 }
 
-function checkParts(parts: readonly RequestedPart[], upload: UploadRecord): void {
-  const {checksumAlgorithm: algorithm, checksumType: type} = upload;
+function checkParts(parts: readonly RequestedPart[]): void {
   parts.forEach(({partNumber, checksums}, i) => {
     if (i > 0 && partNumber <= parts[i - 1]!.partNumber) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. Parts must be ordered by part number.');
     const values = Object.entries(checksums) as [ChecksumAlgorithm, string][];
     const wrong = values.length > 1 ? values : values.filter(([name, value]) => !isDigest(value, name));
     if (wrong.length > 0) throw new S3Error('InvalidArgument', 'Invalid Base64 or multiple checksums present in request', {ArgumentName: 'Checksum', ArgumentValue: wrong.map(([, value]) => value).join(', ')});
-    if (values.length === 0 && type === 'COMPOSITE') {
-      const message = `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`;
-      throw new S3Error('InvalidRequest', message);
-    }
   });
 }
 
@@ -66,7 +61,7 @@ export const completeMultipartUpload: Operation = async (request) => {
   if (type && type !== upload.checksumType) {
     throw new S3Error('InvalidRequest', `The upload was created using the ${upload.checksumType ?? 'null'} checksum mode. The complete request must use the same checksum mode.`);
   }
-  checkParts(parts, upload);
+  checkParts(parts);
   const options = {partBytesMin, ...(precondition ? {precondition} : {}), ...(length === undefined ? {} : {length}), ...(Object.keys(checksums).length > 0 ? {checksums} : {})};
   try {
     // NotFound may also be of the object that a precondition asks for.
