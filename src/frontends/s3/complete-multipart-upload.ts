@@ -47,7 +47,7 @@ export const completeMultipartUpload: Operation = async (request) => {
   const type = checksumTypeOf((name) => request.header(name));
   const precondition = writePrecondition((name) => request.header(name));
   const document = new XmlReader();
-  await readDocument(request, (chunk) => document.write(chunk));
+  await readDocument(request, (chunk) => document.write(chunk), false);
   const parts = partsOf(document.end('CompleteMultipartUpload'));
   await requireBucket(request, bucket);
   let upload: UploadRecord;

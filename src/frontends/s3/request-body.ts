@@ -1,7 +1,7 @@
 /** Bodies of uploads: however they travelled, what comes out is the object's bytes, checked against all that was announced. */
 import {createHash} from 'node:crypto';
 import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
-import {parseContentMd5, requestedChecksums} from '#codec/s3/checksums.ts';
+import {parseContentMd5, type RequestedChecksums, requestedChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {checksumHasher} from '#model/checksum-hashers.ts';
@@ -10,6 +10,8 @@ import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 export const putBytesMax = 5 * 1024 ** 3;
 /** XML documents of requests; a list of 10 000 parts with checksums is about 3 MB. */
 export const documentBytesMax = 8 * 1024 * 1024;
+
+const noChecksums: RequestedChecksums = {declared: {}};
 
 export interface Upload {
   /** Bytes of the object; undefined when it comes chunked without saying. */
@@ -35,13 +37,13 @@ function announcedLength(request: S3Request, chunked: boolean): number | undefin
 }
 
 /** Reads the headers of an upload; nothing is read of its body before `bytes` is iterated (so nor is `100 Continue` sent). */
-export function uploadOf(request: S3Request): Upload {
+export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
   const {identity, exchange} = request;
   const chunked = identity.payload === 'signed-chunks' || identity.payload === 'signed-chunks-trailer' || identity.payload === 'unsigned-chunks-trailer';
   const length = announcedLength(request, chunked);
   const md5Header = request.header('content-md5');
   const md5 = md5Header === undefined ? undefined : parseContentMd5(md5Header);
-  const {declared, announcedTrailer, algorithm} = requestedChecksums((name) => exchange.header(name), exchange.rawHeaders);
+  const {declared, announcedTrailer, algorithm} = checksumsOfBody ? requestedChecksums((name) => exchange.header(name), exchange.rawHeaders) : noChecksums;
   let trailing: Checksums = {};
 
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
@@ -92,13 +94,13 @@ export async function documentOf(request: S3Request): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The same in pieces as they come; nothing counts before it resolves. */
-export async function readDocument(request: S3Request, take: (chunk: Uint8Array) => void): Promise<void> {
+/** The same in pieces as they come; nothing counts before it resolves. Without `checksumsOfBody` those in headers are of something else. */
+export async function readDocument(request: S3Request, take: (chunk: Uint8Array) => void, checksumsOfBody = true): Promise<void> {
   const tooLarge = () => new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
   const length = request.header('content-length');
   if (length !== undefined && Number(length) > documentBytesMax) throw tooLarge();
   if (length === undefined && request.header('transfer-encoding') === undefined) return;
-  const upload = uploadOf(request);
+  const upload = uploadOf(request, checksumsOfBody);
   const sum = upload.algorithm && (await checksumHasher(upload.algorithm));
   const digest = createHash('md5');
   let bytes = 0;
