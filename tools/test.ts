@@ -1,6 +1,7 @@
 /**
  * `./weir test [--fast] [FILE …]`: the checks of the house (types, lint, floors, habits), then all tests, and a last line that
- * counts them. `--fast` leaves out what needs servers. With CI set, a skipped test is a failure.
+ * counts them. `--fast` leaves out what needs servers, and models that run for many seconds (`*.long.test.ts`). With CI set, a
+ * skipped test is a failure.
  */
 import {spawnSync} from 'node:child_process';
 import {globSync} from 'node:fs';
@@ -39,7 +40,7 @@ if (named.length === 0) {
 }
 
 const patterns = fast ? ['src/**/*.test.ts', 'test/fast/**/*.test.ts'] : ['src/**/*.test.ts', 'test/**/*.test.ts'];
-const files = named.length > 0 ? named : globSync(patterns, {exclude: ['test/fixtures/**']}).sort();
+const files = named.length > 0 ? named : globSync(patterns, {exclude: ['test/fixtures/**', ...(fast ? ['src/**/*.long.test.ts'] : [])]}).sort();
 
 /** Fast tests run two at a time; tests with real servers and processes one after the other, so that they do not disturb each other. */
 async function runTests(selected: readonly string[], concurrency: number): Promise<void> {

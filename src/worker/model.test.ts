@@ -121,7 +121,7 @@ describe('whatever happens', () => {
           assert.ok((await clock.run(bytesOf(body))).equals(bytes));
         }
       }),
-      {numRuns: 150, endOnFailure: true},
+      {numRuns: 100, endOnFailure: true},
     );
   });
 
@@ -143,7 +143,7 @@ describe('whatever happens', () => {
         const {presentBytes} = t.blocks.presence(content.id)!;
         assert.equal(t.store.counters.bytesRead, presentBytes);
       }),
-      {numRuns: 60, endOnFailure: true},
+      {numRuns: 40, endOnFailure: true},
     );
   });
 

@@ -49,7 +49,7 @@ describe('a sequential reader', () => {
   it('is served past a cache that refuses, still from several connections, in bounded memory', async () => {
     const t = linked({roundTripMs: 25, connectionRate: 50_000}, {limits: {heldBytesMax: 32 * MiB}});
     t.blocks.mode = 'refuse';
-    const bytes = stamped('big', 1, 128 * MiB);
+    const bytes = stamped('big', 1, 64 * MiB);
     const content = t.put('big', bytes);
     const from = t.clock.now;
     await t.clock.run(check(t, content, bytes, 0, bytes.length));
