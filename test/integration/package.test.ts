@@ -69,6 +69,7 @@ if (installed) {
     context.diagnostic(`started by Node ${(await run(node, ['--version'])).stdout.trim()}`);
     const home = path.join(directory, 'home');
     const child = spawn('npx', ['weir', 'up', '--json', '--home', home, '--s3-port', '0', '--http-port', '0', '--rpc-port', '0'], {cwd: empty, env, stdio: ['ignore', 'pipe', 'inherit']});
+    const exited = once(child, 'exit');
     try {
       const line = await createInterface({input: child.stdout})[Symbol.asyncIterator]().next();
       const ready = JSON.parse(String(line.value)) as {http: string};
@@ -85,7 +86,7 @@ if (installed) {
       assert.equal((await run(weir, ['fs', 'cat', '/b/hello', '--home', home], {env})).stdout, 'from the package');
       assert.equal((await run(weir, ['--version'], {env})).stdout.trim(), (JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {version: string}).version);
       await run(weir, ['down', '--home', home], {env});
-      await once(child, 'exit');
+      await exited;
     } finally {
       child.kill('SIGKILL');
     }
