@@ -2,12 +2,16 @@
  * Drafts of a process that died are published by the next one: what was written is not lost, whether or not the file had been closed. One
  * whose file was replaced meanwhile stays on disk and is reported: nothing is overwritten silently.
  */
+import {createHash} from 'node:crypto';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
+import {MiB} from '#base/units.ts';
 import {DraftFile, type DraftServices} from '#client/draft-file.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Log} from '#runtime/log.ts';
+
+const chunkBytes = MiB;
 
 /** Never fails: what cannot be recovered is logged and kept. */
 export async function recoverDrafts(services: DraftServices, log: Log, context: CallContext): Promise<void> {
@@ -24,6 +28,10 @@ async function recoverAll(services: DraftServices, log: Log, context: CallContex
     const draft = new DraftFile(services, left, info?.inode.content?.metadata ?? {});
     const inode = left.inode;
     if (info && info.inode.content?.id !== left.base) {
+      if (await isPublished(draft, info, context)) {
+        await draft.close({keep: false}, context);
+        continue;
+      }
       log.warn('drafts: a file was replaced while it was being written; what was written is kept in the home', {inode});
       await draft.close({keep: true}, context);
       continue;
@@ -36,6 +44,19 @@ async function recoverAll(services: DraftServices, log: Log, context: CallContex
       await draft.close({keep: true}, context);
     }
   }
+}
+
+/** The process died between the publication and its note on the draft: the file has these very bytes. */
+async function isPublished(draft: DraftFile, {length, inode}: FileInfo, context: CallContext): Promise<boolean> {
+  if (draft.length !== length) return false;
+  const md5 = createHash('md5');
+  for (let at = 0; at < length; ) {
+    const bytes = await draft.read({offset: at, length: Math.min(chunkBytes, length - at)}, context);
+    if (bytes.length === 0) return false;
+    md5.update(bytes);
+    at += bytes.length;
+  }
+  return md5.digest('hex') === inode.content?.etag;
 }
 
 /** Undefined when the inode has no name any more. */
