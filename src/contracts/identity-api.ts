@@ -158,7 +158,7 @@ export interface TemporaryCredential {
 
 /** In memory, current with every change that was committed. */
 export interface IdentityDirectory {
-  /** Undefined for keys that are unknown or inactive, and for temporary ones without their own token. */
+  /** Undefined for keys that are unknown or inactive, for temporary ones without their own token, and for others with one. */
   find(accessKeyId: string, sessionToken?: string): Credential | undefined;
   /** The owner of an account of its own whose files have this uid; undefined: they belong to whom the bucket belongs to. */
   ownerOfUid(uid: number): Owner | undefined;

@@ -68,7 +68,7 @@ function headerReader(input: Buffer): {get: (name: string) => string | undefined
 export function decodeChunked(pieces: readonly Buffer[], input: Buffer): {payload: string; trailers: unknown} {
   const form = input[0] ?? 0;
   const signature = 'a'.repeat(64);
-  const chunked = new AwsChunkedDecoder({decodedLength: input[1] ?? 0, trailers: (form & 1) !== 0, ...(form & 2 ? {signed: {chunk: () => signature, trailer: () => signature}} : {})});
+  const chunked = new AwsChunkedDecoder({decodedLength: input[1] ?? 0, trailers: (form & 1) !== 0, chunkBytesMin: 1, ...(form & 2 ? {signed: {chunk: () => signature, trailer: () => signature}} : {})});
   const payload = pieces.flatMap((piece) => [...chunked.push(piece)].map(latin1)).join('');
   const {trailers} = chunked.finish();
   mustEqual(payload.length, input[1] ?? 0, 'the payload is not as long as announced');

@@ -94,7 +94,7 @@ const sentBody: fc.Arbitrary<Sent> = fc.record({
 });
 const bodyOf = ({chunks, trailers, signed}: Sent) => encode(chunks, trailers, signed ? exampleSigner(seed) : undefined);
 const optionsOf = ({chunks, trailers, signed}: Sent): AwsChunkedOptions => ({
-  decodedLength: chunks.reduce((sum, chunk) => sum + chunk.length, 0), trailers: trailers !== undefined, ...(signed ? {signed: exampleSigner(seed)} : {}),
+  decodedLength: chunks.reduce((sum, chunk) => sum + chunk.length, 0), trailers: trailers !== undefined, chunkBytesMin: 1, ...(signed ? {signed: exampleSigner(seed)} : {}),
 });
 
 test('what was encoded comes back, split anywhere', () => {
@@ -117,7 +117,7 @@ test('every cut of every form is an incomplete body, and every byte more is refu
         assert.deepEqual(decode([body.subarray(0, at), body.subarray(at)], optionsOf(sent)), right);
         if (at < body.length) refused('IncompleteBody', () => decode([body.subarray(0, at)], optionsOf(sent)));
       }
-      refused('InvalidRequest', () => decode([body, Buffer.from('0')], optionsOf(sent)));
+      refused('IncompleteBody', () => decode([body, Buffer.from('0')], optionsOf(sent)));
     }
   }
 });
@@ -163,19 +163,47 @@ test('bodies that break the framing', () => {
   refused('IncompleteBody', unsigned('4\r\nabcd\r\n0\r\n\r\n'));
   refused('IncompleteBody', unsigned('2\r\nab\r\n0\r\n\r\n'));
   refused('IncompleteBody', unsigned('ffffffffffffffff\r\n'));
-  refused('InvalidRequest', unsigned('-1\r\nabc'));
-  refused('InvalidRequest', unsigned('3 \r\nabc'));
-  refused('InvalidRequest', unsigned('3\nabc'));
-  refused('InvalidRequest', unsigned('\r\nabc'));
-  refused('InvalidRequest', unsigned('3\r\nabcd\r\n'));
-  refused('InvalidRequest', unsigned('3\r\nabc\n0\r\n\r\n'));
-  refused('InvalidRequest', unsigned('0'.repeat(2000)));
-  refused('InvalidRequest', unsigned('3\r\nabc\r\n0\r\na:b\r\n\r\n', 3, false));
+  refused('IncompleteBody', unsigned('4\r\nabc'));
+  refused('IncompleteBody', unsigned('-1\r\nabc'));
+  refused('IncompleteBody', unsigned('3 \r\nabc'));
+  refused('IncompleteBody', unsigned('3\nabc'));
+  refused('IncompleteBody', unsigned('\r\nabc'));
+  refused('IncompleteBody', unsigned('3\r\nabcd\r\n'));
+  refused('IncompleteBody', unsigned('3\r\nabc\n0\r\n\r\n'));
+  refused('IncompleteBody', unsigned('0'.repeat(2000)));
+  refused('IncompleteBody', unsigned('3\r\nabc\r\n0\r\na:b\r\n\r\n', 3, false));
   refused('MalformedTrailerError', unsigned('3\r\nabc\r\n0\r\nab\r\n\r\n'));
   refused('MalformedTrailerError', unsigned('3\r\nabc\r\n0\r\n:b\r\n\r\n'));
   refused('MalformedTrailerError', unsigned(`3\r\nabc\r\n0\r\n${'a:b\r\n'.repeat(2000)}\r\n`));
   refused('MalformedTrailerError', unsigned(`3\r\nabc\r\n0\r\na:${'b'.repeat(9000)}`));
-  refused('InvalidRequest', () => decode([Buffer.from('3\r\nabc\r\n0\r\n\r\n')], {decodedLength: 3, trailers: false, signed: exampleSigner(seed)}));
+  refused('IncompleteBody', () => decode([Buffer.from('3\r\nabc\r\n0\r\n\r\n')], {decodedLength: 3, trailers: false, signed: exampleSigner(seed)}));
+});
+
+test('a body of another length than announced, and one that breaks off, are told apart', () => {
+  const said = (body: string) => {
+    try {
+      decode([Buffer.from(body)], {decodedLength: 3, trailers: true});
+    } catch (error) {
+      return (error as WeirError).message;
+    }
+    return 'nothing';
+  };
+  const [otherLength, brokenOff] = [/number of bytes specified/, /terminated unexpectedly/];
+  for (const body of ['4\r\nabcd\r\n0\r\n\r\n', '2\r\nab\r\n0\r\n\r\n', 'ffffffff\r\n', '3\r\nabc\r\n1\r\nd\r\n'.replace('3', '2003').replace('abc', 'a'.repeat(0x2003))]) assert.match(said(body), otherLength);
+  // One more is announced than comes: what stands there is not the end of a chunk.
+  for (const body of ['4\r\nabc\r\n0\r\n\r\n', '3\r\nabc', '3\nabc\r\n0\r\n\r\n', '3\r\nabc\r\n0\r\n']) assert.match(said(body), brokenOff);
+});
+
+test('what is more than announced is not handed out', () => {
+  const decoder = new AwsChunkedDecoder({decodedLength: 3, trailers: false});
+  assert.deepEqual([...decoder.push(Buffer.from('4\r\nabcd'))], []);
+  refused('IncompleteBody', () => [...decoder.push(Buffer.from('\r\n'))]);
+});
+
+test('only the last chunk may be small', () => {
+  const sizes = (...lengths: number[]) => () => decode([encode(lengths.map((length) => Buffer.alloc(length, 'x')))], {decodedLength: lengths.reduce((a, b) => a + b, 0), trailers: false});
+  for (const right of [sizes(8192, 8192, 100), sizes(100), sizes(10_000, 8192), sizes()]) right();
+  for (const wrong of [sizes(100, 8192), sizes(8192, 10, 100), sizes(8191, 1)]) refused('InvalidChunkSizeError', wrong);
 });
 
 test('mutated bodies give the payload or a clean refusal', () => {

@@ -27,6 +27,8 @@ export interface AwsChunkedOptions {
   readonly trailers: boolean;
   /** Without it signatures are passed over unchecked. */
   readonly signed?: ChunkSigner;
+  /** Bytes that every chunk but the last must have: S3's 8192, where tests do not say less. */
+  readonly chunkBytesMin?: number;
 }
 
 export interface AwsChunkedEnd {
@@ -37,7 +39,11 @@ export interface AwsChunkedEnd {
 /** A length in hexadecimal and a signature; real ones have less than 110 characters. */
 const chunkHeaderBytesMax = 1024;
 const trailersBytesMax = 8 * 1024;
+const chunkBytesMinOfS3 = 8192;
+/** A chunk that runs so far over what was announced is not read to its end to see whether it is well-formed. */
+const excessBytesMax = 64 * 1024;
 const chunkHeaderForm = /^([0-9a-fA-F]{1,16})(?:;chunk-signature=([0-9a-f]{64}))?\r$/;
+const signatureForm = /^[0-9a-f]{64}$/;
 const trailerSignatureName = 'x-amz-trailer-signature';
 const lineFeed = 0x0a;
 
@@ -49,12 +55,18 @@ export class AwsChunkedDecoder {
   readonly #trailersAllowed: boolean;
   readonly #signed: ChunkSigner | undefined;
   readonly #trailers: (readonly [name: string, value: string])[] = [];
+  readonly #chunkBytesMin: number;
   #state: State = 'header';
   /** The part of a line that came with earlier pieces. */
   #line = '';
   /** Payload bytes of the current chunk that are still to come. */
   #left = 0;
   #received = 0;
+  #chunks = 0;
+  /** Bytes of the chunk before, when it was so small that no other may follow. */
+  #small = 0;
+  /** Payload of the current chunk that is more than was announced: read, and not handed out. */
+  #excess = 0;
   #hash: Hash | undefined;
   /** What the current chunk's header says its signature is. */
   #signature = '';
@@ -66,6 +78,7 @@ export class AwsChunkedDecoder {
     this.#decodedLength = options.decodedLength;
     this.#trailersAllowed = options.trailers;
     this.#signed = options.signed;
+    this.#chunkBytesMin = options.chunkBytesMin ?? chunkBytesMinOfS3;
   }
 
   /** The payload in `chunk`, as views into it. To be exhausted before the next push. */
@@ -76,13 +89,13 @@ export class AwsChunkedDecoder {
         const end = Math.min(chunk.length, at + this.#left);
         const piece = chunk.subarray(at, end);
         this.#left -= end - at;
-        this.#hash?.update(piece);
+        if (this.#excess === 0) this.#hash?.update(piece);
         if (this.#left === 0) {
-          this.#verifyChunk();
+          if (this.#excess === 0) this.#verifyChunk();
           this.#state = 'dataEnd';
         }
         at = end;
-        yield piece;
+        if (this.#excess === 0) yield piece;
       } else {
         at = this.#readLine(chunk, at);
       }
@@ -91,19 +104,18 @@ export class AwsChunkedDecoder {
 
   /** To be called at the end of the body: nothing that was handed out counts before. */
   finish(): AwsChunkedEnd {
-    if (this.#state !== 'end') throw incomplete(`the body ended within its framing, after ${this.#received - this.#left} of ${this.#decodedLength} bytes`);
+    if (this.#state !== 'end') throw brokenOff();
     return {trailers: this.#trailers};
   }
 
   /** Reads up to the end of a line or of `chunk`, whichever comes first, and returns where it stopped. */
   #readLine(chunk: Uint8Array, at: number): number {
-    if (this.#state === 'end') throw malformed('bytes follow the end of the chunked body');
+    if (this.#state === 'end') throw brokenOff();
     const bytesMax = this.#state === 'header' ? chunkHeaderBytesMax : this.#state === 'dataEnd' ? 2 : trailersBytesMax - this.#trailerBytes;
     const found = chunk.indexOf(lineFeed, at);
     const end = found < 0 ? chunk.length : found + 1;
     if (this.#line.length + end - at > bytesMax) {
-      if (this.#state === 'trailers') throw malformedTrailer(`the trailers are longer than ${trailersBytesMax} bytes`);
-      throw malformed(this.#state === 'header' ? 'a chunk header is too long' : 'a chunk does not end where its length says');
+      throw this.#state === 'trailers' ? malformedTrailer() : brokenOff();
     }
     this.#line += Buffer.from(chunk.buffer, chunk.byteOffset + at, end - at).toString('latin1');
     if (found < 0) return end;
@@ -117,11 +129,18 @@ export class AwsChunkedDecoder {
 
   #readChunkHeader(line: string): void {
     const match = chunkHeaderForm.exec(line);
-    if (!match) throw malformed('a chunk header is not a length in hexadecimal and a signature');
+    if (!match) throw brokenOff();
     const length = Number.parseInt(match[1]!, 16);
     const signature = match[2];
-    if (this.#signed && signature === undefined) throw malformed('a chunk has no signature');
-    if (length > this.#decodedLength - this.#received) throw incomplete(`the chunks hold more than the announced ${this.#decodedLength} bytes`);
+    if (this.#signed && signature === undefined) throw brokenOff();
+    if (length > 0 && this.#small > 0) {
+      const details = {s3: 'InvalidChunkSizeError', Chunk: this.#chunks, BadChunkSize: this.#small};
+      throw new WeirError('InvalidArgument', `Only the last chunk is allowed to have a size less than ${this.#chunkBytesMin} bytes`, {details});
+    }
+    this.#chunks++;
+    this.#small = length < this.#chunkBytesMin ? length : 0;
+    this.#excess = Math.max(0, length - (this.#decodedLength - this.#received));
+    if (this.#excess > excessBytesMax) throw otherLength();
     this.#received += length;
     this.#left = length;
     this.#signature = signature ?? '';
@@ -130,7 +149,7 @@ export class AwsChunkedDecoder {
       this.#state = 'data';
       return;
     }
-    if (this.#received !== this.#decodedLength) throw incomplete(`the chunks hold ${this.#received} of the announced ${this.#decodedLength} bytes`);
+    if (this.#received !== this.#decodedLength) throw otherLength();
     this.#verifyChunk();
     if (this.#trailersAllowed && signature !== undefined) this.#trailerHash = createHash('sha256');
     this.#state = 'trailers';
@@ -143,7 +162,8 @@ export class AwsChunkedDecoder {
   }
 
   #readDataEnd(line: string): void {
-    if (line !== '\r') throw malformed('a chunk does not end where its length says');
+    if (line !== '\r') throw brokenOff();
+    if (this.#excess > 0) throw otherLength();
     this.#state = 'header';
   }
 
@@ -155,18 +175,20 @@ export class AwsChunkedDecoder {
       if (!this.#trailerHash) this.#state = 'end';
       return;
     }
-    if (!this.#trailersAllowed) throw malformed('bytes follow the last chunk of a body without trailers');
+    if (!this.#trailersAllowed) throw brokenOff();
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0)).trim().toLowerCase();
     const value = line.slice(colon + 1).trim();
-    if (name === '') throw malformedTrailer('a trailer is not name:value');
+    if (name === '') throw malformedTrailer();
     if (name === trailerSignatureName) {
-      if (!this.#trailerHash) throw malformedTrailer('the trailers of an unsigned body are signed, or signed twice');
+      // The trailers of an unsigned body, or signed twice.
+      if (!this.#trailerHash) throw malformedTrailer();
+      if (!signatureForm.test(value)) throw brokenOff();
       if (this.#signed && !sameSignature(this.#signed.trailer(this.#trailerHash.digest('hex')), value)) throw forged('the signature of the trailers does not match them');
       this.#trailerHash = undefined;
       return;
     }
-    if (this.#signed && !this.#trailerHash) throw malformedTrailer('a trailer follows the signature of the trailers');
+    if (this.#signed && !this.#trailerHash) throw malformedTrailer();
     this.#trailerHash?.update(`${line}\n`, 'latin1');
     this.#trailers.push([name, value]);
   }
@@ -177,7 +199,9 @@ function sameSignature(expected: string, sent: string): boolean {
   return expected.length === sent.length && timingSafeEqual(Buffer.from(expected, 'latin1'), Buffer.from(sent, 'latin1'));
 }
 
-const incomplete = (message: string) => new WeirError('IncompleteBody', message, {details: {s3: 'IncompleteBody'}});
-const malformed = (message: string) => new WeirError('InvalidArgument', message, {details: {s3: 'InvalidRequest'}});
-const malformedTrailer = (message: string) => new WeirError('InvalidArgument', message, {details: {s3: 'MalformedTrailerError'}});
+/** The words are S3's. What does not follow the framing ends it. */
+const brokenOff = () => new WeirError('IncompleteBody', 'The request body terminated unexpectedly', {details: {s3: 'IncompleteBody'}});
+const otherLength = () => new WeirError('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header', {details: {s3: 'IncompleteBody'}});
+const malformedTrailer = () =>
+  new WeirError('InvalidArgument', 'The request contained trailing data that was not well-formed or did not conform to our published schema.', {details: {s3: 'MalformedTrailerError'}});
 const forged = (message: string) => new WeirError('PermissionDenied', message, {details: {s3: 'SignatureDoesNotMatch'}});

@@ -16,7 +16,9 @@ test("the documentation's example", () => {
   refused('SignatureDoesNotMatch', () => verifyPresignedV2({...request, query, method: 'PUT'}));
   refused('SignatureDoesNotMatch', () => verifyPresignedV2({...request, query, secret: 'other'}));
   refused('SignatureDoesNotMatch', () => verifyPresignedV2({...request, query: [...query, ['acl', '']]}));
-  refused('SignatureDoesNotMatch', () => verifyPresignedV2({...request, query: query.filter(([name]) => name !== 'Signature')}));
+  for (const signature of [[], [['Signature', 'my-signature'] as const]]) {
+    refused('InvalidRequest', () => verifyPresignedV2({...request, query: [...query.filter(([name]) => name !== 'Signature'), ...signature]}));
+  }
   refused('AccessDenied', () => verifyPresignedV2({...request, query: query.filter(([name]) => name !== 'Expires')}));
 });
 

@@ -26,9 +26,14 @@ export interface PresignedV2 {
   readonly nowMs: number;
 }
 
-/** AccessDenied (expired), SignatureDoesNotMatch. */
+/** Base64 of the 20 bytes of an HMAC-SHA1. */
+const signatureForm = /^[A-Za-z0-9+/]{27}=$/;
+
+/** InvalidRequest (what cannot be a signature of version 2 is answered as S3 answers where it knows version 4 only), AccessDenied (expired), SignatureDoesNotMatch. */
 export function verifyPresignedV2({method, resource, headers, query, secret, nowMs}: PresignedV2): void {
   const get = (name: string) => query.find(([candidate]) => candidate === name)?.[1];
+  const signature = get('Signature') ?? '';
+  if (!signatureForm.test(signature)) throw new S3Error('InvalidRequest', 'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.');
   const expires = get('Expires') ?? '';
   if (!/^\d{1,12}$/.test(expires)) throw new S3Error('AccessDenied', 'Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters');
   if (Number(expires) * 1000 < nowMs) throw new S3Error('AccessDenied', 'Request has expired', {Expires: expires});
@@ -53,7 +58,7 @@ export function verifyPresignedV2({method, resource, headers, query, secret, now
     `${resource}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`,
   ].join('\n');
   const expected = createHmac('sha1', secret).update(text, 'latin1').digest('base64');
-  if (!sameSignature(expected, get('Signature') ?? '')) {
+  if (!sameSignature(expected, signature)) {
     throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {StringToSign: uriEncode(text, true)});
   }
 }

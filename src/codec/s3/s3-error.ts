@@ -110,8 +110,20 @@ export class S3Error extends Error {
   }
 }
 
+/** Whoever may not is told no more than that. */
+export const accessDenied = (): S3Error => new S3Error('AccessDenied', 'Access Denied.');
+
 function isCode(text: unknown): text is S3Code {
   return typeof text === 'string' && Object.hasOwn(statuses, text);
+}
+
+/** Details of failures that S3 has an element for. */
+const elements = ['BadChunkSize', 'CalculatedDigest', 'Chunk', 'ExpectedDigest'];
+
+function shownDetails({details}: WeirError): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const name of elements) if (details[name] !== undefined) fields[name] = String(details[name]);
+  return fields;
 }
 
 /** What S3 would say: an S3Error as it is, a WeirError by its `s3` detail or its kind, anything else undefined (a bug). */
@@ -122,5 +134,5 @@ export function toS3Error(error: unknown): S3Error | undefined {
   const code = isCode(named) ? named : errorCatalogue[error.kind].s3;
   // What it has there and what was wanted is not for whoever only may write.
   if (code === 'PreconditionFailed') return new S3Error(code, 'At least one of the pre-conditions you specified did not hold.', {}, {cause: error});
-  return new S3Error(isCode(code) ? code : 'InternalError', error.message);
+  return new S3Error(isCode(code) ? code : 'InternalError', error.message, shownDetails(error));
 }

@@ -40,7 +40,7 @@ export function claimOfHeader(authorization: string, timestamp: string | undefin
   const malformed = (what: string) => new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${what}`);
   const space = authorization.indexOf(' ');
   if (space < 0) throw new S3Error('InvalidArgument', "Authorization header is invalid -- one and only one ' ' (space) required.", {ArgumentName: 'Authorization', ArgumentValue: authorization});
-  if (authorization.slice(0, space) !== algorithm) throw new S3Error('InvalidArgument', 'Unsupported Authorization Type', {ArgumentName: 'Authorization', ArgumentValue: authorization});
+  if (authorization.slice(0, space) !== algorithm) throw new S3Error('InvalidArgument', 'Unsupported Authorization Type', {ArgumentName: 'Authorization', ArgumentValue: authorization.slice(0, space)});
   const parts = authorization.slice(space + 1).split(',');
   if (parts.length !== 3) throw malformed('the authorization header requires three components: Credential, SignedHeaders, and Signature.');
   let credential: string | undefined;
@@ -113,12 +113,12 @@ export function claimOfQuery(query: QueryPairs): Claim | undefined {
 
 export function parseCredential(credential: string, malformed: (what: string) => S3Error, other?: string): Pick<Claim, 'accessKeyId' | 'scope'> {
   const parts = credential.split('/');
-  if (parts.length < 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".');
-  const [date, region, service, terminal] = parts.slice(-4) as [string, string, string, string];
+  if (parts.length !== 5) throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".');
+  const [accessKeyId, date, region, service, terminal] = parts as [string, string, string, string, string];
   if (terminal !== 'aws4_request') throw malformed(`incorrect terminal "${terminal.slice(0, 40)}". This endpoint uses "aws4_request".`);
   if (service !== 's3' && service !== other) throw malformed(`incorrect service "${service.slice(0, 40)}". This endpoint belongs to "s3".`);
   if (!/^\d{8}$/.test(date)) throw malformed(`incorrect date format "${date.slice(0, 40)}". This date in the credential must be in the format "yyyyMMdd".`);
-  return {accessKeyId: parts.slice(0, -4).join('/'), scope: {date, region, service}};
+  return {accessKeyId, scope: {date, region, service}};
 }
 
 /** Clients sign in the same second again and again. */

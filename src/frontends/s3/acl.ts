@@ -1,12 +1,12 @@
 /** GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl. */
 import {type Acl, cannedGrants, encodeAcl} from '#codec/s3/acl.ts';
 import {aclXml, parseAccessControlPolicy} from '#codec/s3/access-documents.ts';
-import {S3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import type {Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
 import {aclNotSupported, checkedGrants, givenAcl, grantsOfHeaders} from '#frontends/s3/access/granting.ts';
-import {accessDenied, aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
+import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {versionOf} from '#frontends/s3/versions.ts';
 import {answer, bucketOf, bucketPath, isShown, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';

@@ -1,6 +1,6 @@
 /** Who asks: the signature of a request, in its headers or its query, checked against the secret of its access key. */
 import {createHmac, hash} from 'node:crypto';
-import {S3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {
   canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, SigningKeys, stringToSign,
 } from '#codec/s3/sigv4.ts';
@@ -98,7 +98,7 @@ export class Authenticator {
   /** A form for the token service, signed in its headers for `sts` (or `s3`); its body counts whether or not a header says its hash. */
   authenticateSts(exchange: HttpExchange, target: S3Target, body: Uint8Array, nowMs: number): Caller {
     const authorization = exchange.header('authorization');
-    if (authorization === undefined) throw new S3Error('AccessDenied', 'Access Denied');
+    if (authorization === undefined) throw accessDenied();
     const claim = claimOfHeader(authorization, timestampOf(exchange), 'sts');
     checkTime(claim, nowMs);
     const {secret, caller} = this.#find(claim.accessKeyId, exchange.header('x-amz-security-token'), nowMs);
@@ -171,7 +171,7 @@ function checkFormSignature(expected: string, signature: string, policy: string,
 function anonymous(exchange: HttpExchange): Identity {
   const announced = exchange.header('x-amz-content-sha256');
   const payload = announced === undefined ? 'unsigned' : payloadKind(announced);
-  if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') throw new S3Error('AccessDenied', 'Access Denied');
+  if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') throw accessDenied();
   return payload === 'hashed' ? {payload, payloadHash: announced!.toLowerCase()} : {payload};
 }
 

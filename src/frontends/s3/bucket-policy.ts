@@ -1,10 +1,9 @@
 /** PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus. */
 import {parseBucketPolicy} from '#codec/s3/policy/document.ts';
 import {isPublicPolicy} from '#codec/s3/policy/public.ts';
-import {S3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
-import {accessDenied} from '#frontends/s3/access/request-access.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
 

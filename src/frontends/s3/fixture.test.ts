@@ -1,10 +1,12 @@
 /** The S3 front end over a real client, worker and master on a store in memory, and the official SDK speaking to it without a network. */
 import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {Readable} from 'node:stream';
 import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
+import {SignatureV4} from '@smithy/signature-v4';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {Identity} from '#master/identity/identity.ts';
@@ -130,10 +132,43 @@ export class Gateway implements AsyncDisposable {
     return answer;
   }
 
+  /** Signed by the SDK's signer, and then changed. */
+  async signed(method: string, target: string, change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers, body?: string, signingDate = new Date()): Promise<Answer> {
+    const signer = new SignatureV4({credentials: {accessKeyId: 'key', secretAccessKey: 'secret'}, region: 'us-east-1', service: 's3', sha256: Sha256, uriEscapePath: false});
+    const [path = '', search = ''] = target.split('?');
+    const query = Object.fromEntries(new URLSearchParams(search));
+    const covered = {host, 'x-amz-content-sha256': createHash('sha256').update(body ?? '').digest('hex')};
+    const request = await signer.sign({method, protocol: 'http:', hostname: host, path, query, headers: covered}, {signingDate});
+    const raw: RawRequest = {method, target, headers: Object.entries({...change({...request.headers}), ...(body === undefined ? {} : {'content-length': String(body.length)})}).flat()};
+    return this.send(body === undefined ? raw : {...raw, body: Buffer.from(body)});
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.sdk.destroy();
     await this.#stop();
   }
+}
+
+class Sha256 {
+  readonly #hash = createHash('sha256');
+  readonly #secret: string | Uint8Array | undefined;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#secret = secret === undefined || typeof secret === 'string' ? secret : new Uint8Array(ArrayBuffer.isView(secret) ? secret.buffer.slice(secret.byteOffset, secret.byteOffset + secret.byteLength) : secret);
+    if (this.#secret !== undefined) this.#hash.update(this.#pad(0x36));
+  }
+  #pad(byte: number): Buffer {
+    const key = Buffer.alloc(64);
+    Buffer.from(this.#secret as string).copy(key);
+    return Buffer.from(key.map((value) => value ^ byte));
+  }
+  update(data: string | ArrayBuffer | ArrayBufferView): void {
+    this.#hash.update(typeof data === 'string' ? data : Buffer.from(data as Uint8Array));
+  }
+  digest(): Promise<Uint8Array> {
+    const inner = this.#hash.digest();
+    return Promise.resolve(this.#secret === undefined ? inner : createHash('sha256').update(this.#pad(0x5c)).update(inner).digest());
+  }
+  reset(): void {}
 }
 
 function queryString(query: Record<string, unknown>): string {
@@ -153,3 +188,5 @@ export async function codeOf(call: Promise<unknown>): Promise<string> {
   }
   return 'none';
 }
+
+export const codeIn = (answer: Answer): string => /<Code>(\w+)<\/Code>/.exec(answer.body.toString())?.[1] ?? '';

@@ -1,7 +1,7 @@
 /** Bodies of uploads: however they travelled, what comes out is the object's bytes, checked against all that was announced. */
 import {createHash} from 'node:crypto';
 import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
-import {parseContentMd5, type RequestedChecksums, requestedChecksums} from '#codec/s3/checksums.ts';
+import {isDigest, parseContentMd5, type RequestedChecksums, requestedChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {checksumHasher} from '#model/checksum-hashers.ts';
@@ -11,6 +11,7 @@ export const putBytesMax = 5 * 1024 ** 3;
 /** XML documents of requests; a list of 10 000 parts with checksums is about 3 MB. */
 export const documentBytesMax = 8 * 1024 * 1024;
 
+const malformedTrailer = () => new S3Error('MalformedTrailerError', 'The request contained trailing data that was not well-formed or did not conform to our published schema.');
 const noChecksums: RequestedChecksums = {declared: {}};
 
 export interface Upload {
@@ -24,13 +25,9 @@ export interface Upload {
 }
 
 function announcedLength(request: S3Request, chunked: boolean): number | undefined {
-  const name = chunked ? 'x-amz-decoded-content-length' : 'content-length';
-  const text = request.header(name);
-  if (text === undefined) {
-    if (chunked || request.header('transfer-encoding') === undefined) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
-    return undefined;
-  }
-  if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidArgument', `${name} must be a number`);
+  const text = request.header(chunked ? 'x-amz-decoded-content-length' : 'content-length');
+  if (text === undefined && !chunked && request.header('transfer-encoding') !== undefined) return undefined;
+  if (text === undefined || !/^\d{1,15}$/.test(text)) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
   const length = Number(text);
   if (length > putBytesMax) throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.', {ProposedSize: text, MaxSizeAllowed: String(putBytesMax)});
   return length;
@@ -53,10 +50,11 @@ export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
     for (const [name, value] of trailers) {
       const found = /^x-amz-checksum-(\w+)$/.exec(name.toLowerCase());
       if (!found) continue;
-      if (announcedTrailer !== found[1]) throw new S3Error('MalformedTrailerError', 'The request contained trailing data that was not well-formed or did not conform to our published schema.');
-      trailing = {[found[1] as ChecksumAlgorithm]: value};
+      if (announcedTrailer !== found[1]) throw malformedTrailer();
+      if (!isDigest(value, announcedTrailer!)) throw new S3Error('InvalidRequest', `Value for ${name.toLowerCase()} trailing header is invalid.`);
+      trailing = {[announcedTrailer!]: value};
     }
-    if (announcedTrailer && trailing[announcedTrailer] === undefined) throw new S3Error('MalformedTrailerError', 'The trailer that was announced did not come.');
+    if (announcedTrailer && trailing[announcedTrailer] === undefined) throw malformedTrailer();
   };
   const hashed = async function* (): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
@@ -96,6 +94,7 @@ export async function documentOf(request: S3Request): Promise<Buffer> {
 
 /** The same in pieces as they come; nothing counts before it resolves. Without `checksumsOfBody` those in headers are of something else. */
 export async function readDocument(request: S3Request, take: (chunk: Uint8Array) => void, checksumsOfBody = true): Promise<void> {
+  if (request.identity.payload === 'unsigned-chunks-trailer') throw new S3Error('InvalidRequest', 'The value of x-amz-content-sha256 header is invalid.');
   const tooLarge = () => new S3Error('MalformedXML', 'The XML you provided was larger than the maximum allowed.');
   const length = request.header('content-length');
   if (length !== undefined && Number(length) > documentBytesMax) throw tooLarge();

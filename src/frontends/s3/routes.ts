@@ -66,8 +66,6 @@ const object: Readonly<Record<string, Methods>> = {
   '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
   acl: {GET: getObjectAcl, PUT: putObjectAcl},
   attributes: {GET: getObjectAttributes},
-  // A part without its upload.
-  partNumber: {PUT: uploadPart},
   tagging: {GET: getObjectTagging, PUT: putObjectTagging, DELETE: deleteObjectTagging},
   uploads: {POST: createMultipartUpload},
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},
@@ -87,26 +85,49 @@ export function subResourceOf({query}: S3Target, method: string): string {
   return '';
 }
 
-/** NotImplemented for sub-resources that Weir does not carry out, MethodNotAllowed for methods that the resource does not have. */
+/**
+ * InvalidArgument and InvalidRequest for what is misplaced, MethodNotAllowed for methods that the resource does not have, NotImplemented for
+ * sub-resources that Weir does not carry out.
+ */
 export function operationOf(request: S3Request): Operation {
-  const {target, exchange} = request;
-  const {method} = exchange;
-  if (target.bucket === undefined) return found(service[method]);
-  const tables = target.key === undefined ? bucket : object;
-  const name = subResourceOf(target, method);
-  const methods = tables[name];
-  if (methods) {
-    const operation = found(methods[method]);
-    const copies = method === 'PUT' && request.header('x-amz-copy-source') !== undefined;
-    if (copies && operation === putObject) return copyObject;
-    return copies && operation === uploadPart ? uploadPartCopy : operation;
+  const {target, exchange: {method}} = request;
+  const source = request.header('x-amz-copy-source');
+  if (source !== undefined && method !== 'PUT' && (method !== 'POST' || request.query('uploadId') !== undefined)) {
+    throw new S3Error('InvalidArgument', 'You can only specify a copy source header for copy requests.', {ArgumentName: 'x-amz-copy-source', ArgumentValue: source});
   }
-  const read = method === 'GET' ? configurationReads[name] : undefined;
-  if (read) return read;
-  throw new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name});
+  if (target.bucket === undefined) {
+    const operation = service[method];
+    if (!operation) throw notAllowed(method, 'SERVICE', service);
+    return operation;
+  }
+  const ofKey = target.key !== undefined;
+  const name = subResourceOf(target, method);
+  const methods = (ofKey ? object : bucket)[name];
+  const operation = methods ? methods[method] : method === 'GET' ? configurationReads[name] : undefined;
+  // A part of an upload has a number.
+  if (!operation || (operation === uploadPart && request.query('partNumber') === undefined)) throw refusal(ofKey, method, name, methods);
+  if (source === undefined) return operation;
+  return operation === putObject ? copyObject : operation === uploadPart ? uploadPartCopy : operation;
 }
 
-function found(operation: Operation | undefined): Operation {
-  if (!operation) throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.');
-  return operation;
+/** Of a key, by method and sub-resource: what belongs elsewhere. */
+const misplaced: Readonly<Record<string, () => S3Error>> = {
+  'GET uploads': () => new S3Error('InvalidRequest', 'Key is not expected for the GET method ?uploads subresource'),
+  'GET versions': () => new S3Error('InvalidRequest', 'There is no such thing as the ?versions sub-resource for a key'),
+  'PUT partNumber': () => new S3Error('InvalidArgument', 'This operation does not accept partNumber without uploadId', {ArgumentName: 'partNumber', ArgumentValue: 'partNumber'}),
+};
+
+function refusal(ofKey: boolean, method: string, name: string, methods: Methods | undefined): S3Error {
+  const elsewhere = ofKey ? misplaced[`${method} ${name}`] : undefined;
+  if (elsewhere) return elsewhere();
+  if (!methods) return new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name});
+  if (name === 'uploadId') return notAllowed(method, 'UPLOAD', methods);
+  if (!ofKey) return notAllowed(method, name === 'policy' ? 'BUCKETPOLICY' : 'BUCKET', methods);
+  // As S3 says it of a POST that is neither a form nor of an upload.
+  return notAllowed(method, method === 'POST' && name === '' ? 'SERVICE' : 'OBJECT', methods);
+}
+
+function notAllowed(method: string, resource: string, methods: Methods): S3Error {
+  const fields = {Method: method, ResourceType: resource};
+  return new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', fields, {headers: ['Allow', Object.keys(methods).join(', ')]});
 }

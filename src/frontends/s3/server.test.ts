@@ -8,9 +8,8 @@ import {
   GetObjectCommand, HeadObjectCommand,
   ListBucketsCommand, ListMultipartUploadsCommand, ListObjectsV2Command, PutObjectCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import {SignatureV4} from '@smithy/signature-v4';
 import fc from 'fast-check';
-import {type Answer, codeOf, Gateway, type RawRequest} from '#frontends/s3/fixture.test.ts';
+import {codeIn, codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
 
 let gateway: Gateway;
 const Bucket = 'bucket';
@@ -24,39 +23,7 @@ const put = (Key: string, text: string) => gateway.sdk.send(new PutObjectCommand
 const get = async (Key: string): Promise<string> => (await gateway.sdk.send(new GetObjectCommand({Bucket, Key}))).Body!.transformToString();
 const md5 = (text: string): string => `"${createHash('md5').update(text).digest('hex')}"`;
 
-class Sha256 {
-  readonly #hash = createHash('sha256');
-  readonly #secret: string | Uint8Array | undefined;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#secret = secret === undefined || typeof secret === 'string' ? secret : new Uint8Array(ArrayBuffer.isView(secret) ? secret.buffer.slice(secret.byteOffset, secret.byteOffset + secret.byteLength) : secret);
-    if (this.#secret !== undefined) this.#hash.update(this.#pad(0x36));
-  }
-  #pad(byte: number): Buffer {
-    const key = Buffer.alloc(64);
-    Buffer.from(this.#secret as string).copy(key);
-    return Buffer.from(key.map((value) => value ^ byte));
-  }
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(typeof data === 'string' ? data : Buffer.from(data as Uint8Array));
-  }
-  digest(): Promise<Uint8Array> {
-    const inner = this.#hash.digest();
-    return Promise.resolve(this.#secret === undefined ? inner : createHash('sha256').update(this.#pad(0x5c)).update(inner).digest());
-  }
-  reset(): void {}
-}
-
-/** Signed by the SDK's signer, and then changed. */
-async function signed(method: string, target: string, change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers, body?: string, signingDate = new Date()): Promise<Answer> {
-  const signer = new SignatureV4({credentials: {accessKeyId: 'key', secretAccessKey: 'secret'}, region: 'us-east-1', service: 's3', sha256: Sha256, uriEscapePath: false});
-  const [path = '', search = ''] = target.split('?');
-  const query = Object.fromEntries(new URLSearchParams(search));
-  const covered = {host: 's3.test', 'x-amz-content-sha256': createHash('sha256').update(body ?? '').digest('hex')};
-  const request = await signer.sign({method, protocol: 'http:', hostname: 's3.test', path, query, headers: covered}, {signingDate});
-  const raw: RawRequest = {method, target, headers: Object.entries({...change({...request.headers}), ...(body === undefined ? {} : {'content-length': String(body.length)})}).flat()};
-  return gateway.send(body === undefined ? raw : {...raw, body: Buffer.from(body)});
-}
-const codeIn = (answer: Answer): string => /<Code>(\w+)<\/Code>/.exec(answer.body.toString())?.[1] ?? '';
+const signed: Gateway['signed'] = (...request) => gateway.signed(...request);
 
 test('objects come back as they were sent, whatever their keys', async () => {
   const unit = fc.oneof(fc.string({unit: 'binary', minLength: 1, maxLength: 3}), fc.constantFrom('/', '//', '.', '..', '%2F', '+', ' ', '?', '#', '&', "'", '*', '\u{1F600}'));
@@ -80,7 +47,7 @@ test('every way to send a body arrives, and none that was changed', async () => 
   await put('whole', text);
   for (const requestChecksumCalculation of ['WHEN_SUPPORTED', 'WHEN_REQUIRED'] as const) {
     const sdk = gateway.client({accessKeyId: 'key', secretAccessKey: 'secret'}, {requestChecksumCalculation});
-    await sdk.send(new PutObjectCommand({Bucket, Key: 'stream', Body: Readable.from([text.slice(0, 5), text.slice(5)]), ContentLength: text.length}));
+    await sdk.send(new PutObjectCommand({Bucket, Key: 'stream', Body: Readable.from([text.slice(0, 9000), text.slice(9000)]), ContentLength: text.length}));
     assert.equal(await get('stream'), text, requestChecksumCalculation);
     for (const ChecksumAlgorithm of ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const) {
       if (ChecksumAlgorithm !== 'CRC64NVME') await sdk.send(new PutObjectCommand({Bucket, Key: ChecksumAlgorithm, Body: Buffer.from(text), ChecksumAlgorithm}));

@@ -1,7 +1,7 @@
 /** The S3 front end: takes an exchange, understands it, checks who asks, lets one operation answer, and says what went wrong as S3 does. */
 import {toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
-import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileSystem} from '#client/file-system.ts';
@@ -33,6 +33,7 @@ export interface S3Options {
 
 const missing: ReadonlySet<string | undefined> = new Set(['NoSuchKey', 'NoSuchVersion']);
 const none: readonly string[] = [];
+const headerBytesMax = 8 * 1024;
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
@@ -65,6 +66,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
     let target: S3Target | undefined;
     let crossOrigin = none;
     try {
+      checkHeaderBytes(exchange.rawHeaders);
       target = parseTarget(exchange.target, bucketOf(exchange.header('host')));
       if (exchange.method === 'OPTIONS') {
         await exchange.respond(200, [...serverHeaders(requestId), ...(await cors.preflight(exchange, target))]);
@@ -121,7 +123,7 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       else runtime.log.info('s3: not found', {error, method, requestId});
     }
     if (!there) return noSuchBucket(bucket);
-    if (key !== undefined && !request.access.mayKnowOf(key)) return new S3Error('AccessDenied', 'Access Denied');
+    if (key !== undefined && !request.access.mayKnowOf(key)) return accessDenied();
     if (error instanceof S3Error) return error;
     return missingKey(error, request, key === undefined ? undefined : toText(key));
   }
@@ -146,6 +148,13 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       runtime.log.debug('s3: an answer broke off', {error: failure, requestId});
     }
   }
+}
+
+/** RequestHeaderSectionTooLarge. The same limit as S3's; of the connection there is a higher one. */
+function checkHeaderBytes(rawHeaders: readonly string[]): void {
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  if (bytes > headerBytesMax) throw new S3Error('RequestHeaderSectionTooLarge', 'Your request header section exceeds the maximum allowed size.', {MaxSizeAllowed: String(headerBytesMax)});
 }
 
 const anonymous: Principal = {name: 'anonymous', uid: 65_534, gids: [], authorized: true};

@@ -44,12 +44,13 @@ export class Directory implements IdentityDirectory {
 
   find(accessKeyId: string, sessionToken?: string): Credential | undefined {
     this.#refresh();
+    // Only temporary keys have tokens.
+    if (sessionToken !== undefined) return accessKeyId.startsWith(temporaryPrefix) ? this.#session(accessKeyId, sessionToken) : undefined;
     const known = this.#credentials.get(accessKeyId);
     if (known) return known;
     if (accessKeyId === this.#rootKey.accessKeyId) return this.#keep(accessKeyId, {secret: this.#rootKey.secretAccessKey, caller: this.#rootCaller});
     const key = this.#state.key.get(accessKeyId);
-    if (key) return this.#stored(accessKeyId, key);
-    return accessKeyId.startsWith(temporaryPrefix) && sessionToken !== undefined ? this.#session(accessKeyId, sessionToken) : undefined;
+    return key ? this.#stored(accessKeyId, key) : undefined;
   }
 
   ownerOfUid(uid: number): Owner | undefined {

@@ -66,7 +66,10 @@ export class Digests {
     if (expected?.length !== undefined && expected.length !== this.#length) {
       throw new WeirError('IncompleteBody', `${this.#length} bytes came, ${expected.length} were announced`, {details: {received: this.#length, expected: expected.length}});
     }
-    if (expected?.md5 !== undefined && md5Hex(expected.md5) !== md5) throw new WeirError('BadDigest', 'The Content-MD5 you specified did not match what we received.');
+    if (expected?.md5 !== undefined && md5Hex(expected.md5) !== md5) {
+      const details = {CalculatedDigest: Buffer.from(md5, 'hex').toString('base64'), ExpectedDigest: md5Hex(expected.md5)};
+      throw new WeirError('BadDigest', 'The Content-MD5 you specified did not match what we received.', {details});
+    }
     for (const [algorithm, value] of Object.entries(expected?.checksums ?? {}) as [keyof Checksums, string][]) {
       const computed = checksums[algorithm];
       if (computed === undefined) throw new WeirError('InvalidArgument', `a ${algorithm} checksum was announced at the end but not at the beginning`);

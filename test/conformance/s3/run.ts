@@ -85,8 +85,8 @@ async function ceph(suite: string, endpoint: Endpoint, features: readonly string
 }
 
 /**
- * A process each: a test that meets what it did not expect ends the whole run otherwise. Their buckets have the same names, so one after the
- * other, and on a new instance after one that failed: what it left behind, locked perhaps, would fail all that follow.
+ * With versions, as the list is: a test removes all versions of what it has made. A process each: a test that meets what it did not
+ * expect ends the whole run otherwise. Their buckets have the same names, so one after the other, and on a new instance after one that failed: what it left behind, locked perhaps, would fail all that follow.
  */
 async function versitygw(features: readonly string[]): Promise<Result[]> {
   const program = await goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0');
@@ -95,7 +95,8 @@ async function versitygw(features: readonly string[]): Promise<Result[]> {
   try {
     for (const [feature, name] of await listOf('versitygw-tests.tsv', features)) {
       const {s3, accessKeyId, secretAccessKey} = weir.ready;
-      const {code, output} = await run(program, ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, name], {timeoutMs: secondsATestMax * 1000, env: {AWS_CA_BUNDLE: undefined}});
+      const args = ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, name, '--versioning-enabled'];
+      const {code, output} = await run(program, args, {timeoutMs: secondsATestMax * 1000, env: {AWS_CA_BUNDLE: undefined}});
       const failed = code !== 0 || output.includes('FAIL') || !output.includes('PASS');
       const why = output.split('\n').find(line => line.includes('FAIL') || line.includes('panic:')) ?? '';
       const state = output.includes('exec ./versitygw') ? 'outside' : failed ? 'failed' : 'passed';

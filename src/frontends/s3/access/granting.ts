@@ -1,9 +1,9 @@
 /** Lists that requests make: of what they write, and of what is there already. */
 import {type Acl, type AclHeaders, aclOfHeaders, cannedGrants, encodeAcl, type Grant, grantsMax, isPublicGrant} from '#codec/s3/acl.ts';
-import {S3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {BucketRules} from '#frontends/s3/access/bucket-rules.ts';
-import {accessDenied, aclAttribute} from '#frontends/s3/access/request-access.ts';
+import {aclAttribute} from '#frontends/s3/access/request-access.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 
 export const aclNotSupported = (): S3Error => new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');

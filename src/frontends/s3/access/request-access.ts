@@ -2,7 +2,7 @@
 import {type ByteString, fromBytes, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {type Acl, decodeAcl} from '#codec/s3/acl.ts';
-import {S3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {decodeTags, taggingXattr} from '#codec/s3/tagging.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
@@ -25,7 +25,6 @@ export interface AccessServices {
   readonly nowMs: () => number;
 }
 
-export const accessDenied = (): S3Error => new S3Error('AccessDenied', 'Access Denied');
 
 type Asking = Pick<S3Request, 'exchange' | 'target' | 'identity'>;
 
