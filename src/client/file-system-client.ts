@@ -141,6 +141,9 @@ export class FileSystemClient implements FileSystem {
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
     return this.#master.pathOf(inode, context);
   }
+  statInode(inode: InodeId, context: CallContext): Promise<FileInfo> {
+    return this.#master.statInode(inode, context);
+  }
   link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {
     return this.#master.link(from, to, context);
   }

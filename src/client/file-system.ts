@@ -11,7 +11,7 @@ import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'retain' | 'release' | 'hold'
+  | 'stat' | 'pathOf' | 'statInode' | 'retain' | 'release' | 'hold'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
   | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;

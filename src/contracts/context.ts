@@ -1,4 +1,6 @@
 /** What travels with every call between services: who asks, until when, and which request it is. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 
 export interface Principal {
   readonly name: string;
@@ -20,6 +22,13 @@ export interface CallContext {
    * done. `client` chooses both; `acknowledged` says that results up to that counter may be forgotten.
    */
   readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
+  /**
+   * Where the caller, who holds inodes and not paths, found these (canonical: a directory's path ends in `/`): a change is made only while
+   * they are there, checked in its transaction; else Conflict.
+   */
+  readonly expects?: readonly {readonly path: ByteString; readonly inode: InodeId}[];
+  /** To whom what is made belongs, where somebody who may do everything (a mount) acts for others; in a set-group-id directory the group is that one's. Default: the principal. */
+  readonly owner?: {readonly uid: number; readonly gid: number};
   /** Names the request in logs and audit. */
   readonly trace?: string;
 }

@@ -247,6 +247,8 @@ export interface MasterApi {
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
   /** Where an inode is now, for those who hold its id: canonical, a directory's path ends in `/`. NotFound when it has no name any more. */
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString>;
+  /** What `stat` says of the inode, wherever it is. NotFound when it has no name any more. */
+  statInode(inode: InodeId, context: CallContext): Promise<FileInfo>;
   /**
    * The inode is open: until `holder` lets go it can be reached by its id, also when it has no name any more (then `path` is
    * empty), and its content can be read (of what somebody else removed from the store, or went with a whole tree: what is

@@ -25,6 +25,7 @@ export const wireVersion = 1;
 export const masterWire: Wire<MasterApi> = {
   stat: 'call',
   pathOf: 'call',
+  statInode: 'call',
   retain: 'call',
   release: 'call',
   hold: 'call',

@@ -165,6 +165,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return found.path;
   }
 
+  async statInode(inode: InodeId, context: CallContext): Promise<FileInfo> {
+    return await this.#reading.statInode(inode, context);
+  }
+
   async retain(inode: InodeId, holder: string, _context: CallContext): Promise<FileInfo> {
     const info = this.#transactions.peek(reader => {
       const found = locate(reader, inode);

@@ -4,8 +4,10 @@
  */
 import {toBytes, fromBytes} from '#base/byte-string.ts';
 import type {CallContext} from '#contracts/context.ts';
+import {isUnchecked} from '#master/namespace/access.ts';
 import {IdAllocator} from '#master/namespace/ids.ts';
 import type {Operation} from '#master/namespace/operation.ts';
+import {checkExpected} from '#master/namespace/locate.ts';
 import type {Commit, Metastore, Reader, ResultCodec, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
 
@@ -51,9 +53,12 @@ export class Transactions {
   /** The same for who must do more in this very turn; `durable` of the commit is the caller's to await. */
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
-    const op: Operation = {now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : {})};
+    const op: Operation = {now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : {}), ...(context?.owner && isUnchecked(context.principal) ? {owner: context.owner} : {})};
     const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
-    const commit = this.metastore.transact(tx => this.#watch(tx, watched => fn(watched, op)), request);
+    const commit = this.metastore.transact(tx => {
+      checkExpected(tx, context?.expects);
+      return this.#watch(tx, watched => fn(watched, op));
+    }, request);
     this.#onCommit();
     return commit;
   }

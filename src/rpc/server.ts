@@ -141,7 +141,7 @@ class Session {
   #parse(payload: Uint8Array, principal: Principal, stream: Stream) {
     const value = decodeValue(payload);
     if (!Array.isArray(value) || typeof value[0] !== 'string' || !Array.isArray(value[1])) throw new WeirError('InvalidArgument', 'not a call');
-    const [name, args, travelled] = value as [string, unknown[], {request?: CallContext['request'] | null; trace?: string | null} | null];
+    const [name, args, travelled] = value as [string, unknown[], {request?: CallContext['request'] | null; expects?: CallContext['expects'] | null; owner?: CallContext['owner'] | null; trace?: string | null} | null];
     const [serviceName, method] = name.split('.');
     const service = this.#services.get(serviceName ?? '');
     if (!service || !method || !Object.hasOwn(service.wire, method)) throw new WeirError('Unsupported', `there is no method ${JSON.stringify(name.slice(0, 100))}`);
@@ -149,6 +149,8 @@ class Session {
       principal,
       signal: stream.abort.signal,
       ...(travelled?.request ? {request: travelled.request} : {}),
+      ...(Array.isArray(travelled?.expects) ? {expects: travelled.expects as NonNullable<CallContext['expects']>} : {}),
+      ...(travelled?.owner ? {owner: travelled.owner} : {}),
       ...(travelled?.trace ? {trace: travelled.trace} : {}),
     };
     return {service, method, shape: service.wire[method]!, args, context};

@@ -4,7 +4,7 @@ import {execFile, spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
 import {once} from 'node:events';
-import {appendFile, chmod, type FileHandle, link, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat, symlink, truncate, unlink, utimes, writeFile} from 'node:fs/promises';
+import {appendFile, chmod, chown, type FileHandle, link, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat, symlink, truncate, unlink, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
@@ -141,6 +141,46 @@ describe('the mount', {skip: mountable() ? false : 'needs root and /dev/fuse'}, 
     await unlink(at('box', 'made', 'b'));
     await rmdir(at('box', 'made'));
     assert.deepEqual(await weir.s3.keys('box', 'made'), []);
+  });
+
+  it('makes files in the directory that was asked, while directories change places', async () => {
+    const [one, two, between] = ['one', 'two', 'between'].map(name => at('box', name)) as [string, string, string];
+    await mkdir(one);
+    await mkdir(two);
+    await using directory = await open(one);
+    // What the descriptor names stays the same directory, whatever it is called.
+    const held = `/proc/self/fd/${directory.fd}`;
+    let swapping = true;
+    const swaps = (async () => {
+      while (swapping) for (const [from, to] of [[one, between], [two, one], [between, two]] as const) await rename(from, to);
+    })();
+    const names = Array.from({length: 60}, (_, i) => `file-${i}`);
+    for (const name of names) await writeFile(path.join(held, name), name);
+    swapping = false;
+    await swaps;
+    assert.deepEqual((await readdir(held)).sort(), [...names].sort());
+    for (const name of names) assert.equal(await readFile(path.join(held, name), 'utf8'), name);
+    const {uid, gid} = await stat(held);
+    assert.deepEqual([uid, gid], [0, 0]);
+    await rm(one, {recursive: true});
+    await rm(two, {recursive: true});
+  });
+
+  it('gives what is made to who made it, and to the group of a set-group-id directory', async () => {
+    const shared = at('box', 'shared');
+    await mkdir(shared);
+    await chmod(shared, 0o2777);
+    await chown(shared, 0, 4321);
+    await run('touch', [path.join(shared, 'file')], {uid: 1234, gid: 1234});
+    await run('mkdir', [path.join(shared, 'directory')], {uid: 1234, gid: 1234});
+    await run('ln', ['-s', 'file', path.join(shared, 'link')], {uid: 1234, gid: 1234});
+    const of = async (name: string) => {
+      const {uid, gid, mode} = await lstat(path.join(shared, name));
+      return [uid, gid, mode & 0o7000];
+    };
+    assert.deepEqual(await of('file'), [1234, 4321, 0]);
+    assert.deepEqual(await of('directory'), [1234, 4321, 0o2000]);
+    assert.deepEqual(await of('link'), [1234, 4321, 0]);
   });
 
   it('keeps a file that was unlinked or replaced for those who have it open', async () => {

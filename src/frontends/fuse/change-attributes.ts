@@ -1,9 +1,11 @@
 /** SETATTR, SETXATTR, REMOVEXATTR. A new size goes to the file's draft; all else to its inode. */
+import type {InodeId} from '#base/ids.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
 import type {SetattrBody} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
+import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
@@ -24,7 +26,7 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
   }
   const patch = patchOf(body, services.clock.nowNs());
   if (Object.keys(patch).length > 0) {
-    info = await services.files.setAttributes(info.path, patch, {kind: info.inode.kind === 'directory' ? 'directory' : 'file'}, context);
+    info = await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
   }
   return attributesBody(attributesOf(info, services.handles), 0);
@@ -57,7 +59,7 @@ export const setxattr: Operation<'setxattr'> = async (services, head, {name, val
   const there = info.inode.xattrs !== undefined && Object.hasOwn(info.inode.xattrs, name);
   if (flags & createOnly && there) throw new Errno('EEXIST');
   if (flags & replaceOnly && !there) throw new Errno('ENODATA');
-  await patchXattr(services, info, name, value, context);
+  await patched(services, nodeOf(head), {xattrs: {[name]: value}}, context);
   return undefined;
 };
 
@@ -65,10 +67,10 @@ export const removexattr: Operation<'removexattr'> = async (services, head, {nam
   if (name.startsWith(own)) throw new Errno('EPERM');
   const info = await infoOfNode(services, nodeOf(head), context);
   if (!info.inode.xattrs || !Object.hasOwn(info.inode.xattrs, name)) throw new Errno('ENODATA');
-  await patchXattr(services, info, name, null, context);
+  await patched(services, nodeOf(head), {xattrs: {[name]: null}}, context);
   return undefined;
 };
 
-async function patchXattr({files}: MountServices, info: FileInfo, name: string, value: Uint8Array | null, context: CallContext): Promise<void> {
-  await files.setAttributes(info.path, {xattrs: {[name]: value}}, {kind: info.inode.kind === 'directory' ? 'directory' : 'file'}, context);
+function patched(services: MountServices, node: InodeId, patch: AttributePatch, context: CallContext): Promise<FileInfo> {
+  return atInode(services, node, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
 }

@@ -8,13 +8,13 @@ import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
+import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
+import {opened} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
-import {infoOfNode} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
-const setGroupId = 0o2000;
 const typeMask = 0o170000;
 const regular = 0o100000;
 const accessMode = 3;
@@ -28,41 +28,36 @@ function plainName(name: ByteString): ByteString {
   return name;
 }
 
-/** The path of what is shown under a name. */
-async function pathOfShown({files}: MountServices, parent: InodeId, name: ByteString, context: CallContext): Promise<ByteString> {
+/** `step` gets the path of what is shown under a name. */
+async function atShown<T>(services: MountServices, parent: InodeId, name: ByteString, context: CallContext, step: (path: ByteString, context: CallContext) => Promise<T>): Promise<T> {
   const meant = meantName(name);
   if (!meant) throw new Errno('ENOENT');
-  if ('id' in meant) return await files.pathOf(meant.id, context);
-  return `${await files.pathOf(parent, context)}${meant.name === '' ? '/' : meant.name}` as ByteString;
+  if ('id' in meant) return await atInode(services, meant.id, context, step);
+  return await atInode(services, parent, context, (directory, at) => step(`${directory}${meant.name === '' ? '/' : meant.name}` as ByteString, at));
 }
 
-/** New things belong to the caller; in a set-group-id directory to its group, and directories hand the bit on. */
-async function owned(services: MountServices, made: FileInfo, parent: FileInfo, {uid, gid}: FuseHead, context: CallContext): Promise<FileInfo> {
-  const inherits = (parent.inode.mode & setGroupId) !== 0;
-  const group = inherits ? parent.inode.gid : gid;
-  const mode = made.inode.mode | (inherits && made.inode.kind === 'directory' ? setGroupId : 0);
-  const {inode} = made;
-  if (inode.uid === uid && inode.gid === group && inode.mode === mode) return made;
-  return await services.files.setAttributes(made.path, {uid, gid: group, mode}, {kind: inode.kind === 'directory' ? 'directory' : 'file'}, context);
+/** Makes something of a new name, which belongs to the caller. */
+function making<T>(services: MountServices, {node, uid, gid}: FuseHead, name: ByteString, context: CallContext, step: (path: ByteString, context: CallContext) => Promise<T>): Promise<T> {
+  const plain = plainName(name);
+  return atInode(services, node as InodeId, {...context, owner: {uid, gid}}, (directory, at) => step((directory + plain) as ByteString, at));
 }
 
 /** An empty file that was not there: an ordinary object from the beginning, as on any disk. */
-async function makeFile(services: MountServices, head: FuseHead, name: ByteString, mode: number, context: CallContext): Promise<FileInfo> {
-  const {files} = services;
-  const parent = await infoOfNode(services, nodeOf(head), context);
-  const path = `${parent.path}${plainName(name)}` as ByteString;
-  const writer = await files.create(path, {kind: 'file', parents: 'none', mode: mode & 0o7777, length: 0, precondition: {ifNoneMatch: '*'}}, context);
-  try {
-    return await owned(services, await writer.commit({length: 0}), parent, head, context);
-  } catch (error) {
-    await writer.abort();
-    throw isKind(error, 'PreconditionFailed') ? new Errno('EEXIST') : error;
-  }
+function makeFile(services: MountServices, head: FuseHead, name: ByteString, mode: number, context: CallContext): Promise<FileInfo> {
+  return making(services, head, name, context, async (path, at) => {
+    const writer = await services.files.create(path, {kind: 'file', parents: 'none', mode: mode & 0o7777, length: 0, precondition: {ifNoneMatch: '*'}}, at);
+    try {
+      return await writer.commit({length: 0});
+    } catch (error) {
+      await writer.abort();
+      throw isKind(error, 'PreconditionFailed') ? new Errno('EEXIST') : error;
+    }
+  });
 }
 
 export const create: Operation<'create'> = async (services, head, {name, flags, mode}, context) => {
   const info = await makeFile(services, head, name, mode, context);
-  const file = (flags & accessMode) === 1 ? undefined : await services.files.open(info.path, {kind: 'file'}, context);
+  const file = (flags & accessMode) === 1 ? undefined : await opened(services, info.inode.id, context);
   const handle = services.handles.addFile({node: info.inode.id, writable: (flags & accessMode) !== 0, ...(file ? {file} : {})}, info, undefined);
   return Buffer.concat([entryBody(attributesOf(info, services.handles), 0), openBody(handle, openFlag.keepCache)]);
 };
@@ -73,27 +68,27 @@ export const mknod: Operation<'mknod'> = async (services, head, {name, mode}, co
 };
 
 export const mkdir: Operation<'mkdir'> = async (services, head, {name, mode}, context) => {
-  const parent = await infoOfNode(services, nodeOf(head), context);
-  const made = await services.files.makeDirectory(`${parent.path}${plainName(name)}` as ByteString, {mode: mode & 0o7777, existing: 'fail'}, context);
-  return entryBody(attributesOf(await owned(services, made, parent, head, context), services.handles), 0);
+  const made = await making(services, head, name, context, (path, at) => services.files.makeDirectory(path, {mode: mode & 0o7777, existing: 'fail'}, at));
+  return entryBody(attributesOf(made, services.handles), 0);
 };
 
 export const symlink: Operation<'symlink'> = async (services, head, {name, target}, context) => {
-  const parent = await infoOfNode(services, nodeOf(head), context);
-  const made = await services.files.makeSymlink(`${parent.path}${plainName(name)}` as ByteString, target, context);
-  return entryBody(attributesOf(await owned(services, made, parent, head, context), services.handles), 0);
+  const made = await making(services, head, name, context, (path, at) => services.files.makeSymlink(path, target, at));
+  return entryBody(attributesOf(made, services.handles), 0);
 };
 
 export const link: Operation<'link'> = async (services, head, {source, name}, context) => {
-  const from = await services.files.pathOf(source as InodeId, context);
-  const to = `${await services.files.pathOf(nodeOf(head), context)}${plainName(name)}` as ByteString;
-  return entryBody(attributesOf(await services.files.link(from, to, context), services.handles), 0);
+  const plain = plainName(name);
+  const made = await atInode(services, source as InodeId, context, (from, found) =>
+    atInode(services, nodeOf(head), found, (directory, at) => services.files.link(from, (directory + plain) as ByteString, at)));
+  return entryBody(attributesOf(made, services.handles), 0);
 };
 
 export const unlink: Operation<'unlink'> = async (services, head, {name}, context) => {
-  const path = await pathOfShown(services, nodeOf(head), name, context);
-  await keepForReaders(services, path, context);
-  await services.files.remove(path, {kind: 'file'}, context);
+  await atShown(services, nodeOf(head), name, context, async (path, at) => {
+    await keepForReaders(services, path, context);
+    await services.files.remove(path, {kind: 'file'}, at);
+  });
   return undefined;
 };
 
@@ -109,15 +104,18 @@ async function keepForReaders(services: MountServices, path: ByteString, context
 }
 
 export const rmdir: Operation<'rmdir'> = async (services, head, {name}, context) => {
-  await services.files.remove(await pathOfShown(services, nodeOf(head), name, context), {kind: 'directory'}, context);
+  await atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'directory'}, at));
   return undefined;
 };
 
 export const rename: Operation<'rename'> = async (services, head, {name, newParent, newName, flags}, context) => {
   if (flags & ~noReplace) throw new Errno('EINVAL');
-  const from = await pathOfShown(services, nodeOf(head), name, context);
-  const to = `${await services.files.pathOf(newParent as InodeId, context)}${plainName(newName)}` as ByteString;
-  await keepForReaders(services, to, context);
-  await services.files.rename(from, to, {replace: (flags & noReplace) === 0, kind: 'either'}, context);
+  const plain = plainName(newName);
+  await atShown(services, nodeOf(head), name, context, (from, found) =>
+    atInode(services, newParent as InodeId, found, async (directory, at) => {
+      const to = (directory + plain) as ByteString;
+      await keepForReaders(services, to, context);
+      await services.files.rename(from, to, {replace: (flags & noReplace) === 0, kind: 'either'}, at);
+    }));
   return undefined;
 };

@@ -4,10 +4,12 @@
  * on this mount.
  */
 import {isKind} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
 import {openBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {Backing, FileHandle} from '#frontends/fuse/handles.ts';
@@ -29,9 +31,8 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
   if (writable && services.readOnly) throw new Errno('EROFS');
   const info = await infoOfNode(services, node, context);
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
-  const file = (flags & accessMode) === writeOnly ? undefined : await services.files.open(info.path, {kind: 'file'}, context);
+  const file = (flags & accessMode) === writeOnly ? undefined : await opened(services, node, context);
   try {
-    if (file && file.info.inode.id !== node) throw new Errno('ESTALE');
     const known = handles.inode(node);
     const backing = known ? known.backing : file && (await register(services, file, context));
     const number = handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
@@ -43,6 +44,16 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
     throw error;
   }
 };
+
+/** The file, read as it is now. */
+export function opened({files}: MountServices, node: InodeId, context: CallContext): Promise<OpenFile> {
+  return atInode({files}, node, context, async path => {
+    const file = await files.open(path, {kind: 'file'}, context);
+    if (file.info.inode.id === node) return file;
+    await file[Symbol.asyncDispose]();
+    throw new Errno('ESTALE');
+  });
+}
 
 async function emptied(services: MountServices, number: number, context: CallContext): Promise<void> {
   try {
@@ -91,14 +102,9 @@ async function readFile(file: OpenFile, from: number, size: number, context: Cal
 }
 
 /** A renamed file lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
-async function reopened({files}: MountServices, open: FileHandle, context: CallContext): Promise<OpenFile | undefined> {
-  const path = await files.pathOf(open.node, context).catch(() => undefined);
-  const file = path && (await files.open(path, {kind: 'file'}, context));
+async function reopened(services: MountServices, open: FileHandle, context: CallContext): Promise<OpenFile | undefined> {
+  const file = await opened(services, open.node, context).catch(() => undefined);
   if (!file) return undefined;
-  if (file.info.inode.id !== open.node) {
-    await file[Symbol.asyncDispose]();
-    return undefined;
-  }
   await open.file?.[Symbol.asyncDispose]();
   return (open.file = file);
 }

@@ -5,6 +5,7 @@ import {attributesBody, entryBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
+import {atInode} from '#frontends/fuse/by-inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
@@ -16,12 +17,8 @@ import type {ByteString} from '#base/byte-string.ts';
  */
 const validMs = 0;
 
-export async function infoOfNode(services: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
-  const path = await services.files.pathOf(node, context);
-  const info = await services.files.stat(path, {kind: path.endsWith('/') ? 'directory' : 'file'}, context);
-  // Renamed or replaced between the two questions: this inode has no name any more, or another one.
-  if (info.inode.id !== node) throw new Errno('ESTALE');
-  return info;
+export function infoOfNode({files}: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
+  return files.statInode(node, context);
 }
 
 export const lookup: Operation<'lookup'> = async ({files, handles}, head, {name}, context) => {
@@ -34,10 +31,14 @@ export const lookup: Operation<'lookup'> = async ({files, handles}, head, {name}
     if (info.inode.parent !== parent) throw new Errno('ENOENT');
     return entryBody(attributesOf(info, handles), validMs);
   }
-  const directory = await files.pathOf(parent, context);
-  // Only a directory can have no name; without its slash the path would be its parent's.
-  const path = `${directory}${meant.name === '' ? '/' : meant.name}` as ByteString;
-  return entryBody(attributesOf(await files.stat(path, {kind: meant.kind}, context), handles), validMs);
+  const info = await atInode({files}, parent, context, async directory => {
+    // Only a directory can have no name; without its slash the path would be its parent's.
+    const found = await files.stat(`${directory}${meant.name === '' ? '/' : meant.name}` as ByteString, {kind: meant.kind}, context);
+    // What is found below a path that leads elsewhere by now is somebody else's.
+    if (found.inode.parent !== parent && (await files.pathOf(parent, context)) !== directory) throw new Errno('ESTALE');
+    return found;
+  });
+  return entryBody(attributesOf(info, handles), validMs);
 };
 
 export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {

@@ -12,10 +12,12 @@ import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, inodeAt, inodeRecord, isEmpty, isReserved, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {existing, type Resolution, shown} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
-import type {Transaction} from '#metastore/metastore.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
 export const directoryModeDefault = 0o755;
+
+const setGroupId = 0o2000;
 
 /** As fine as ext4 keeps them (a kernel tick): many creations in a row write their directory's times once. */
 const timeGranularityNs = 4_000_000n;
@@ -34,7 +36,7 @@ export function addDirectory(tx: Transaction, op: Operation, parent: Place, name
     id, kind: 'directory', parent: parent.id, name, mount: parent.mount, mountPoint: false, storeKey: `${parent.storeKey}${name}/` as ByteString,
   };
   const inode: Inode = {
-    id, kind: 'directory', parent: parent.id, name, ...ownerOf(op), mode: options.mode ?? directoryModeDefault,
+    id, kind: 'directory', parent: parent.id, name, mode: options.mode ?? directoryModeDefault, ...ownerOf(tx, op, parent, 'directory', options.mode),
     atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}),
   };
   writeEntry(tx, parent.id, name, {id, kind: 'directory'});
@@ -43,8 +45,16 @@ export function addDirectory(tx: Transaction, op: Operation, parent: Place, name
   return place;
 }
 
-export function ownerOf(op: Operation): {uid: number; gid: number} {
-  return {uid: op.principal?.uid ?? 0, gid: op.principal?.gids[0] ?? 0};
+export function makerOf({owner, principal}: Operation): {uid: number; gid: number} {
+  return owner ?? {uid: principal?.uid ?? 0, gid: principal?.gids[0] ?? 0};
+}
+
+/** Whose what is made in a directory is, and with it, in a set-group-id directory on a mount, that bit of a new directory's mode. */
+export function ownerOf(tx: Reader, op: Operation, parent: Place, kind?: 'directory', mode = directoryModeDefault): {uid: number; gid: number; mode?: number} {
+  if (!op.owner) return makerOf(op);
+  const above = inodeAt(tx, parent);
+  if ((above.mode & setGroupId) === 0) return op.owner;
+  return {uid: op.owner.uid, gid: above.gid, ...(kind ? {mode: mode | setGroupId} : {})};
 }
 
 /**

@@ -1,13 +1,18 @@
 /** From an inode back to where it is: upwards by parents. For those who hold an id (open handles, jobs) and not a path. */
 import {assert} from '#base/assert.ts';
-import type {ByteString} from '#base/byte-string.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
 import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {entryName, inodeKey} from '#codec/namespace/keys.ts';
 import {childOf, inodeRecord, type Place, rootPlace} from '#master/namespace/place.ts';
+import {resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
-import {pathBytesMax} from '#model/path.ts';
+import {parsePath, pathBytesMax} from '#model/path.ts';
+
+const nothing: NonNullable<CallContext['expects']> = [];
 
 /** The place of an inode, and its canonical path. Undefined when it has gone, or lies in a tree that was removed. */
 export function locate(reader: Reader, id: InodeId): {place: Place; path: ByteString} | undefined {
@@ -28,6 +33,13 @@ export function locate(reader: Reader, id: InodeId): {place: Place; path: ByteSt
     path += entryName(name, kind);
   }
   return {place, path: path as ByteString};
+}
+
+/** What a caller believes. Throws Conflict when a path leads elsewhere by now. */
+export function checkExpected(reader: Reader, expects: CallContext['expects']): void {
+  for (const {path, inode} of expects ?? nothing) {
+    if (resolve(reader, parsePath(path, 'file')).place?.id !== inode) throw new WeirError('Conflict', `${toText(path)} leads elsewhere by now`);
+  }
 }
 
 /**

@@ -22,7 +22,7 @@ export function makeSymlink(tx: Transaction, op: Operation, path: Path, target: 
   const parent = parentFor(tx, op, resolution, 'none');
   mustWrite(tx, op, parent);
   const inode: Inode = {
-    id: op.ids.next<InodeId>(), kind: 'symlink', parent: parent.id, name: path.names.at(-1)!, mode: symlinkMode, ...ownerOf(op),
+    id: op.ids.next<InodeId>(), kind: 'symlink', parent: parent.id, name: path.names.at(-1)!, mode: symlinkMode, ...ownerOf(tx, op, parent),
     atime: op.now, mtime: op.now, ctime: op.now, target, checkedAt: millisecondsOf(op.now),
   };
   setFile(tx, parent, inode, undefined);

@@ -8,6 +8,8 @@ export interface Operation {
   readonly ids: IdAllocator;
   /** Whose permissions are checked, and who owns what is made. Absent: the instance itself, which may do everything. */
   readonly principal?: Principal | undefined;
+  /** CallContext.owner, of those who may say so. */
+  readonly owner?: {readonly uid: number; readonly gid: number};
 }
 
 export const millisecondsOf = (time: TimeNs): number => Number(time / 1_000_000n);

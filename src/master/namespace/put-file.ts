@@ -111,7 +111,7 @@ export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 
 }
 
 function newFile(tx: Transaction, op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
-  const owner = ownerOf(op);
+  const owner = ownerOf(tx, op, parent);
   const xattrs = keeping ? attributesOfNew(tx, keeping, options.xattrs, op.now) : options.xattrs;
   return {
     id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,

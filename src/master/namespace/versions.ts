@@ -12,7 +12,7 @@ import type {InodeId} from '#base/ids.ts';
 import {nullVersionKey, partsOfVersionKey, versionKey, versionsFrom, versionsOf, versionUsageKey, versionUsageTable} from '#codec/namespace/keys.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage, type Usage} from '#codec/namespace/usage-record.ts';
 import {decodeVersion, encodeVersion, type VersionRecord} from '#codec/namespace/version-record.ts';
-import {ownerOf} from '#master/namespace/directories.ts';
+import {makerOf} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {noUsage, plus} from '#master/namespace/usage.ts';
@@ -76,7 +76,7 @@ export function addDeleteMarker(tx: Transaction, op: Operation, keeping: Keeping
   const numbered = keeping.status === 'enabled';
   if (!numbered) dropNull(tx, keeping);
   const inode: Inode = {
-    id: order as InodeId, kind: 'file', parent: keeping.bucket, name: keeping.key, mode: 0, ...ownerOf(op), atime: op.now, mtime: op.now, ctime: op.now, checkedAt: 0, ...(numbered ? {version: order} : {}),
+    id: order as InodeId, kind: 'file', parent: keeping.bucket, name: keeping.key, mode: 0, ...makerOf(op), atime: op.now, mtime: op.now, ctime: op.now, checkedAt: 0, ...(numbered ? {version: order} : {}),
   };
   return addRow(tx, keeping, order, {inode, deleteMarker: true, since: op.now});
 }

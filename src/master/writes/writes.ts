@@ -16,6 +16,7 @@ import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObjec
 import type {Loader} from '#master/loader/loader.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {isFurther} from '#master/namespace/links.ts';
+import {checkExpected} from '#master/namespace/locate.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
@@ -244,8 +245,9 @@ export class Writes {
   }
 }
 
-/** As checkPut; an inode that is to be written in place is still there. */
-function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {principal}: CallContext): Resolution {
+/** As checkPut; an inode that is to be written in place is still there, and so is what the caller expects. */
+function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {principal, expects}: CallContext): Resolution {
+  checkExpected(reader, expects);
   const resolution = checkPut(reader, {principal}, path, options);
   const {place} = resolution;
   // Only under the first of several names does the store have it.
