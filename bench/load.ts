@@ -27,6 +27,10 @@ export interface LoadRequest {
   readonly path: string;
   /** First and last byte. */
   readonly range?: readonly [number, number];
+  /** Where it is another than the plan's. */
+  readonly method?: LoadPlan['method'];
+  /** Of unreserved characters. */
+  readonly query?: readonly (readonly [name: string, value: string])[];
 }
 
 export interface LoadResult {
@@ -50,14 +54,14 @@ const headEnd = Buffer.from('\r\n\r\n');
 function build(plan: LoadPlan): Buffer[] {
   const signer = new Signer('us-east-1');
   const host = `${plan.host}:${plan.port}`;
-  const put = plan.method === 'PUT';
   const now = Date.now();
-  return plan.requests.map(({path, range}) => {
+  return plan.requests.map(({path, range, method = plan.method, query = []}) => {
     const given: Record<string, string> = {host};
     if (range) given['range'] = `bytes=${range[0]}-${range[1]}`;
-    const headers = signer.sign({method: plan.method, path, query: [], headers: given}, 'UNSIGNED-PAYLOAD', plan, now);
-    if (put) headers['content-length'] = String(plan.bodyBytes ?? 0);
-    return Buffer.from(`${plan.method} ${path} HTTP/1.1\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, 'latin1');
+    const headers = signer.sign({method, path, query, headers: given}, 'UNSIGNED-PAYLOAD', plan, now);
+    if (method === 'PUT') headers['content-length'] = String(plan.bodyBytes ?? 0);
+    const target = query.length === 0 ? path : `${path}?${query.map(([name, value]) => `${name}=${value}`).join('&')}`;
+    return Buffer.from(`${method} ${target} HTTP/1.1\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, 'latin1');
   });
 }
 
@@ -110,7 +114,7 @@ class Run {
     lane.request = this.#next++;
     lane.sentAt = performance.now();
     lane.socket.write(this.#heads[lane.request]!);
-    if (this.#body.length > 0) lane.socket.write(this.#body);
+    if (this.#body.length > 0 && this.methodOf(lane) === 'PUT') lane.socket.write(this.#body);
   }
 
   firstByte(lane: Lane): void {
@@ -120,13 +124,17 @@ class Run {
   answered(lane: Lane, length: number): void {
     this.#whole[lane.request] = performance.now() - lane.sentAt;
     this.#done++;
-    if (this.#done > (this.#plan.warmUps ?? 0)) this.#bytes += this.#plan.method === 'PUT' ? this.#body.length : length;
+    if (this.#done > (this.#plan.warmUps ?? 0)) this.#bytes += this.methodOf(lane) === 'PUT' ? this.#body.length : length;
     if (this.#done === this.#limit) this.#finished?.();
     else this.send(lane);
   }
 
+  methodOf(lane: Lane): LoadPlan['method'] {
+    return this.#plan.requests[lane.request]?.method ?? this.#plan.method;
+  }
+
   describe(lane: Lane): string {
-    return `${this.#plan.method} ${this.#plan.requests[lane.request]?.path ?? 'nothing'}`;
+    return `${this.methodOf(lane)} ${this.#plan.requests[lane.request]?.path ?? 'nothing'}`;
   }
 
   async measure(): Promise<LoadResult> {
@@ -179,7 +187,7 @@ async function openLane(plan: LoadPlan, run: Run): Promise<Lane> {
     run.answered(lane, length);
     return true;
   };
-  const bodyIn = (promised: number): number => (plan.method === 'HEAD' ? 0 : promised);
+  const bodyIn = (promised: number): number => (run.methodOf(lane) === 'HEAD' ? 0 : promised);
   const bodyLength = (text: string, of: Lane): number => {
     const status = text.slice(9, 12);
     if (status !== '200' && status !== '206') throw new Error(`${status} to ${run.describe(of)}: ${text}`);
