@@ -18,6 +18,7 @@ import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/ide
 import {registerDown, registerEnv, registerFuse, registerStatus, registerUp} from '#cli/instance.ts';
 import {registerMount} from '#cli/mount.ts';
 import {showError} from '#cli/output.ts';
+import {registerWebhook} from '#cli/webhook.ts';
 
 const top: readonly Register[] = [
   registerUp,
@@ -30,6 +31,7 @@ const top: readonly Register[] = [
   registerKey,
   registerGroup,
   registerPolicy,
+  registerWebhook,
   registerLoad,
   registerFree,
   registerPin,

@@ -19,7 +19,7 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
-  RemoveResult, UploadRecord, UsageInfo, VersionPage, WriteTicket, WrittenObject,
+  RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -210,6 +210,15 @@ export class FileSystemClient implements FileSystem {
   usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
     return this.#master.usage(path, context);
   }
+  listWebhooks(context: CallContext): Promise<readonly WebhookInfo[]> {
+    return this.#master.listWebhooks(context);
+  }
+  putWebhook(name: string, webhook: WebhookRequest, context: CallContext): Promise<WebhookInfo> {
+    return this.#master.putWebhook(name, webhook, context);
+  }
+  removeWebhook(name: string, context: CallContext): Promise<void> {
+    return this.#master.removeWebhook(name, context);
+  }
   backup(context: CallContext): AsyncIterable<Uint8Array> {
     return this.#master.backup(context);
   }
@@ -287,7 +296,7 @@ export class FileSystemClient implements FileSystem {
     const isMet = (ifMatch === undefined || ifMatch === '*' || ifMatch === content.etag) && ifNoneMatch !== '*' && ifNoneMatch !== content.etag;
     if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
     const {xattrs, precondition} = options;
-    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file'} as const;
+    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
     const ticket = await this.#master.beginWrite(to, begin, context);
     // The same bytes have the same name, whatever the store calls its copy.
     const copied = async (ready: () => Promise<void>) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));

@@ -13,7 +13,7 @@ export type NamespaceCalls = Pick<
   MasterApi,
   | 'stat' | 'pathOf' | 'statInode' | 'retain' | 'release' | 'hold'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
-  | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
+  | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
 
 /** A range as protocols write it: from an offset, or the last `suffix` bytes. Cut to the file; RangeNotSatisfiable when nothing is left. */

@@ -31,6 +31,10 @@ export interface CallContext {
   readonly owner?: {readonly uid: number; readonly gid: number};
   /** Names the request in logs and audit. */
   readonly trace?: string;
+  /** The address from which it came by a front end. Does not travel further. */
+  readonly remote?: string;
+  /** A rule of the bucket's lifecycle does it. Does not travel. */
+  readonly lifecycle?: true;
 }
 
 const never = new AbortController().signal;

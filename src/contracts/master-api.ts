@@ -144,6 +144,8 @@ export interface BeginWriteOptions {
   readonly inode?: InodeId;
   /** When the bytes were last changed; default now. */
   readonly mtime?: TimeNs;
+  /** How it came, where that is no plain write: told to who listens to the bucket. */
+  readonly origin?: 'copy' | 'post';
 }
 
 /** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */
@@ -240,6 +242,33 @@ export interface UsageInfo {
   readonly bytes: number;
   /** Old versions and delete markers, which the other numbers leave out; absent when there are none. */
   readonly noncurrent?: {readonly versions: number; readonly deleteMarkers: number; readonly bytes: number};
+}
+
+/** Where events of buckets may be sent; operators alone make them. */
+export interface WebhookRequest {
+  /** http or https; nothing else than a POST is ever sent there. */
+  readonly url: string;
+  /** Sent as `Authorization: Bearer …`. */
+  readonly token?: string;
+  /** Messages are signed with it (HMAC-SHA-256). */
+  readonly secret?: string;
+  /** PEM: whom to believe on https instead of the well-known authorities. */
+  readonly certificates?: string;
+}
+
+export interface WebhookInfo {
+  readonly name: string;
+  /** How buckets name it. */
+  readonly arn: string;
+  readonly url: string;
+  readonly hasToken: boolean;
+  readonly hasSecret: boolean;
+  /** Events that wait to be delivered; may be more than there are while some are refused and others not. */
+  readonly backlog: number;
+  /** Events that were given up because too many newer ones had come. */
+  readonly dropped: number;
+  /** Why the last attempt failed; absent when it did not, or since the start there was none. */
+  readonly lastError?: string;
 }
 
 export interface MasterApi {
@@ -339,6 +368,12 @@ export interface MasterApi {
    * where it is not known, and counted. NotFound, NotADirectory.
    */
   usage(path: ByteString, context: CallContext): Promise<UsageInfo>;
+  /** Without their secrets. */
+  listWebhooks(context: CallContext): Promise<readonly WebhookInfo[]>;
+  /** Makes it, or changes where its events go; those that wait stay. InvalidArgument, Unsupported (this instance sends nothing). */
+  putWebhook(name: string, webhook: WebhookRequest, context: CallContext): Promise<WebhookInfo>;
+  /** With the events that wait for it. NotFound, Busy (a bucket's configuration names it). */
+  removeWebhook(name: string, context: CallContext): Promise<void>;
   /** A consistent copy of all metadata as a byte stream with checksums (format: docs/formats/backup.md), while writes go on. */
   backup(context: CallContext): AsyncIterable<Uint8Array>;
 }

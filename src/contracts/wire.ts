@@ -63,6 +63,9 @@ export const masterWire: Wire<MasterApi> = {
   listJobs: 'call',
   cancelJob: 'call',
   usage: 'call',
+  listWebhooks: 'call',
+  putWebhook: 'call',
+  removeWebhook: 'call',
   backup: 'bytes',
 };
 

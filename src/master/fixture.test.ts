@@ -3,7 +3,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo} from '#contracts/master-api.ts';
-import {Master} from '#master/master.ts';
+import {Master, type MasterServices} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
@@ -29,6 +29,8 @@ export class World {
   readonly dropped: number[] = [];
   /** Holders of open files that may come back in the next life. */
   returning: readonly string[] = [];
+  /** Whom a master sends events to. */
+  http: MasterServices['http'];
 
   constructor(seed = 1) {
     this.simulation = createSimulation(seed);
@@ -62,7 +64,10 @@ export class World {
   }
 
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
-    return await Master.open({metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, onContentDropped: contents => void this.dropped.push(...contents)});
+    const http = this.http ? {http: this.http} : {};
+    return await Master.open({
+      metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, onContentDropped: contents => void this.dropped.push(...contents), ...http,
+    });
   }
 
   #registry(): StoreRegistry {

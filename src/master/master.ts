@@ -11,9 +11,11 @@ import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
   RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
-  WriteTicket, WrittenObject,
+  WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
+import {BucketEvents, hasListeners} from '#master/events/bucket-events.ts';
+import {Deliveries} from '#master/events/deliveries.ts';
 import {explain} from '#master/explain.ts';
 import {Beliefs} from '#master/freshness/beliefs.ts';
 import {Coverage} from '#master/freshness/coverage.ts';
@@ -54,6 +56,8 @@ import type {Metastore} from '#metastore/metastore.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
+import {notificationSetting} from '#model/notification.ts';
+import type {Http} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider, StoreRegistry} from '#understore/store-provider.ts';
 
@@ -68,6 +72,8 @@ export interface MasterServices {
   readonly onContentDropped?: OnContentDropped;
   /** Who may come back with files open that it had open in an earlier life (MasterApi.hold). */
   readonly returningHolders?: readonly string[];
+  /** Events of buckets are sent by it; absent: to nobody. */
+  readonly http?: Pick<Http, 'request'>;
   /** The backup's bytes; absent: backup is Unsupported. */
   readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
 }
@@ -93,10 +99,13 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #lifecycle: Lifecycle;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
+  readonly #events = new BucketEvents();
+  readonly #deliveries: Deliveries;
 
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
     const master = new Master(services);
+    if (master.#transactions.peek(hasListeners)) master.#transactions.events = master.#events;
     await master.#mounting.open(services.root);
     for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
     master.#jobs.resume();
@@ -104,6 +113,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     master.#garbage.soon();
     master.#openUploads.start();
     master.#lifecycle.start();
+    master.#deliveries.start();
     return master;
   }
 
@@ -125,7 +135,11 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#reading = new Reading(loading, this.#loader);
     this.#lister = new Lister(loading, this.#loader);
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, services.onContentDropped ?? (() => undefined));
-    transactions.onCommit(() => this.#garbage.soon());
+    this.#deliveries = new Deliveries({transactions, events: this.#events, runtime, http: services.http});
+    transactions.onCommit(() => {
+      this.#garbage.soon();
+      this.#deliveries.soon();
+    });
     this.#written = new WrittenMounts(transactions);
     const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
     const moving = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
@@ -244,6 +258,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   async setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, 'directory');
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
+    // From now on, and after a restart for as long as there is one.
+    if (name === notificationSetting) this.#transactions.events = this.#events;
     return await this.#transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
   }
 
@@ -374,6 +390,18 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     });
   }
 
+  async listWebhooks(_context: CallContext): Promise<readonly WebhookInfo[]> {
+    return await this.#deliveries.list();
+  }
+
+  async putWebhook(name: string, webhook: WebhookRequest, _context: CallContext): Promise<WebhookInfo> {
+    return await this.#deliveries.put(name, webhook);
+  }
+
+  async removeWebhook(name: string, _context: CallContext): Promise<void> {
+    await this.#deliveries.remove(name);
+  }
+
   backup(_context: CallContext): AsyncIterable<Uint8Array> {
     const {metastore, writeBackup} = this.#services;
     if (!writeBackup) throw new WeirError('Unsupported', 'this instance was started without a backup format');
@@ -385,6 +413,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#writes.close();
     await this.#jobs.close();
     await this.#garbage.close();
+    await this.#deliveries.close();
     await this.#openUploads.close();
     await this.#lifecycle.close();
     await this.#written.clear();

@@ -6,7 +6,7 @@ import {toBytes, fromBytes} from '#base/byte-string.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {IdAllocator} from '#master/namespace/ids.ts';
-import type {Operation} from '#master/namespace/operation.ts';
+import type {EventSink, Operation} from '#master/namespace/operation.ts';
 import {checkExpected} from '#master/namespace/locate.ts';
 import type {Commit, Metastore, Reader, ResultCodec, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -16,6 +16,8 @@ const rolledBack = new Error('this transaction was only tried');
 export class Transactions {
   readonly ids = new IdAllocator();
   readonly metastore: Metastore;
+  /** Where changes tell what happens to objects; undefined while nobody listens. */
+  events: EventSink | undefined;
   readonly #clock: Clock;
   #onCommit: () => void = () => undefined;
   #watch: <T>(tx: Transaction, change: (tx: Transaction) => T) => T = (tx, change) => change(tx);
@@ -53,7 +55,10 @@ export class Transactions {
   /** The same for who must do more in this very turn; `durable` of the commit is the caller's to await. */
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
-    const op: Operation = {now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : {}), ...(context?.owner && isUnchecked(context.principal) ? {owner: context.owner} : {})};
+    const op: Operation = {
+      now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : undefined), ...(context?.owner && isUnchecked(context.principal) ? {owner: context.owner} : undefined),
+      ...(this.events ? {events: this.events, context} : undefined),
+    };
     const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
     const commit = this.metastore.transact(tx => {
       checkExpected(tx, context?.expects);

@@ -96,6 +96,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         onContentDropped: async (contents) => {
           for (const id of contents) await blocks.drop(id);
         },
+        http,
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );

@@ -13,6 +13,7 @@ import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeade
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
+import {decodeEvent, decodeWebhook, decodeWebhookState, encodeEvent, encodeWebhook, encodeWebhookState} from '#codec/namespace/event-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
@@ -39,6 +40,8 @@ import {canonicalPath, canonicalRequest, checkTime, claimOfHeader, claimOfQuery,
 import {bucketOfHost, parseTarget} from '#codec/s3/target.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
 import {objectLockXml, parseLegalHold, parseObjectLock, parseRetention, retentionXml} from '#codec/s3/object-lock-xml.ts';
+import {notificationXml, parseNotificationXml} from '#codec/s3/notification-xml.ts';
+import {eventMessage} from '#codec/s3/event-message.ts';
 import {parseVersioning} from '#codec/s3/versioning-xml.ts';
 import {parseCompleteMultipartUpload, parseDelete} from '#codec/s3/xml-read.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
@@ -209,6 +212,8 @@ function documents(input: Buffer): void {
   if (lock !== 'refused') mustEqual(parseObjectLock(Buffer.from(objectLockXml(lock.value))), lock.value, 'an object lock comes back changed');
   const rules = outcome(() => parseLifecycle(input, () => 'new'));
   if (rules !== 'refused') mustEqual(parseLifecycle(Buffer.from(lifecycleXml(rules.value)), () => 'new'), rules.value, 'lifecycle rules come back changed');
+  const notification = outcome(() => parseNotificationXml(input, () => 'new'));
+  if (notification !== 'refused') mustEqual(parseNotificationXml(Buffer.from(notificationXml(notification.value)), () => 'new'), notification.value, 'notification rules come back changed');
   for (const read of [() => parseTagging(input, 'bucket'), () => parseTaggingHeader(input.toString('latin1'))]) {
     const tags = outcome(read);
     if (tags !== 'refused') mustEqual(JSON.stringify(decodeTags(encodeTags(tags.value))), JSON.stringify(tags.value), 'tags come back changed');
@@ -322,6 +327,15 @@ export const targets: Readonly<Record<string, Target>> = {
     id: 5, kind: 'restore', inode: 6 as InodeId, content: 7 as ContentId, mount: 1 as MountId, from: name('.weir/versions/x'), fingerprint: 'f', to: name('k'), path: name('/b/k'),
   }], encodeRelocation, (bytes) => decodeRelocation(5, bytes)),
   'namespace-version': record(inodes.map((inode) => ({inode, deleteMarker: false, since: 7n})), encodeVersion, decodeVersion),
+  'namespace-event': record([{
+    name: 'ObjectCreated:Put' as const, bucket: name('b'), key: name('k'), configurationId: 'c', time: 5n, sequence: 6, principal: 'p', remote: '::1', requestId: 'r', owner: 'o', size: 7, etag: 'e', versionId: 'null',
+  }], encodeEvent, (bytes) => {
+    const event = decodeEvent(bytes);
+    outcome(() => JSON.parse(eventMessage(event)) as unknown);
+    return event;
+  }),
+  'namespace-webhook': record([{url: 'https://h/', token: 't', secret: 's', certificates: 'c'}], encodeWebhook, decodeWebhook),
+  'namespace-webhook-state': record([{next: 300, dropped: 2}], encodeWebhookState, decodeWebhookState),
   'namespace-tombstone': record(
     [{id: 5 as InodeId, mount: 1 as MountId, storePrefix: name('a/'), path: name('/a'), removedAt: 7, cursor: 9 as InodeId, deleted: 3}], encodeTombstone, (bytes) => decodeTombstone(5 as InodeId, bytes),
   ),
@@ -361,6 +375,7 @@ export const targets: Readonly<Record<string, Target>> = {
     '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>',
     '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
     objectLockXml({mode: 'COMPLIANCE', days: 3}),
+    notificationXml([{id: 'i', form: 'Topic', arn: 'arn:weir:sqs::w:webhook', events: ['s3:ObjectCreated:*'], filter: [{name: 'Prefix', value: 'a'}, {name: 'suffix', value: '.b'}]}]),
     lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),
   ], documents),
 };

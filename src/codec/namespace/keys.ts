@@ -5,6 +5,7 @@
  *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
  *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
  *   a order            relocation: bytes on their way between a key and its place among old versions
+ *   b kind name        webhooks: T the target, S how far its queue has got, E (name NUL order) an event that it has still to be told
  *   c kind name        whoever may call: U user, K access key, G group, P policy; S the instance's own account
  *   d mount            mark: the mount's store was changed since the last orderly end
  *   g content          garbage: a content that nothing refers to any more and that caches may still hold
@@ -116,6 +117,17 @@ export const identityTable = (kind: 'user' | 'key' | 'group' | 'policy'): KeyRan
 /** The name in such a key. */
 export const nameOfIdentityKey = (key: ByteString): string => key.slice(2);
 const identityLetters = {user: 'U', key: 'K', group: 'G', policy: 'P', realm: 'S'} as const;
+/** Names are ASCII and hold no NUL. */
+export const webhookKey = (name: string): ByteString => `bT${name}` as ByteString;
+export const webhookTable: KeyRange = {from: 'bT' as ByteString, to: 'bU' as ByteString};
+export const webhookStateKey = (name: string): ByteString => `bS${name}` as ByteString;
+export const outboxKey = (webhook: string, order: number): ByteString => `bE${webhook}\0${idKey(order)}` as ByteString;
+/** The events of one webhook with orders ≥ `from`. */
+export const outboxOf = (webhook: string, from = 0): KeyRange => ({from: outboxKey(webhook, from), to: `bE${webhook}\x01` as ByteString});
+/** The name in the key of a webhook or of its state. */
+export const nameOfWebhookKey = (key: ByteString): string => key.slice(2);
+/** The order in the key of an event. */
+export const orderOfOutboxKey = (key: ByteString): number => idAt(key, key.length - idBytes);
 export const orphanKey = (id: InodeId): ByteString => `f${idKey(id)}` as ByteString;
 export const orphanTable = table('f');
 export const linkKey = (id: InodeId, parent: InodeId, name: ByteString): ByteString => `l${idKey(id)}${idKey(parent)}${name}` as ByteString;

@@ -11,13 +11,14 @@ import {fileRoutes} from '#frontends/rest/file-routes.ts';
 import {identityRoutes} from '#frontends/rest/identity-routes.ts';
 import {instanceRoutes} from '#frontends/rest/instance-routes.ts';
 import {openApiDocument} from '#frontends/rest/openapi.ts';
+import {webhookRoutes} from '#frontends/rest/webhook-routes.ts';
 import type {Route} from '#frontends/rest/route.ts';
 import type {HttpExchange} from '#runtime/http.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 const jsonBodyBytesMax = 1024 * 1024;
 
-export const restRoutes: readonly Route[] = [...fileRoutes, ...contentRoutes, ...instanceRoutes, ...identityRoutes];
+export const restRoutes: readonly Route[] = [...fileRoutes, ...contentRoutes, ...instanceRoutes, ...identityRoutes, ...webhookRoutes];
 
 export interface RestOptions {
   readonly files: FileSystem;

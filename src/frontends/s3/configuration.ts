@@ -3,9 +3,8 @@
  * Weir does not carry out is refused, never accepted and forgotten.
  */
 import {S3Error, type S3Code} from '#codec/s3/s3-error.ts';
-import {xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {bucketOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {versionOf} from '#frontends/s3/versions.ts';
 
 async function requireTarget(request: S3Request): Promise<void> {
@@ -19,18 +18,12 @@ const notConfigured = (code: S3Code, message: string): Operation => async (reque
   throw new S3Error(code, message);
 };
 
-const emptyConfiguration = (root: string, inner = ''): Operation => async (request) => {
-  await requireTarget(request);
-  await xml(request, xmlDocument(root, inner));
-};
-
 /** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
 export const configurationReads: Readonly<Record<string, Operation>> = {
   analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  notification: emptyConfiguration('NotificationConfiguration'),
   replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
   website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
 };

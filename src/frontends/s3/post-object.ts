@@ -144,7 +144,7 @@ export function putOfForm(request: S3Request, form: PostedForm, accessOf: (asked
 
 /** Stores the file and answers as the form asks. */
 export async function postObject(request: S3Request, form: PostedForm): Promise<void> {
-  const {info} = await storeObject(request);
+  const {info} = await storeObject(request, 'post');
   const {fields} = form;
   const [bucket, key, etag] = [bucketOf(request), request.target.key!, `"${etagOf(info)}"`];
   const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;

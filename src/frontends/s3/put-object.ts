@@ -14,7 +14,7 @@ import {requireBucket} from '#frontends/s3/bucket.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 
 /** What comes becomes the object, whole or not at all. */
-export async function storeObject(request: S3Request): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo}> {
+export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo}> {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
@@ -32,6 +32,7 @@ export async function storeObject(request: S3Request): Promise<{readonly info: F
       checksums: [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),
+      ...(origin ? {origin} : {}),
     },
     request.context,
   );

@@ -55,7 +55,7 @@ export class UnderstoodRequest implements S3Request {
 
   /** Made when it is first needed: what is answered on the spot cannot be aborted. */
   get context(): CallContext {
-    return (this.#context ??= {principal: this.principal, signal: this.exchange.signal, trace: this.requestId});
+    return (this.#context ??= {principal: this.principal, signal: this.exchange.signal, trace: this.requestId, remote: this.exchange.remote.host});
   }
 
   query(name: string): string | undefined {

@@ -134,7 +134,7 @@ export class Jobs {
     if (!unmounted) following.beginTree(id, mount, [storePrefix]);
     const run: JobWork['run'] = async (signal, progress) => {
       await durable;
-      await this.#reap(id, signal);
+      await this.#reap(id, {signal, told: !unmounted});
       if (!unmounted) {
         const store = mounts.get(mount);
         await this.emptyPrefix(store, storePrefix, signal, progress);
@@ -144,7 +144,7 @@ export class Jobs {
     };
     // The records of what was removed go all the same; what the store has still is found there anew.
     const abandon = async (): Promise<void> => {
-      await this.#reap(id);
+      await this.#reap(id, {told: false});
       await this.#forgetTree(id);
       forget(mount, wholeMount);
     };
@@ -157,9 +157,10 @@ export class Jobs {
     this.#services.following.endTree(id);
   }
 
-  async #reap(id: InodeId, signal?: AbortSignal): Promise<void> {
+  /** `told`: that the files are gone; not of what is only not mounted any more. */
+  async #reap(id: InodeId, {signal, told}: {readonly signal?: AbortSignal; readonly told: boolean}): Promise<void> {
     const {transactions, runtime} = this.#services;
-    while (!(await transactions.changeOwn(tx => reapTombstone(tx, id, recordsAtOnce)))) {
+    while (!(await transactions.changeOwn((tx, op) => reapTombstone(tx, id, recordsAtOnce, told ? op : undefined), recordsAtOnce))) {
       signal?.throwIfAborted();
       runtime.crashPoint('master.removeTree.reaped');
     }

@@ -99,7 +99,7 @@ export class Lifecycle {
     const etag = inode.content?.etag;
     const which = version === undefined ? (etag === undefined ? {} : {precondition: {ifMatch: etag}}) : {version};
     try {
-      await remove(path, {kind: 'file', ...which}, {...systemContext, signal: this.#stop.signal});
+      await remove(path, {kind: 'file', ...which}, {...systemContext, signal: this.#stop.signal, lifecycle: true});
       runtime.log.info('an object has ended by a lifecycle rule', {path: toText(path), ...(version === undefined ? {} : {version})});
     } catch (error) {
       // Changed, gone or locked since it was looked at: what is there now is another walk's.

@@ -18,6 +18,7 @@ import {addDeleteMarker, addVersion, type Noncurrent} from '#master/namespace/ve
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Path} from '#model/path.ts';
+import {versionIdOf} from '#model/version.ts';
 
 export interface DeletedKey {
   readonly marker: Noncurrent;
@@ -33,16 +34,22 @@ export function deleteKey(tx: Transaction, op: Operation, path: Path, keeping: K
   checkPrecondition(inode?.content, options.precondition, shown(path));
   if (!place || !inode) {
     mustWrite(tx, op, resolution.parent);
-    return {marker: addDeleteMarker(tx, op, keeping), vanished: []};
+    return {marker: hide(tx, op, path, keeping), vanished: []};
   }
   checkRemoval(tx, op, resolution, place, inode);
   const kept = archivedInode(keeping, inode, options.archived, path);
   if (kept) addVersion(tx, op, keeping, kept);
-  const marker = addDeleteMarker(tx, op, keeping);
+  const marker = hide(tx, op, path, keeping);
   const vanished = detach(tx, op, resolution.parent, place);
   if (kept) {
     tx.delete(inodeKey(place.id));
     addUsage(tx, place.mount, {files: -1, directories: 0, bytes: -(inode.content?.length ?? 0)});
   } else deleteInode(tx, place, inode);
   return {marker, vanished};
+}
+
+function hide(tx: Transaction, op: Operation, path: Path, keeping: Keeping): Noncurrent {
+  const marker = addDeleteMarker(tx, op, keeping);
+  op.events?.note(tx, op, {name: 'ObjectRemoved:DeleteMarkerCreated', names: path.names, top: keeping.bucket, versionId: versionIdOf(marker.inode)});
+  return marker;
 }

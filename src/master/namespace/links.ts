@@ -13,6 +13,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {locate} from '#master/namespace/locate.ts';
+import {noteCreated} from '#master/namespace/object-events.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve.ts';
@@ -62,6 +63,7 @@ export function link(tx: Transaction, op: Operation, from: Path, to: Path): File
   tx.put(linkKey(place.id, parent.id, name), noValue);
   addUsage(tx, place.mount, {files: 1, directories: 0, bytes: 0});
   touch(tx, op, parent);
+  noteCreated(tx, op, 'ObjectCreated:Copy', to, inode);
   return infoOf(canonicalPath(to, place), inode, place.mount);
 }
 

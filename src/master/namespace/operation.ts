@@ -1,7 +1,12 @@
 /** What every change to the namespace is told from outside: when it happens, for whom, and where new ids come from. */
-import type {Principal} from '#contracts/context.ts';
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {IdAllocator} from '#master/namespace/ids.ts';
+import type {Transaction} from '#metastore/metastore.ts';
 import type {TimeNs} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import type {EventName} from '#model/notification.ts';
 
 export interface Operation {
   readonly now: TimeNs;
@@ -10,6 +15,31 @@ export interface Operation {
   readonly principal?: Principal | undefined;
   /** CallContext.owner, of those who may say so. */
   readonly owner?: {readonly uid: number; readonly gid: number};
+  /** Where what happens to objects is told; absent while no bucket wants to be told of anything. */
+  readonly events?: EventSink | undefined;
+  /** Beside `events`: whose call it is; absent for work on Weir's own account. */
+  readonly context?: CallContext | undefined;
+}
+
+/** Something that S3 would tell of an object. */
+export interface ObjectChange {
+  readonly name: EventName;
+  /** Of the path, from the bucket on. */
+  readonly names: readonly ByteString[];
+  /** The key is a directory's marker. */
+  readonly marker?: boolean;
+  /** The directory of the first name; undefined: it was not there before, so nobody listens. */
+  readonly top: InodeId | undefined;
+  /** Size and ETag are its content's; absent where there is nothing any more. */
+  readonly inode?: Inode;
+  readonly versionId?: string;
+}
+
+export interface EventSink {
+  /** In the transaction of the change: told if and only if that commits. */
+  note(tx: Transaction, op: Operation, change: ObjectChange): void;
+  /** A bucket is to be told of things by these rules. InvalidArgument when a target is not there. */
+  configured(tx: Transaction, op: Operation, bucket: Inode, rules: string): void;
 }
 
 export const millisecondsOf = (time: TimeNs): number => Number(time / 1_000_000n);

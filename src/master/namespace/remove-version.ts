@@ -41,6 +41,12 @@ export interface RemovedVersion {
 
 /** NotFound (`s3`: NoSuchVersion), PermissionDenied (rights, or the version is locked), PreconditionFailed. */
 export function removeVersion(tx: Transaction, op: Operation, path: Path, keeping: Keeping, options: RemoveVersionOptions): RemovedVersion {
+  const removed = removeOne(tx, op, path, keeping, options);
+  op.events?.note(tx, op, {name: 'ObjectRemoved:Delete', names: path.names, top: keeping.bucket, versionId: versionIdOf(removed.info.inode)});
+  return removed;
+}
+
+function removeOne(tx: Transaction, op: Operation, path: Path, keeping: Keeping, options: RemoveVersionOptions): RemovedVersion {
   const file: Path = {names: path.names, kind: 'file'};
   const resolution = resolve(tx, file, op.principal);
   const {place} = resolution;

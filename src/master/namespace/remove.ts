@@ -12,6 +12,7 @@ import {childRemoved, vanishIfEmpty} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {refuseMountsIn} from '#master/namespace/mounts.ts';
 import {loseName} from '#master/namespace/links.ts';
+import {noteRemoved} from '#master/namespace/object-events.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeInode} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
@@ -53,6 +54,7 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   if (place.kind !== 'directory') {
     const vanished = detach(tx, op, resolution.parent, place);
     deleteInode(tx, place, inode, op.now);
+    noteRemoved(tx, op, {names: path.names, top: resolution.top, inode});
     return {...removed, vanished};
   }
   const empty = isEmpty(tx, place.id);
@@ -64,6 +66,7 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   const vanished = detach(tx, op, resolution.parent, place);
   if (empty) {
     deleteInode(tx, place, inode);
+    noteRemoved(tx, op, {names: path.names, top: resolution.top, inode});
     return {...removed, vanished};
   }
   bury(tx, op, place, canonical);
@@ -82,6 +85,7 @@ export function removeMarker(tx: Transaction, op: Operation, path: Path, options
   if (!place || !inode || (!inode.content && !isEmpty(tx, place.id))) return false;
   checkRemoval(tx, op, resolution, place, inode);
   dropMarker(tx, place, inode);
+  noteRemoved(tx, op, {names: path.names, top: resolution.top, inode});
   if (vanishIfEmpty(tx, place).keys.length > 0) return true;
   return inode.content !== undefined;
 }

@@ -9,6 +9,7 @@ import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import {isFurther, moveFurther} from '#master/namespace/links.ts';
 import {refuseMountsIn} from '#master/namespace/mounts.ts';
+import {noteCreated, noteRemoved} from '#master/namespace/object-events.ts';
 import {noteMove} from '#master/namespace/moves.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
@@ -88,6 +89,8 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   writeInode(tx, moved, toKey);
   if (moved.storePrefix !== undefined) noteMove(tx, {id: place.id, mount: place.mount, from: moved.storePrefix, startedAt: millisecondsOf(op.now)});
   touch(tx, op, parent);
+  noteRemoved(tx, op, {names: from.names, top: source.top, inode});
+  noteCreated(tx, op, 'ObjectCreated:Copy', {names: to.names, kind: directory ? 'directory' : 'file'}, moved);
   const vanished = parent.id === place.parent ? [] : childRemoved(tx, op, source.parent);
   return {
     info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey, vanished,

@@ -4,6 +4,7 @@ import type {Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {setOwn} from '#codec/namespace/content.ts';
 import {denied, isUnchecked, mayAccess, owns} from '#master/namespace/access.ts';
+import {noteAttributes} from '#master/namespace/object-events.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {changeVersion} from '#master/namespace/change-version.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -18,7 +19,9 @@ const ownerMax = 0xffff_ffff;
 
 /** NotFound, NotADirectory, PermissionDenied, InvalidArgument (a mode or owner out of range), TooLarge (extended attributes). */
 export function setAttributes(tx: Transaction, op: Operation, path: Path, patch: AttributePatch, version?: string): FileInfo {
-  return changeVersion(tx, op, path, version, inode => changed(op, inode, patch));
+  const info = changeVersion(tx, op, path, version, inode => changed(op, inode, patch));
+  noteAttributes(tx, op, path, patch, info.inode);
+  return info;
 }
 
 function changed(op: Operation, old: Inode, patch: AttributePatch): Inode {

@@ -11,6 +11,7 @@ import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
 import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
+import {notificationSetting} from '#model/notification.ts';
 import {checkVersioning, objectLockSetting, versioningSetting} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, Settings} from '#model/inode.ts';
@@ -35,6 +36,7 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   const {implied: _, ...old} = inodeAt(tx, place);
   if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
   if (name === versioningSetting || name === objectLockSetting) checkVersioning(tx, old, name, value);
+  if (name === notificationSetting && value !== null) op.events?.configured(tx, op, old, value);
   if (value === null) tx.delete(settingKey(old.id, name));
   else {
     const bytes = Buffer.from(value, 'utf8');

@@ -12,11 +12,14 @@ import {entriesOf, entryName, idOfKey, inodeKey, moveKey, nameOfEntryKey, tombst
 import {discard} from '#master/namespace/garbage.ts';
 import {loseName} from '#master/namespace/links.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import {noteRemoved} from '#master/namespace/object-events.ts';
 import {deleteEntry, inodeRecord, type Place} from '#master/namespace/place.ts';
 import {dropSettings} from '#master/namespace/settings.ts';
+import {resolve} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
+import {parsePath} from '#model/path.ts';
 
 const readAheadEntriesMin = 4;
 const readAheadEntriesMax = 64;
@@ -35,14 +38,14 @@ export function listTombstones(reader: Reader): Tombstone[] {
 /**
  * Deletes up to `limit` inodes below (and then the directory itself). Their contents go to the garbage; a content that
  * the store has outside the tree's prefix (a rename that the store had not followed) is marked to be removed there. The
- * tombstone itself stays until `forgetTombstone`. True when no record is left.
+ * tombstone itself stays until `forgetTombstone`. True when no record is left. With `op` those who listen to the bucket are told.
  */
-export function reapTombstone(tx: Transaction, id: InodeId, limit: number): boolean {
+export function reapTombstone(tx: Transaction, id: InodeId, limit: number, op?: Operation): boolean {
   const record = tx.get(tombstoneKey(id));
   if (!record) return true;
   const tombstone = decodeTombstone(id, record);
   if (tombstone.cursor === undefined) return true;
-  const deletion = new Deletion(tx, tombstone);
+  const deletion = new Deletion(tx, tombstone, op?.events && new Telling(tx, op, tombstone));
   let cursor: InodeId | undefined = tombstone.cursor;
   for (let left = limit; cursor !== undefined && left > 0; left--) cursor = deletion.step(cursor);
   const {cursor: _, ...kept} = tombstone;
@@ -76,10 +79,12 @@ class Deletion {
   #directories = 0;
   #bytes = 0;
   #ahead: ReadAhead | undefined;
+  readonly #telling: Telling | undefined;
 
-  constructor(tx: Transaction, tombstone: Tombstone) {
+  constructor(tx: Transaction, tombstone: Tombstone, telling: Telling | undefined) {
     this.#tx = tx;
     this.#tombstone = tombstone;
+    this.#telling = telling;
   }
 
   /** Deletes one file, or goes down, or deletes the empty directory and goes up. Answers the directory to go on with. */
@@ -91,6 +96,7 @@ class Deletion {
     const inode = decodeInode(entry.id, inodeRecord(this.#tx, entry.id), this.#tombstone.storePrefix);
     if (!loseName(this.#tx, {parent: directory, name: nameOfEntryKey(entry.key)}, inode)) this.#deleteInode(inode);
     this.#files++;
+    this.#telling?.removed(directory, nameOfEntryKey(entry.key), inode);
     return directory;
   }
 
@@ -114,6 +120,7 @@ class Deletion {
 
   #leave(directory: InodeId): InodeId | undefined {
     const inode = decodeInode(directory, inodeRecord(this.#tx, directory), this.#tombstone.storePrefix);
+    this.#telling?.removed(directory, undefined, inode);
     this.#deleteInode(inode);
     this.#tx.delete(moveKey(directory));
     this.#directories++;
@@ -137,5 +144,42 @@ class Deletion {
     dropSettings(this.#tx, inode);
     this.#tx.delete(inodeKey(inode.id));
     this.#bytes += inode.content?.length ?? 0;
+  }
+}
+
+/** Tells of the files of a removed tree by the keys that they had. */
+class Telling {
+  readonly #tx: Transaction;
+  readonly #op: Operation;
+  readonly #tree: InodeId;
+  readonly #names: readonly ByteString[];
+  readonly #top: InodeId | undefined;
+  /** Of the directory that was last asked about. */
+  #known: {readonly id: InodeId; readonly names: readonly ByteString[]} | undefined;
+
+  constructor(tx: Transaction, op: Operation, {id, path}: Tombstone) {
+    this.#tx = tx;
+    this.#op = op;
+    this.#tree = id;
+    this.#names = parsePath(path, 'directory').names;
+    this.#top = resolve(tx, {names: [...this.#names, '' as ByteString], kind: 'file'}).top;
+  }
+
+  /** `name` undefined: the directory itself, which may have been a marker. */
+  removed(directory: InodeId, name: ByteString | undefined, inode: Inode): void {
+    if (this.#top === undefined) return;
+    if (this.#known?.id !== directory) this.#known = {id: directory, names: this.#namesOf(directory)};
+    const {names} = this.#known;
+    noteRemoved(this.#tx, this.#op, {names: name === undefined ? names : [...names, name], top: this.#top, inode});
+  }
+
+  #namesOf(directory: InodeId): readonly ByteString[] {
+    const below: ByteString[] = [];
+    for (let at = directory; at !== this.#tree; ) {
+      const {parent, name} = decodeInode(at, inodeRecord(this.#tx, at), '' as ByteString);
+      below.unshift(name);
+      at = parent;
+    }
+    return [...this.#names, ...below];
   }
 }

@@ -20,6 +20,7 @@ import {checkExpected} from '#master/namespace/locate.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {checkPut, putFile} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
@@ -180,6 +181,7 @@ export class Writes {
           ? setContent(tx, op, options.inode, content, mtime)
           : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
+        noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);
         return info;
       }, path.names.length + 8);
       runtime.crashPoint('master.write.committed');
@@ -255,5 +257,7 @@ function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {pr
   if (!isThere) throw new WeirError('Conflict', `${shown(path)} is another file by now`);
   return resolution;
 }
+
+const createdBy = {put: 'ObjectCreated:Put', copy: 'ObjectCreated:Copy', post: 'ObjectCreated:Post'} as const;
 
 const nothing: Disposable = {[Symbol.dispose]: () => undefined};
