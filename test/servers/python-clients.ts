@@ -18,7 +18,7 @@ export interface PythonClients {
 }
 
 /** Variables that would lead clients somewhere else; botocore takes an empty AWS_PROFILE for the name of one. */
-const neutral = {AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_PROFILE: undefined, NO_PROXY: '*', no_proxy: '*'};
+export const neutralEnvironment = {AWS_EC2_METADATA_DISABLED: 'true', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_PROFILE: undefined, NO_PROXY: '*', no_proxy: '*'};
 
 export async function pythonClients(forWhat: string): Promise<PythonClients | undefined> {
   return await need('Python with boto3, awscli, duckdb and pyarrow', forWhat, async () => {
@@ -33,7 +33,7 @@ export async function pythonClients(forWhat: string): Promise<PythonClients | un
       aws: path.join(bin, 'aws'),
       tpchgen: path.join(bin, 'tpchgen-cli'),
       httpfsExtension: path.join(extensions, found),
-      run: (program, env = {}) => command(python, ['-c', program], {env: {...neutral, ...env}}),
+      run: (program, env = {}) => command(python, ['-c', program], {env: {...neutralEnvironment, ...env}}),
     };
   });
 }

@@ -1,0 +1,45 @@
+/**
+ * What a stock client is to the suite: something that, one way or another, puts a file under a key and does the other things that people do
+ * with S3. One file beside this for each client. An operation that a client does not offer is absent from it.
+ */
+
+/** Where Weir answers, as a client is told. */
+export interface Access {
+  /** `http://127.0.0.1:PORT`. */
+  readonly endpoint: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** There already; one for each client. */
+  readonly bucket: string;
+  /** A folder of its own, which exists. */
+  readonly scratch: string;
+}
+
+/** A client at work on one bucket. Files are named by their paths, keys are exact. */
+export interface Session extends AsyncDisposable {
+  readonly put: (key: string, file: string) => Promise<unknown>;
+  readonly get: (bucket: string, key: string, file: string) => Promise<unknown>;
+  /** All keys of a bucket, in any order. */
+  readonly list: (bucket: string) => Promise<readonly string[]>;
+  /** In parts; the file has over 16 MiB. */
+  readonly putLarge: (key: string, file: string) => Promise<unknown>;
+  /** On the server. */
+  readonly copy?: (from: string, to: string) => Promise<unknown>;
+  readonly presignGet?: (key: string) => Promise<string>;
+  readonly presignPut?: (key: string) => Promise<string>;
+  readonly remove?: (key: string) => Promise<unknown>;
+  readonly removeMany?: (keys: readonly string[]) => Promise<unknown>;
+}
+
+export interface Client {
+  /** Also the name of its bucket. */
+  readonly name: string;
+  readonly version: string;
+  /**
+   * Names (of names.ts) that the client itself cannot say, and why. The suite proves each: it asks for the name and sees that no request
+   * of the client's holds it. A client that has learnt it fails here, and the exception goes.
+   */
+  readonly cannot?: Readonly<Record<string, string>>;
+  /** Undefined where it cannot be had (see `need`). */
+  readonly start: (access: Access) => Promise<Session | undefined>;
+}
