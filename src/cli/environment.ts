@@ -1,4 +1,5 @@
 /** What commands stand on; `process/` hands it in, tests hand in their own. */
+import type {FuseOptions} from '#cli/fuse-options.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
@@ -26,8 +27,8 @@ export interface UpOptions {
   /** Whether requests that change something, or are denied, are written down (default true). */
   readonly audit?: boolean;
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
-  /** Where to mount the namespace by FUSE; absolute. */
-  readonly fuse?: string;
+  /** Where to mount the namespace by FUSE (absolute), and how. */
+  readonly fuse?: FuseOptions & {readonly directory: string};
 }
 
 /** What a running instance tells about itself, in its home. */
@@ -77,7 +78,7 @@ export interface CliEnvironment {
   /** Users, keys and policies of the instance at that home. Unavailable. */
   connectIdentity(home: string | undefined): Promise<IdentityApi & AsyncDisposable>;
   /** Mounts the namespace of the instance at that home, by FUSE; `ended` when it was unmounted. Unavailable, Unsupported, PermissionDenied, NotFound. */
-  mount(home: string | undefined, directory: string, options: {readonly readOnly: boolean}): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
+  mount(home: string | undefined, directory: string, options: FuseOptions): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
   /** The text of http://…/metrics of the instance at that home. */
   metrics(home: string | undefined): Promise<string>;
   /** The principal and the signal that commands call with: aborted by Ctrl-C. */

@@ -2,6 +2,7 @@
 import {type Command, Option} from 'commander';
 import {WeirError} from '#base/errors.ts';
 import {formatDuration, formatSize, parseSize} from '#base/units.ts';
+import {defaultFuseOptions, type FuseOptions, fuseOptions} from '#cli/fuse-options.ts';
 import {example, globals, portOption, type Register, sizeOption} from '#cli/command.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {json, print, table} from '#cli/output.ts';
@@ -84,8 +85,11 @@ export const registerUp: Register = (parent, environment) => {
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
     .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
     .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
+    .option('--fuse-options <LIST>', 'as `weir fuse -o`', fuseOptions, defaultFuseOptions)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
-    .action(async (uris: string[], options: {host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string; audit: boolean}) => {
+    .action(async (uris: string[], options: {
+      host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string; fuseOptions: FuseOptions; audit: boolean;
+    }) => {
       const {terminal} = environment;
       const {home, json: asJson} = globals(command);
       const root: Command & {rawArgs?: string[]} = parent;
@@ -100,7 +104,7 @@ export const registerUp: Register = (parent, environment) => {
         ...(options.audit ? {} : {audit: false}),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
-        ...(options.fuse === undefined ? {} : {fuse: absolute(options.fuse, environment.workingDirectory)}),
+        ...(options.fuse === undefined ? {} : {fuse: {...options.fuseOptions, directory: absolute(options.fuse, environment.workingDirectory)}}),
       };
       await environment.instance(home).run(up, async (info, key) => {
         const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...(info.fuse === undefined ? {} : {fuse: info.fuse}), ...key};
@@ -121,10 +125,11 @@ export const registerFuse: Register = (parent, environment) => {
     .command('fuse <DIR>')
     .description('mount the namespace of the running instance there by FUSE (Linux, root); in the foreground until it is unmounted')
     .option('--read-only', 'nothing can be changed there; files that are cached whole are read by the kernel itself')
-    .action(async (directory: string, {readOnly = false}: {readOnly?: boolean}) => {
+    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …', fuseOptions, defaultFuseOptions)
+    .action(async (directory: string, {readOnly, options: chosen}: {readOnly?: boolean; options: FuseOptions}) => {
       const options = globals(command);
       const place = absolute(directory, environment.workingDirectory);
-      await using mount = await environment.mount(options.home, place, {readOnly});
+      await using mount = await environment.mount(options.home, place, readOnly ? {...chosen, readOnly} : chosen);
       await print(environment.terminal, options.json, {mounted: place}, `mounted on ${place}; end with Ctrl-C or umount\n`);
       const {signal} = environment.context;
       const stopped = new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));

@@ -17,14 +17,14 @@ export function showName(name: ByteString): string {
 
 /** `drwxr-xr-x`. */
 export function showMode(info: FileInfo): string {
-  const {mode, kind} = info.inode;
+  const {mode, kind, target} = info.inode;
   const bits = ['r', 'w', 'x'].map((char, i) => [char, i] as const);
   const triple = (shift: number) => bits.map(([char, i]) => ((mode >> (shift + 2 - i)) & 1 ? char : '-')).join('');
   const letters = `${triple(6)}${triple(3)}${triple(0)}`.split('');
   if (mode & 0o4000) letters[2] = letters[2] === 'x' ? 's' : 'S';
   if (mode & 0o2000) letters[5] = letters[5] === 'x' ? 's' : 'S';
   if (mode & 0o1000) letters[8] = letters[8] === 'x' ? 't' : 'T';
-  return `${{file: '-', directory: 'd', symlink: 'l'}[kind]}${letters.join('')}`;
+  return `${kind === 'special' ? target![0]! : {file: '-', directory: 'd', symlink: 'l'}[kind]}${letters.join('')}`;
 }
 
 /** `2026-11-21 10:38:05` in UTC. */

@@ -26,6 +26,7 @@ import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
+import type {SpecialFile} from '#model/special-file.ts';
 
 export interface ClientServices {
   readonly master: MasterApi;
@@ -164,6 +165,9 @@ export class FileSystemClient implements FileSystem {
   }
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {
     return this.#master.makeSymlink(path, target, context);
+  }
+  makeSpecial(path: ByteString, special: SpecialFile, options: {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+    return this.#master.makeSpecial(path, special, options, context);
   }
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.setAttributes(path, patch, options, context);

@@ -12,8 +12,8 @@ import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 export type NamespaceCalls = Pick<
   MasterApi,
   | 'stat' | 'pathOf' | 'statInode' | 'retain' | 'release' | 'hold'
-  | 'list' | 'makeDirectory' | 'makeSymlink' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount' | 'unmount' | 'listMounts'
-  | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
+  | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
+  | 'unmount' | 'listMounts' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
 
 /** A range as protocols write it: from an offset, or the last `suffix` bytes. Cut to the file; RangeNotSatisfiable when nothing is left. */

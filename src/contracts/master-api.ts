@@ -14,6 +14,7 @@ import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import type {Retention} from '#model/object-lock.ts';
 import type {Freshness, Mount, WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
+import type {SpecialFile} from '#model/special-file.ts';
 
 export interface FileInfo {
   /** Canonical: a directory's ends in `/`. */
@@ -300,6 +301,8 @@ export interface MasterApi {
   /** AlreadyExists (also where a parent does, without `parents`), NotFound (parent), ReadOnly. Idempotent with `existing: 'keep'`. */
   makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo>;
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo>;
+  /** A fifo, socket or device. AlreadyExists, NotFound, NotADirectory, InvalidArgument. */
+  makeSpecial(path: ByteString, special: SpecialFile, options: {readonly mode: number}, context: CallContext): Promise<FileInfo>;
   setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo>;
   /** Retention and legal hold of a version, in a bucket with object lock. NotFound, PermissionDenied (also: it would be let go before its time), InvalidArgument. */
   setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo>;

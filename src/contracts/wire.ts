@@ -35,6 +35,7 @@ export const masterWire: Wire<MasterApi> = {
   list: 'call',
   makeDirectory: 'call',
   makeSymlink: 'call',
+  makeSpecial: 'call',
   setAttributes: 'call',
   setLock: 'call',
   getSettings: 'call',

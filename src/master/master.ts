@@ -58,6 +58,7 @@ import type {Mount} from '#model/mount.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
 import {notificationSetting} from '#model/notification.ts';
 import type {Http} from '#runtime/http.ts';
+import type {SpecialFile} from '#model/special-file.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider, StoreRegistry} from '#understore/store-provider.ts';
 
@@ -235,6 +236,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {
     return await this.#mutations.makeSymlink(path, target, context);
+  }
+
+  async makeSpecial(path: ByteString, special: SpecialFile, options: {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+    return await this.#mutations.makeSpecial(path, special, options, context);
   }
 
   async setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {

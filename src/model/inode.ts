@@ -1,9 +1,10 @@
-/** Inodes: the files, directories and symbolic links of the namespace. */
+/** Inodes: the files, directories, symbolic links and special files of the namespace. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {Content, TimeNs} from '#model/content.ts';
 
-export type InodeKind = 'file' | 'directory' | 'symlink';
+/** `special`: model/special-file.ts. */
+export type InodeKind = 'file' | 'directory' | 'symlink' | 'special';
 
 export interface Inode {
   readonly id: InodeId;
@@ -19,7 +20,7 @@ export interface Inode {
   readonly ctime: TimeNs;
   /** A file's bytes; on a directory, the marker object `k/` when there is one. */
   readonly content?: Content;
-  /** A symbolic link's target, uninterpreted. */
+  /** A symbolic link's target, uninterpreted; of a special file, which it is. */
   readonly target?: ByteString;
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   /** A directory that exists only because S3 keys below it do; it vanishes with its last child. */

@@ -27,7 +27,7 @@ export type ConnectOptions =
 export interface FileEntry {
   /** From the root; a directory's ends in `/`. */
   readonly path: string;
-  readonly kind: 'file' | 'directory' | 'symlink';
+  readonly kind: 'file' | 'directory' | 'symlink' | 'special';
   /** Bytes; 0 for directories. */
   readonly length: number;
   readonly modified: Date;

@@ -127,8 +127,8 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
 
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
-      const device = await fuse.mount({directory: up.fuse, source: 'weir', readOnly: false, allowOther: true});
-      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: false})));
+      const device = await fuse.mount({...up.fuse, source: 'weir'});
+      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: up.fuse.readOnly})));
     }
 
     const info: InstanceInfo = {
@@ -138,7 +138,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       http: urlOf(rest.address, certificate !== undefined),
       rpc: {host: reachable(rpc.address.host), port: rpc.address.port},
       ...(certificate ? {tls: certificate.info} : {}),
-      ...(up.fuse === undefined ? {} : {fuse: up.fuse}),
+      ...(up.fuse === undefined ? {} : {fuse: up.fuse.directory}),
       startedAt: runtime.clock.nowMs(),
     };
     await writeInstance(runtime.disk, home, info);

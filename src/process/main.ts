@@ -51,12 +51,12 @@ const environment: CliEnvironment = {
     const {connectIdentity} = await import('#process/connect.ts');
     return connectIdentity(runtime, info.rpc, key);
   },
-  async mount(home, directory, {readOnly}) {
+  async mount(home, directory, options) {
     const files = await environment.connect(home);
     try {
       const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
-      const device = await new NodeFuse().mount({directory, source: 'weir', readOnly, allowOther: true});
-      const mount = new Mount({files, device, runtime, readOnly});
+      const device = await new NodeFuse().mount({...options, directory, source: 'weir'});
+      const mount = new Mount({files, device, runtime, readOnly: options.readOnly});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

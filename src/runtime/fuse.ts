@@ -9,6 +9,8 @@ export interface FuseMountOptions {
   readonly readOnly: boolean;
   /** Others than the mounting user may use it. */
   readonly allowOther: boolean;
+  /** Flags of mount(8), as `nosuid`. */
+  readonly flags: readonly string[];
 }
 
 export interface FuseDevice extends AsyncDisposable {

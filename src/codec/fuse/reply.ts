@@ -162,7 +162,7 @@ export function xattrSizeBody(size: number): Buffer {
 }
 
 /** File types as a directory's entries carry them (the upper bits of a mode). */
-export const direntType = {file: 8, directory: 4, symlink: 10} as const;
+export const direntType = {file: 8, directory: 4, symlink: 10, fifo: 1, character: 2, block: 6, socket: 12} as const;
 
 export interface Dirent {
   readonly node: number;

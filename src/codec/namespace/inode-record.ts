@@ -17,7 +17,7 @@ import type {Inode, InodeKind} from '#model/inode.ts';
 
 const version = 1;
 /** Also in entries: numbers are stored, so append only. */
-export const inodeKinds: readonly InodeKind[] = ['file', 'directory', 'symlink'];
+export const inodeKinds: readonly InodeKind[] = ['file', 'directory', 'symlink', 'special'];
 
 const kindBits = 3;
 const flag = {

@@ -41,7 +41,7 @@ const content: fc.Arbitrary<Content> = fc.record(
 
 const inode: fc.Arbitrary<Inode> = fc.record(
   {
-    id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
+    id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const, 'special' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
     atime: time, mtime: time, ctime: time, content, target: byteString, xattrs: fc.dictionary(fc.oneof(text, fc.constant('__proto__')), fc.uint8Array(), {maxKeys: 3, noNullPrototype: true}),
     implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), links: fc.integer({min: 2, max: 65_000}), settings: number, version: number,
   },
@@ -49,7 +49,7 @@ const inode: fc.Arbitrary<Inode> = fc.record(
 );
 
 const entry: fc.Arbitrary<Entry> = fc.record(
-  {id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const), mount: id<MountId>(), prefixed: always}, {requiredKeys: ['id', 'kind'], noNullPrototype: true},
+  {id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const, 'special' as const), mount: id<MountId>(), prefixed: always}, {requiredKeys: ['id', 'kind'], noNullPrototype: true},
 );
 
 const mount: fc.Arbitrary<Mount> = fc.record({

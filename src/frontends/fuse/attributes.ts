@@ -2,10 +2,15 @@
 import {blockBytes, direntType, type FuseAttributes} from '#codec/fuse/reply.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
-import type {InodeKind} from '#model/inode.ts';
+import type {Inode} from '#model/inode.ts';
+import {parseSpecial} from '#model/special-file.ts';
 
-const typeBits: Readonly<Record<InodeKind, number>> = {file: 0o100000, directory: 0o040000, symlink: 0o120000};
-export const direntTypes: Readonly<Record<InodeKind, number>> = {file: direntType.file, directory: direntType.directory, symlink: direntType.symlink};
+const typeShift = 12;
+
+/** The type of an entry; shifted by 12, that of a mode. */
+export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
+  return direntType[kind === 'special' ? parseSpecial(target).type : kind];
+}
 
 /**
  * A directory has one link for its name and one for its own `.`; those of its children's `..` are not counted, as on btrfs. A file that is
@@ -14,8 +19,8 @@ export const direntTypes: Readonly<Record<InodeKind, number>> = {file: direntTyp
 export function attributesOf({inode, length}: FileInfo, handles: Pick<Handles, 'inode'>): FuseAttributes {
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
   const attributes: FuseAttributes = {
-    node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: typeBits[inode.kind] | inode.mode,
-    links: inode.kind === 'directory' ? 2 : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: 0,
+    node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: (typeOf(inode) << typeShift) | inode.mode,
+    links: inode.kind === 'directory' ? 2 : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
   };
   return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
 }

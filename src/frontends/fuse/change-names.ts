@@ -8,6 +8,7 @@ import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
+import type {SpecialFile} from '#model/special-file.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
@@ -16,7 +17,7 @@ import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
-const regular = 0o100000;
+const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
 const accessMode = 3;
 const noReplace = 1;
 
@@ -62,9 +63,12 @@ export const create: Operation<'create'> = async (services, head, {name, flags, 
   return Buffer.concat([entryBody(attributesOf(info, services.handles), 0), openBody(handle, openFlag.keepCache)]);
 };
 
-export const mknod: Operation<'mknod'> = async (services, head, {name, mode}, context) => {
-  if ((mode & typeMask) !== regular && (mode & typeMask) !== 0) throw new Errno('EPERM');
-  return entryBody(attributesOf(await makeFile(services, head, name, mode, context), services.handles), 0);
+export const mknod: Operation<'mknod'> = async (services, head, {name, mode, device}, context) => {
+  const type = specialTypes.get(mode & typeMask);
+  const made = await (type
+    ? making(services, head, name, context, (path, at) => services.files.makeSpecial(path, {type, device: type === 'character' || type === 'block' ? device : 0}, {mode: mode & 0o7777}, at))
+    : makeFile(services, head, name, mode, context));
+  return entryBody(attributesOf(made, services.handles), 0);
 };
 
 export const mkdir: Operation<'mkdir'> = async (services, head, {name, mode}, context) => {

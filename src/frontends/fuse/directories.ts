@@ -7,7 +7,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import {DirentBuffer, direntType, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
-import {attributesOf, direntTypes} from '#frontends/fuse/attributes.ts';
+import {attributesOf, typeOf} from '#frontends/fuse/attributes.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
 import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
@@ -72,7 +72,7 @@ function add({handles}: MountServices, handle: DirectoryHandle, buffer: DirentBu
     // Of a file with several names, the inode has the first.
     const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode.id);
-    if (!buffer.add({node: inode.id, cookie, type: direntTypes[inode.kind], name}, plus ? attributesOf(info, handles) : undefined)) break;
+    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, handles) : undefined)) break;
     handle.cookie = cookie;
     handle.after = key;
     taken++;

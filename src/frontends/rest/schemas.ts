@@ -7,7 +7,7 @@ const names = () => v.record(v.string(), v.string());
 export const fileSchema = v.object({
   path: v.string(),
   pathBase64: v.optional(v.string()),
-  kind: v.picklist(['file', 'directory', 'symlink']),
+  kind: v.picklist(['file', 'directory', 'symlink', 'special']),
   id: count(),
   length: count(),
   mode: v.pipe(v.string(), v.regex(/^[0-7]{4}$/)),

@@ -43,7 +43,6 @@ export function link(tx: Transaction, op: Operation, from: Path, to: Path): File
   const source = resolve(tx, from, op.principal);
   const place = existing(tx, source);
   if (place.kind === 'directory') throw new WeirError('PermissionDenied', `${shown(from)} is a directory, which has one name`);
-  if (place.kind === 'symlink') throw new WeirError('Unsupported', `${shown(from)} is a symbolic link, which has one name`);
   const name = to.names.at(-1);
   if (!name) throw new WeirError('InvalidPath', 'a file must have a name');
   const target = resolve(tx, {names: to.names, kind: 'either'}, op.principal);
@@ -59,7 +58,7 @@ export function link(tx: Transaction, op: Operation, from: Path, to: Path): File
   if (links > linksMax) throw new WeirError('Unsupported', `${shown(from)} has ${linksMax} names already`);
   const inode: Inode = {...old, links, ctime: op.now};
   writeInode(tx, inode, anyKey);
-  writeEntry(tx, parent.id, name, {id: place.id, kind: 'file'});
+  writeEntry(tx, parent.id, name, {id: place.id, kind: place.kind});
   tx.put(linkKey(place.id, parent.id, name), noValue);
   addUsage(tx, place.mount, {files: 1, directories: 0, bytes: 0});
   touch(tx, op, parent);

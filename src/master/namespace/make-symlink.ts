@@ -4,7 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {mustWrite, ownerOf, parentFor, touch} from '#master/namespace/directories.ts';
-import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
+import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf} from '#master/namespace/place.ts';
 import {checkPut, setFile} from '#master/namespace/put-file.ts';
 import {canonicalPath} from '#master/namespace/resolve.ts';
@@ -23,7 +23,7 @@ export function makeSymlink(tx: Transaction, op: Operation, path: Path, target: 
   mustWrite(tx, op, parent);
   const inode: Inode = {
     id: op.ids.next<InodeId>(), kind: 'symlink', parent: parent.id, name: path.names.at(-1)!, mode: symlinkMode, ...ownerOf(tx, op, parent),
-    atime: op.now, mtime: op.now, ctime: op.now, target, checkedAt: millisecondsOf(op.now),
+    atime: op.now, mtime: op.now, ctime: op.now, target, checkedAt: 0,
   };
   setFile(tx, parent, inode, undefined);
   touch(tx, op, parent);

@@ -151,7 +151,7 @@ class Merge {
     if (isFurther(inode, place) && !this.#isRecent(place, inode)) return this.#upsert.replace(place, inode, object);
     if (isElsewhere(place, inode)) return;
     if (sameVersion(inode, object)) this.#upsert.confirm(place, inode);
-    else if (!this.#isRecent(place, inode) && (inode.content || inode.kind === 'symlink')) this.#upsert.replace(place, inode, object);
+    else if (!this.#isRecent(place, inode) && (inode.content || inode.kind === 'symlink' || inode.kind === 'special')) this.#upsert.replace(place, inode, object);
   }
 
   /** The store does not have the key; `below` says that it has keys in this directory. */

@@ -11,9 +11,9 @@ import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Capabilities, StoreObject} from '#understore/under-store.ts';
 
-/** What a store cannot say anything of: a link in one that has none, a file that has no bytes yet. It is there because it was made here. */
-export function isOnlyHere({kind, content}: Pick<Inode, 'kind' | 'content'>, {directories}: Pick<Capabilities, 'directories'>): boolean {
-  return kind === 'symlink' ? !directories : !content;
+/** What its store never had: a link that was not seen there, a special file, a file that has no bytes yet. It is there because it was made here. */
+export function isOnlyHere({kind, content, checkedAt}: Pick<Inode, 'kind' | 'content' | 'checkedAt'>, {directories}: Pick<Capabilities, 'directories'>): boolean {
+  return kind === 'symlink' ? !directories || checkedAt === 0 : !content;
 }
 
 export interface UpsertOptions {

@@ -9,6 +9,7 @@ import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
+import {makeSpecial} from '#master/namespace/make-special.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
@@ -21,6 +22,7 @@ import {type MutationServices, VersionRemovals} from '#master/writes/version-rem
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
+import type {SpecialFile} from '#model/special-file.ts';
 import {nullVersionId} from '#model/version.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
@@ -67,6 +69,13 @@ export class Mutations {
     const path = parsePath(text, 'file');
     await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
     return await transactions.change(context, (tx, op) => makeSymlink(tx, op, path, targetText));
+  }
+
+  async makeSpecial(text: ByteString, special: SpecialFile, {mode}: {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader} = this.#services;
+    const path = parsePath(text, 'file');
+    await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
+    return await transactions.change(context, (tx, op) => makeSpecial(tx, op, path, special, mode));
   }
 
   async remove(text: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {

@@ -37,9 +37,9 @@ export class NodeFuse implements Fuse {
 }
 
 /** The descriptor is the child's number 3. */
-function mountOptions({readOnly, allowOther}: FuseMountOptions): string {
+function mountOptions({readOnly, allowOther, flags}: FuseMountOptions): string {
   const identity = `fd=3,rootmode=040000,user_id=${process.getuid?.() ?? 0},group_id=${process.getgid?.() ?? 0}`;
-  return `${identity},default_permissions${allowOther ? ',allow_other' : ''}${readOnly ? ',ro' : ',rw'},subtype=weir,nosuid,nodev`;
+  return `${identity},default_permissions${allowOther ? ',allow_other' : ''}${readOnly ? ',ro' : ',rw'}${flags.map(flag => `,${flag}`).join('')},subtype=weir`;
 }
 
 /** What mount(8) would take for the end of an option, or of a line in its tables. */
