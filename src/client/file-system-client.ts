@@ -9,6 +9,7 @@ import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
+import {namesOfCopy} from '#client/names-of-copy.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
@@ -301,10 +302,11 @@ export class FileSystemClient implements FileSystem {
     if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
     const {xattrs, precondition} = options;
     const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
+    // Whatever the store calls its copy.
+    const names = await namesOfCopy(this.#worker, content, options.checksum, context);
     const ticket = await this.#master.beginWrite(to, begin, context);
-    // The same bytes have the same name, whatever the store calls its copy.
     const copied = async (ready: () => Promise<void>) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));
-    const write = async (ready: () => Promise<void>) => ({...(await copied(ready)), etag: content.etag, checksums: content.checksums});
+    const write = async (ready: () => Promise<void>) => ({...(await copied(ready)), ...names});
     return publish(this.#master, ticket, write, context);
   }
 }

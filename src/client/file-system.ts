@@ -82,6 +82,8 @@ export interface CopyOptions extends Omit<PathOptions, 'version'> {
   /** Copy this version of the source. */
   readonly sourceVersion?: string;
   readonly metadata?: ContentMetadata;
+  /** The checksum that the copy has instead of the source's. */
+  readonly checksum?: keyof Checksums;
   /** Extended attributes that the copy begins with. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   readonly sourcePrecondition?: Precondition;

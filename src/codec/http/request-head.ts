@@ -79,10 +79,9 @@ export function parseRequestHead(text: string): RequestHead {
   if (framing.hosts !== 1 && (minor === 1 || framing.hosts > 1)) throw new RequestRefused(400, 'a request names its host exactly once');
   if (framing.chunked && framing.length >= 0) throw new RequestRefused(400, 'Content-Length and Transfer-Encoding contradict each other');
   if (framing.chunked && minor === 0) throw new RequestRefused(400, 'HTTP/1.0 has no Transfer-Encoding');
-  const {keep, expect} = framing;
+  const {keep, expectsContinue} = framing;
   // What follows a request for another protocol may be in that protocol.
   const close = framing.close || (framing.leaves && framing.protocol);
-  if (minor === 1 && expect !== '' && expect !== '100-continue') throw new RequestRefused(417, 'no expectation but 100-continue can be met');
   return {
     method,
     target,
@@ -90,7 +89,7 @@ export function parseRequestHead(text: string): RequestHead {
     minor,
     keepAlive: !close && (minor === 1 || keep),
     bodyLength: framing.chunked ? -1 : Math.max(framing.length, 0),
-    expectsContinue: minor === 1 && expect !== '',
+    expectsContinue: minor === 1 && expectsContinue,
   };
 }
 
@@ -115,7 +114,8 @@ class Framing {
   /** The client would leave HTTP, and names where to. */
   leaves = false;
   protocol = false;
-  expect = '';
+  /** Other expectations are for whoever understands them (RFC 9110 section 10.1.1 lets a server pass over them, as S3 does). */
+  expectsContinue = false;
 
   /** Only names of these lengths mean anything here. `sent`: the value with the white space after it, which llhttp minds in one place. */
   note(name: string, value: string, sent: string): void {
@@ -124,7 +124,7 @@ class Framing {
         if (name.toLowerCase() === 'host') this.hosts++;
         break;
       case 6:
-        if (name.toLowerCase() === 'expect') this.expect = this.expect === '' ? value.toLowerCase() || 'nothing' : 'more than one thing';
+        if (name.toLowerCase() === 'expect') this.expectsContinue ||= value.toLowerCase() === '100-continue';
         break;
       case 7:
         if (name.toLowerCase() === 'upgrade') this.protocol = true;

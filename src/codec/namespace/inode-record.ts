@@ -4,7 +4,7 @@
  *
  *   0 version   1–2 flags, little-endian   3–4 mode, little-endian   5–12 mtime   then the rest, in the order of writing
  *
- * Versions: 1. A record of a new version gets a new decoder in `decoders`; none is ever taken out.
+ * Versions: 1; 2, which is 1 with the time of creation, of inodes that have it. A record of a new version gets a new decoder in `decoders`; none is ever taken out.
  */
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
@@ -16,6 +16,7 @@ import type {TimeNs} from '#model/content.ts';
 import type {Inode, InodeKind} from '#model/inode.ts';
 
 const version = 1;
+const versionWithCreation = 2;
 /** Also in entries: numbers are stored, so append only. */
 export const inodeKinds: readonly InodeKind[] = ['file', 'directory', 'symlink', 'special'];
 
@@ -50,7 +51,7 @@ const reader = new BinaryReader('inode');
  * stores it always: it is read by each of them.
  */
 export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
-  const {content, target, xattrs, storePrefix, mount, settings, version: made, links} = inode;
+  const {content, target, xattrs, storePrefix, mount, settings, version: made, links, createdAt} = inode;
   const kind = inodeKinds.indexOf(inode.kind);
   assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
   const flags =
@@ -60,7 +61,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
     (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
     (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings) |
     (made === undefined ? 0 : flag.version) | (links === undefined ? 0 : flag.links);
-  out.byte(version);
+  out.byte(createdAt === undefined ? version : versionWithCreation);
   out.byte(flags & 255);
   out.byte(flags >> 8);
   out.byte(inode.mode & 255);
@@ -79,6 +80,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (settings !== undefined) out.number(settings);
   if (made !== undefined) out.number(made);
   if (links !== undefined) out.number(links);
+  if (createdAt !== undefined) out.int64(createdAt);
   if (target !== undefined) out.byteString(target);
   if (content) writeContent(out, content, links === undefined ? (storePrefix ?? storeKey) : noKey, inode.ctime);
   if (xattrs) writeXattrs(out, xattrs);
@@ -96,11 +98,11 @@ export function decodeInode(id: InodeId, record: Uint8Array, storeKey: ByteStrin
 }
 
 type Decoder = (id: InodeId, storeKey: ByteString) => Inode;
-const decoders: readonly (Decoder | undefined)[] = [undefined, decodeVersion1];
+const decoders: readonly (Decoder | undefined)[] = [undefined, (id, storeKey) => decodeFields(id, storeKey, false), (id, storeKey) => decodeFields(id, storeKey, true)];
 
 type MutableInode = {-readonly [field in keyof Inode]: Inode[field]};
 
-function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
+function decodeFields(id: InodeId, storeKey: ByteString, withCreation: boolean): Inode {
   const flags = reader.byte() | (reader.byte() << 8);
   const kind = inodeKinds[flags & kindBits];
   if (kind === undefined || flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
@@ -121,6 +123,7 @@ function decodeVersion1(id: InodeId, storeKey: ByteString): Inode {
   if (flags & flag.settings) inode.settings = reader.number();
   if (flags & flag.version) inode.version = reader.number();
   if (flags & flag.links) inode.links = reader.number();
+  if (withCreation) inode.createdAt = reader.int64();
   if (flags & flag.target) inode.target = reader.byteString();
   if (flags & flag.content) inode.content = readContent(reader, inode.links === undefined ? (inode.storePrefix ?? storeKey) : noKey, ctime);
   if (flags & flag.xattrs) inode.xattrs = readXattrs(reader);
@@ -139,7 +142,7 @@ export interface InodeHead {
 
 export function peekInode(record: Uint8Array): InodeHead {
   reader.open(record);
-  if (reader.byte() !== 1) throw reader.corrupt(`version ${record[0]} is not known`);
+  if (!decoders[reader.byte()]) throw reader.corrupt(`version ${record[0]} is not known`);
   const flags = reader.byte() | (reader.byte() << 8);
   reader.byte();
   reader.byte();

@@ -13,6 +13,8 @@ test('checksums that headers declare, announce or ask for', () => {
   assert.deepEqual(requested({'x-amz-checksum-crc32': 'y/Q5Jg==', 'x-amz-sdk-checksum-algorithm': 'CRC32'}), {declared: {crc32: 'y/Q5Jg=='}, algorithm: 'crc32'});
   assert.deepEqual(requested({'x-amz-trailer': ' x-amz-checksum-CRC64NVME'}), {declared: {}, announcedTrailer: 'crc64nvme', algorithm: 'crc64nvme'});
   for (const wrong of ['', 'y/Q5Jg', 'y/Q5Jg=', 'y/Q5', 'y/Q5Jh==', 'y_Q5Jg==', 'y/Q5JgAA']) refused('InvalidRequest', () => requested({'x-amz-checksum-crc32': wrong}));
+  refused('BadDigest', () => requested({'x-amz-checksum-crc32': 'bad', 'x-amz-sdk-checksum-algorithm': 'CRC32'}));
+  refused('InvalidRequest', () => requested({'x-amz-checksum-crc32': 'bad', 'x-amz-sdk-checksum-algorithm': 'SHA1'}));
   refused('InvalidRequest', () => requested({'x-amz-checksum-crc32': 'y/Q5Jg==', 'x-amz-checksum-crc32c': '4waSgw=='}));
   refused('InvalidRequest', () => requested({'x-amz-checksum-constructor': 'y/Q5Jg=='}));
   refused('InvalidRequest', () => requested({'x-amz-sdk-checksum-algorithm': 'constructor'}));
@@ -30,7 +32,8 @@ test('checksums of uploads in parts', () => {
     refused('InvalidRequest', () => uploads({...(algorithm ? {'x-amz-checksum-algorithm': algorithm} : {}), 'x-amz-checksum-type': type}));
   }
   assert.deepEqual(completed({'X-Amz-Checksum-Crc32': 'y/Q5Jg==-3', 'x-amz-checksum-type': 'COMPOSITE'}), {crc32: 'y/Q5Jg==-3'});
-  refused('InvalidRequest', () => completed({'x-amz-checksum-crc32': 'y/Q5Jg==-3-4'}));
+  for (const wrong of ['y/Q5Jg==-3-4', 'not_base64', '']) refused('InvalidRequest', () => completed({'x-amz-checksum-crc32': wrong}));
+  for (const wrong of ['bad', 'y/Q5JgAA', 'bad-2']) refused('BadDigest', () => completed({'x-amz-checksum-crc32': wrong}));
 });
 
 test('Content-MD5', () => {

@@ -21,6 +21,7 @@ type Header = (name: string) => string | undefined;
 
 const invalid = (message: string) => new S3Error('InvalidRequest', message);
 const invalidValue = (name: string) => invalid(`Value for ${name} header is invalid.`);
+const noMatch = (algorithm: ChecksumAlgorithm) => new S3Error('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`);
 const prefix = 'x-amz-checksum-';
 const notValues = new Set(['type', 'algorithm', 'mode']);
 
@@ -39,16 +40,20 @@ export function checksumHeaders(rawHeaders: readonly string[]): readonly (readon
   return found;
 }
 
-/** Of an upload of bytes. InvalidRequest: a value that cannot be one, more than one, an unknown algorithm, names that contradict each other. */
+/** Of an upload of bytes. BadDigest: a value that the named algorithm cannot have. InvalidRequest: one that cannot be of its header's, more than one, an unknown algorithm, names that contradict each other. */
 export function requestedChecksums(header: Header, rawHeaders: readonly string[]): RequestedChecksums {
   const declared = checksumHeaders(rawHeaders);
-  for (const [algorithm, value] of declared) if (!isDigest(value, algorithm)) throw invalidValue(`${prefix}${algorithm}`);
+  const sdk = header('x-amz-sdk-checksum-algorithm');
+  const named = sdk === undefined ? undefined : algorithmNamed(sdk);
+  for (const [algorithm, value] of declared) {
+    if (isDigest(value, algorithm)) continue;
+    // What the algorithm that was named beside it cannot have made does not match ("PutObject", ChecksumAlgorithm).
+    throw named === algorithm && value !== '' ? noMatch(algorithm) : invalidValue(`${prefix}${algorithm}`);
+  }
   const trailer = header('x-amz-trailer')?.trim().toLowerCase();
   const announced = trailer?.startsWith(prefix) ? trailer.slice(prefix.length) : undefined;
   if (trailer !== undefined && (announced === undefined || !isAlgorithm(announced))) throw invalid('The value specified in the x-amz-trailer header is not supported');
   if (trailer !== undefined && declared.length > 0) throw invalid('Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
-  const sdk = header('x-amz-sdk-checksum-algorithm');
-  const named = sdk === undefined ? undefined : algorithmNamed(sdk);
   const used = declared[0]?.[0] ?? (announced as ChecksumAlgorithm | undefined);
   if (named !== undefined && used === undefined) {
     throw invalid('x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
@@ -57,11 +62,13 @@ export function requestedChecksums(header: Header, rawHeaders: readonly string[]
   return {declared: Object.fromEntries(declared), ...(announced === undefined ? {} : {announcedTrailer: announced as ChecksumAlgorithm}), ...(used ? {algorithm: used} : {})};
 }
 
-/** Of a whole object at the end of an upload: composite ones end in `-N`. InvalidRequest. */
+/** Of a whole object at the end of an upload: composite ones end in `-N`. InvalidRequest: no Base64; BadDigest: no value that the algorithm can have. */
 export function completedChecksums(rawHeaders: readonly string[]): Checksums {
   const declared = checksumHeaders(rawHeaders);
   for (const [algorithm, value] of declared) {
-    if (!isDigest(algorithm === 'crc64nvme' ? value : value.replace(/-\d{1,9}$/, ''), algorithm)) throw invalidValue(`${prefix}${algorithm}`);
+    const digest = algorithm === 'crc64nvme' ? value : value.replace(/-\d{1,9}$/, '');
+    if (isDigest(digest, algorithm)) continue;
+    throw /^[A-Za-z0-9+/]+=*$/.test(digest) ? noMatch(algorithm) : invalidValue(`${prefix}${algorithm}`);
   }
   return Object.fromEntries(declared);
 }

@@ -11,12 +11,12 @@ import {xmlDocument} from '#codec/s3/xml-write.ts';
 import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
 import {checkedGrants, givenAcl, grantsOfHeaders} from '#frontends/s3/access/granting.ts';
 import {checkEnforceable} from '#frontends/s3/ownership.ts';
+import {defaultRegion, locationOf, locationSetting, regionOf} from '#frontends/s3/bucket-location.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 
 const uploadsAPage = 1000;
-export const region = 'us-east-1';
 
 export async function findBucket(request: S3Request, bucket: ByteString): Promise<FileInfo | undefined> {
   try {
@@ -59,7 +59,7 @@ export const createBucket: Operation = async (request) => {
   const bucket = bucketOf(request);
   if (!isBucketName(bucket)) throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', {BucketName: toText(bucket)});
   const document = await documentOf(request);
-  const {tags = []} = document.length > 0 ? parseCreateBucket(document) : {};
+  const {tags = [], locationConstraint = defaultRegion} = document.length > 0 ? parseCreateBucket(document) : {};
   const setting = encodeTags(tags);
   const rules = rulesOfNew(request);
   const path = bucketPath(bucket);
@@ -78,14 +78,14 @@ export const createBucket: Operation = async (request) => {
     return answer(request, 200, made);
   }
   for (const [name, value] of rules) await files.setSetting(path, name, value, context);
+  if (locationConstraint !== defaultRegion) await files.setSetting(path, locationSetting, locationConstraint, context);
   if (setting !== '') await files.setSetting(path, 'tagging', setting, context);
   if (request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true') await enableObjectLock(request, path);
   await answer(request, 200, made);
 };
 
 export const headBucket: Operation = async (request) => {
-  await requireBucket(request, bucketOf(request));
-  await answer(request, 200, ['x-amz-bucket-region', region]);
+  await answer(request, 200, ['x-amz-bucket-region', await regionOf(request, await requireBucket(request, bucketOf(request)))]);
 };
 
 export const deleteBucket: Operation = async (request) => {
@@ -123,6 +123,6 @@ async function abortUploads({files, context}: S3Request, bucket: ByteString): Pr
 }
 
 export const getBucketLocation: Operation = async (request) => {
-  await requireBucket(request, bucketOf(request));
-  await xml(request, xmlDocument('LocationConstraint', ''));
+  const location = await locationOf(request, await requireBucket(request, bucketOf(request)));
+  await xml(request, xmlDocument('LocationConstraint', location ?? ''));
 };

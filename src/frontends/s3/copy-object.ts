@@ -1,5 +1,6 @@
 /** CopyObject, and the source of UploadPartCopy. */
 import {type ByteString, isUtf8, toText} from '#base/byte-string.ts';
+import {algorithmNamed} from '#codec/s3/checksums.ts';
 import {judge, parseConditions, writePrecondition} from '#codec/s3/conditions.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
@@ -44,6 +45,8 @@ export function copySourceOf(header: string): CopySource {
 /** The source as it is now, its conditions checked. NoSuchBucket, NoSuchKey, PreconditionFailed. */
 export async function statSource(request: S3Request, source: CopySource): Promise<FileInfo> {
   await requireBucket(request, source.bucket);
+  const owner = request.header('x-amz-source-expected-bucket-owner');
+  if (owner !== undefined) await request.access.expectOwner(source.bucket, owner);
   await request.access.demand(needs.getObject, {...source, versionId: source.version});
   let info: FileInfo;
   try {
@@ -82,6 +85,7 @@ export const copyObject: Operation = async (request) => {
     throw new S3Error('InvalidRequest', message);
   }
   const info = await statSource(request, source);
+  const algorithm = request.header('x-amz-checksum-algorithm');
   const precondition = writePrecondition((name) => request.header(name));
   const lock = await lockAttributes(request);
   const copied = await request.files.copy(
@@ -91,6 +95,7 @@ export const copyObject: Operation = async (request) => {
       kind: 'file',
       ...(source.version === undefined ? {} : {sourceVersion: source.version}),
       xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
+      ...(algorithm === undefined ? {} : {checksum: algorithmNamed(algorithm)}),
       sourcePrecondition: {ifMatch: etagOf(info)},
       metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...encryption},
       ...(precondition ? {precondition} : {}),

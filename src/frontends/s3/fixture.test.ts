@@ -133,11 +133,13 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Signed by the SDK's signer, and then changed. */
-  async signed(method: string, target: string, change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers, body?: string, signingDate = new Date()): Promise<Answer> {
+  async signed(
+    method: string, target: string, change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers, body?: string, signingDate = new Date(), more: Record<string, string> = {},
+  ): Promise<Answer> {
     const signer = new SignatureV4({credentials: {accessKeyId: 'key', secretAccessKey: 'secret'}, region: 'us-east-1', service: 's3', sha256: Sha256, uriEscapePath: false});
     const [path = '', search = ''] = target.split('?');
     const query = Object.fromEntries(new URLSearchParams(search));
-    const covered = {host, 'x-amz-content-sha256': createHash('sha256').update(body ?? '').digest('hex')};
+    const covered = {host, 'x-amz-content-sha256': createHash('sha256').update(body ?? '').digest('hex'), ...more};
     const request = await signer.sign({method, protocol: 'http:', hostname: host, path, query, headers: covered}, {signingDate});
     const raw: RawRequest = {method, target, headers: Object.entries({...change({...request.headers}), ...(body === undefined ? {} : {'content-length': String(body.length)})}).flat()};
     return this.send(body === undefined ? raw : {...raw, body: Buffer.from(body)});

@@ -13,8 +13,8 @@ import {checkReadEncryption} from '#frontends/s3/encryption.ts';
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
-import {objectHeaders} from '#frontends/s3/object-headers.ts';
-import {partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
+import {asksForChecksums, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
+import {checksumsOfPart, partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 
@@ -67,9 +67,14 @@ async function rangeOfPart(request: S3Request, info: FileInfo, partNumber: numbe
   throw new S3Error('InvalidPart', 'The requested partnumber is not satisfiable', fields);
 }
 
-function partHeaders(info: FileInfo, partNumber: number | undefined): readonly string[] {
-  const count = partNumber === undefined ? undefined : partsCountOf(info);
-  return count === undefined ? [] : ['x-amz-mp-parts-count', String(count)];
+/** How many parts there are, and the part's own checksum, of the type that the object's has. */
+async function partHeaders(request: S3Request, info: FileInfo, partNumber: number): Promise<readonly string[]> {
+  const count = partsCountOf(info);
+  const counted = count === undefined ? [] : ['x-amz-mp-parts-count', String(count)];
+  const type = asksForChecksums(request) ? checksumTypeOfValues(info.inode.content?.checksums ?? {}) : undefined;
+  if (!type) return counted;
+  const values = checksumHeaderPairs(await checksumsOfPart(request, info, partNumber));
+  return values.length === 0 ? counted : [...counted, ...values, 'x-amz-checksum-type', type];
 }
 
 export const headObject: Operation = async (request) => {
@@ -83,7 +88,7 @@ export const headObject: Operation = async (request) => {
   const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
   const range = meant(asked, length);
   const ends = await expirationHeaders(request, await requireBucket(request, bucketOf(request)), info);
-  const headers = [...objectHeaders(request, info, !range), ...partHeaders(info, partNumber), ...ends];
+  const headers = [...objectHeaders(request, info, partNumber === undefined && !range), ...(partNumber === undefined ? [] : await partHeaders(request, info, partNumber)), ...ends];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
   return answer(request, 206, [...headers, ...contentRange({offset, length: part}, length)], {kind: 'stream', length: part, stream: nothing});
@@ -166,8 +171,8 @@ async function getInTime(request: S3Request, path: ByteString, {range: asked, pa
   if (conditions && (await conditionsFail(request, file.info, conditions))) return;
   const {length} = file.info;
   const range = partNumber === undefined ? meant(asked, length) : await rangeOfPart(request, file.info, partNumber);
-  const headers = objectHeaders(request, file.info, !range);
-  if (partNumber !== undefined) headers.push(...partHeaders(file.info, partNumber));
+  const headers = objectHeaders(request, file.info, partNumber === undefined && !range);
+  if (partNumber !== undefined) headers.push(...(await partHeaders(request, file.info, partNumber)));
   if (!range && length === 0) return answer(request, 200, headers);
   let wanted;
   try {

@@ -4,7 +4,7 @@ import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
-import {region} from '#frontends/s3/bucket.ts';
+import {regionOf} from '#frontends/s3/bucket-location.ts';
 import {type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
 const bucketsAPage = 1000;
@@ -23,6 +23,7 @@ export const listBuckets: Operation = async (request) => {
   const limit = limitOf(request);
   const prefix = request.query('prefix') ?? '';
   const token = request.query('continuation-token') ?? '';
+  const wantedRegion = request.query('bucket-region') || undefined;
   const buckets: string[] = [];
   let last: ByteString | undefined;
   let more = false;
@@ -34,12 +35,14 @@ export const listBuckets: Operation = async (request) => {
       if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
       const name = entry.key.slice(0, -1) as ByteString;
       if (!access.shows(name, entry.info)) continue;
+      const region = await regionOf(request, entry.info);
+      if (wantedRegion !== undefined && region !== wantedRegion) continue;
       if (buckets.length === limit) {
         more = true;
         break scan;
       }
       last = name;
-      buckets.push(`<Bucket>${element('Name', toText(last))}${element('CreationDate', xmlDate(entry.info.inode.ctime))}${element('BucketRegion', region)}</Bucket>`);
+      buckets.push(`<Bucket>${element('Name', toText(last))}${element('CreationDate', xmlDate(entry.info.inode.createdAt ?? entry.info.inode.ctime))}${element('BucketRegion', region)}</Bucket>`);
     }
     after = page.next;
   } while (after !== undefined);

@@ -75,6 +75,10 @@ export function objectChecksumPairs(checksums: Checksums): string[] {
   return type ? [...checksumHeaderPairs(checksums), 'x-amz-checksum-type', type] : [];
 }
 
+export function asksForChecksums(request: S3Request): boolean {
+  return request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
+}
+
 /** What GET and HEAD say of an object, beside length and range. */
 export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: boolean): string[] {
   const metadata = info.inode.content?.metadata ?? {};
@@ -91,9 +95,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   for (const [name, value] of replaced) if (name !== 'content-type') headers.push(name, value);
   for (const name in metadata) if (name !== 'content-type' && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
   const checksums = info.inode.content?.checksums;
-  if (wholeObject && checksums && request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {
-    headers.push(...objectChecksumPairs(checksums));
-  }
+  if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
   if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));
   return headers;
 }

@@ -6,7 +6,9 @@ import {LRUCache} from 'lru-cache';
 import type {ContentId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import {shownChecksums} from '#frontends/s3/multipart.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
+import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
 const partsAPage = 1000;
 /** Objects; each takes up to 160 KB (10 000 parts). */
@@ -21,6 +23,15 @@ interface Layout {
 export interface ObjectPart {
   readonly offset: number;
   readonly length: number;
+}
+
+/** Of one part, by the algorithm that the whole object's checksum has; what came whole is its own part 1. */
+export async function checksumsOfPart({files, context}: S3Request, info: FileInfo, partNumber: number): Promise<Checksums> {
+  const {upload, checksums = {}} = info.inode.content ?? {};
+  if (!upload) return checksums;
+  const [part] = await files.listParts(info.path, upload.id, partNumber - 1, 1, context);
+  const [algorithm] = Object.keys(checksums) as ChecksumAlgorithm[];
+  return part?.partNumber === partNumber ? shownChecksums(part.checksums, algorithm) : {};
 }
 
 const layouts = new WeakMap<FileSystem, LRUCache<ContentId, Layout>>();

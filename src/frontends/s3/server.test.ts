@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import {codeIn, codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
+import {operations} from '#frontends/s3/routes.ts';
 
 let gateway: Gateway;
 const Bucket = 'bucket';
@@ -170,4 +171,22 @@ test('uploads in parts are whole or refused, and go with their bucket', async ()
   await gateway.sdk.send(new CreateBucketCommand({Bucket: 'parts'}));
   assert.equal((await gateway.sdk.send(new ListMultipartUploadsCommand({Bucket: 'parts'}))).Uploads, undefined);
   assert.equal((await gateway.sdk.send(new ListObjectsV2Command({Bucket: 'parts'}))).KeyCount, 0);
+});
+
+test('every operation on a bucket looks whose it is', async () => {
+  const owner = (await gateway.sdk.send(new ListBucketsCommand({}))).Owner!.ID!;
+  await put('owned', 'text');
+  const asking = (method: string, target: string, expected: string) => signed(method, target, undefined, undefined, undefined, {'x-amz-expected-bucket-owner': expected});
+  for (const [table, target] of [[operations.bucket, '/bucket'], [operations.object, '/bucket/owned']] as const) {
+    for (const [name, methods] of Object.entries(table)) {
+      for (const method of Object.keys(methods)) {
+        // A form says nothing in headers; what is deleted last would be missed.
+        if ((name === '' && method === 'POST') || method === 'DELETE') continue;
+        const ask = (expected: string) => asking(method, `${target}${name === '' ? '' : `?${name}=${name === 'uploadId' ? '&partNumber=1' : ''}`}`, expected);
+        assert.equal((await ask('111122223333')).status, 403, `${method} ?${name}`);
+        assert.notEqual((await ask(owner)).status, 403, `${method} ?${name}`);
+      }
+    }
+  }
+  for (const target of ['/bucket/owned', '/bucket']) assert.equal(codeIn(await asking('DELETE', target, '111122223333')), 'AccessDenied');
 });

@@ -4,7 +4,7 @@
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {InodeId} from '#base/ids.ts';
+import {type InodeId, rootInodeId} from '#base/ids.ts';
 import {decodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {inodeKey, moveKey} from '#codec/namespace/keys.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
@@ -37,7 +37,7 @@ export function addDirectory(tx: Transaction, op: Operation, parent: Place, name
   };
   const inode: Inode = {
     id, kind: 'directory', parent: parent.id, name, mode: options.mode ?? directoryModeDefault, ...ownerOf(tx, op, parent, 'directory', options.mode),
-    atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}),
+    atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}), ...(parent.id === rootInodeId ? {createdAt: op.now} : {}),
   };
   writeEntry(tx, parent.id, name, {id, kind: 'directory'});
   writeInode(tx, inode, place.storeKey);

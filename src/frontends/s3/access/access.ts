@@ -39,6 +39,8 @@ export interface Access {
    * no such object and the caller may know it.
    */
   demand(need: Need, at?: Target, extra?: Partial<ExtraFacts>): Promise<void>;
+  /** Whether a bucket that the request names beside its own is whose it was said to be. AccessDenied. */
+  expectOwner(bucket: ByteString, expected: string): Promise<void>;
   may(need: Need, at?: Target, extra?: Partial<ExtraFacts>): Promise<boolean>;
   /** Once more for the object as it was opened: it may be another one than that which was looked at. AccessDenied. */
   check(need: Need, info: FileInfo): void;

@@ -187,8 +187,12 @@ export class RequestAccess implements Access {
   #checkExpectedOwner(): void {
     const expected = this.header('x-amz-expected-bucket-owner');
     if (expected === undefined || !this.#bucket) return;
-    const {accountId, id} = this.#bucket.rules.owner;
-    if (expected !== accountId && expected !== id) throw accessDenied();
+    checkOwner(this.#bucket.rules, expected);
+  }
+
+  async expectOwner(bucket: ByteString, expected: string): Promise<void> {
+    const there = bucket === this.target.bucket ? this.#bucket : await this.#lookAt(bucket);
+    if (there) checkOwner(there.rules, expected);
   }
 
   #own(): Target {
@@ -238,6 +242,11 @@ export class RequestAccess implements Access {
       throw error;
     }
   }
+}
+
+/** By account id, or by canonical id. AccessDenied. */
+function checkOwner({owner: {accountId, id}}: BucketRules, expected: string): void {
+  if (expected !== accountId && expected !== id) throw accessDenied();
 }
 
 const extraHeaders = ['x-amz-tagging', 'x-amz-object-lock-mode', 'x-amz-object-lock-legal-hold', 'x-amz-acl'];

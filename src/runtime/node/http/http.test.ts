@@ -49,6 +49,23 @@ describe('http exchange', () => {
     );
   });
 
+  it('passes over expectations that it does not know', async () => {
+    await withServer(
+      async (exchange) => {
+        assert.ok(!exchange.expectsContinue);
+        await exchange.respond(200, [], bytes((await readAll(exchange.body)).toString()));
+      },
+      async (_, port) => {
+        for (const expectation of ['', '200', 'miracles']) {
+          const raw = new Raw(port);
+          raw.send(`PUT / HTTP/1.1\r\nHost: h\r\nExpect: ${expectation}\r\nContent-Length: 3\r\n\r\nabc`);
+          await raw.until(/^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nabc$/);
+          raw.socket.destroy();
+        }
+      },
+    );
+  });
+
   it('shows the trailers after the body', async () => {
     await withServer(
       async (exchange) => {
