@@ -19,7 +19,7 @@ import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
+  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
   RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -161,7 +161,7 @@ export class FileSystemClient implements FileSystem {
   list(request: ListRequest, context: CallContext): Promise<ListPage> {
     return this.#master.list(request, context);
   }
-  makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+  makeDirectory(path: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.makeDirectory(path, options, context);
   }
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {

@@ -61,6 +61,16 @@ export interface PathOptions {
   readonly version?: string;
 }
 
+export interface MakeDirectoryOptions {
+  readonly mode?: number;
+  /** Make the missing ones above too. Default false. */
+  readonly parents?: boolean;
+  /** `keep`: one that exists is answered, made explicit if it was implied. Default `fail`: AlreadyExists. */
+  readonly existing?: 'fail' | 'keep';
+  /** What a new one begins with, in the same transaction, set in this order; one that was kept keeps its own. */
+  readonly settings?: Settings;
+}
+
 export interface RemoveOptions {
   readonly recursive?: boolean;
   readonly precondition?: Precondition;
@@ -299,7 +309,7 @@ export interface MasterApi {
   list(request: ListRequest, context: CallContext): Promise<ListPage>;
 
   /** AlreadyExists (also where a parent does, without `parents`), NotFound (parent), ReadOnly. Idempotent with `existing: 'keep'`. */
-  makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo>;
+  makeDirectory(path: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo>;
   makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo>;
   /** A fifo, socket or device. AlreadyExists, NotFound, NotADirectory, InvalidArgument. */
   makeSpecial(path: ByteString, special: SpecialFile, options: {readonly mode: number}, context: CallContext): Promise<FileInfo>;

@@ -9,8 +9,8 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation, PathOptions,
-  RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
+  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation,
+  PathOptions, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -230,7 +230,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#lister.list(request, context);
   }
 
-  async makeDirectory(path: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+  async makeDirectory(path: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo> {
     return await this.#mutations.makeDirectory(path, options, context);
   }
 

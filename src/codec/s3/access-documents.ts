@@ -25,7 +25,7 @@ function granteeXml(grantee: Grantee, show: (id: string) => ShownOwner | undefin
   return `${open('CanonicalUser')}${element('ID', grantee.id)}${known ? element('DisplayName', known.displayName) : ''}</Grantee>`;
 }
 
-const malformedAcl = () => new S3Error('MalformedACLError', 'The XML you provided was not well-formed or did not validate against our published schema');
+const malformedAcl = () => new S3Error('MalformedACLError', 'The XML you provided was not well-formed or did not validate against our published schema.');
 const childOf = (parent: Element, name: string): Element | undefined => parent.children.find((candidate) => candidate.name === name);
 
 /** The owner that the document names, and its grants. MalformedACLError, InvalidArgument. */

@@ -59,6 +59,8 @@ const grantHeaders: readonly (readonly [header: string, permission: Permission])
   ['x-amz-grant-full-control', 'FULL_CONTROL'], ['x-amz-grant-read', 'READ'], ['x-amz-grant-write', 'WRITE'], ['x-amz-grant-read-acp', 'READ_ACP'], ['x-amz-grant-write-acp', 'WRITE_ACP'],
 ];
 
+export const aclHeaderNames: readonly string[] = ['x-amz-acl', ...grantHeaders.map(([header]) => header)];
+
 export interface AclHeaders {
   readonly canned?: string;
   /** Absent when no grant was in the headers. */
@@ -68,12 +70,13 @@ export interface AclHeaders {
 /** `x-amz-acl` and `x-amz-grant-…: id="…", uri="…"`; undefined when there is none. InvalidRequest, InvalidArgument. */
 export function aclOfHeaders(header: (name: string) => string | undefined): AclHeaders | undefined {
   const canned = header('x-amz-acl') || undefined;
-  const grants = grantHeaders.flatMap(([name, permission]) => {
+  const given = grantHeaders.flatMap(([name, permission]) => {
     const value = header(name);
-    return value === undefined ? [] : granteesOf(value).map((grantee): Grant => ({grantee, permission}));
+    return value === undefined ? [] : [{value, permission}];
   });
-  if (canned !== undefined && grants.length > 0) throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed');
-  if (canned === undefined && grants.length === 0) return undefined;
+  if (canned !== undefined && given.length > 0) throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed.');
+  if (canned === undefined && given.length === 0) return undefined;
+  const grants = given.flatMap(({value, permission}) => granteesOf(value).map((grantee): Grant => ({grantee, permission})));
   return {...(canned === undefined ? {} : {canned}), ...(grants.length > 0 ? {grants} : {})};
 }
 

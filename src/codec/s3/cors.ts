@@ -1,4 +1,5 @@
 /** Cross-origin rules of a bucket. Source: "Using cross-origin resource sharing", S3 User Guide; the Fetch standard's CORS protocol. */
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {malformed, parseXml} from '#codec/s3/xml-read.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
@@ -56,7 +57,7 @@ export function requestedHeaders(text: string | undefined): readonly string[] {
   if (text === undefined || text.trim() === '') return [];
   return text.split(',').map((part) => {
     const name = part.trim();
-    if (!headerName.test(name)) throw new S3Error('BadRequest', `Access-Control-Request-Headers "${part}" contains invalid character.`);
+    if (!headerName.test(name)) throw new S3Error('BadRequest', `Access-Control-Request-Headers "${toText(part as ByteString)}" contains invalid character.`);
     return name.toLowerCase();
   });
 }

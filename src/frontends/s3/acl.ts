@@ -5,7 +5,7 @@ import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import type {Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
-import {aclNotSupported, checkedGrants, givenAcl, grantsOfHeaders} from '#frontends/s3/access/granting.ts';
+import {aclNotSupported, checkedGrants, givenAcl, grantsOfHeaders, hasAclHeaders} from '#frontends/s3/access/granting.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {versionOf} from '#frontends/s3/versions.ts';
@@ -20,10 +20,11 @@ function showAcl(request: S3Request, owner: Owner, acl: Acl | undefined): Promis
 /** The list that a request puts on something of `owner`'s, by headers or by document. */
 async function aclToPut(request: S3Request, owner: Owner): Promise<Acl['grants']> {
   const {rules, directory} = request.access;
-  const given = givenAcl(request);
   const document = await documentOf(request);
-  if (given && document.length > 0) throw new S3Error('InvalidRequest', 'This request does not support content');
-  if (!given && document.length === 0) throw new S3Error('MissingSecurityHeader', 'Your request was missing a required header', {MissingHeaderName: 'x-amz-acl'});
+  // Said before what is wrong with the headers themselves.
+  if (document.length > 0 && hasAclHeaders(request)) throw new S3Error('UnexpectedContent', 'This request does not support content.');
+  const given = givenAcl(request);
+  if (!given && document.length === 0) throw new S3Error('MissingSecurityHeader', 'Your request was missing a required header.', {MissingHeaderName: 'x-amz-acl'});
   if (given) {
     if (rules.aclsOff && given.canned !== 'bucket-owner-full-control') throw aclNotSupported();
     return checkedGrants(grantsOfHeaders(given, owner, rules.owner), directory, rules.block);

@@ -170,8 +170,11 @@ function checkFormSignature(expected: string, signature: string, policy: string,
 /** Its body may be hashed or chunked all the same, but nobody has signed it. */
 function anonymous(exchange: HttpExchange): Identity {
   const announced = exchange.header('x-amz-content-sha256');
-  const payload = announced === undefined ? 'unsigned' : payloadKind(announced);
-  if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') throw accessDenied();
+  // What is neither a word nor a hash is no hash of any body, either.
+  const payload = announced === undefined ? 'unsigned' : (streams.get(announced) ?? 'hashed');
+  if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') {
+    throw new S3Error('InvalidRequest', "Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.");
+  }
   return payload === 'hashed' ? {payload, payloadHash: announced!.toLowerCase()} : {payload};
 }
 

@@ -15,6 +15,7 @@ import {defaultRegion, locationOf, locationSetting, regionOf} from '#frontends/s
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import type {Settings} from '#model/inode.ts';
 
 const uploadsAPage = 1000;
 
@@ -35,23 +36,17 @@ export async function requireBucket(request: S3Request, bucket: ByteString): Pro
   return found;
 }
 
-/** A bucket that was made with object lock keeps versions from the beginning. */
-async function enableObjectLock({files, context}: S3Request, path: ByteString): Promise<void> {
-  await files.setSetting(path, 'versioning', 'Enabled', context);
-  await files.setSetting(path, 'object-lock', '{}', context);
-}
-
 /** The list and the ownership that a new bucket begins with, by its headers. */
-function rulesOfNew(request: S3Request): readonly (readonly [name: string, value: string])[] {
+function rulesOfNew(request: S3Request): Settings {
   const {directory, caller} = request.access;
   const owner = caller!.owner;
   const ownershipHeader = request.header('x-amz-object-ownership');
   const ownership = ownershipHeader === undefined ? undefined : objectOwnershipOf(ownershipHeader);
-  if (ownershipHeader !== undefined && !ownership) throw new S3Error('InvalidArgument', 'Invalid x-amz-object-ownership header', {ArgumentName: 'x-amz-object-ownership', ArgumentValue: ownershipHeader.slice(0, 100)});
+  if (ownershipHeader !== undefined && !ownership) throw new S3Error('InvalidArgument', `Invalid x-amz-object-ownership header: ${ownershipHeader.slice(0, 100)}`, {ArgumentName: 'x-amz-object-ownership'});
   const given = givenAcl(request);
   const grants = given && given.canned !== 'private' ? checkedGrants(grantsOfHeaders(given, owner, owner), directory, undefined) : undefined;
   if (ownership) checkEnforceable(ownership, grants, owner.id);
-  return [...(ownership ? [[accessSettings.ownership, ownership] as const] : []), ...(grants ? [[accessSettings.acl, encodeAcl({grants})] as const] : [])];
+  return {...(ownership ? {[accessSettings.ownership]: ownership} : {}), ...(grants ? {[accessSettings.acl]: encodeAcl({grants})} : {})};
 }
 
 export const createBucket: Operation = async (request) => {
@@ -60,12 +55,18 @@ export const createBucket: Operation = async (request) => {
   if (!isBucketName(bucket)) throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', {BucketName: toText(bucket)});
   const document = await documentOf(request);
   const {tags = [], locationConstraint = defaultRegion} = document.length > 0 ? parseCreateBucket(document) : {};
-  const setting = encodeTags(tags);
-  const rules = rulesOfNew(request);
+  const tagging = encodeTags(tags);
+  // One that is made with object lock keeps versions from the beginning.
+  const locked = request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true';
+  const settings: Settings = {
+    ...rulesOfNew(request), ...(tagging === '' ? {} : {tagging}), ...(locationConstraint === defaultRegion ? {} : {[locationSetting]: locationConstraint}),
+    ...(locked ? {versioning: 'Enabled', 'object-lock': '{}'} : {}),
+  };
   const path = bucketPath(bucket);
   const made = ['Location', `/${bucket}`, 'x-amz-bucket-arn', `arn:aws:s3:::${bucket}`];
   try {
-    await files.makeDirectory(path, {existing: 'fail'}, context);
+    // In one transaction with its rules: a bucket that is to be private, or locked, never was anything else.
+    await files.makeDirectory(path, {existing: 'fail', settings}, context);
   } catch (error) {
     if (!isKind(error, 'AlreadyExists')) throw error;
     const {inode} = await requireBucket(request, bucket);
@@ -77,10 +78,6 @@ export const createBucket: Operation = async (request) => {
     // Its owner is answered so in us-east-1, and clients make their bucket before each upload.
     return answer(request, 200, made);
   }
-  for (const [name, value] of rules) await files.setSetting(path, name, value, context);
-  if (locationConstraint !== defaultRegion) await files.setSetting(path, locationSetting, locationConstraint, context);
-  if (setting !== '') await files.setSetting(path, 'tagging', setting, context);
-  if (request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true') await enableObjectLock(request, path);
   await answer(request, 200, made);
 };
 

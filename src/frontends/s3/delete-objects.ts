@@ -2,7 +2,7 @@
 import {fromText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
-import {S3Error, toS3Error} from '#codec/s3/s3-error.ts';
+import {accessDenied, S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {keyBytesMax} from '#codec/s3/target.ts';
 import {parseDelete} from '#codec/s3/xml-read.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
@@ -46,6 +46,7 @@ export const deleteObjects: Operation = async (request) => {
   const {quiet, objects} = parseDelete(await documentOf(request));
   const results = new Array<string>(objects.length);
   let next = 0;
+  let denied = 0;
   const one = async (index: number): Promise<void> => {
     const {key, etag, versionId} = objects[index]!;
     try {
@@ -58,6 +59,7 @@ export const deleteObjects: Operation = async (request) => {
       results[index] = quiet ? '' : `<Deleted>${element('Key', key)}${optionalElement('VersionId', versionId)}${marker}</Deleted>`;
     } catch (error) {
       const known = toS3Error(error) ?? new S3Error('InternalError', 'We encountered an internal error. Please try again.');
+      if (known.code === 'AccessDenied') denied++;
       results[index] = `<Error>${element('Key', key)}${optionalElement('VersionId', versionId)}${element('Code', known.code)}${element('Message', known.message)}</Error>`;
     }
   };
@@ -66,5 +68,7 @@ export const deleteObjects: Operation = async (request) => {
       while (next < objects.length) await one(next++);
     }),
   );
+  // Nobody in particular is not told which of the keys it may not delete.
+  if (!request.access.caller && denied === objects.length) throw accessDenied();
   await xml(request, xmlDocument('DeleteResult', results.join('')));
 };

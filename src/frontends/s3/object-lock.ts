@@ -42,7 +42,7 @@ export const putObjectLock: Operation = async (request) => {
 
 /** Asked before a lock is shown or changed. InvalidRequest. */
 async function requireLock(request: S3Request): Promise<void> {
-  if ((await settingOf(request)) === undefined) throw new S3Error('InvalidRequest', 'Bucket is missing Object Lock Configuration');
+  if ((await settingOf(request)) === undefined) throw new S3Error('InvalidRequest', 'Bucket is missing ObjectLockConfiguration');
 }
 
 async function statLocked(request: S3Request): Promise<FileInfo> {

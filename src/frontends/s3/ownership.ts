@@ -42,7 +42,7 @@ export const putOwnershipControls: Operation = async (request) => {
 
 export const getOwnershipControls: Operation = async (request) => {
   const {ownership} = request.access.rules;
-  if (!ownership) throw new S3Error('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found');
+  if (!ownership) throw new S3Error('OwnershipControlsNotFoundError', 'The bucket ownership controls were not found.');
   await xml(request, ownershipControlsXml(ownership));
 };
 

@@ -31,7 +31,8 @@ test('resources and methods that do not go together', async () => {
   assert.deepEqual(await send('PUT', '/bucket/key?partNumber=1'), [400, argument('This operation does not accept partNumber without uploadId', 'partNumber', 'partNumber')]);
   assert.deepEqual(await send('GET', '/bucket/key?uploads'), [400, error('InvalidRequest', 'Key is not expected for the GET method ?uploads subresource')]);
   assert.deepEqual(await send('GET', '/bucket/key?versions'), [400, error('InvalidRequest', 'There is no such thing as the ?versions sub-resource for a key')]);
-  assert.equal((await send('GET', '/bucket/key?torrent'))[0], 501);
+  // What is not implemented is said only to those who may ask.
+  assert.equal((await send('GET', '/bucket/key?torrent'))[0], 403);
 });
 
 test('a source is for copies', async () => {

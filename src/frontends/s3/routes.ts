@@ -88,10 +88,10 @@ export function subResourceOf({query}: S3Target, method: string): string {
 }
 
 /**
- * InvalidArgument and InvalidRequest for what is misplaced, MethodNotAllowed for methods that the resource does not have, NotImplemented for
- * sub-resources that Weir does not carry out.
+ * InvalidArgument and InvalidRequest for what is misplaced, MethodNotAllowed for methods that the resource does not have; of sub-resources
+ * that Weir does not carry out an operation that answers NotImplemented.
  */
-export function operationOf(request: S3Request): Operation {
+export function operationOf(request: S3Request, name: string): Operation {
   const {target, exchange: {method}} = request;
   const source = request.header('x-amz-copy-source');
   if (source !== undefined && method !== 'PUT' && (method !== 'POST' || request.query('uploadId') !== undefined)) {
@@ -103,13 +103,21 @@ export function operationOf(request: S3Request): Operation {
     return operation;
   }
   const ofKey = target.key !== undefined;
-  const name = subResourceOf(target, method);
   const methods = (ofKey ? object : bucket)[name];
   const operation = methods ? methods[method] : method === 'GET' ? configurationReads[name] : undefined;
   // A part of an upload has a number.
-  if (!operation || (operation === uploadPart && request.query('partNumber') === undefined)) throw refusal(ofKey, method, name, methods);
-  if (source === undefined) return operation;
-  return operation === putObject ? copyObject : operation === uploadPart ? uploadPartCopy : operation;
+  if (operation && (operation !== uploadPart || request.query('partNumber') !== undefined)) {
+    if (source === undefined) return operation;
+    return operation === putObject ? copyObject : operation === uploadPart ? uploadPartCopy : operation;
+  }
+  const elsewhere = ofKey ? misplaced[`${method} ${name}`] : undefined;
+  if (elsewhere) throw elsewhere();
+  // Said only to those who may ask.
+  if (!methods) return () => Promise.reject(new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name}));
+  if (name === 'uploadId') throw notAllowed(method, 'UPLOAD', methods);
+  if (!ofKey) throw notAllowed(method, name === 'policy' ? 'BUCKETPOLICY' : 'BUCKET', methods);
+  // As S3 says it of a POST that is neither a form nor of an upload.
+  throw notAllowed(method, method === 'POST' && name === '' ? 'SERVICE' : 'OBJECT', methods);
 }
 
 /** Of a key, by method and sub-resource: what belongs elsewhere. */
@@ -118,16 +126,6 @@ const misplaced: Readonly<Record<string, () => S3Error>> = {
   'GET versions': () => new S3Error('InvalidRequest', 'There is no such thing as the ?versions sub-resource for a key'),
   'PUT partNumber': () => new S3Error('InvalidArgument', 'This operation does not accept partNumber without uploadId', {ArgumentName: 'partNumber', ArgumentValue: 'partNumber'}),
 };
-
-function refusal(ofKey: boolean, method: string, name: string, methods: Methods | undefined): S3Error {
-  const elsewhere = ofKey ? misplaced[`${method} ${name}`] : undefined;
-  if (elsewhere) return elsewhere();
-  if (!methods) return new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name});
-  if (name === 'uploadId') return notAllowed(method, 'UPLOAD', methods);
-  if (!ofKey) return notAllowed(method, name === 'policy' ? 'BUCKETPOLICY' : 'BUCKET', methods);
-  // As S3 says it of a POST that is neither a form nor of an upload.
-  return notAllowed(method, method === 'POST' && name === '' ? 'SERVICE' : 'OBJECT', methods);
-}
 
 function notAllowed(method: string, resource: string, methods: Methods): S3Error {
   const fields = {Method: method, ResourceType: resource};

@@ -8,11 +8,13 @@ import type {FileSystem} from '#client/file-system.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {Caller, IdentityDirectory} from '#contracts/identity-api.ts';
 import {BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
+import {refuseAnonymous} from '#frontends/s3/access/anonymous.ts';
 import {type AccessServices, RequestAccess} from '#frontends/s3/access/request-access.ts';
 import {audited, type AuditedRequest, type RecordAudit} from '#frontends/s3/audit.ts';
 import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket} from '#frontends/s3/bucket.ts';
 import {Cors} from '#frontends/s3/bucket-cors.ts';
+import {copyObject} from '#frontends/s3/copy-object.ts';
 import {isPostedForm, type PostedForm, postObject, putOfForm, readForm} from '#frontends/s3/post-object.ts';
 import {noSuchBucket, type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf, subResourceOf} from '#frontends/s3/routes.ts';
@@ -87,8 +89,11 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
         audit?.({exchange, target: request.target, caller: request.identity.caller, requestId});
         return;
       }
-      const operation = operationOf(request);
       const subResource = subResourceOf(target, exchange.method);
+      const operation = operationOf(request, subResource);
+      if (!request.identity.caller && target.bucket !== undefined) {
+        refuseAnonymous(target.key === undefined ? 'bucket' : 'object', exchange.method, subResource, operation === copyObject);
+      }
       if (!request.access.admitNow(subResource)) await request.access.admit(subResource);
       await operation(request);
       audit?.({exchange, target, caller: request.identity.caller, requestId});

@@ -1,6 +1,6 @@
 /** An explicit directory comes into being, or an implied one is made explicit: it no longer goes with its last child. */
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo, MakeDirectoryOptions} from '#contracts/master-api.ts';
 import {addDirectory, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {childOf, infoOf, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
@@ -8,16 +8,8 @@ import {canonicalPath, resolve, shown} from '#master/namespace/resolve.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Path} from '#model/path.ts';
 
-export interface MakeDirectoryOptions {
-  readonly mode?: number | undefined;
-  /** Make the missing ones above too. Default false. */
-  readonly parents?: boolean | undefined;
-  /** `keep`: one that exists is answered, made explicit if it was implied. Default `fail`: AlreadyExists. */
-  readonly existing?: 'fail' | 'keep' | undefined;
-}
-
 /** AlreadyExists (a directory, or a file of that name), NotFound, NotADirectory, PermissionDenied. `created` false: it was there. */
-export function makeDirectory(tx: Transaction, op: Operation, path: Path, options: MakeDirectoryOptions): {info: FileInfo; created: boolean} {
+export function makeDirectory(tx: Transaction, op: Operation, path: Path, options: Omit<MakeDirectoryOptions, 'settings'>): {info: FileInfo; created: boolean} {
   const resolution = resolve(tx, {names: path.names, kind: 'directory'}, op.principal);
   const {place} = resolution;
   if (place && options.existing !== 'keep') throw new WeirError('AlreadyExists', `${shown(path)} exists`);

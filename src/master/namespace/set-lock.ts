@@ -18,7 +18,7 @@ import type {Path} from '#model/path.ts';
 /** NotFound, PermissionDenied (rights, or a retention would be shortened), InvalidArgument (`s3`: InvalidRequest, no object lock there). */
 export function setLock(tx: Transaction, op: Operation, path: Path, change: LockChange, version: string | undefined): FileInfo {
   const {top} = resolve(tx, path);
-  if (top === undefined || !isLockBucket(tx, top)) throw new WeirError('InvalidArgument', 'Bucket is missing Object Lock Configuration', {details: {s3: 'InvalidRequest'}});
+  if (top === undefined || !isLockBucket(tx, top)) throw new WeirError('InvalidArgument', 'Bucket is missing ObjectLockConfiguration', {details: {s3: 'InvalidRequest'}});
   return changeVersion(tx, op, path, version, inode => {
     if (!isUnchecked(op.principal) && !owns(inode, op.principal)) throw denied(op.principal, 'lock', inode);
     if (change.retention !== undefined) checkRetention(op, inode, change, path);

@@ -7,9 +7,10 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
+import type {FileInfo, MakeDirectoryOptions, PathOptions, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';
 import {makeSpecial} from '#master/namespace/make-special.ts';
+import {setSetting} from '#master/namespace/settings.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
@@ -19,6 +20,7 @@ import {contentOf} from '#master/loader/store-content.ts';
 import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
+import type {Operation} from '#master/namespace/operation.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
@@ -37,7 +39,7 @@ export class Mutations {
     this.#versions = new VersionRemovals(services);
   }
 
-  async makeDirectory(text: ByteString, options: {mode?: number; parents?: boolean; existing?: 'fail' | 'keep'}, context: CallContext): Promise<FileInfo> {
+  async makeDirectory(text: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, loader, mounts, runtime} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;
@@ -49,7 +51,10 @@ export class Mutations {
     if (place && (place.mountPoint || options.existing !== 'keep')) return (await transactions.change(context, (tx, op) => makeDirectory(tx, op, path, options).info));
     const store = mounts.writable(mount);
     using _turn = await beginStoreChange(this.#services, mount, [storeKey], context.signal);
-    transactions.rehearse(context, (tx, op) => makeDirectory(tx, op, path, options));
+    const begin = (tx: Transaction, op: Operation): void => Object.entries(options.settings ?? {}).forEach(([name, value]) => setSetting(tx, op, path, name, value));
+    transactions.rehearse(context, (tx, op) => {
+      if (makeDirectory(tx, op, path, options).created) begin(tx, op);
+    });
     runtime.crashPoint('master.makeDirectory.store');
     await store.makeDirectory(storeKey, {signal: context.signal});
     const marker = store.capabilities.directories ? undefined : await store.stat(storeKey, {signal: context.signal});
@@ -58,9 +63,15 @@ export class Mutations {
       const {info, created} = makeDirectory(tx, op, path, {...options, existing: 'keep', parents: true});
       const {place: made} = resolve(tx, path);
       if (!made) return info;
-      const inode = marker && !info.inode.content ? setMarker(tx, made, contentOf(op, mount, storeKey, marker, false), transactions.now()) : info.inode;
+      let inode = marker && !info.inode.content ? setMarker(tx, made, contentOf(op, mount, storeKey, marker, false), transactions.now()) : info.inode;
       // Nothing was there before: what will be in it comes through us, or is found when this listing is no longer fresh.
-      return {...info, inode: created ? listedNow(tx, made, transactions.now()) : inode};
+      if (created) inode = listedNow(tx, made, transactions.now());
+      // One that the store's listing has shown meanwhile is ours all the same, unless it was asked to be kept as it is.
+      if (options.settings && (created || options.existing !== 'keep')) {
+        begin(tx, op);
+        inode = inodeAt(tx, made);
+      }
+      return {...info, inode};
     });
   }
 

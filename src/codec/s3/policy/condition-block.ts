@@ -5,6 +5,7 @@
  * A key with several values holds when one of them fits; a negated operator when none does. A key that the request does not have: a
  * positive operator fails, a negated one holds, `…IfExists` holds.
  */
+import {isConditionKey} from '#codec/s3/policy/condition-keys.ts';
 import {inRange, parseIpRange} from '#codec/s3/policy/ip-range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {wildcardTest} from '#codec/s3/policy/wildcard.ts';
@@ -110,25 +111,12 @@ const operators: ReadonlyMap<string, Operator> = new Map(
   }),
 );
 
-/** Keys of S3 that policies may ask for, in small letters; those that end in `/` are followed by the name of a tag. */
-const s3Keys: ReadonlySet<string> = new Set([
-  'authtype', 'dataaccesspointaccount', 'dataaccesspointarn', 'delimiter', 'existingobjecttag/', 'if-match', 'if-none-match', 'locationconstraint', 'max-keys', 'object-lock-legal-hold', 'object-lock-mode',
-  'object-lock-remaining-retention-days', 'object-lock-retain-until-date', 'objectcreationoperation', 'prefix', 'requestobjecttag/', 'requestobjecttagkeys', 'resourceaccount', 'signatureage', 'signatureversion',
-  'tlsversion',
-  'versionid', 'x-amz-acl', 'x-amz-content-sha256', 'x-amz-copy-source', 'x-amz-grant-full-control', 'x-amz-grant-read', 'x-amz-grant-read-acp', 'x-amz-grant-write', 'x-amz-grant-write-acp',
-  'x-amz-metadata-directive', 'x-amz-object-ownership', 'x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id',
-  'x-amz-server-side-encryption-customer-algorithm', 'x-amz-storage-class',
-  'x-amz-website-redirect-location',
-]);
-
-function keyOf(name: string): string {
+function keyOf(name: string, kept: boolean): string {
   const key = name.toLowerCase();
+  if (!isConditionKey(key, kept)) throw malformed('Policy has an invalid condition key');
   const slash = key.indexOf('/');
   // The name of a tag is compared as it is written.
-  const exact = slash < 0 ? key : `${key.slice(0, slash + 1)}${name.slice(slash + 1)}`;
-  if (key.startsWith('aws:') && key.length > 4) return exact;
-  if (!key.startsWith('s3:') || !s3Keys.has(slash < 0 ? key.slice(3) : key.slice(3, slash + 1))) throw malformed('Policy has an invalid condition key');
-  return exact;
+  return slash < 0 ? key : `${key.slice(0, slash + 1)}${name.slice(slash + 1)}`;
 }
 
 function textsOf(value: unknown): string[] {
@@ -138,11 +126,11 @@ function textsOf(value: unknown): string[] {
   });
 }
 
-/** MalformedPolicy. */
-export function parseConditions(block: Readonly<Record<string, unknown>>): ConditionTest[] {
+/** `kept`: of a policy that was accepted once. MalformedPolicy. */
+export function parseConditions(block: Readonly<Record<string, unknown>>, kept: boolean): ConditionTest[] {
   return Object.entries(block).flatMap(([operator, keys]) => {
     if (typeof keys !== 'object' || keys === null || Array.isArray(keys)) throw malformed('This policy contains invalid Json');
-    return Object.entries(keys).map(([name, value]) => conditionOf(operator, keyOf(name), textsOf(value)));
+    return Object.entries(keys).map(([name, value]) => conditionOf(operator, keyOf(name, kept), textsOf(value)));
   });
 }
 

@@ -5,6 +5,8 @@
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {knownActions, type ResourceKind} from '#codec/s3/policy/actions.ts';
 import {type ConditionTest, parseConditions} from '#codec/s3/policy/condition-block.ts';
+import {keyAppliesTo} from '#codec/s3/policy/condition-keys.ts';
+import {parseIpRange} from '#codec/s3/policy/ip-range.ts';
 import {matchesWildcard} from '#codec/s3/policy/wildcard.ts';
 
 /** "A bucket policy is limited to 20 KB in size." Weir allows identity policies as much. */
@@ -117,14 +119,18 @@ function parseStatement(value: unknown, of: Of): Statement {
   const principals = principalsOf(statement, effect, of !== undefined);
   const actions = actionsOf(statement, of !== undefined);
   const resources = resourcesOf(statement, of);
+  // Being put, and so checked in full; what was accepted once stays in force.
+  const fresh = of?.bucket !== undefined;
+  const conditions = statement['Condition'] === undefined ? [] : parseConditions(objectOf(statement['Condition']), !fresh);
+  if (fresh) checkConditions(conditions, actions);
   if (of) checkFit(actions, resources);
-  const conditions = statement['Condition'] === undefined ? [] : parseConditions(objectOf(statement['Condition']));
   return {...(sid ? {sid} : {}), effect, ...(principals ? {principals} : {}), actions, resources, conditions};
 }
 
-function textsOf(value: unknown, what: string): string[] {
+/** `empty` is said of an empty list. */
+function textsOf(value: unknown, empty: string): string[] {
   const list = Array.isArray(value) ? (value as unknown[]) : [value];
-  if (list.length === 0) throw malformedPolicy(`${what} is empty`);
+  if (list.length === 0) throw malformedPolicy(empty);
   for (const item of list) if (typeof item !== 'string') throw malformedPolicy('This policy contains invalid Json');
   return list as string[];
 }
@@ -137,7 +143,8 @@ function oneOf(statement: Json, name: string): {readonly not: boolean; readonly 
   return {not: plain === undefined, value: plain ?? negated};
 }
 
-const invalidPrincipal = () => malformedPolicy('Invalid principal in policy');
+const invalidPrincipalMessage = 'Invalid principal in policy';
+const invalidPrincipal = () => malformedPolicy(invalidPrincipalMessage);
 /** `arn:aws:iam::123456789012:user/name`; an account without digits is another system's, an empty one this instance. */
 const principalArn = /^arn:aws:(iam|sts)::[\w-]{0,64}:(root|(user|role|group|assumed-role|federated-user)\/[\x21-\x7e]{1,512})$/;
 
@@ -157,7 +164,7 @@ function principalsOf(statement: Json, effect: Statement['effect'], resource: bo
   let everybody = false;
   for (const [kind, names] of Object.entries(kinds)) {
     // Services and web identities are nobody here: what they are allowed is allowed to no one, as it was written.
-    const texts = textsOf(names, kind);
+    const texts = textsOf(names, invalidPrincipalMessage);
     if (kind === 'AWS') {
       for (const name of texts) {
         if (name === '*') everybody = true;
@@ -170,13 +177,15 @@ function principalsOf(statement: Json, effect: Statement['effect'], resource: bo
   return {not, everybody, aws, canonical};
 }
 
+const invalidAction = 'Policy has invalid action';
+
 function actionsOf(statement: Json, strict: boolean): Patterns {
   const {not, value} = oneOf(statement, 'Action');
-  const patterns = textsOf(value, 'Action').map((text) => text.toLowerCase());
+  const patterns = textsOf(value, invalidAction).map((text) => text.toLowerCase());
   for (const pattern of patterns) {
     // Identity policies may speak of other services, too; a bucket's only of S3.
     const known = pattern === '*' || (strict ? kindsOf(pattern).size > 0 : /^[a-z0-9-]+:[a-z0-9*?]+$/.test(pattern));
-    if (!known) throw malformedPolicy('Policy has invalid action');
+    if (!known) throw malformedPolicy(invalidAction);
   }
   return {not, patterns};
 }
@@ -187,10 +196,12 @@ function kindsOf(pattern: string): Set<ResourceKind> {
   return kinds;
 }
 
+const invalidResource = 'Policy has invalid resource';
+
 function resourcesOf(statement: Json, of: Of): Patterns {
   const {not, value} = oneOf(statement, 'Resource');
-  const invalid = () => malformedPolicy('Policy has invalid resource');
-  const patterns = textsOf(value, 'Resource').map((text) => {
+  const invalid = () => malformedPolicy(invalidResource);
+  const patterns = textsOf(value, invalidResource).map((text) => {
     if (!of) {
       if (text === '*') return '*';
       if (!text.startsWith(resourcePrefix) || text.length === resourcePrefix.length) {
@@ -219,4 +230,12 @@ function checkFit(actions: Patterns, resources: Patterns): void {
   const buckets = resources.patterns.some((pattern) => !pattern.includes('/'));
   if ((objects && kinds.has('object')) || (buckets && (kinds.has('bucket') || kinds.has('service')))) return;
   throw malformedPolicy('Action does not apply to any resource(s) in statement');
+}
+
+/** Keys must mean something for the actions, and addresses be addresses, whatever the operator. */
+function checkConditions(conditions: readonly ConditionTest[], actions: Patterns): void {
+  for (const {key, values} of conditions) {
+    if (!actions.not && !keyAppliesTo(key, actions.patterns)) throw malformedPolicy('Conditions do not apply to combination of actions and resources in statement');
+    if (key === 'aws:sourceip' && values.some((value) => !value.includes('${') && !parseIpRange(value))) throw malformedPolicy('Invalid IP address in Conditions');
+  }
 }

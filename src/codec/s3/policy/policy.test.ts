@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import fc from 'fast-check';
-import {parseBucketPolicy, parseIdentityPolicy, policyBytesMax} from '#codec/s3/policy/document.ts';
+import {parseBucketPolicy, parseIdentityPolicy, parseKeptBucketPolicy, policyBytesMax} from '#codec/s3/policy/document.ts';
 import {type Asker, CompiledPolicy, type Verdict} from '#codec/s3/policy/evaluate.ts';
 import {inRange, parseIpRange} from '#codec/s3/policy/ip-range.ts';
+import {withPrincipalForm} from '#codec/s3/policy/principal-form.ts';
 import {isPublicPolicy} from '#codec/s3/policy/public.ts';
 import {matchesWildcard, wildcardTest} from '#codec/s3/policy/wildcard.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
@@ -51,11 +52,38 @@ describe('documents', () => {
       ['Invalid Condition type : StringSortOf', {Statement: [statement({Condition: {StringSortOf: {'aws:SourceIp': 'x'}}})]}],
       ['Policy has an invalid condition key', {Statement: [statement({Condition: {StringLike: {'s3:nonsense': 'x'}}})]}],
       ['Invalid IP address in Conditions', {Statement: [statement({Condition: {IpAddress: {'aws:SourceIp': '10.0.0.256'}}})]}],
+      ['Invalid IP address in Conditions', {Statement: [statement({Condition: {Null: {'aws:SourceIp': 'true'}}})]}],
+      ['Policy has an invalid condition key', {Statement: [statement({Condition: {StringEquals: {'aws:Nonsense': 'x'}}})]}],
+      ['Policy has an invalid condition key', {Statement: [statement({Condition: {StringEquals: {'aws:NonsenseTag/x': 'x'}}})]}],
+      ['Conditions do not apply to combination of actions and resources in statement', {Statement: [statement({Condition: {StringEquals: {'s3:prefix': 'x'}}})]}],
+      ['Conditions do not apply to combination of actions and resources in statement', {Statement: [statement({Action: ['s3:PutObject', 's3:GetObject'], Condition: {StringEquals: {'s3:x-amz-acl': 'x'}}})]}],
+      ['accepted', {Statement: [statement({Action: 's3:PutObject*', Condition: {StringEquals: {'s3:x-amz-acl': 'x', 'AWS:PrincipalTag/a': 'b', 's3:ExistingObjectTag/a': 'b'}}})]}],
+      ['Invalid principal in policy', {Statement: [statement({Principal: {AWS: []}})]}],
+      ['Policy has invalid resource', {Statement: [statement({Resource: []})]}],
+      ['Policy has invalid action', {Statement: [statement({Action: []})]}],
     ];
     for (const [message, document] of cases) assert.equal(refusal(typeof document === 'string' ? document : JSON.stringify(document)), message);
     assert.match(refusal(textOf(statement({Sid: 'x'.repeat(policyBytesMax)}))), /exceeds the maximum allowed size/);
     assert.equal(refusal(textOf(statement({Resource: ['arn:aws:s3:::*', 'arn:aws:s3:::*/*'], Action: 's3:ListBucket'}))), 'accepted');
     assert.throws(() => parseIdentityPolicy(textOf(statement({}))), /should not specify a principal/);
+  });
+
+  it('that were accepted once stay in force when more is checked', () => {
+    const text = JSON.stringify({Statement: [statement({Condition: {StringEquals: {'aws:Nonsense': 'x', 's3:prefix': 'x'}}})]});
+    assert.equal(parseKeptBucketPolicy(text).statements.length, 1);
+    assert.notEqual(refusal(text), 'accepted');
+  });
+
+  it('name principals in one form, users by their keys too', () => {
+    const formed = (Principal: unknown): unknown => {
+      const text = withPrincipalForm(textOf(statement({Principal})), (id) => (id === 'KEYOFALICE0123456' ? alice.arn : undefined));
+      return (JSON.parse(text) as {Statement: {Principal: unknown}[]}).Statement[0]!.Principal;
+    };
+    assert.equal(formed('*'), '*');
+    assert.deepEqual(formed(['*']), {AWS: ['*']});
+    assert.deepEqual(formed('KEYOFALICE0123456'), {AWS: alice.arn});
+    assert.deepEqual(formed({AWS: ['KEYOFALICE0123456', 'KEYOFNOBODY0123456'], CanonicalUser: 'c'}), {AWS: [alice.arn, 'KEYOFNOBODY0123456'], CanonicalUser: 'c'});
+    for (const text of ['', '{', '[]', 'null', '{"Statement":1}', '{"Statement":[1,null,[]]}', `{"Statement":{"Principal":"*"} }`]) assert.equal(withPrincipalForm(text, () => assert.fail()), text);
   });
 
   it('of hundreds of statements are decided by', () => {
@@ -98,7 +126,7 @@ describe('decisions', () => {
     assert.equal(ask(text, 's3:GetObject', 'b/xy'), 'none');
   });
 
-  const condition = (Condition: object, facts: Record<string, string | string[]>) => ask(textOf(statement({Condition})), 's3:GetObject', 'b/k', facts) === 'allow';
+  const condition = (Condition: object, facts: Record<string, string | string[]>) => ask(textOf(statement({Action: 's3:*', Condition})), 's3:GetObject', 'b/k', facts) === 'allow';
   it('compare as the operators say', () => {
     const cases: [object, Record<string, string | string[]>, boolean][] = [
       [{StringEquals: {'aws:Referer': ['a', 'b']}}, {'aws:referer': 'b'}, true],

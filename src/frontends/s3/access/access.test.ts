@@ -118,6 +118,35 @@ describe('everybody', () => {
     assert.equal(await codeOf(alice.send(new PutObjectCommand({Bucket: 'alices', Key: 'k2', ACL: 'public-read', Body: Buffer.from('x')}))), 'AccessDenied');
   });
 
+  it('is told in S3\'s words what nobody may do unsigned, even where a policy allows everything', async () => {
+    await gateway.sdk.send(new CreateBucketCommand({Bucket: 'open'}));
+    await gateway.sdk.send(new PutBucketPolicyCommand({Bucket: 'open', Policy: policyOf({Effect: 'Allow', Principal: ['*'], Action: 's3:*', Resource: ['arn:aws:s3:::open', 'arn:aws:s3:::open/*']})}));
+    const said = async (method: string, target: string, headers: readonly string[] = [], body?: Buffer): Promise<string> => {
+      const answer = await gateway.send({method, target, headers: ['host', 's3.test', 'content-length', String(body?.length ?? 0), ...headers], ...(body ? {body} : {})});
+      return `${answer.status} ${/<Message>(.*)<\/Message>/.exec(answer.body.toString())?.[1] ?? ''}`;
+    };
+    for (const [method, target, message, ...headers] of [
+      ['PUT', '/another', 'Anonymous users cannot invoke this API. Please authenticate.'],
+      ['PUT', '/open?acl', 'Anonymous users cannot invoke this API. Please authenticate.', 'x-amz-acl', 'public-read'],
+      ['PUT', '/open/k?acl', 'Anonymous users cannot invoke this API. Please authenticate.', 'x-amz-acl', 'public-read'],
+      ['POST', '/open/k?uploads', 'Anonymous users cannot initiate multipart uploads. Please authenticate.'],
+      ['PUT', '/open/k', 'Anonymous users cannot copy objects. Please authenticate.', 'x-amz-copy-source', 'data/public/a'],
+      ['GET', '/open?ownershipControls', 's3:GetBucketOwnershipControls does not support Anonymous requests!'],
+      ['DELETE', '/open?ownershipControls', 's3:PutBucketOwnershipControls does not support Anonymous requests!'],
+    ] as const) assert.equal(await said(method, target, headers), `403 ${message}`, `${method} ${target}`);
+    assert.equal(await said('GET', '/open?policy'), '405 The specified method is not allowed against this resource.');
+    assert.equal(await said('PUT', '/open/k'), '200 ');
+    assert.match(await said('PUT', '/open/k', ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD']), /^400 Anonymous requests don't support/);
+    assert.match(await said('PUT', '/open/k', ['x-amz-content-sha256', 'no_hash']), /^400 The provided 'x-amz-content-sha256'/);
+    // A list of deletions of which nothing is allowed is refused as a whole.
+    const list = Buffer.from('<Delete><Object><Key>k</Key></Object></Delete>');
+    assert.equal(await said('POST', '/open?delete', [], list), '200 ');
+    assert.equal(await said('POST', '/data?delete', [], list), '403 Access Denied.');
+    // What Weir does not carry out is said only to those who may ask.
+    assert.equal(await said('POST', '/data/k?restore'), '403 Access Denied.');
+    assert.equal((await said('POST', '/open/k?restore')).slice(0, 3), '501');
+  });
+
   it('is written down when it is denied', () => {
     const denied = gateway.audit.filter(({result, user}) => result === 'denied' && user === 'anonymous');
     assert.ok(denied.some(({method, bucket, key, from}) => method === 'PUT' && bucket === 'alices' && key === 'k' && from === '127.0.0.1'));

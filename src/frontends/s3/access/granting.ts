@@ -1,21 +1,25 @@
 /** Lists that requests make: of what they write, and of what is there already. */
-import {type Acl, type AclHeaders, aclOfHeaders, cannedGrants, encodeAcl, type Grant, grantsMax, isPublicGrant} from '#codec/s3/acl.ts';
+import {type Acl, aclHeaderNames, type AclHeaders, aclOfHeaders, cannedGrants, encodeAcl, type Grant, grantsMax, isPublicGrant} from '#codec/s3/acl.ts';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {BucketRules} from '#frontends/s3/access/bucket-rules.ts';
 import {aclAttribute} from '#frontends/s3/access/request-access.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 
-export const aclNotSupported = (): S3Error => new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs');
+export const aclNotSupported = (): S3Error => new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs.');
 
 /** The list in the headers; presigning hoists them into the query. */
 export function givenAcl(request: Pick<S3Request, 'header' | 'query'>): AclHeaders | undefined {
   return aclOfHeaders((name) => request.header(name) ?? request.query(name));
 }
 
+export function hasAclHeaders(request: Pick<S3Request, 'header' | 'query'>): boolean {
+  return aclHeaderNames.some((name) => (request.header(name) ?? request.query(name)) !== undefined);
+}
+
 /** Grants as they are asked for on a thing of `owner`'s. InvalidArgument (nobody has such an id), MalformedACLError, AccessDenied (public, where that is blocked). */
 export function checkedGrants(grants: readonly Grant[], directory: IdentityDirectory, block: BucketRules['block']): readonly Grant[] {
-  if (grants.length > grantsMax) throw new S3Error('MalformedACLError', 'The XML you provided was not well-formed or did not validate against our published schema');
+  if (grants.length > grantsMax) throw new S3Error('MalformedACLError', 'The XML you provided was not well-formed or did not validate against our published schema.');
   for (const {grantee} of grants) {
     if ('id' in grantee && !directory.ownerById(grantee.id)) throw new S3Error('InvalidArgument', 'Invalid id', {ArgumentName: 'CanonicalUser/ID', ArgumentValue: grantee.id.slice(0, 100)});
   }
