@@ -126,6 +126,31 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       await disk.unlink(path);
     });
 
+    it('goes deeper than a path in one call of the kernel may be long', async (disk, directory) => {
+      const beneath = await disk.realPath(directory);
+      const directories: string[] = [];
+      for (let path = directory; path.length < 9_000; directories.push(path)) {
+        path += `/${'d'.repeat(200)}`;
+        await disk.makeDirectory(path);
+        await disk.syncDirectory(path);
+      }
+      const deep = directories.at(-1)!;
+      await using file = await disk.open(`${deep}/f`, {mode: 'create'});
+      await file.write([text('deep')], 0);
+      await (await disk.open(`${deep}/g`, {mode: 'exclusive', beneath})).close();
+      await (await disk.open(`${deep}/g`, {mode: 'read', beneath})).close();
+      await fails('PermissionDenied', disk.open(`${deep}/g`, {mode: 'read', beneath: fromText(`${toText(beneath)}/other`)}));
+      await fails('NotFound', disk.open(`${deep}/none`, {mode: 'read'}));
+      assert.equal((await disk.stat(`${deep}/f`)).size, 4);
+      await disk.copy(`${deep}/f`, `${deep}/copy`);
+      await disk.rename(`${deep}/f`, `${directory}/f`);
+      await disk.rename(`${directory}/f`, `${deep}/h`);
+      assert.deepEqual((await disk.readDirectory(deep)).sort(), ['copy', 'g', 'h']);
+      assert.deepEqual((await Array.fromAsync(disk.scanDirectory(deep))).flat().map(({name}) => name).sort(), ['copy', 'g', 'h']);
+      for (const name of ['copy', 'g', 'h']) await disk.unlink(`${deep}/${name}`);
+      for (const path of directories.reverse()) await disk.removeDirectory(path);
+    });
+
     it('scans a large directory in batches', async (disk, directory) => {
       await Promise.all(Array.from({length: 1300}, async (_, i) => (await disk.open(`${directory}/${i}`, {mode: 'create'})).close()));
       const batches = await Array.fromAsync(disk.scanDirectory(directory));

@@ -7,6 +7,7 @@ import {WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
 import type {DirectoryEntry, Disk, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
 import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
+import {byShortPath, isLong} from '#runtime/node/long-paths.ts';
 import {libc} from '#runtime/node/native/libc.ts';
 import {isOnLocalFileSystem} from '#runtime/node/local-file-systems.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
@@ -155,12 +156,18 @@ class NodeFile implements DiskFile {
 }
 
 /** One place that turns failures of a call into ours. */
-async function attempt<T>(what: string, path: DiskPath, call: () => Promise<T>): Promise<T> {
+async function attempt<T>(what: string, path: DiskPath, call: (path: string | Buffer) => Promise<T>): Promise<T> {
   try {
-    return await call();
+    return await byShortPath(native(path), call);
   } catch (error) {
     throw systemError(error, `${what} ${shown(path)}`);
   }
+}
+
+/** PermissionDenied for a directory that is not below the other. */
+async function within(path: DiskPath, {fd}: FileHandle, beneath: ByteString): Promise<void> {
+  const real = fromBytes(await fsp.readlink(`/proc/self/fd/${fd}`, {encoding: 'buffer'}));
+  if (beneath !== '/' && real !== beneath && !real.startsWith(`${beneath}/`)) throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
 }
 
 /**
@@ -203,16 +210,22 @@ async function openBeneath(path: DiskPath, options: OpenOptions, beneath: ByteSt
 }
 
 export const nodeDisk: Disk = {
-  open: (path, options) =>
-    attempt('opening', path, async () => {
-      if (options.beneath !== undefined) return new NodeFile(await openBeneath(path, options, options.beneath), shown(path));
-      const handle = await openFile(native(path), openFlags[options.mode] | O_NONBLOCK | (options.truncate ? O_TRUNC : 0), options.permissions ?? 0o600);
+  open: async (path, options) => {
+    const {beneath, mode, truncate = false, permissions = 0o600} = options;
+    const flags = openFlags[mode] | O_NONBLOCK | (truncate ? O_TRUNC : 0);
+    if (beneath === undefined) return await attempt('opening', path, async (short) => new NodeFile(await openFile(short, flags, permissions), shown(path)));
+    try {
+      const long = isLong(native(path));
+      const handle = await (long ? byShortPath(native(path), (short) => openFile(short, flags | O_NOFOLLOW, permissions), (beginning) => within(path, beginning, beneath)) : openBeneath(path, options, beneath));
       return new NodeFile(handle, shown(path));
-    }),
-  stat: (path) => attempt('looking at', path, async () => toStat(await fsp.lstat(native(path), {bigint: true}))),
-  readDirectory: (path) => attempt('listing', path, () => fsp.readdir(native(path), {encoding: 'utf8'})),
+    } catch (error) {
+      throw systemError(error, `opening ${shown(path)}`);
+    }
+  },
+  stat: (path) => attempt('looking at', path, async (short) => toStat(await fsp.lstat(short, {bigint: true}))),
+  readDirectory: (path) => attempt('listing', path, (short) => fsp.readdir(short, {encoding: 'utf8'})),
   async *scanDirectory(path): AsyncGenerator<readonly DirectoryEntry[]> {
-    const directory = await attempt('listing', path, () => fsp.opendir(native(path) as string, {encoding: 'latin1' as BufferEncoding, bufferSize: scanBatchEntries}));
+    const directory = await attempt('listing', path, (short) => fsp.opendir(short as string, {encoding: 'latin1' as BufferEncoding, bufferSize: scanBatchEntries}));
     try {
       for (let batch: DirectoryEntry[] = []; ; ) {
         const entry = await attempt('listing', path, () => directory.read());
@@ -227,19 +240,19 @@ export const nodeDisk: Disk = {
       await directory.close();
     }
   },
-  readLink: (path) => attempt('reading the link', path, async () => fromBytes(await fsp.readlink(native(path), {encoding: 'buffer'}))),
+  readLink: (path) => attempt('reading the link', path, async (short) => fromBytes(await fsp.readlink(short, {encoding: 'buffer'}))),
   realPath: (path) => attempt('resolving', path, async () => fromBytes(await fsp.realpath(native(path), {encoding: 'buffer'}))),
   makeDirectory: (path, options) =>
-    attempt('making the directory', path, async () => {
-      await fsp.mkdir(native(path), {recursive: options?.recursive ?? false, mode: options?.permissions ?? 0o700});
+    attempt('making the directory', path, async (short) => {
+      await fsp.mkdir(short, {recursive: options?.recursive ?? false, mode: options?.permissions ?? 0o700});
     }),
-  unlink: (path) => attempt('removing', path, () => fsp.unlink(native(path))),
-  removeDirectory: (path) => attempt('removing the directory', path, () => fsp.rmdir(native(path))),
-  rename: (from, to) => attempt('renaming', from, () => fsp.rename(native(from), native(to))),
-  copy: (from, to) => attempt('copying', from, () => fsp.copyFile(native(from), native(to), fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE)),
+  unlink: (path) => attempt('removing', path, (short) => fsp.unlink(short)),
+  removeDirectory: (path) => attempt('removing the directory', path, (short) => fsp.rmdir(short)),
+  rename: (from, to) => attempt('renaming', from, (short) => byShortPath(native(to), (shortTo) => fsp.rename(short, shortTo))),
+  copy: (from, to) => attempt('copying', from, (short) => byShortPath(native(to), (shortTo) => fsp.copyFile(short, shortTo, fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE))),
   syncDirectory: (path) =>
-    attempt('syncing the directory', path, async () => {
-      await using handle = await openFile(native(path), O_RDONLY);
+    attempt('syncing the directory', path, async (short) => {
+      await using handle = await openFile(short, O_RDONLY);
       await handle.sync();
     }),
   space: (path) =>
