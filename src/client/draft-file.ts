@@ -8,6 +8,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, MasterApi} from '#contracts/master-api.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {ContentMetadata, TimeNs} from '#model/content.ts';
+import {withoutSeal} from '#model/seal.ts';
 
 const chunkBytes = MiB;
 /** Renames of the file that may come between finding it and publishing. */
@@ -31,7 +32,8 @@ export class DraftFile implements FileDraft {
     this.#draft = draft;
     this.#inode = inode;
     this.#length = length;
-    this.#metadata = metadata;
+    // Whatever the file was, what is written here is plain.
+    this.#metadata = withoutSeal(metadata);
     this.modified = modified;
   }
 

@@ -8,12 +8,13 @@ import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
-import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, PartWriter, RangeSpec} from '#client/file-system.ts';
+import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {namesOfCopy} from '#client/names-of-copy.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
 import {resolveRange, satisfiable} from '#client/range.ts';
+import {copySealedParts, refuseSealed} from '#client/sealed.ts';
 import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
 import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
@@ -27,6 +28,7 @@ import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
+import {isSealed} from '#model/seal.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 
 export interface ClientServices {
@@ -49,14 +51,14 @@ export class FileSystemClient implements FileSystem {
     this.#uploads = new Uploads(services.master, services.worker);
   }
 
-  async open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile> {
-    if (options.version !== undefined) return await this.#openVersion(path, options.version, options.range, context);
+  async open(path: ByteString, options: OpenOptions, context: CallContext): Promise<OpenFile> {
+    if (options.version !== undefined) return await this.#openVersion(path, options.version, options, context);
     const opened = await this.#master.open(path, {kind: options.kind ?? 'file'}, context);
-    if ('known' in opened) return this.#start(opened.known, options.range, undefined, context);
+    if ('known' in opened) return this.#start(opened.known, options, undefined, context);
     const {mount, storeKey} = opened.unknown;
     const {observation, probeId} = await this.#worker.probe(mount, storeKey, options.range ?? {offset: 0}, context);
     const info = await this.#master.observe(path, observation, context);
-    return this.#start(info, options.range, probeId, context);
+    return this.#start(info, options, probeId, context);
   }
 
   statNow(path: ByteString, options: PathOptions, {principal}: Pick<CallContext, 'principal'>): FileInfo | undefined {
@@ -67,7 +69,7 @@ export class FileSystemClient implements FileSystem {
     const {here} = this.#services;
     const info = here?.master.openNow(path, principal);
     const content = info?.inode.content;
-    if (!here || !content) return undefined;
+    if (!here || !content || isSealed(content)) return undefined;
     const resolved = satisfiable(range, content.length);
     const body = resolved && here.worker.readNow(content, resolved);
     return body && {info, range: resolved, body};
@@ -114,6 +116,7 @@ export class FileSystemClient implements FileSystem {
 
   async openDraft(file: FileInfo, {empty}: {readonly empty: boolean}, context: CallContext): Promise<FileDraft> {
     const content = contentOf(file);
+    if (!empty) refuseSealed(content);
     const base = empty ? {...content, length: 0} : content;
     return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content.metadata);
   }
@@ -238,15 +241,17 @@ export class FileSystemClient implements FileSystem {
   }
 
   /** Starts the first read with the open, so that a version which the store no longer has is noticed before anything is delivered. */
-  async #start(info: FileInfo, range: RangeSpec | undefined, probeId: number | undefined, context: CallContext): Promise<OpenFile> {
+  async #start(info: FileInfo, {range, sealed}: OpenOptions, probeId: number | undefined, context: CallContext): Promise<OpenFile> {
     try {
       const content = contentOf(info);
+      if (sealed !== true) refuseSealed(content);
       return new OpenedFile(this.#services, info, content, await this.#firstRead(content, range, probeId, context));
     } catch (error) {
       const known = info.inode.content;
       if (!known || !isKind(error, 'ContentChanged')) throw error;
       const fresh = await this.#master.contentChanged(info.path, known.id, context);
       const content = contentOf(fresh);
+      if (sealed !== true) refuseSealed(content);
       return new OpenedFile(this.#services, fresh, content, await this.#firstRead(content, range, undefined, context));
     }
   }
@@ -277,7 +282,7 @@ export class FileSystemClient implements FileSystem {
   }
 
   /** What is opened by a version id stays that version, also when it ceases to be current, and its bytes are moved, at that very moment. */
-  async #openVersion(path: ByteString, version: string, range: RangeSpec | undefined, context: CallContext): Promise<OpenFile> {
+  async #openVersion(path: ByteString, version: string, {range, sealed}: OpenOptions, context: CallContext): Promise<OpenFile> {
     for (let attempt = 1; ; attempt++) {
       const opened = await this.#master.open(path, {kind: 'file', version}, context);
       assert('known' in opened, 'a version is known by the namespace alone');
@@ -286,6 +291,7 @@ export class FileSystemClient implements FileSystem {
       if (info.deleteMarker) throw new WeirError('Unsupported', 'a delete marker has no bytes', {details: {s3: 'MethodNotAllowed'}});
       try {
         const content = contentOf(info);
+        if (sealed !== true) refuseSealed(content);
         return new OpenedFile(this.#services, info, content, await this.#firstRead(content, range, undefined, context));
       } catch (error) {
         if (attempt === 3 || !isKind(error, 'ContentChanged')) throw error;
@@ -301,6 +307,8 @@ export class FileSystemClient implements FileSystem {
     const isMet = (ifMatch === undefined || ifMatch === '*' || ifMatch === content.etag) && ifNoneMatch !== '*' && ifNoneMatch !== content.etag;
     if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
     const {xattrs, precondition} = options;
+    assert(options.metadata === undefined || !isSealed(content), 'a copy of a sealed file keeps its metadata');
+    if (content.upload && isSealed(content)) return copySealedParts(this, source, to, options, context);
     const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
     // Whatever the store calls its copy.
     const names = await namesOfCopy(this.#worker, content, options.checksum, context);

@@ -35,11 +35,20 @@ export interface OpenedNow {
   readonly body: Body;
 }
 
+/** What is kept of bytes that were sealed on the way in (model/seal.ts): the worker saw ciphertext only. */
+export interface SealedAs {
+  /** Of the plaintext, instead of what the worker computed. */
+  readonly checksums: Checksums;
+  /** Of a part: what its key is made with, and its name. */
+  readonly salt?: Uint8Array;
+  readonly etag?: string;
+}
+
 export interface FileWriter {
   /** Resolves when the next chunk may come. The buffer must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void>;
   /** Publishes. BadDigest, IncompleteBody, PreconditionFailed. On failure nothing has changed. */
-  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<FileInfo>;
+  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}, sealed?: SealedAs): Promise<FileInfo>;
   /** Leaves nothing behind. Harmless after commit. */
   abort(): Promise<void>;
 }
@@ -68,7 +77,7 @@ export interface FileDraft {
 
 export interface PartWriter {
   write(chunk: Uint8Array): Promise<void>;
-  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<PartRecord>;
+  commit(expected?: {length?: number; md5?: string; checksums?: Checksums}, sealed?: SealedAs): Promise<PartRecord>;
   abort(): Promise<void>;
 }
 
@@ -88,6 +97,13 @@ export interface CopyOptions extends Omit<PathOptions, 'version'> {
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   readonly sourcePrecondition?: Precondition;
   readonly precondition?: Precondition;
+}
+
+export interface OpenOptions extends PathOptions {
+  /** What will be read first. */
+  readonly range?: RangeSpec;
+  /** The caller can do something with bytes that are sealed (model/seal.ts). */
+  readonly sealed?: boolean;
 }
 
 export interface CompletedPart {
@@ -111,18 +127,18 @@ export interface FileSystem extends NamespaceCalls {
    * open: where nothing is known of the path yet, it is asked of the store together with the metadata, in one round trip; and where
    * the store has another version than the namespace thought, the new one is opened instead. Reading that very range then
    * costs nothing more; without `range` nothing is read, and a version that is gone fails the read. Dispose of the file
-   * when it is not read after all. NotFound, IsADirectory.
+   * when it is not read after all. NotFound, IsADirectory, PermissionDenied (also: it is sealed, and `sealed` was not said).
    */
-  open(path: ByteString, options: PathOptions & {readonly range?: RangeSpec}, context: CallContext): Promise<OpenFile>;
+  open(path: ByteString, options: OpenOptions, context: CallContext): Promise<OpenFile>;
   /** What a path names, on the spot; undefined where that takes any waiting, or nothing is known to be there. */
   statNow(path: ByteString, options: PathOptions, context: Pick<CallContext, 'principal'>): FileInfo | undefined;
   /**
    * The first read of a file on the spot, where everything is known, cached and in this process; undefined otherwise, also where the range
-   * is not satisfiable: then `open` it. The body must be used or let go. PermissionDenied.
+   * is not satisfiable or the file is sealed: then `open` it. The body must be used or let go. PermissionDenied.
    */
   openNow(path: ByteString, range: RangeSpec, context: Pick<CallContext, 'principal'>): OpenedNow | undefined;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
-  /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. */
+  /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. What is sealed is so afterwards. */
   copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo>;
 
   createUpload(path: ByteString, options: CreateOptions & Pick<UploadRecord, 'checksumAlgorithm' | 'checksumType'>, context: CallContext): Promise<UploadRecord>;
@@ -131,7 +147,7 @@ export interface FileSystem extends NamespaceCalls {
   completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo>;
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
-  /** To write a file in place: with its bytes, or `empty`. AlreadyExists while somebody else does. */
+  /** To write a file in place: with its bytes, or `empty`. AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
   openDraft(file: FileInfo, options: {readonly empty: boolean}, context: CallContext): Promise<FileDraft>;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;

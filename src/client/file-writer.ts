@@ -1,5 +1,5 @@
 /** A new version of a file on its way: chunks to the worker, then the publication. */
-import type {FileWriter} from '#client/file-system.ts';
+import type {FileWriter, SealedAs} from '#client/file-system.ts';
 import {abandon, publish, type PublishingMaster} from '#client/publish.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, WriteTicket} from '#contracts/master-api.ts';
@@ -24,9 +24,10 @@ export class TicketWriter implements FileWriter {
     return this.#stream.write(chunk);
   }
 
-  async commit(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<FileInfo> {
+  async commit(expected?: {length?: number; md5?: string; checksums?: Checksums}, sealed?: SealedAs): Promise<FileInfo> {
     this.#ended = true;
-    return publish(this.#master, this.#ticket, ready => this.#stream.finish(ready, expected), this.#context);
+    const finish = (ready: () => Promise<void>) => this.#stream.finish(ready, expected);
+    return publish(this.#master, this.#ticket, sealed ? async ready => ({...(await finish(ready)), checksums: sealed.checksums}) : finish, this.#context);
   }
 
   async abort(): Promise<void> {

@@ -47,8 +47,9 @@ export class Uploads {
     const stream = await this.#worker.uploadPart(upload, partNumber, options, context);
     return {
       write: chunk => stream.write(chunk),
-      commit: async expected => {
-        const part = await stream.finish(expected);
+      commit: async (expected, sealed) => {
+        const stored = await stream.finish(expected);
+        const part = sealed ? {...stored, ...sealed} : stored;
         await this.#master.putPart(path, uploadId, part, context);
         return part;
       },

@@ -213,6 +213,8 @@ export interface PartRecord {
   /** What the connector needs to complete with this part. */
   readonly storePart: string;
   readonly modifiedAt: TimeNs;
+  /** Of a part of a sealed content (model/seal.ts): what its own key is made with. */
+  readonly salt?: Uint8Array;
 }
 
 export interface MountRequest {

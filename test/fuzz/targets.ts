@@ -36,6 +36,8 @@ import {etagMatches, judge, parseConditions, writePrecondition} from '#codec/s3/
 import {decodeToken, encodeKey, encodeToken, keysAPageMax, parseList} from '#codec/s3/listing.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
 import {parseCopyRange, parseRange} from '#codec/s3/range.ts';
+import {parseCustomerKey} from '#codec/s3/customer-key.ts';
+import {decodeSeal, encodeSeal, makeSeal} from '#codec/s3/seal.ts';
 import {canonicalPath, canonicalRequest, checkTime, claimOfHeader, claimOfQuery, uriDecode, uriEncode} from '#codec/s3/sigv4.ts';
 import {bucketOfHost, parseTarget} from '#codec/s3/target.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
@@ -273,6 +275,9 @@ function s3Headers(input: Buffer): void {
 }
 
 const authorization = 'authorization: AWS4-HMAC-SHA256 Credential=K/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc\nx-amz-date: 20130524T000000Z\nhost: h';
+const customerKeys = [
+  ['algorithm: AES256', 'key: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=', 'key-md5: cLyPS3KoaSFGi/joRB3OUQ=='].map((line) => `x-amz-server-side-encryption-customer-${line}`).join('\n'),
+];
 const presigned =
   '/b/k%20y?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=K%2F20130524%2Fr%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=abc';
 
@@ -320,7 +325,16 @@ export const targets: Readonly<Record<string, Target>> = {
   ),
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
-  'namespace-part': record([{partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n}], encodePart, decodePart),
+  'namespace-part': record([{}, {salt: Uint8Array.of(7)}].map((more) => ({partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n, ...more})), encodePart, decodePart),
+  's3-seal': decoder(query, [encodeSeal(makeSeal(Buffer.alloc(32), 'whole', Buffer.alloc(32, 1)).seal), encodeSeal(makeSeal(Buffer.alloc(32), 'parts', Buffer.alloc(32, 2)).seal)], (input) => {
+    const seal = decodeSeal(text(input));
+    mustEqual(decodeSeal(encodeSeal(seal)), seal, 'a seal comes back changed');
+  }),
+  's3-customer-key': decoder(headers, customerKeys, (input) => {
+    const {get: header} = headerReader(input);
+    const key = parseCustomerKey(header);
+    if (key) mustEqual(parseCustomerKey((wanted) => (wanted.endsWith('-key') ? Buffer.from(key.bytes).toString('base64') : header(wanted))), key, 'a key comes back changed');
+  }),
   'namespace-orphan': record([{id: 5 as InodeId, mount: 1 as MountId, holders: ['a', 'b'], shared: true}], encodeOrphan, (bytes) => decodeOrphan(5 as InodeId, bytes)),
   'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
   'namespace-relocation': record([{

@@ -4,6 +4,7 @@ import {example, type Register, withFiles} from '#cli/command.ts';
 import {pathArgument, print, showMode, showName, showTime, table} from '#cli/output.ts';
 import {infoJson} from '#codec/rest/values.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
+import {isSealed, withoutSeal} from '#model/seal.ts';
 
 export const registerStat: Register = (parent, environment) => {
   const command = parent
@@ -25,7 +26,8 @@ export const registerStat: Register = (parent, environment) => {
             ['changed', showTime(inode.ctime)],
             ...(inode.target === undefined ? [] : [['target', toText(inode.target)]]),
             ...(inode.content ? [['etag', inode.content.etag], ['content', String(inode.content.id)]] : []),
-            ...Object.entries(inode.content?.metadata ?? {}),
+            ...Object.entries(withoutSeal(inode.content?.metadata ?? {})),
+            ...(inode.content && isSealed(inode.content) ? [['encryption', 'with a key of its owner (SSE-C): to be read through S3 only']] : []),
             ...Object.keys(inode.xattrs ?? {}).filter((name) => !name.startsWith(s3XattrPrefix)).map((name) => ['xattr', name]),
           ];
           await print(environment.terminal, globals.json, infoJson(info), table([], rows));

@@ -66,7 +66,8 @@ const upload: fc.Arbitrary<UploadRecord> = fc.record(
   {requiredKeys: ['uploadId', 'path', 'mount', 'storeKey', 'content', 'storeUploadId', 'metadata', 'initiatedAt', 'initiator'], noNullPrototype: true},
 );
 
-const part: fc.Arbitrary<PartRecord> = fc.record({partNumber: number, length: number, etag, checksums, storePart: text, modifiedAt: time}, {noNullPrototype: true});
+const part: fc.Arbitrary<PartRecord> = fc.record({partNumber: number, length: number, etag, checksums, storePart: text, modifiedAt: time, salt: fc.uint8Array({minLength: 1})},
+  {requiredKeys: ['partNumber', 'length', 'etag', 'checksums', 'storePart', 'modifiedAt'], noNullPrototype: true});
 const garbage: fc.Arbitrary<Garbage> = fc.record(
   {content: fc.constant(5 as ContentId), inode: id<InodeId>(), pinned: fc.boolean(), stored: fc.record({mount: id<MountId>(), storeKey: byteString}, {noNullPrototype: true}), upload: text},
   {requiredKeys: ['content', 'inode', 'pinned'], noNullPrototype: true},

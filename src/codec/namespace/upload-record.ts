@@ -8,7 +8,9 @@ import {checksumAlgorithms} from '#model/content.ts';
 
 /** 2 has extended attributes at its end. */
 const uploadVersion = 2;
+/** 2 has a salt at its end. */
 const partVersion = 1;
+const saltedPartVersion = 2;
 /** Numbers are stored: append only. 0 = none. */
 const algorithms = [undefined, ...checksumAlgorithms] as const;
 const checksumTypes = [undefined, 'FULL_OBJECT', 'COMPOSITE'] as const;
@@ -61,13 +63,14 @@ export function decodeUpload(record: Uint8Array): UploadRecord {
 }
 
 export function encodePart(part: PartRecord): Uint8Array {
-  out.byte(partVersion);
+  out.byte(part.salt ? saltedPartVersion : partVersion);
   out.number(part.partNumber);
   out.number(part.length);
   out.text(part.etag);
   writeChecksums(out, part.checksums);
   out.text(part.storePart);
   out.int64(part.modifiedAt);
+  if (part.salt) out.bytes(part.salt);
   return out.take();
 }
 
@@ -76,10 +79,11 @@ export function decodePart(record: Uint8Array): PartRecord {
   const reader = partReader;
   reader.open(record);
   const found = reader.byte();
-  if (found !== partVersion) throw reader.corrupt(`version ${found} is not known`);
-  const part = {
+  if (found !== partVersion && found !== saltedPartVersion) throw reader.corrupt(`version ${found} is not known`);
+  const part: PartRecord = {
     partNumber: reader.number(), length: reader.number(), etag: reader.text(), checksums: readChecksums(reader), storePart: reader.text(), modifiedAt: reader.int64(),
   };
+  const salt = found === saltedPartVersion ? Uint8Array.from(reader.bytes()) : undefined;
   reader.end();
-  return part;
+  return salt ? {...part, salt} : part;
 }

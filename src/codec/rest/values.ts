@@ -4,6 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import type {FileInfo, JobInfo, PathExplanation} from '#contracts/master-api.ts';
 import type {CacheLocation} from '#contracts/worker-api.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
+import {isSealed, withoutSeal} from '#model/seal.ts';
 import {parseSpecial} from '#model/special-file.ts';
 import {formatFreshness, maskOptions, type Mount} from '#model/mount.ts';
 
@@ -27,7 +28,8 @@ export function infoJson(info: FileInfo): Record<string, unknown> {
     gid: inode.gid,
     mtime: isoTime(inode.mtime),
     ctime: isoTime(inode.ctime),
-    ...(inode.content ? {etag: inode.content.etag, contentId: inode.content.id, metadata: inode.content.metadata, checksums: inode.content.checksums} : {}),
+    ...(inode.content ? {etag: inode.content.etag, contentId: inode.content.id, metadata: withoutSeal(inode.content.metadata), checksums: inode.content.checksums} : {}),
+    ...(inode.content && isSealed(inode.content) ? {encryption: 'SSE-C'} : {}),
     ...(inode.target === undefined ? {} : inode.kind === 'special' ? {special: parseSpecial(inode.target).type} : {target: toText(inode.target)}),
     ...(inode.pinned ? {pinned: true} : {}),
     ...(xattrs ? {xattrs} : {}),

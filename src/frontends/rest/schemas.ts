@@ -18,6 +18,7 @@ export const fileSchema = v.object({
   etag: v.optional(v.string()),
   contentId: v.optional(count()),
   metadata: v.optional(names()),
+  encryption: v.optional(v.literal('SSE-C')),
   checksums: v.optional(names()),
   target: v.optional(v.string()),
   pinned: v.optional(v.boolean()),

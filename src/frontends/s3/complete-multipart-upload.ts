@@ -1,7 +1,7 @@
 /** CompleteMultipartUpload. */
 import {toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
-import {checksumTypeOf, completedChecksums, isDigest} from '#codec/s3/checksums.ts';
+import {checksumTypeOf, completedChecksums, defaultAlgorithm, isDigest} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import {encodeKey} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
@@ -9,16 +9,21 @@ import {partsOf, type RequestedPart, XmlReader} from '#codec/s3/xml-read.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo, UploadRecord} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {encryptionHeaders} from '#frontends/s3/encryption.ts';
+import type {CustomerKey} from '#codec/s3/customer-key.ts';
+import {customerKeyOf, encryptionHeaders, encryptionOfObject} from '#frontends/s3/encryption.ts';
 import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {readDocument} from '#frontends/s3/request-body.ts';
 import {bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {checkKey} from '#frontends/s3/opening.ts';
+import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
+import {isSealed} from '#model/seal.ts';
 
 /** Of all but the last part. "Amazon S3 multipart upload limits". */
 const partBytesMin = 5 * 1024 * 1024;
+const partsLookedAtMax = 1000;
 
 function objectBytesOf(request: S3Request): number | undefined {
   const text = request.header('x-amz-mp-object-size');
@@ -45,6 +50,7 @@ export const completeMultipartUpload: Operation = async (request) => {
   const length = objectBytesOf(request);
   const checksums = completedChecksums(request.exchange.rawHeaders);
   const type = checksumTypeOf((name) => request.header(name));
+  const customerKey = customerKeyOf(request);
   const precondition = writePrecondition((name) => request.header(name));
   const document = new XmlReader();
   await readDocument(request, (chunk) => document.write(chunk), false);
@@ -56,8 +62,10 @@ export const completeMultipartUpload: Operation = async (request) => {
   } catch (error) {
     const done = await completedBefore(request, uploadId);
     if (!done) throw error;
-    return answerCompleted(request, done);
+    if (customerKey) checkKey(done, customerKey);
+    return answerCompleted(request, done, customerKey);
   }
+  checkUploadKey(upload, customerKey, {optional: !(await usesChecksums(request, upload))});
   if (type && type !== upload.checksumType) {
     throw new S3Error('InvalidRequest', `The upload was created using the ${upload.checksumType ?? 'null'} checksum mode. The complete request must use the same checksum mode.`);
   }
@@ -66,11 +74,18 @@ export const completeMultipartUpload: Operation = async (request) => {
   try {
     // NotFound may also be of the object that a precondition asks for.
     const info = await request.files.completeUpload(path, uploadId, parts, options, request.context);
-    await answerCompleted(request, info);
+    await answerCompleted(request, info, customerKey);
   } catch (error) {
     throw partErrorOf(error, parts, uploadId);
   }
 };
+
+/** The key of a sealed upload is "required only when the object was created using a checksum algorithm" (API reference): asked for once, or sent with a part. */
+async function usesChecksums({files, context}: S3Request, upload: UploadRecord): Promise<boolean> {
+  if (upload.checksumAlgorithm || !isSealed(upload)) return upload.checksumAlgorithm !== undefined;
+  const parts = await files.listParts(upload.path, upload.uploadId, 0, partsLookedAtMax, context);
+  return parts.some(({checksums}) => Object.keys(checksums).some((name) => name !== defaultAlgorithm));
+}
 
 /** What this upload became already: clients that did not hear of it ask again. */
 async function completedBefore(request: S3Request, uploadId: string): Promise<FileInfo | undefined> {
@@ -83,7 +98,7 @@ async function completedBefore(request: S3Request, uploadId: string): Promise<Fi
   }
 }
 
-function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
+function answerCompleted(request: S3Request, info: FileInfo, customerKey: CustomerKey | undefined): Promise<void> {
   const bucket = bucketOf(request);
   const key = keyOf(request);
   const checksums = info.inode.content?.checksums ?? {};
@@ -91,7 +106,7 @@ function answerCompleted(request: S3Request, info: FileInfo): Promise<void> {
   const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
   const type = checksumTypeOfValues(checksums);
   const document = xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`);
-  return xml(request, document, [...versionHeaders(info), ...encryptionHeaders(info.inode.content?.metadata)]);
+  return xml(request, document, [...versionHeaders(info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
 }
 
 /** What is wrong with a part, in S3's words. */

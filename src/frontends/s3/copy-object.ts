@@ -13,10 +13,12 @@ import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checkTaggingDirective, copiedTagging} from '#frontends/s3/tagging.ts';
-import {asksForEncryption, encryptionHeaders, encryptionOf, withoutEncryption} from '#frontends/s3/encryption.ts';
+import {copyBytes} from '#frontends/s3/copy-bytes.ts';
+import {asksForEncryption, customerKeyOf, encryptionHeaders, encryptionOf, keptEncryption, withoutEncryption} from '#frontends/s3/encryption.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
+import {checkKey, isSealedFile} from '#frontends/s3/opening.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
 
 export interface CopySource {
@@ -76,6 +78,7 @@ export const copyObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   const key = keyOf(request);
   const encryption = await encryptionOf(request, await requireBucket(request, bucket));
+  const sourceKey = customerKeyOf(request, 'source');
   const source = copySourceOf(request.header('x-amz-copy-source')!);
   const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
@@ -85,23 +88,22 @@ export const copyObject: Operation = async (request) => {
     throw new S3Error('InvalidRequest', message);
   }
   const info = await statSource(request, source);
+  checkKey(info, sourceKey);
   const algorithm = request.header('x-amz-checksum-algorithm');
   const precondition = writePrecondition((name) => request.header(name));
   const lock = await lockAttributes(request);
-  const copied = await request.files.copy(
-    info.path,
-    objectPath(bucket, key),
-    {
-      kind: 'file',
-      ...(source.version === undefined ? {} : {sourceVersion: source.version}),
-      xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
-      ...(algorithm === undefined ? {} : {checksum: algorithmNamed(algorithm)}),
-      sourcePrecondition: {ifMatch: etagOf(info)},
-      metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...encryption},
-      ...(precondition ? {precondition} : {}),
-    },
-    request.context,
-  );
+  const path = objectPath(bucket, key);
+  const options = {
+    kind: 'file',
+    ...(source.version === undefined ? {} : {sourceVersion: source.version}),
+    xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
+    ...(algorithm === undefined ? {} : {checksum: algorithmNamed(algorithm)}),
+    sourcePrecondition: {ifMatch: etagOf(info)},
+    metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...keptEncryption(encryption)},
+    ...(precondition ? {precondition} : {}),
+  } as const;
+  const opensOrSeals = encryption.key !== undefined || isSealedFile(info);
+  const copied = await (opensOrSeals ? copyBytes(request, info, path, {...options, sourceKey, key: encryption.key}) : request.files.copy(info.path, path, options, request.context));
   const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
   const result = `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`;
   await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info), ...encryptionHeaders(encryption)]);

@@ -52,11 +52,15 @@ function collecting(lines: LogLine[]): Log {
 
 export class Gateway implements AsyncDisposable {
   readonly store: MemoryUnderStore;
+  /** What other front ends use. */
+  readonly files: FileSystemClient;
   /** What the front end has logged. */
   readonly lines: LogLine[];
   readonly identity: Identity;
   readonly audit: Readonly<Record<string, unknown>>[];
   readonly sdk: S3Client;
+  /** How requests come. */
+  link = {from: '127.0.0.1', secure: false};
   readonly #handler: (exchange: HttpExchange) => Promise<void>;
   readonly #stop: () => Promise<void>;
 
@@ -73,7 +77,7 @@ export class Gateway implements AsyncDisposable {
     const lines: LogLine[] = [];
     const audit: Readonly<Record<string, unknown>>[] = [];
     const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory, audit: (entry) => void audit.push(entry)});
-    return new Gateway(store, lines, identity, audit, handler, async () => {
+    return new Gateway(store, files, lines, identity, audit, handler, async () => {
       await master.close();
       await metastore.close();
       await rm(directory, {recursive: true});
@@ -81,9 +85,10 @@ export class Gateway implements AsyncDisposable {
   }
 
   private constructor(
-    store: MemoryUnderStore, lines: LogLine[], identity: Identity, audit: Readonly<Record<string, unknown>>[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>,
+    store: MemoryUnderStore, files: FileSystemClient, lines: LogLine[], identity: Identity, audit: Readonly<Record<string, unknown>>[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>,
   ) {
     this.store = store;
+    this.files = files;
     this.lines = lines;
     this.identity = identity;
     this.audit = audit;
@@ -116,7 +121,7 @@ export class Gateway implements AsyncDisposable {
     let answer: Answer | undefined;
     const chunks = body instanceof Uint8Array ? [body] : (body ?? []);
     const exchange: HttpExchange = {
-      method, target, header, remote: {host: '127.0.0.1', port: 1}, secure: false, expectsContinue: false, signal: new AbortController().signal, rawHeaders: headers,
+      method, target, header, remote: {host: this.link.from, port: 1}, secure: this.link.secure, expectsContinue: false, signal: new AbortController().signal, rawHeaders: headers,
       body: Object.assign({async *[Symbol.asyncIterator]() { for await (const chunk of chunks) yield Buffer.from(chunk); }}, {trailers: []}),
       respond: async (status, flat, content) => {
         assert.equal(answer, undefined, 'answered once');

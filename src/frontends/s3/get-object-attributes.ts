@@ -4,6 +4,8 @@ import {countOf, keysAPageMax} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo, PartRecord} from '#contracts/master-api.ts';
+import {customerKeyOf} from '#frontends/s3/encryption.ts';
+import {checkKey} from '#frontends/s3/opening.ts';
 import {checksumsXml, shownChecksums} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
@@ -34,6 +36,7 @@ export const getObjectAttributes: Operation = async (request) => {
   const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
   if (info.deleteMarker) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)}, {headers: ['x-amz-delete-marker', 'true', ...versionHeaders(info)]});
   if (!isShown(info)) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)});
+  checkKey(info, customerKeyOf(request));
   const {content} = info.inode;
   const type = checksumTypeOfValues(content?.checksums ?? {});
   const inner = [

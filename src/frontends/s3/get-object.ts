@@ -9,13 +9,15 @@ import type {OpenFile} from '#client/file-system.ts';
 import {discard} from '#client/opened-file.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
-import {checkReadEncryption} from '#frontends/s3/encryption.ts';
+import {type CustomerKey, customerKeyHeaders} from '#codec/s3/customer-key.ts';
+import {customerKeyOf, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {asksForChecksums, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
 import {checksumsOfPart, partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+import {checkKey, openerOf} from '#frontends/s3/opening.ts';
 import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 
 /** Throws or answers when a condition does not hold; true when the request is done with. */
@@ -78,17 +80,19 @@ async function partHeaders(request: S3Request, info: FileInfo, partNumber: numbe
 }
 
 export const headObject: Operation = async (request) => {
-  checkReadEncryption(request);
+  refuseEncryptionHeader(request);
+  const key = customerKeyOf(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
   checkShown(request, info);
+  const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
+  checkKey(info, key);
   if (await conditionsFail(request, info)) return;
   const length = info.inode.content?.length ?? info.length;
-  const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
   const range = meant(asked, length);
   const ends = await expirationHeaders(request, await requireBucket(request, bucketOf(request)), info);
-  const headers = [...objectHeaders(request, info, partNumber === undefined && !range), ...(partNumber === undefined ? [] : await partHeaders(request, info, partNumber)), ...ends];
+  const headers = [...objectHeaders(request, info, partNumber === undefined && !range), ...(partNumber === undefined ? [] : await partHeaders(request, info, partNumber)), ...ends, ...customerKeyHeaders(key)];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
   return answer(request, 206, [...headers, ...contentRange({offset, length: part}, length)], {kind: 'stream', length: part, stream: nothing});
@@ -117,23 +121,25 @@ function notSatisfiable(length: number): S3Error {
 }
 
 /** The marker of a directory that was made by somebody and has no bytes. */
-async function getMarker(request: S3Request, info: FileInfo): Promise<void> {
+async function getMarker(request: S3Request, info: FileInfo, key: CustomerKey | undefined): Promise<void> {
   checkShown(request, info);
+  checkKey(info, key);
   if (await conditionsFail(request, info)) return;
   const range = meant(parseRange(request.header('range')), 0);
   if (range) throw notSatisfiable(0);
-  return answer(request, 200, objectHeaders(request, info, true));
+  return answer(request, 200, [...objectHeaders(request, info, true), ...customerKeyHeaders(key)]);
 }
 
 export const getObject: Operation = (request) => {
-  checkReadEncryption(request);
+  refuseEncryptionHeader(request);
+  const key = customerKeyOf(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
   const range = parseRange(request.header('range'));
   const conditions = parseConditions((name) => request.header(name));
   const version = versionOf(request);
-  const plain = !conditions && partNumber === undefined && version.version === undefined;
-  return (plain ? getNow(request, path, range) : undefined) ?? getInTime(request, path, {range, partNumber, conditions, version});
+  const plain = !key && !conditions && partNumber === undefined && version.version === undefined;
+  return (plain ? getNow(request, path, range) : undefined) ?? getInTime(request, path, {key, range, partNumber, conditions, version});
 };
 
 /** What is known and cached leaves in the turn in which it was asked for. Undefined where that is not so. */
@@ -151,27 +157,31 @@ function getNow(request: S3Request, path: ByteString, range: RequestedRange | un
 }
 
 interface Wanted {
+  readonly key: CustomerKey | undefined;
   readonly range: RequestedRange | undefined;
   readonly partNumber: number | undefined;
   readonly conditions: Conditions | undefined;
   readonly version: {readonly version?: string};
 }
 
-async function getInTime(request: S3Request, path: ByteString, {range: asked, partNumber, conditions, version}: Wanted): Promise<void> {
+async function getInTime(request: S3Request, path: ByteString, {key: customerKey, range: asked, partNumber, conditions, version}: Wanted): Promise<void> {
   const key = keyOf(request);
   if (key.endsWith('/')) {
     const info = await request.files.stat(path, {kind: 'directory', ...version}, request.context);
-    if (!info.inode.content?.length) return getMarker(request, info);
+    if (!info.inode.content?.length) return getMarker(request, info, customerKey);
   }
   if (version.version !== undefined) refuseMarker(await request.files.stat(path, {kind: 'file', ...version}, request.context));
   // A condition may end the request before any byte is read; otherwise reading begins with the open.
-  const file: OpenFile = await request.files.open(path, {kind: 'file', ...version, ...(conditions || partNumber !== undefined ? {} : {range: asked ?? {offset: 0}})}, request.context);
+  const file: OpenFile = await request.files.open(path, {kind: 'file', sealed: true, ...version, ...(conditions || partNumber !== undefined ? {} : {range: asked ?? {offset: 0}})}, request.context);
   await using _open = file;
   checkShown(request, file.info);
+  const part = partNumber === undefined ? undefined : await rangeOfPart(request, file.info, partNumber);
+  const opened = await openerOf(request, file.info, customerKey);
   if (conditions && (await conditionsFail(request, file.info, conditions))) return;
-  const {length} = file.info;
-  const range = partNumber === undefined ? meant(asked, length) : await rangeOfPart(request, file.info, partNumber);
+  const length = file.info.inode.content?.length ?? file.info.length;
+  const range = partNumber === undefined ? meant(asked, length) : part;
   const headers = objectHeaders(request, file.info, partNumber === undefined && !range);
+  headers.push(...customerKeyHeaders(customerKey));
   if (partNumber !== undefined) headers.push(...(await partHeaders(request, file.info, partNumber)));
   if (!range && length === 0) return answer(request, 200, headers);
   let wanted;
@@ -181,7 +191,7 @@ async function getInTime(request: S3Request, path: ByteString, {range: asked, pa
     throw isKind(error, 'RangeNotSatisfiable') ? notSatisfiable(length) : error;
   }
   if (wanted.length === 0) throw notSatisfiable(length);
-  const body = await file.read(wanted, request.context);
+  const body = opened(wanted, await file.read(wanted, request.context));
   if (!range) return answer(request, 200, headers, body);
   return answer(request, 206, [...headers, ...contentRange(wanted, length)], body);
 }

@@ -4,6 +4,8 @@ import {countOf, keysAPageMax} from '#codec/s3/listing.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {PartRecord} from '#contracts/master-api.ts';
+import {customerKeyOf} from '#frontends/s3/encryption.ts';
+import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checksumsXml, shownChecksums, uploadIdOf, whoseXml, withUpload} from '#frontends/s3/multipart.ts';
 import {bucketOf, keyOf, objectPath, type Operation, xml} from '#frontends/s3/request.ts';
@@ -17,6 +19,7 @@ export const listParts: Operation = async (request) => {
   const marker = countOf(request.query('part-number-marker'), 'part-number-marker', 0, Number.MAX_SAFE_INTEGER);
   await requireBucket(request, bucket);
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  checkUploadKey(upload, customerKeyOf(request), {optional: true});
   const found = limit === 0 ? [] : await withUpload(uploadId, () => request.files.listParts(path, uploadId, marker, limit + 1, request.context));
   const parts = found.slice(0, limit);
   const {checksumAlgorithm: algorithm, checksumType: type} = upload;

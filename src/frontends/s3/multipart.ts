@@ -9,9 +9,10 @@ import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
+import {encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
 import {aclAttribute} from '#frontends/s3/access/request-access.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
+import {sealUpload} from '#frontends/s3/sealing.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
@@ -51,13 +52,14 @@ export const createMultipartUpload: Operation = async (request) => {
   const bucket = bucketOf(request);
   const key = keyOf(request);
   const checksums = uploadChecksums((name) => request.header(name));
-  const metadata = {...metadataOf(request), ...(await encryptionOf(request, await requireBucket(request, bucket)))};
+  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
+  const metadata = {...metadataOf(request), ...(encryption.key ? sealUpload(request, encryption.key) : keptEncryption(encryption))};
   const xattrs = {...taggingOf(request), ...(await lockAttributes(request)), ...aclAttributes(request)};
   const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata, xattrs, ...checksums}, request.context);
   const {checksumAlgorithm, checksumType} = checksums;
   const echoed = checksumAlgorithm && checksumType ? ['x-amz-checksum-algorithm', checksumAlgorithm.toUpperCase(), 'x-amz-checksum-type', checksumType] : [];
   const named = `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', upload.uploadId)}`;
-  await xml(request, xmlDocument('InitiateMultipartUploadResult', named), [...echoed, ...encryptionHeaders(metadata)]);
+  await xml(request, xmlDocument('InitiateMultipartUploadResult', named), [...echoed, ...encryptionHeaders(encryption)]);
 };
 
 export const abortMultipartUpload: Operation = async (request) => {

@@ -8,6 +8,7 @@ import {versionHeaders} from '#frontends/s3/versions.ts';
 import {taggingHeaders} from '#frontends/s3/tagging.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
 import type {ChecksumType} from '#model/multipart.ts';
+import {sealEntry} from '#model/seal.ts';
 
 const kept = ['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires', 'x-amz-website-redirect-location', 'x-amz-storage-class'];
 const metaPrefix = 'x-amz-meta-';
@@ -41,7 +42,7 @@ export function metadataOf(request: S3Request): ContentMetadata {
   const pairs = Array.from({length: rawHeaders.length / 2}, (_, i): [string, string] => [rawHeaders[i * 2]!.toLowerCase(), rawHeaders[i * 2 + 1]!]);
   // Presigning hoists them into the query.
   for (const [name, value] of [...pairs, ...request.target.query.map(([name, value]): [string, string] => [name.toLowerCase(), value])]) {
-    if (!name.startsWith(metaPrefix)) continue;
+    if (!name.startsWith(metaPrefix) || name === sealEntry) continue;
     bytes += name.length - metaPrefix.length + value.length;
     const text = textOf(value.trim());
     metadata[name] = metadata[name] === undefined ? text : `${metadata[name]},${text}`;
@@ -93,7 +94,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   }
   headers.push('Content-Type', replaced.get('content-type') ?? headerValue(type));
   for (const [name, value] of replaced) if (name !== 'content-type') headers.push(name, value);
-  for (const name in metadata) if (name !== 'content-type' && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
+  for (const name in metadata) if (name !== 'content-type' && name !== sealEntry && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
   if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));

@@ -11,13 +11,15 @@ import type {S3Request} from '#frontends/s3/request.ts';
 import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
 const partsAPage = 1000;
-/** Objects; each takes up to 160 KB (10 000 parts). */
+/** Objects; each takes up to 160 KB (10 000 parts), those under keys of clients up to 2 MB. */
 const layoutsMax = 64;
 
 interface Layout {
   readonly numbers: readonly number[];
   /** Where each part begins, and behind them the end. */
   readonly offsets: readonly number[];
+  /** Of sealed parts; empty where no part has one. */
+  readonly salts: readonly (Uint8Array | undefined)[];
 }
 
 export interface ObjectPart {
@@ -45,27 +47,31 @@ export function partsCountOf(info: FileInfo): number | undefined {
 export async function partOf(request: S3Request, info: FileInfo, partNumber: number): Promise<ObjectPart | undefined> {
   const {content} = info.inode;
   if (!content?.upload) return partNumber === 1 ? {offset: 0, length: content?.length ?? 0} : undefined;
-  const {numbers, offsets} = await layoutOf(request, info, content.id, content.upload.id);
+  const {numbers, offsets} = await layoutOf(request, info, content.upload.id);
   const i = numbers.indexOf(partNumber);
   return i < 0 ? undefined : {offset: offsets[i]!, length: offsets[i + 1]! - offsets[i]!};
 }
 
-async function layoutOf({files, context}: S3Request, info: FileInfo, content: ContentId, uploadId: string): Promise<Layout> {
+/** Of an object that was uploaded in parts. */
+export async function layoutOf({files, context}: S3Request, info: FileInfo, uploadId: string): Promise<Layout> {
+  const content = info.inode.content!.id;
   let known = layouts.get(files);
   if (!known) layouts.set(files, (known = new LRUCache({max: layoutsMax})));
   const kept = known.get(content);
   if (kept) return kept;
   const numbers: number[] = [];
   const offsets = [0];
+  const salts: (Uint8Array | undefined)[] = [];
   for (;;) {
     const page = await files.listParts(info.path, uploadId, numbers.at(-1) ?? 0, partsAPage, context);
-    for (const {partNumber, length} of page) {
+    for (const {partNumber, length, salt} of page) {
       numbers.push(partNumber);
       offsets.push(offsets.at(-1)! + length);
+      salts.push(salt);
     }
     if (page.length < partsAPage) break;
   }
-  const layout = {numbers, offsets};
+  const layout = {numbers, offsets, salts: salts.every((salt) => salt === undefined) ? [] : salts};
   known.set(content, layout);
   return layout;
 }

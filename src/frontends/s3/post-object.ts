@@ -11,6 +11,7 @@ import {encodeTags, parseTagging} from '#codec/s3/tagging.ts';
 import {keyBytesMax, type S3Target} from '#codec/s3/target.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {Access} from '#frontends/s3/access/access.ts';
+import {encryptionHeaders} from '#frontends/s3/encryption.ts';
 import {storeObject} from '#frontends/s3/put-object.ts';
 import {objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {answer, bucketOf, etagOf, type S3Request, UnderstoodRequest} from '#frontends/s3/request.ts';
@@ -137,18 +138,18 @@ export function putOfForm(request: S3Request, form: PostedForm, accessOf: (asked
   if (key.includes('\0')) throw new S3Error('InvalidURI', "Couldn't parse the specified URI.");
   const bytes = policy ? limited(form.bytes, lengthRangeOf(policy)) : form.bytes;
   const exchange = new FormExchange(request.exchange, headersOf(fields), bytes);
-  const {identity, principal, files, requestId, nowMs, cors} = request;
+  const {identity, principal, files, runtime, requestId, nowMs, cors} = request;
   const asked = {exchange, target: {...request.target, key}, identity};
-  return new UnderstoodRequest({...asked, principal, access: accessOf(asked), files, requestId, nowMs, cors});
+  return new UnderstoodRequest({...asked, principal, access: accessOf(asked), files, runtime, requestId, nowMs, cors});
 }
 
 /** Stores the file and answers as the form asks. */
 export async function postObject(request: S3Request, form: PostedForm): Promise<void> {
-  const {info} = await storeObject(request, 'post');
+  const {info, encryption} = await storeObject(request, 'post');
   const {fields} = form;
   const [bucket, key, etag] = [bucketOf(request), request.target.key!, `"${etagOf(info)}"`];
   const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;
-  const headers = ['ETag', etag, ...versionHeaders(info), ...objectChecksumPairs(info.inode.content?.checksums ?? {})];
+  const headers = ['ETag', etag, ...versionHeaders(info), ...encryptionHeaders(encryption), ...objectChecksumPairs(info.inode.content?.checksums ?? {})];
   const redirect = fields.get('success_action_redirect') ?? fields.get('redirect');
   if (redirect && URL.canParse(redirect)) {
     const asked = `bucket=${encodeURIComponent(toText(bucket))}&key=${encodeURIComponent(toText(key))}&etag=${encodeURIComponent(etag)}`;

@@ -2,7 +2,7 @@
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {encryptionHeaders, encryptionOf} from '#frontends/s3/encryption.ts';
+import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
@@ -11,25 +11,27 @@ import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Requ
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 
 /** What comes becomes the object, whole or not at all. */
-export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo}> {
+export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo; readonly encryption: Encryption}> {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
   const bucketInfo = await requireBucket(request, bucket);
   const encryption = await encryptionOf(request, bucketInfo);
+  const sealed = encryption.key && sealWhole(request, encryption.key);
   const lock = await lockAttributes(request);
   const writer = await request.files.create(
     objectPath(bucket, keyOf(request)),
     {
       kind: 'file',
       parents: 'implied',
-      metadata: {...metadataOf(request), ...encryption},
+      metadata: {...metadataOf(request), ...(sealed?.metadata ?? keptEncryption(encryption))},
       xattrs: {...taggingOf(request), ...lock, ...aclAttributes(request)},
-      checksums: [algorithm],
+      checksums: sealed ? [] : [algorithm],
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),
       ...(origin ? {origin} : {}),
@@ -37,8 +39,12 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
     request.context,
   );
   try {
+    if (sealed) {
+      const kept = await writeSealed(request, writer, upload.bytes, {sealing: sealed.sealing, checksums: [algorithm], expected: upload.expected});
+      return {info: await writer.commit({}, kept), bucketInfo, encryption};
+    }
     for await (const chunk of upload.bytes) await writer.write(chunk);
-    return {info: await writer.commit(upload.expected()), bucketInfo};
+    return {info: await writer.commit(upload.expected()), bucketInfo, encryption};
   } catch (error) {
     await writer.abort();
     throw error;
@@ -46,7 +52,7 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
 }
 
 export const putObject: Operation = async (request) => {
-  const {info, bucketInfo} = await storeObject(request);
-  const told = [...versionHeaders(info), ...(await expirationHeaders(request, bucketInfo, info)), ...encryptionHeaders(info.inode.content?.metadata)];
+  const {info, bucketInfo, encryption} = await storeObject(request);
+  const told = [...versionHeaders(info), ...(await expirationHeaders(request, bucketInfo, info)), ...encryptionHeaders(encryption)];
   await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

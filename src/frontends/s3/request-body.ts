@@ -21,7 +21,7 @@ export interface Upload {
   readonly algorithm?: ChecksumAlgorithm;
   readonly bytes: AsyncIterable<Uint8Array>;
   /** What the whole must prove to be; complete when the bytes have ended. */
-  expected(): {length?: number; md5?: string; checksums?: Checksums};
+  readonly expected: () => {length?: number; md5?: string; checksums?: Checksums};
 }
 
 function announcedLength(request: S3Request, chunked: boolean): number | undefined {

@@ -8,6 +8,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import type {Access} from '#frontends/s3/access/access.ts';
 import type {Identity} from '#frontends/s3/authenticate.ts';
 import type {HttpExchange} from '#runtime/http.ts';
+import type {Runtime} from '#runtime/runtime.ts';
 
 export interface S3Request {
   readonly exchange: HttpExchange;
@@ -17,6 +18,7 @@ export interface S3Request {
   readonly files: FileSystem;
   readonly context: CallContext;
   readonly access: Access;
+  readonly runtime: Pick<Runtime, 'clock' | 'random'>;
   readonly requestId: string;
   /** Wall ms at which the request was understood. */
   readonly nowMs: number;
@@ -27,7 +29,7 @@ export interface S3Request {
   header(name: string): string | undefined;
 }
 
-type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'access' | 'files' | 'requestId' | 'nowMs' | 'cors'>;
+type Understood = Pick<S3Request, 'exchange' | 'target' | 'identity' | 'principal' | 'access' | 'files' | 'runtime' | 'requestId' | 'nowMs' | 'cors'>;
 
 export class UnderstoodRequest implements S3Request {
   readonly exchange: HttpExchange;
@@ -36,18 +38,20 @@ export class UnderstoodRequest implements S3Request {
   readonly principal: Principal;
   readonly access: Access;
   readonly files: FileSystem;
+  readonly runtime: S3Request['runtime'];
   readonly requestId: string;
   readonly nowMs: number;
   readonly cors: readonly string[];
   #context: CallContext | undefined;
 
-  constructor({exchange, target, identity, principal, access, files, requestId, nowMs, cors}: Understood) {
+  constructor({exchange, target, identity, principal, access, files, runtime, requestId, nowMs, cors}: Understood) {
     this.exchange = exchange;
     this.target = target;
     this.identity = identity;
     this.principal = principal;
     this.access = access;
     this.files = files;
+    this.runtime = runtime;
     this.requestId = requestId;
     this.nowMs = nowMs;
     this.cors = cors;

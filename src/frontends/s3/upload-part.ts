@@ -8,11 +8,13 @@ import type {UploadRecord} from '#contracts/master-api.ts';
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy-object.ts';
-import {checkReadEncryption, encryptionHeaders} from '#frontends/s3/encryption.ts';
+import {customerKeyOf, encryptionHeaders, encryptionOfObject, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';
 import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumHeaderPairs} from '#frontends/s3/object-headers.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {openerOf} from '#frontends/s3/opening.ts';
+import {sealingOfPart, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
@@ -36,22 +38,28 @@ function partAlgorithms(upload: UploadRecord, used: ChecksumAlgorithm | undefine
   return [wanted];
 }
 
+const noBytes = {kind: 'bytes', length: 0, bytes: new Uint8Array(0)} as const;
+
 export const uploadPart: Operation = async (request) => {
   const bucket = bucketOf(request);
   const uploadId = uploadIdOf(request);
   const partNumber = partNumberOf(request);
-  checkReadEncryption(request);
+  refuseEncryptionHeader(request);
+  const key = customerKeyOf(request);
   const body = uploadOf(request);
   if (body.length === undefined) throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
   await requireBucket(request, bucket);
   const path = objectPath(bucket, keyOf(request));
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  const sealing = sealingOfPart(request, upload, key);
   const checksums = partAlgorithms(upload, body.algorithm);
-  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: body.length, checksums}, request.context);
+  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: body.length, checksums: sealing ? [] : checksums}, request.context);
   try {
-    for await (const chunk of body.bytes) await writer.write(chunk);
-    const part = await withUpload(uploadId, () => writer.commit(body.expected()));
-    await answer(request, 200, ['ETag', `"${part.etag}"`, ...encryptionHeaders(upload.metadata), ...checksumHeaderPairs(shownChecksums(part.checksums, body.algorithm ?? upload.checksumAlgorithm))]);
+    const sealed = sealing && (await writeSealed(request, writer, body.bytes, {sealing, checksums, expected: body.expected}));
+    if (!sealed) for await (const chunk of body.bytes) await writer.write(chunk);
+    const part = await withUpload(uploadId, () => (sealed ? writer.commit({}, sealed) : writer.commit(body.expected())));
+    const shown = shownChecksums(part.checksums, body.algorithm ?? upload.checksumAlgorithm);
+    await answer(request, 200, ['ETag', `"${part.etag}"`, ...encryptionHeaders(encryptionOfObject(upload.metadata, key)), ...checksumHeaderPairs(shown)]);
   } catch (error) {
     await writer.abort();
     throw error;
@@ -69,22 +77,30 @@ export const uploadPartCopy: Operation = async (request) => {
     const message = 'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy';
     throw new S3Error('InvalidArgument', message, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: rangeHeader});
   }
+  const key = customerKeyOf(request);
+  const sourceKey = customerKeyOf(request, 'source');
   await requireBucket(request, bucket);
   const path = objectPath(bucket, keyOf(request));
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  const sealing = sealingOfPart(request, upload, key);
   const source = await statSource(request, from);
   const range = wanted ?? {offset: 0, length: source.length};
   if (range.offset + range.length > source.length) {
     throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
   }
-  await using file = await request.files.open(source.path, {kind: 'file', range, ...versionOption(from.version)}, request.context);
+  await using file = await request.files.open(source.path, {kind: 'file', range, sealed: true, ...versionOption(from.version)}, request.context);
+  const opened = await openerOf(request, file.info, sourceKey);
   const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];
-  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums}, request.context);
+  const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums: sealing ? [] : checksums}, request.context);
   try {
-    if (range.length > 0) for await (const chunk of bodyChunks(await file.read(range, request.context))) await writer.write(chunk);
-    const part = await withUpload(uploadId, () => writer.commit({length: range.length}));
+    const bytes = bodyChunks(range.length > 0 ? opened(range, await file.read(range, request.context)) : noBytes);
+    const expected = {length: range.length};
+    const sealed = sealing && (await writeSealed(request, writer, bytes, {sealing, checksums, expected: () => expected}));
+    if (!sealed) for await (const chunk of bytes) await writer.write(chunk);
+    const part = await withUpload(uploadId, () => writer.commit(expected, sealed));
     const shown = checksumsXml(shownChecksums(part.checksums, upload.checksumAlgorithm));
-    await xml(request, xmlDocument('CopyPartResult', `${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}${shown}`), sourceVersionHeaders(source));
+    const told = [...sourceVersionHeaders(source), ...encryptionHeaders(encryptionOfObject(upload.metadata, key))];
+    await xml(request, xmlDocument('CopyPartResult', `${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}${shown}`), told);
   } catch (error) {
     await writer.abort();
     throw error;

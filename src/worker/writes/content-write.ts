@@ -9,7 +9,7 @@ import type {WrittenObject} from '#contracts/master-api.ts';
 import type {WriteStream} from '#contracts/worker-api.ts';
 import type {StoreWrite} from '#understore/under-store.ts';
 import type {CacheCopy} from '#worker/writes/cache-copy.ts';
-import type {Digests, ExpectedDigests} from '#worker/writes/digests.ts';
+import type {Digests, ExpectedDigests} from '#model/digests.ts';
 
 export class ContentWrite implements WriteStream {
   readonly #content: ContentId;

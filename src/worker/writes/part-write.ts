@@ -7,7 +7,7 @@ import type {PartRecord} from '#contracts/master-api.ts';
 import type {PartStream} from '#contracts/worker-api.ts';
 import type {StorePart} from '#understore/under-store.ts';
 import type {Channel} from '#worker/writes/channel.ts';
-import type {Digests, ExpectedDigests} from '#worker/writes/digests.ts';
+import type {Digests, ExpectedDigests} from '#model/digests.ts';
 import type {DraftedPart} from '#worker/writes/upload-drafts.ts';
 
 export interface PartWriteParts {
@@ -59,7 +59,7 @@ export class PartWrite implements PartStream {
       channel.end();
       const stored = await uploading;
       this.#state = 'done';
-      draft.done(md5);
+      draft.done(stored.token);
       return {partNumber, length, etag: md5, checksums, storePart: stored.token, modifiedAt: nowNs()};
     } catch (error) {
       await this.abort();

@@ -12,13 +12,13 @@ const draftsMax = 64;
 interface UploadDraft {
   readonly draft: Draft;
   readonly partBytes: number;
-  /** ETag and length of parts that are wholly in the draft; undefined while one is on its way. */
-  readonly parts: Map<number, {readonly etag: string; readonly length: number} | undefined>;
+  /** Of parts that are wholly in the draft: their length, and what the store calls them; undefined while one is on its way. */
+  readonly parts: Map<number, {readonly storePart: string; readonly length: number} | undefined>;
 }
 
 export interface DraftedPart {
   write(chunk: Uint8Array): Promise<void>;
-  done(etag: string): void;
+  done(storePart: string): void;
   abandon(): void;
 }
 
@@ -60,19 +60,19 @@ export class UploadDrafts {
           this.#spoil(uploadId, opening);
         }
       },
-      done: etag => void upload.parts.set(partNumber, {etag, length}),
+      done: storePart => void upload.parts.set(partNumber, {storePart, length}),
       abandon: () => this.#spoil(uploadId, opening),
     };
   }
 
   /** Makes the draft the content if it holds exactly these parts, one after the other. */
-  async complete(uploadId: string, id: ContentId, parts: readonly {partNumber: number; etag: string; length: number}[]): Promise<boolean> {
+  async complete(uploadId: string, id: ContentId, parts: readonly {partNumber: number; storePart: string; length: number}[]): Promise<boolean> {
     const upload = await this.#uploads.get(uploadId);
     if (!upload) return false;
     const fits = parts.every((part, i) => {
       const drafted = upload.parts.get(part.partNumber);
       const isLast = i === parts.length - 1;
-      return part.partNumber === i + 1 && drafted?.etag === part.etag && drafted.length === part.length && (isLast || part.length === upload.partBytes);
+      return part.partNumber === i + 1 && drafted?.storePart === part.storePart && drafted.length === part.length && (isLast || part.length === upload.partBytes);
     });
     if (!fits || upload.parts.size !== parts.length || !upload.draft.alive) {
       this.drop(uploadId);

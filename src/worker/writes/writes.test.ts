@@ -13,7 +13,7 @@ import type {ReadableContent} from '#model/content.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import {mount, read, stamped, type TestWorker, testWorker} from '#worker/fixture.test.ts';
 import {Channel} from '#worker/writes/channel.ts';
-import {Digests} from '#worker/writes/digests.ts';
+import {Digests} from '#model/digests.ts';
 
 const key = asciiBytes('dir/object');
 const ticket = (content = 50): WriteTicket => ({writeId: content, path: asciiBytes('/m/dir/object'), content: content as ContentId, mount, storeKey: key, metadata: {'content-type': 'a/b'}, writeType: 'CACHE_THROUGH'});

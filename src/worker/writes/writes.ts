@@ -11,7 +11,7 @@ import type {StoreProvider} from '#understore/store-provider.ts';
 import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
-import {Digests} from '#worker/writes/digests.ts';
+import {Digests} from '#model/digests.ts';
 import {PartWrite} from '#worker/writes/part-write.ts';
 import {UploadDrafts} from '#worker/writes/upload-drafts.ts';
 

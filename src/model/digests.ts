@@ -7,10 +7,15 @@ import {WeirError} from '#base/errors.ts';
 import {KiB} from '#base/units.ts';
 import {checksumHasher, type ChecksumHasher, readyHasher} from '#model/checksum-hashers.ts';
 import type {Checksums} from '#model/content.ts';
-import type {Clock} from '#runtime/clock.ts';
 
 /** About 0.4 ms of MD5. */
 const sliceBytes = 256 * KiB;
+
+/** A clock, of which only this is needed here. */
+export interface Yielding {
+  /** Lets others have their turn. */
+  yield(): Promise<void>;
+}
 
 export interface ExpectedDigests {
   /** Bytes. */
@@ -29,17 +34,17 @@ export interface FinishedDigests {
 }
 
 export class Digests {
-  readonly #clock: Pick<Clock, 'yield'>;
+  readonly #clock: Yielding;
   readonly #md5: Hash = createHash('md5');
   readonly #checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>;
   #length = 0;
 
-  private constructor(clock: Pick<Clock, 'yield'>, checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>) {
+  private constructor(clock: Yielding, checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>) {
     this.#clock = clock;
     this.#checksums = checksums;
   }
 
-  static async start(algorithms: readonly (keyof Checksums)[], clock: Pick<Clock, 'yield'>): Promise<Digests> {
+  static async start(algorithms: readonly (keyof Checksums)[], clock: Yielding): Promise<Digests> {
     const checksums = new Map<keyof Checksums, ChecksumHasher>();
     for (const algorithm of algorithms) checksums.set(algorithm, readyHasher(algorithm) ?? (await checksumHasher(algorithm)));
     return new Digests(clock, checksums);
