@@ -14,6 +14,8 @@ const partsAPage = 1000;
 export class Uploads {
   readonly #master: MasterApi;
   readonly #worker: WorkerApi;
+  /** By id. */
+  readonly #completing = new Map<string, Promise<FileInfo>>();
 
   constructor(master: MasterApi, worker: WorkerApi) {
     this.#master = master;
@@ -57,7 +59,22 @@ export class Uploads {
     };
   }
 
+  /** One at a time: who asks for what another is doing finds it done, and no half-assembled object of the store. */
   async complete(path: ByteString, uploadId: string, wanted: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
+    const before = this.#completing.get(uploadId);
+    const mine = (async () => {
+      await before?.catch(() => undefined);
+      return await this.#complete(path, uploadId, wanted, options, context);
+    })();
+    this.#completing.set(uploadId, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#completing.get(uploadId) === mine) this.#completing.delete(uploadId);
+    }
+  }
+
+  async #complete(path: ByteString, uploadId: string, wanted: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
     const upload = await this.#master.getUpload(path, uploadId, context);
     const known = await this.#parts(path, uploadId, context);
     const parts = select(upload, wanted, known);
@@ -112,12 +129,12 @@ async function verify(upload: UploadRecord, parts: readonly PartRecord[], expect
     if (partBytes < (expected.partBytesMin ?? 0)) throw new WeirError('InvalidArgument', `part ${partNumber} has ${partBytes} bytes, too few for any but the last`, {details: {partNumber, partBytes}});
   }
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (expected.length !== undefined && expected.length !== length) throw new WeirError('InvalidArgument', `the parts have ${length} bytes together, not ${expected.length}`);
+  if (expected.length !== undefined && expected.length !== length) throw new WeirError('InvalidArgument', `the parts have ${length} bytes together, not ${expected.length}`, {details: {objectBytes: length}});
   for (const [algorithm, value] of Object.entries(expected.checksums ?? {}) as [keyof Checksums, string][]) {
     const isComposite = /-\d+$/.test(value);
     const computed = await multipartChecksum(parts, algorithm, isComposite ? 'COMPOSITE' : upload.checksumAlgorithm === algorithm ? upload.checksumType : 'FULL_OBJECT');
     if (computed === undefined) throw new WeirError('InvalidArgument', `the parts were uploaded without ${algorithm} checksums`);
     // Some clients leave out the number of parts.
-    if (computed !== value && computed.replace(/-\d+$/, '') !== value) throw new WeirError('BadDigest', `the ${algorithm} checksum of the whole object is another`);
+    if (computed !== value && computed.replace(/-\d+$/, '') !== value) throw new WeirError('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`);
   }
 }

@@ -140,6 +140,10 @@ export interface VersionPage {
 export interface Precondition {
   readonly ifMatch?: string;
   readonly ifNoneMatch?: string;
+  /** Bytes. */
+  readonly ifLength?: number;
+  /** When the version became visible, in whole seconds since 1970. */
+  readonly ifModifiedAt?: number;
 }
 
 export interface BeginWriteOptions {
@@ -355,7 +359,7 @@ export interface MasterApi {
   putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void>;
   /** Ascending, with numbers > `after`: of an upload of that path, or of the content that it became. NotFound. */
   listParts(path: ByteString, uploadId: string, after: number, limit: number, context: CallContext): Promise<readonly PartRecord[]>;
-  /** Ordered by key, then by the time of creation. `after` is exclusive. */
+  /** Ordered by key, then by the time of creation. `after` is exclusive; without an id it means all uploads of that key. InvalidArgument: it is the id of an upload of another key. */
   listUploads(request: {directory: ByteString; prefix?: ByteString; after?: {key: ByteString; uploadId: string}; limit: number}, context: CallContext): Promise<readonly UploadRecord[]>;
   /** A ticket to publish the upload's content with; the upload ends when that ticket commits. */
   beginCompleteUpload(path: ByteString, uploadId: string, options: CompleteOptions, context: CallContext): Promise<WriteTicket>;

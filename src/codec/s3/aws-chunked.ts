@@ -184,7 +184,9 @@ export class AwsChunkedDecoder {
       // The trailers of an unsigned body, or signed twice.
       if (!this.#trailerHash) throw malformedTrailer();
       if (!signatureForm.test(value)) throw brokenOff();
-      if (this.#signed && !sameSignature(this.#signed.trailer(this.#trailerHash.digest('hex')), value)) throw forged('the signature of the trailers does not match them');
+      if (this.#signed && !sameSignature(this.#signed.trailer(this.#trailerHash.digest('hex')), value)) {
+        throw this.#trailers.length === 0 ? malformedTrailer() : forged('the signature of the trailers does not match them');
+      }
       this.#trailerHash = undefined;
       return;
     }

@@ -48,12 +48,26 @@ export function judge(conditions: Conditions, etag: string, modifiedMs: number):
   return 'pass';
 }
 
+/** What a deletion demands of what is there: by headers, or by the elements of a list of deletions. ETag bare or quoted. InvalidArgument. */
+export function deletePrecondition(etag: string | undefined, size: string | undefined, modified: string | undefined): Precondition | undefined {
+  if (etag === undefined && size === undefined && modified === undefined) return undefined;
+  const ms = modified === undefined ? undefined : Date.parse(modified);
+  if (ms !== undefined && Number.isNaN(ms)) throw new S3Error('InvalidArgument', 'The last modified time is not a date', {ArgumentName: 'x-amz-if-match-last-modified-time', ArgumentValue: modified!.slice(0, 100)});
+  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw new S3Error('InvalidArgument', 'The size is not a number', {ArgumentName: 'x-amz-if-match-size', ArgumentValue: size.slice(0, 100)});
+  return {
+    ...(etag === undefined ? {} : {ifMatch: bare(etag)}),
+    ...(size === undefined ? {} : {ifLength: Number(size)}),
+    ...(ms === undefined ? {} : {ifModifiedAt: Math.floor(ms / 1000)}),
+  };
+}
+
+const bare = (text: string): string => text.trim().replace(/^W\//, '').replace(/^"|"$/g, '');
+
 /**
  * If-Match and If-None-Match of a write, for the transaction that publishes it. Bare ETags. NotImplemented, as in S3, for
  * If-None-Match with anything but `*`, and for both.
  */
 export function writePrecondition(header: Header): Precondition | undefined {
-  const bare = (text: string) => text.trim().replace(/^W\//, '').replace(/^"|"$/g, '');
   const ifMatch = header('if-match');
   const ifNoneMatch = header('if-none-match');
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;

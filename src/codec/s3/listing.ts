@@ -24,8 +24,8 @@ export interface ListParameters {
 export function countOf(text: string | undefined, name: string, fallback: number, max = keysAPageMax): number {
   if (text === undefined || text === '') return fallback;
   const fields = {ArgumentName: name, ArgumentValue: text};
-  if (/^-\d{1,10}$/.test(text)) throw new S3Error('InvalidArgument', `Argument ${name} must be an integer between 0 and 2147483647`, fields);
-  if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7fff_ffff) throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`, fields);
+  if (/^-\d{1,10}$/.test(text)) throw new S3Error('InvalidArgument', `Argument ${text} must be an integer between 0 and 2147483647`, fields);
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7fff_ffff) throw new S3Error('InvalidArgument', `Provided ${text.slice(0, 100)} not an integer or within integer range`, fields);
   return Math.min(max, Number(text));
 }
 

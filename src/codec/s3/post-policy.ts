@@ -63,11 +63,12 @@ function conditionOf(raw: unknown): Condition {
   if (raw.length !== 3) throw invalid(`Invalid ${kind}: wrong number of arguments.`);
   if (kind === 'content-length-range') {
     const [min, max] = [first, second].map((bound) => (/^\d{1,15}$/.test(String(bound)) ? Number(bound) : Number.NaN)) as [number, number];
-    if (Number.isNaN(min) || Number.isNaN(max)) throw invalid('Invalid content-length-range: arguments must be numbers.');
+    if (Number.isNaN(min) || Number.isNaN(max)) throw invalid('Invalid JSON.');
     return {kind, min, max};
   }
   const shown = JSON.stringify(raw);
-  if (typeof first !== 'string' || typeof second !== 'string' || !first.startsWith('$') || first.length === 1) throw denied(`Policy Condition failed: ${shown}`);
+  if (typeof first !== 'string' || typeof second !== 'string') throw invalid('Invalid JSON.');
+  if (!first.startsWith('$') || first.length === 1) throw denied(`Policy Condition failed: ${shown}`);
   return {kind, field: first.slice(1).toLowerCase(), value: second, shown};
 }
 

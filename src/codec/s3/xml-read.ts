@@ -122,7 +122,7 @@ export interface RequestedDelete {
   readonly key: string;
   readonly versionId?: string;
   readonly etag?: string;
-  readonly size?: number;
+  readonly size?: string;
   readonly lastModified?: string;
 }
 
@@ -135,12 +135,11 @@ export function parseDelete(xml: Buffer): {readonly quiet: boolean; readonly obj
       const key = child(object, 'Key');
       if (key === undefined || key === '') throw malformed();
       const [versionId, etag, size, lastModified] = ['VersionId', 'ETag', 'Size', 'LastModifiedTime'].map((name) => child(object, name)?.trim());
-      if (size !== undefined && !/^\d{1,15}$/.test(size)) throw malformed();
       return {
         key,
         ...(versionId === undefined ? {} : {versionId}),
         ...(etag === undefined ? {} : {etag}),
-        ...(size === undefined ? {} : {size: Number(size)}),
+        ...(size === undefined ? {} : {size}),
         ...(lastModified === undefined ? {} : {lastModified}),
       };
     });

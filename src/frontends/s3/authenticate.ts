@@ -127,12 +127,17 @@ export class Authenticator {
         AWSAccessKeyId: claim.accessKeyId,
         StringToSign: text,
         SignatureProvided: claim.signature,
+        StringToSignBytes: spacedHex(text),
         CanonicalRequest: canonical,
+        CanonicalRequestBytes: spacedHex(canonical),
       });
     }
     const {caller} = known;
     const signed = {caller, payload, authType: claim.presigned ? 'REST-QUERY-STRING' : 'REST-HEADER', signatureVersion: 'AWS4-HMAC-SHA256'} as const;
-    if (payload === 'hashed') return {...signed, payloadHash: payloadHash.toLowerCase()};
+    if (payload === 'hashed') {
+      checkEmptyBody(exchange, payloadHash);
+      return {...signed, payloadHash: payloadHash.toLowerCase()};
+    }
     if (payload !== 'signed-chunks' && payload !== 'signed-chunks-trailer') return signed;
     return {...signed, chunks: chunkSigner(claim, (line) => hmacSha256(key, line))};
   }
@@ -158,12 +163,16 @@ export class Authenticator {
   }
 }
 
+/** Of bytes, one a character: two digits each. */
+const spacedHex = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('hex').replace(/..(?=.)/g, '$& ');
+
 function checkFormSignature(expected: string, signature: string, policy: string, accessKeyId: string): void {
   if (sameSignature(expected, signature)) return;
   throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {
     AWSAccessKeyId: accessKeyId,
     StringToSign: policy,
     SignatureProvided: signature,
+    StringToSignBytes: spacedHex(policy),
   });
 }
 
@@ -175,7 +184,19 @@ function anonymous(exchange: HttpExchange): Identity {
   if (payload === 'signed-chunks' || payload === 'signed-chunks-trailer') {
     throw new S3Error('InvalidRequest', "Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.");
   }
-  return payload === 'hashed' ? {payload, payloadHash: announced!.toLowerCase()} : {payload};
+  if (payload !== 'hashed') return {payload};
+  checkEmptyBody(exchange, announced!);
+  return {payload, payloadHash: announced!.toLowerCase()};
+}
+
+/** XAmzContentSHA256Mismatch. A body is hashed as it is read; where there is none nobody may read it. */
+function checkEmptyBody(exchange: HttpExchange, announced: string): void {
+  if (exchange.method !== 'PUT' && exchange.method !== 'POST') return;
+  if (Number(exchange.header('content-length') ?? 0) > 0 || exchange.header('transfer-encoding') !== undefined || announced.toLowerCase() === emptyHash) return;
+  throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", {
+    ClientComputedContentSHA256: announced.toLowerCase(),
+    S3ComputedContentSHA256: emptyHash,
+  });
 }
 
 /** `x-amz-date`, or what the Date header says in that form. */

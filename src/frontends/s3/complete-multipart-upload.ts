@@ -33,12 +33,18 @@ function objectBytesOf(request: S3Request): number | undefined {
   return Number(text);
 }
 
-function checkParts(parts: readonly RequestedPart[]): void {
+/** Who says the checksum of one part must say those of all; who says none leaves it to what was kept. */
+function checkParts(parts: readonly RequestedPart[], {checksumAlgorithm: algorithm, checksumType}: UploadRecord): void {
+  const said = checksumType === 'COMPOSITE' && parts.some(({checksums}) => Object.keys(checksums).length > 0);
   parts.forEach(({partNumber, checksums}, i) => {
     if (i > 0 && partNumber <= parts[i - 1]!.partNumber) throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order. Parts must be ordered by part number.');
     const values = Object.entries(checksums) as [ChecksumAlgorithm, string][];
     const wrong = values.length > 1 ? values : values.filter(([name, value]) => !isDigest(value, name));
     if (wrong.length > 0) throw new S3Error('InvalidArgument', 'Invalid Base64 or multiple checksums present in request', {ArgumentName: 'Checksum', ArgumentValue: wrong.map(([, value]) => value).join(', ')});
+    if (said && values.length === 0) {
+      const message = `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${partNumber} in the request.`;
+      throw new S3Error('InvalidRequest', message);
+    }
   });
 }
 
@@ -60,23 +66,21 @@ export const completeMultipartUpload: Operation = async (request) => {
   try {
     upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
   } catch (error) {
-    const done = await completedBefore(request, uploadId);
-    if (!done) throw error;
-    if (customerKey) checkKey(done, customerKey);
-    return answerCompleted(request, done, customerKey);
+    return answerCompletedBefore(request, uploadId, customerKey, error);
   }
   checkUploadKey(upload, customerKey, {optional: !(await usesChecksums(request, upload))});
   if (type && type !== upload.checksumType) {
     throw new S3Error('InvalidRequest', `The upload was created using the ${upload.checksumType ?? 'null'} checksum mode. The complete request must use the same checksum mode.`);
   }
-  checkParts(parts);
+  checkParts(parts, upload);
   const options = {partBytesMin, ...(precondition ? {precondition} : {}), ...(length === undefined ? {} : {length}), ...(Object.keys(checksums).length > 0 ? {checksums} : {})};
   try {
     // NotFound may also be of the object that a precondition asks for.
     const info = await request.files.completeUpload(path, uploadId, parts, options, request.context);
     await answerCompleted(request, info, customerKey);
   } catch (error) {
-    throw partErrorOf(error, parts, uploadId);
+    if (isKind(error, 'NotFound')) return answerCompletedBefore(request, uploadId, customerKey, error);
+    throw sizeErrorOf(error, length) ?? partErrorOf(error, parts, uploadId);
   }
 };
 
@@ -87,7 +91,15 @@ async function usesChecksums({files, context}: S3Request, upload: UploadRecord):
   return parts.some(({checksums}) => Object.keys(checksums).some((name) => name !== defaultAlgorithm));
 }
 
-/** What this upload became already: clients that did not hear of it ask again. */
+/** Clients that did not hear that it is complete ask again; otherwise throws `error`. */
+async function answerCompletedBefore(request: S3Request, uploadId: string, customerKey: CustomerKey | undefined, error: unknown): Promise<void> {
+  const done = await completedBefore(request, uploadId);
+  if (!done) throw error;
+  if (customerKey) checkKey(done, customerKey);
+  return answerCompleted(request, done, customerKey);
+}
+
+/** What this upload became already. */
 async function completedBefore(request: S3Request, uploadId: string): Promise<FileInfo | undefined> {
   try {
     const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file'}, request.context);
@@ -107,6 +119,11 @@ function answerCompleted(request: S3Request, info: FileInfo, customerKey: Custom
   const type = checksumTypeOfValues(checksums);
   const document = xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`);
   return xml(request, document, [...versionHeaders(info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
+}
+
+function sizeErrorOf(error: unknown, length: number | undefined): S3Error | undefined {
+  if (!isKind(error, 'InvalidArgument') || error.details['objectBytes'] === undefined) return undefined;
+  return new S3Error('InvalidRequest', `The provided 'x-amz-mp-object-size' header value ${length} does not match what was computed: ${error.details['objectBytes']}`);
 }
 
 /** What is wrong with a part, in S3's words. */

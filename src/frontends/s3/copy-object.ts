@@ -20,6 +20,7 @@ import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {checkKey, isSealedFile} from '#frontends/s3/opening.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
+import type {ContentMetadata} from '#model/content.ts';
 
 export interface CopySource {
   readonly bucket: ByteString;
@@ -29,22 +30,24 @@ export interface CopySource {
 
 const versionMark = '?versionId=';
 
-/** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. */
+/** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. InvalidArgument. */
 export function copySourceOf(header: string): CopySource {
-  const invalid = () => new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {ArgumentName: 'x-amz-copy-source'});
+  const invalid = (what: string, value: string) => new S3Error('InvalidArgument', `Invalid copy source ${what}`, {ArgumentName: 'x-amz-copy-source', ArgumentValue: value});
+  if (/%(?![0-9a-fA-F]{2})/.test(header)) throw invalid('encoding', header);
   const whole = uriDecode(header);
   // The separator may have been encoded with the rest.
   const mark = whole.lastIndexOf(versionMark);
   const version = mark < 0 ? undefined : whole.slice(mark + versionMark.length);
   const path = (mark < 0 ? whole : whole.slice(0, mark)).replace(/^\//, '');
   const slash = path.indexOf('/');
-  if (slash <= 0 || slash === path.length - 1) throw invalid();
+  if (slash === 0 || path === '') throw invalid('bucket name', toText(path as ByteString));
+  if (slash < 0 || slash === path.length - 1) throw invalid('object key', '');
   const key = path.slice(slash + 1) as ByteString;
-  if (key.length > keyBytesMax || key.includes('\0') || !isUtf8(key)) throw invalid();
+  if (key.length > keyBytesMax || key.includes('\0') || !isUtf8(key)) throw invalid('object key', toText(key));
   return {bucket: path.slice(0, slash) as ByteString, key, ...versionOption(version)};
 }
 
-/** The source as it is now, its conditions checked. NoSuchBucket, NoSuchKey, PreconditionFailed. */
+/** The source as it is now, its conditions checked. NoSuchBucket, AccessDenied, NoSuchKey, PreconditionFailed. */
 export async function statSource(request: S3Request, source: CopySource): Promise<FileInfo> {
   await requireBucket(request, source.bucket);
   const owner = request.header('x-amz-source-expected-bucket-owner');
@@ -74,6 +77,19 @@ export function sourceVersionHeaders(info: FileInfo): readonly string[] {
   return version === undefined ? [] : ['x-amz-copy-source-version-id', version];
 }
 
+/** Unlike the rest of its metadata these belong to the object alone, whatever the directive says. */
+const notCopied = ['x-amz-website-redirect-location', 'x-amz-storage-class'];
+
+function copiedMetadata(given: ContentMetadata, directive: string, source: FileInfo): ContentMetadata {
+  if (directive === 'REPLACE') return given;
+  const metadata: Record<string, string> = {...withoutEncryption(source.inode.content?.metadata ?? {})};
+  for (const name of notCopied) {
+    delete metadata[name];
+    if (given[name] !== undefined) metadata[name] = given[name];
+  }
+  return metadata;
+}
+
 export const copyObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   const key = keyOf(request);
@@ -83,13 +99,16 @@ export const copyObject: Operation = async (request) => {
   const directive = request.header('x-amz-metadata-directive')?.toUpperCase() ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {ArgumentName: 'x-amz-metadata-directive'});
   checkTaggingDirective(request);
-  if (directive === 'COPY' && !asksForEncryption(request) && source.version === undefined && source.bucket === bucket && source.key === key) {
+  const given = metadataOf(request);
+  const named = request.header('x-amz-checksum-algorithm');
+  const checksum = named === undefined ? undefined : algorithmNamed(named);
+  const changes = directive === 'REPLACE' || asksForEncryption(request) || notCopied.some((name) => request.header(name) !== undefined);
+  if (!changes && source.version === undefined && source.bucket === bucket && source.key === key) {
     const message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
     throw new S3Error('InvalidRequest', message);
   }
   const info = await statSource(request, source);
   checkKey(info, sourceKey);
-  const algorithm = request.header('x-amz-checksum-algorithm');
   const precondition = writePrecondition((name) => request.header(name));
   const lock = await lockAttributes(request);
   const path = objectPath(bucket, key);
@@ -97,9 +116,9 @@ export const copyObject: Operation = async (request) => {
     kind: 'file',
     ...(source.version === undefined ? {} : {sourceVersion: source.version}),
     xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
-    ...(algorithm === undefined ? {} : {checksum: algorithmNamed(algorithm)}),
+    ...(checksum ? {checksum} : {}),
     sourcePrecondition: {ifMatch: etagOf(info)},
-    metadata: {...(directive === 'REPLACE' ? metadataOf(request) : withoutEncryption(info.inode.content?.metadata ?? {})), ...keptEncryption(encryption)},
+    metadata: {...copiedMetadata(given, directive, info), ...keptEncryption(encryption)},
     ...(precondition ? {precondition} : {}),
   } as const;
   const opensOrSeals = encryption.key !== undefined || isSealedFile(info);

@@ -1,7 +1,7 @@
 /** DeleteObject and DeleteObjects. */
 import {fromText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
-import {writePrecondition} from '#codec/s3/conditions.ts';
+import {deletePrecondition, writePrecondition} from '#codec/s3/conditions.ts';
 import {accessDenied, S3Error, toS3Error} from '#codec/s3/s3-error.ts';
 import {keyBytesMax} from '#codec/s3/target.ts';
 import {parseDelete} from '#codec/s3/xml-read.ts';
@@ -36,7 +36,9 @@ async function removeKey(request: S3Request, bucket: ByteString, key: ByteString
 export const deleteObject: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  const {versionId, deleteMarker} = await removeKey(request, bucket, keyOf(request), versionOf(request), writePrecondition((name) => request.header(name)));
+  const more = deletePrecondition(undefined, request.header('x-amz-if-match-size'), request.header('x-amz-if-match-last-modified-time'));
+  const etags = writePrecondition((name) => request.header(name));
+  const {versionId, deleteMarker} = await removeKey(request, bucket, keyOf(request), versionOf(request), more ? {...etags, ...more} : etags);
   await answer(request, 204, [...(versionId === undefined ? [] : ['x-amz-version-id', versionId]), ...(deleteMarker ? ['x-amz-delete-marker', 'true'] : [])]);
 };
 
@@ -48,12 +50,12 @@ export const deleteObjects: Operation = async (request) => {
   let next = 0;
   let denied = 0;
   const one = async (index: number): Promise<void> => {
-    const {key, etag, versionId} = objects[index]!;
+    const {key, etag, versionId, size, lastModified} = objects[index]!;
     try {
       const bytes = fromText(key);
       if (bytes === '' || bytes.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long');
       await request.access.demand(needs.deleteObject, {bucket, key: bytes, versionId});
-      const removed = await removeKey(request, bucket, bytes, versionOption(versionId), etag === undefined ? undefined : {ifMatch: etag.replace(/^"|"$/g, '')});
+      const removed = await removeKey(request, bucket, bytes, versionOption(versionId), deletePrecondition(etag, size, lastModified));
       const named = versionId === undefined ? '' : '<DeleteMarker>false</DeleteMarker>';
       const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : named;
       results[index] = quiet ? '' : `<Deleted>${element('Key', key)}${optionalElement('VersionId', versionId)}${marker}</Deleted>`;

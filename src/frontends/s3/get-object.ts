@@ -14,7 +14,7 @@ import {customerKeyOf, refuseEncryptionHeader} from '#frontends/s3/encryption.ts
 import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
-import {asksForChecksums, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
+import {asksForChecksums, checkOverrides, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
 import {checksumsOfPart, partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
 import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {checkKey, openerOf} from '#frontends/s3/opening.ts';
@@ -81,6 +81,7 @@ async function partHeaders(request: S3Request, info: FileInfo, partNumber: numbe
 
 export const headObject: Operation = async (request) => {
   refuseEncryptionHeader(request);
+  checkOverrides(request);
   const key = customerKeyOf(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
@@ -132,6 +133,7 @@ async function getMarker(request: S3Request, info: FileInfo, key: CustomerKey | 
 
 export const getObject: Operation = (request) => {
   refuseEncryptionHeader(request);
+  checkOverrides(request);
   const key = customerKeyOf(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));

@@ -7,7 +7,7 @@ import type {PartRecord} from '#contracts/master-api.ts';
 import {customerKeyOf} from '#frontends/s3/encryption.ts';
 import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumsXml, shownChecksums, uploadIdOf, whoseXml, withUpload} from '#frontends/s3/multipart.ts';
+import {checksumsXml, checksumXml, shownChecksums, uploadIdOf, whoseXml, withUpload} from '#frontends/s3/multipart.ts';
 import {bucketOf, keyOf, objectPath, type Operation, xml} from '#frontends/s3/request.ts';
 
 export const listParts: Operation = async (request) => {
@@ -22,7 +22,7 @@ export const listParts: Operation = async (request) => {
   checkUploadKey(upload, customerKeyOf(request), {optional: true});
   const found = limit === 0 ? [] : await withUpload(uploadId, () => request.files.listParts(path, uploadId, marker, limit + 1, request.context));
   const parts = found.slice(0, limit);
-  const {checksumAlgorithm: algorithm, checksumType: type} = upload;
+  const {checksumAlgorithm: algorithm} = upload;
   const row = (part: PartRecord) =>
     `<Part>${element('PartNumber', part.partNumber)}${element('LastModified', xmlDate(part.modifiedAt))}${element('ETag', `"${part.etag}"`)}` +
     `${element('Size', part.length)}${checksumsXml(shownChecksums(part.checksums, algorithm))}</Part>`;
@@ -30,6 +30,5 @@ export const listParts: Operation = async (request) => {
   const page =
     `${element('StorageClass', 'STANDARD')}${element('PartNumberMarker', marker)}${element('NextPartNumberMarker', parts.at(-1)?.partNumber ?? 0)}` +
     `${element('MaxParts', limit)}${element('IsTruncated', found.length > limit)}`;
-  const checksum = `${algorithm ? element('ChecksumAlgorithm', algorithm.toUpperCase()) : ''}${type ? element('ChecksumType', type) : ''}`;
-  await xml(request, xmlDocument('ListPartsResult', named + whoseXml(request, upload) + page + checksum + parts.map(row).join('')));
+  await xml(request, xmlDocument('ListPartsResult', named + whoseXml(request, upload) + page + checksumXml(upload) + parts.map(row).join('')));
 };

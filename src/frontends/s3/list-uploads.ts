@@ -1,11 +1,17 @@
 /** ListMultipartUploads. */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
+import {isKind} from '#base/errors.ts';
 import {countOf, encodeKey, keysAPageMax} from '#codec/s3/listing.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {whoseXml} from '#frontends/s3/multipart.ts';
+import {checksumXml, whoseXml} from '#frontends/s3/multipart.ts';
 import {bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
+
+/** What may have been the id of an upload, also when that has gone since: who aborts what a page lists goes on behind it. */
+const idForm = /^[0-9a-f]{32}$/;
+const invalidMarker = (marker: string) => new S3Error('InvalidArgument', 'Invalid uploadId marker', {ArgumentName: 'upload-id-marker', ArgumentValue: marker.slice(0, 200)});
 
 export const listMultipartUploads: Operation = async (request) => {
   const bucket = bucketOf(request);
@@ -19,12 +25,20 @@ export const listMultipartUploads: Operation = async (request) => {
   const base = bucketPath(bucket);
   const uploads: string[] = [];
   const prefixes: string[] = [];
-  let after = keyMarker === '' ? undefined : {key: keyMarker, uploadId: idMarker === '' ? '\uffff' : idMarker};
+  if (keyMarker !== '' && idMarker !== '' && !idForm.test(idMarker)) throw invalidMarker(idMarker);
+  let after = keyMarker === '' ? undefined : {key: keyMarker, uploadId: idMarker};
   let last: {key: ByteString; uploadId: string} | undefined;
   let folded: ByteString | undefined = delimiter !== '' && keyMarker !== '' && keyMarker.endsWith(delimiter) ? keyMarker : undefined;
   let truncated = false;
+  const page = async (asked: Parameters<typeof request.files.listUploads>[0]) => {
+    try {
+      return await request.files.listUploads(asked, request.context);
+    } catch (error) {
+      throw isKind(error, 'InvalidArgument') && error.details['uploadId'] === idMarker ? invalidMarker(idMarker) : error;
+    }
+  };
   scan: for (; limit > 0; ) {
-    const found = await request.files.listUploads({directory: base, limit: keysAPageMax, ...(prefix === '' ? {} : {prefix}), ...(after ? {after} : {})}, request.context);
+    const found = await page({directory: base, limit: keysAPageMax, ...(prefix === '' ? {} : {prefix}), ...(after ? {after} : {})});
     for (const upload of found) {
       const key = upload.path.slice(base.length) as ByteString;
       after = {key, uploadId: upload.uploadId};
@@ -43,7 +57,7 @@ export const listMultipartUploads: Operation = async (request) => {
       last = {key, uploadId: upload.uploadId};
       uploads.push(
         `<Upload><Key>${show(key)}</Key>${element('UploadId', upload.uploadId)}${whoseXml(request, upload)}` +
-          `${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}</Upload>`,
+          `${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}${checksumXml(upload)}</Upload>`,
       );
     }
     if (found.length < keysAPageMax) break;

@@ -23,6 +23,10 @@ export const partNumberMax = 10_000;
 export const checksumsXml = (checksums: Checksums): string =>
   (Object.keys(checksums) as ChecksumAlgorithm[]).map((name) => element(`Checksum${name.toUpperCase()}`, checksums[name]!)).join('');
 
+/** What the upload was created with. */
+export const checksumXml = ({checksumAlgorithm, checksumType}: UploadRecord): string =>
+  `${checksumAlgorithm ? element('ChecksumAlgorithm', checksumAlgorithm.toUpperCase()) : ''}${checksumType ? element('ChecksumType', checksumType) : ''}`;
+
 /** Only the one that this upload uses: what Weir computes beside it is its own affair. */
 export function shownChecksums(checksums: Checksums, algorithm: ChecksumAlgorithm | undefined): Checksums {
   const value = algorithm && checksums[algorithm];
@@ -62,10 +66,19 @@ export const createMultipartUpload: Operation = async (request) => {
   await xml(request, xmlDocument('InitiateMultipartUploadResult', named), [...echoed, ...encryptionHeaders(encryption)]);
 };
 
+/** `x-amz-if-match-initiated-time`, in whole seconds; one of the future says nothing, as other dates of conditions. PreconditionFailed. */
+async function checkInitiated(request: S3Request, uploadId: string): Promise<void> {
+  const wanted = Date.parse(request.header('x-amz-if-match-initiated-time') ?? '');
+  if (Number.isNaN(wanted) || wanted > request.nowMs) return;
+  const {initiatedAt} = await withUpload(uploadId, () => request.files.getUpload(objectPath(bucketOf(request), keyOf(request)), uploadId, request.context));
+  if (Number(initiatedAt / 1_000_000_000n) * 1000 !== wanted) throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold.', {Condition: 'x-amz-if-match-initiated-time'});
+}
+
 export const abortMultipartUpload: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
   const uploadId = uploadIdOf(request);
+  await checkInitiated(request, uploadId);
   await withUpload(uploadId, () => request.files.abortUpload(objectPath(bucket, keyOf(request)), uploadId, request.context));
   await answer(request, 204);
 };

@@ -58,6 +58,7 @@ function headerValue(text: string): string {
 }
 
 const overrides = ['content-type', 'content-language', 'expires', 'cache-control', 'content-disposition', 'content-encoding'];
+const overrideNames: ReadonlySet<string> = new Set(overrides.map((name) => `response-${name}`));
 
 export function checksumHeaderPairs(checksums: Checksums): string[] {
   return Object.entries(checksums).flatMap(([name, value]) => [`x-amz-checksum-${name}`, value]);
@@ -78,6 +79,12 @@ export function objectChecksumPairs(checksums: Checksums): string[] {
 
 export function asksForChecksums(request: S3Request): boolean {
   return request.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
+}
+
+/** InvalidRequest: what an answer says of the object is for those to choose who sign. */
+export function checkOverrides({identity, target: {query}}: S3Request): void {
+  if (query.length === 0 || identity.caller || !query.some(([name]) => overrideNames.has(name))) return;
+  throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
 }
 
 /** What GET and HEAD say of an object, beside length and range. */

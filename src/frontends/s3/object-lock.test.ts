@@ -53,3 +53,10 @@ test('a bucket without object lock has nothing to lock', async () => {
   assert.equal(await codeOf(gateway.sdk.send(new PutObjectCommand({Bucket: 'plain', Key: 'a', Body: Buffer.from('x'), ObjectLockLegalHoldStatus: 'ON'}))), 'InvalidRequest');
   assert.equal(await codeOf(gateway.sdk.send(new GetObjectLockConfigurationCommand({Bucket: 'plain'}))), 'ObjectLockConfigurationNotFoundError');
 });
+
+test('headers are looked at before the bucket is', async () => {
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: 'plain'}));
+  const put = (days: number) => gateway.sdk.send(new PutObjectCommand({Bucket: 'plain', Key: 'a', Body: 'x', ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: later(days)}));
+  assert.equal(await codeOf(put(-1)), 'InvalidArgument');
+  await assert.rejects(put(1), {name: 'InvalidRequest', message: 'Bucket is missing ObjectLockConfiguration'});
+});

@@ -41,8 +41,8 @@ export const putObjectLock: Operation = async (request) => {
 };
 
 /** Asked before a lock is shown or changed. InvalidRequest. */
-async function requireLock(request: S3Request): Promise<void> {
-  if ((await settingOf(request)) === undefined) throw new S3Error('InvalidRequest', 'Bucket is missing ObjectLockConfiguration');
+async function requireLock(request: S3Request, message = 'Bucket is missing Object Lock Configuration'): Promise<void> {
+  if ((await settingOf(request)) === undefined) throw new S3Error('InvalidRequest', message);
 }
 
 async function statLocked(request: S3Request): Promise<FileInfo> {
@@ -104,7 +104,6 @@ export async function lockAttributes(request: S3Request): Promise<Record<string,
   if ((mode === undefined) !== (until === undefined)) {
     throw new S3Error('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.');
   }
-  await requireLock(request);
   const attributes: Record<string, Uint8Array> = {};
   if (mode !== undefined) {
     if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') throw new S3Error('InvalidArgument', 'Unknown wormMode directive.', {ArgumentName: 'x-amz-object-lock-mode', ArgumentValue: mode});
@@ -117,6 +116,8 @@ export async function lockAttributes(request: S3Request): Promise<Record<string,
     if (hold !== 'ON' && hold !== 'OFF') throw new S3Error('InvalidArgument', 'Legal Hold must be either of \'ON\' or \'OFF\'', {ArgumentName: 'x-amz-object-lock-legal-hold', ArgumentValue: hold});
     attributes[legalHoldAttribute] = hold === 'ON' ? legalHoldOn : legalHoldOff;
   }
+  // The one word is how S3 says it of headers.
+  await requireLock(request, 'Bucket is missing ObjectLockConfiguration');
   return attributes;
 }
 

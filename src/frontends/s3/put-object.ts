@@ -54,5 +54,5 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
 export const putObject: Operation = async (request) => {
   const {info, bucketInfo, encryption} = await storeObject(request);
   const told = [...versionHeaders(info), ...(await expirationHeaders(request, bucketInfo, info)), ...encryptionHeaders(encryption)];
-  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
+  await answer(request, 200, ['ETag', `"${etagOf(info)}"`, 'x-amz-object-size', String(info.inode.content?.length ?? info.length), ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

@@ -1,5 +1,6 @@
 /** What S3 refuses before it looks at anything: in its own words, because clients and people know them. */
 import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
 import {after, before, test} from 'node:test';
 import {CreateBucketCommand} from '@aws-sdk/client-s3';
 import {type Answer, Gateway} from '#frontends/s3/fixture.test.ts';
@@ -73,8 +74,23 @@ test('bodies that are not what was announced', async () => {
   assert.equal((await gateway.signed('PUT', '/bucket?policy', undefined, JSON.stringify(policy))).status, 204);
   assert.deepEqual(await chunked('3\r\nabc\r\n0\r\n\r\n', 'many'), [411, error('MissingContentLength', 'You must provide the Content-Length HTTP header.')]);
   assert.deepEqual(await chunked('3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n', '4'), [403, error('InvalidChunkSizeError', 'Only the last chunk is allowed to have a size less than 8192 bytes', {BadChunkSize: '3', Chunk: '1'})]);
+  const announced = 'e3'.repeat(32);
+  const mismatch = {ClientComputedContentSHA256: announced, S3ComputedContentSHA256: createHash('sha256').digest('hex')};
+  assert.deepEqual(await send('PUT', '/bucket/key?tagging', ['x-amz-content-sha256', announced, 'content-length', '0']), [
+    400, error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", mismatch),
+  ]);
   const trailer = ['x-amz-trailer', 'x-amz-checksum-crc32'];
   assert.deepEqual(await chunked('3\r\nabc\r\n0\r\nx-amz-checksum-crc32:AA==\r\n\r\n', '3', undefined, trailer), [400, error('InvalidRequest', 'Value for x-amz-checksum-crc32 trailing header is invalid.')]);
   assert.equal((await chunked('3\r\nabc\r\n0\r\n\r\n', '3', undefined, trailer))[1]['Code'], 'MalformedTrailerError');
   assert.deepEqual(await chunked('3\r\nabc\r\n0\r\n\r\n', '3', '/bucket?cors'), [400, error('InvalidRequest', 'The value of x-amz-content-sha256 header is invalid.')]);
+});
+
+test('who has not signed does not choose the headers of the answer', async () => {
+  const refused = [400, error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.')];
+  await gateway.signed('PUT', '/bucket/key', undefined, 'hello');
+  const policy = {Version: '2012-10-17', Statement: [{Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::bucket/*'}]};
+  assert.equal((await gateway.signed('PUT', '/bucket?policy', undefined, JSON.stringify(policy))).status, 204);
+  assert.deepEqual(await send('GET', '/bucket/key?response-expires=0'), refused);
+  assert.equal((await send('HEAD', '/bucket/key?response-content-type=a/b'))[0], 400);
+  assert.equal((await gateway.signed('GET', '/bucket/key?response-content-type=a/b')).headers['content-type'], 'a/b');
 });

@@ -125,6 +125,14 @@ test('conditions and ranges', async () => {
   assert.equal(await write({IfNoneMatch: '"other"'}), 'NotImplemented');
   assert.equal(await write({IfMatch: md5('hello world')}), 'none');
   assert.equal(await get('c'), 'new');
+  const {LastModified} = await gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'c'}));
+  const remove = (more: object) => codeOf(gateway.sdk.send(new DeleteObjectCommand({Bucket, Key: 'c', ...more})));
+  assert.equal(await remove({IfMatchSize: 4}), 'PreconditionFailed');
+  assert.equal(await remove({IfMatchSize: 3, IfMatchLastModifiedTime: new Date(0)}), 'PreconditionFailed');
+  const listed = await gateway.sdk.send(new DeleteObjectsCommand({Bucket, Delete: {Objects: [{Key: 'c', Size: 4}]}}));
+  assert.equal(listed.Errors?.[0]?.Code, 'PreconditionFailed');
+  assert.equal(await remove({IfMatchSize: 3, IfMatchLastModifiedTime: LastModified}), 'none');
+  assert.equal(await remove({IfMatchSize: 3}), 'none', 'what is not there is deleted already');
 });
 
 test('copies take or replace metadata, and not onto themselves for nothing', async () => {

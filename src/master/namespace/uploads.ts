@@ -73,15 +73,15 @@ export interface UploadListRequest {
   /** Canonical path of a directory; keys are relative to it. */
   readonly directory: ByteString;
   readonly prefix?: ByteString | undefined;
-  /** Exclusive. Of an upload that has gone, only the key counts: uploads of that key are listed again. */
+  /** Exclusive; an empty id: after all uploads of that key. Of an upload that has gone, only the key counts: uploads of that key are listed again. */
   readonly after?: {readonly key: ByteString; readonly uploadId: string} | undefined;
   readonly limit: number;
 }
 
-/** Ordered by key, then by time of initiation. */
+/** Ordered by key, then by time of initiation. InvalidArgument where `after` has the id of an upload of another key. */
 export function listUploads(reader: Reader, request: UploadListRequest): UploadRecord[] {
   const first = (request.directory + (request.prefix ?? '')) as ByteString;
-  const after = request.after && {path: (request.directory + request.after.key) as ByteString, initiatedAt: initiatedAt(reader, request.after.uploadId), uploadId: request.after.uploadId};
+  const after = request.after && orderOf(reader, (request.directory + request.after.key) as ByteString, request.after.uploadId);
   const from = after && after.path > first ? after.path : first;
   const found: UploadRecord[] = [];
   for (const group of groups(reader, from)) {
@@ -117,9 +117,13 @@ function compareOrder(a: Order, b: Order): number {
   return a.uploadId < b.uploadId ? -1 : a.uploadId > b.uploadId ? 1 : 0;
 }
 
-function initiatedAt(reader: Reader, uploadId: string): bigint {
+function orderOf(reader: Reader, path: ByteString, uploadId: string): Order {
+  if (uploadId === '') return {path, uploadId, initiatedAt: 2n ** 63n};
   const record = uploadIdPattern.test(uploadId) ? reader.get(uploadKey(uploadId)) : undefined;
-  return record ? decodeUpload(record).initiatedAt : -1n;
+  if (!record) return {path, uploadId, initiatedAt: -1n};
+  const upload = decodeUpload(record);
+  if (upload.path !== path) throw new WeirError('InvalidArgument', 'the upload to begin after is of another key', {details: {uploadId}});
+  return upload;
 }
 
 const noValue = new Uint8Array(0);
