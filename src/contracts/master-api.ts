@@ -25,6 +25,8 @@ export interface FileInfo {
   readonly mount: MountId;
   /** The path's bucket keeps versions, or did: its version id (model/version.ts) means something. Told by what names versions. */
   readonly versioned?: true;
+  /** Of a directory that was looked at, not changed: how many directories it holds. */
+  readonly subdirectories?: number;
   /** A delete marker: the inode is nothing but its id, owner and times. */
   readonly deleteMarker?: true;
 }

@@ -17,6 +17,7 @@
  *   o mount hash       multipart upload that a mount's store has open for Weir, by a hash of the store's name for it
  *   f inode            orphan: a file without a name that somebody has open
  *   p upload NUL part  part of a multipart upload
+ *   q inode            how many directories a directory holds; absent when none
  *   r inode            rename of a file that its store has still to follow
  *   s inode name       setting of a directory: a named document
  *   t inode            tombstone: a removed tree whose records, and objects in the store, are still to be deleted
@@ -90,6 +91,7 @@ export const settingKey = (id: InodeId, name: string): ByteString => `s${idKey(i
 export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''), to: settingKey((id + 1) as InodeId, '')});
 /** The name in a setting's key. */
 export const nameOfSettingKey = (key: ByteString): string => key.slice(1 + idBytes);
+export const subdirectoriesKey = (id: InodeId): ByteString => `q${idKey(id)}` as ByteString;
 export const fileRenameKey = (id: InodeId): ByteString => `r${idKey(id)}` as ByteString;
 export const relocationKey = (id: number): ByteString => `a${idKey(id)}` as ByteString;
 export const versionUsageKey = (id: InodeId): ByteString => `k${idKey(id)}` as ByteString;

@@ -13,14 +13,14 @@ export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
 }
 
 /**
- * A directory has one link for its name and one for its own `.`; those of its children's `..` are not counted, as on btrfs. A file that is
+ * A directory has one link for its name, one for its own `.`, and those of its children's `..`. A file that is
  * being written on this mount is as its draft is.
  */
-export function attributesOf({inode, length}: FileInfo, handles: Pick<Handles, 'inode'>): FuseAttributes {
+export function attributesOf({inode, length, subdirectories = 0}: FileInfo, handles: Pick<Handles, 'inode'>): FuseAttributes {
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
   const attributes: FuseAttributes = {
     node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: (typeOf(inode) << typeShift) | inode.mode,
-    links: inode.kind === 'directory' ? 2 : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
+    links: inode.kind === 'directory' ? 2 + subdirectories : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
   };
   return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
 }

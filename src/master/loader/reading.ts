@@ -8,7 +8,7 @@ import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {KnownDirectories} from '#master/namespace/known-directories.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {childOf, infoOf, inodeAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
+import {childOf, inodeAt, lookAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
 import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
 import {findVersion, stat} from '#master/namespace/stat.ts';
@@ -46,7 +46,7 @@ export class Reading {
       const inode = inodeAt(reader, place);
       if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
       if (!isUnchecked(principal)) resolve(reader, parsePath(path, kind), principal);
-      return infoOf((place.kind === 'directory' ? `${path}/` : path) as ByteString, inode, place.mount);
+      return lookAt(reader, (place.kind === 'directory' ? `${path}/` : path) as ByteString, place, inode);
     });
     return sequence <= transactions.metastore.durableSequence ? result : undefined;
   }
@@ -60,7 +60,7 @@ export class Reading {
     const {result, sequence} = transactions.metastore.read(reader => {
       if (!this.#loader.believes(reader, place, inode, above.place, {askedAt: transactions.now(), complete: true})) return undefined;
       if (!isUnchecked(principal)) resolve(reader, parsePath(path), principal);
-      return infoOf(path, inode, place.mount);
+      return lookAt(reader, path, place, inode);
     });
     return sequence <= transactions.metastore.durableSequence ? result : undefined;
   }
@@ -86,7 +86,7 @@ export class Reading {
       await this.#loader.freshen(parsePath(path, 'file'), {askedAt, signal, complete: true});
       const info = await transactions.read(reader => {
         const found = locate(reader, id);
-        return found?.path === path ? infoOf(path, inodeAt(reader, found.place), found.place.mount) : undefined;
+        return found?.path === path ? lookAt(reader, path, found.place) : undefined;
       });
       if (info) return info;
     }

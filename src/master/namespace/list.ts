@@ -12,7 +12,7 @@ import type {Principal} from '#contracts/context.ts';
 import type {ListEntry, ListPage, ListRequest} from '#contracts/master-api.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {KeyCursor} from '#master/namespace/key-cursor.ts';
-import {infoOf, inodeAt, isEmpty, type Place} from '#master/namespace/place.ts';
+import {inodeAt, lookAt, isEmpty, type Place} from '#master/namespace/place.ts';
 import {existingDirectory, resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -70,7 +70,7 @@ function* listEntries(reader: Reader, directory: Place, path: ByteString, reques
     const inode = inodeAt(reader, place);
     if (request.view === 'keys' && !isKey(reader, inode)) continue;
     const shadowed = flat && place.kind !== 'directory' && reader.get(entryKey(directory.id, entryName(place.name, 'directory'))) !== undefined;
-    yield {key, info: infoOf((path + key) as ByteString, inode, place.mount), ...(shadowed ? {shadowed} : {})};
+    yield {key, info: lookAt(reader, (path + key) as ByteString, place, inode), ...(shadowed ? {shadowed} : {})};
   }
 }
 

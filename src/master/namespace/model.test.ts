@@ -229,6 +229,15 @@ function compareTrees(space: Fixture, model: Model): void {
   assert.deepEqual(shownTree, all.map(({key, node}) => [key, `/${key}`, node.kind, node.mark, node.implied]));
 }
 
+/** What is counted with the entries is what a listing finds. */
+function compareSubdirectories(space: Fixture): void {
+  const entries = list(space.store, {directory: bytes('/'), limit: 10_000, view: 'tree'}).entries as Extract<ListEntry, {info: unknown}>[];
+  const directories = entries.map(({info}) => info).filter(({inode}) => inode.kind === 'directory');
+  for (const {path, inode, subdirectories} of directories) {
+    assert.equal(subdirectories, directories.filter(other => other.inode.parent === inode.id && other.inode.id !== inode.id).length, `subdirectories of ${path}`);
+  }
+}
+
 function compareUsage(space: Fixture, model: Model): void {
   for (const {id} of listTombstones(space.store)) while (!space.run((tx) => reapTombstone(tx, id, 2)));
   const all = model.all();
@@ -300,6 +309,7 @@ test('random operations give the tree that a plain tree gives, and every listing
       const model = new Model();
       for (const what of steps) apply(space, model, what);
       compareTrees(space, model);
+      compareSubdirectories(space);
       for (const one of questions) {
         const wanted = expected(model, one);
         if (!wanted) assert.throws(() => ask(space, one), (error) => error instanceof WeirError && error.kind !== 'Internal');

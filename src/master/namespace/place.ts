@@ -9,7 +9,8 @@ import {WeirError} from '#base/errors.ts';
 import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
 import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-record.ts';
 import {decodeInode, encodeInode} from '#codec/namespace/inode-record.ts';
-import {entriesOf, entryKey, entryName, inodeKey} from '#codec/namespace/keys.ts';
+import {entriesOf, entryKey, entryName, inodeKey, subdirectoriesKey} from '#codec/namespace/keys.ts';
+import {decodeNextId, encodeNextId} from '#codec/namespace/usage-record.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, InodeKind} from '#model/inode.ts';
@@ -78,16 +79,38 @@ export function writeInode(tx: Transaction, inode: Inode, storeKey: ByteString):
 
 /** Enters a name for an inode. */
 export function writeEntry(tx: Transaction, directory: InodeId, name: ByteString, entry: Entry): void {
-  tx.put(entryKey(directory, entryName(name, entry.kind)), encodeEntry(entry));
+  const key = entryKey(directory, entryName(name, entry.kind));
+  if (entry.kind === 'directory' && !tx.look(key)) countSubdirectory(tx, directory, 1);
+  tx.put(key, encodeEntry(entry));
 }
 
 export function deleteEntry(tx: Transaction, directory: InodeId, name: ByteString, kind: InodeKind): void {
-  tx.delete(entryKey(directory, entryName(name, kind)));
+  const key = entryKey(directory, entryName(name, kind));
+  if (kind === 'directory' && tx.look(key)) countSubdirectory(tx, directory, -1);
+  tx.delete(key);
+}
+
+/** How many directories a directory holds. Counted with its entries, so that nobody has to list it to know how many links it has. */
+export function subdirectoriesOf(reader: Reader, directory: InodeId): number {
+  const count = reader.look(subdirectoriesKey(directory));
+  return count ? decodeNextId(count) : 0;
+}
+
+function countSubdirectory(tx: Transaction, directory: InodeId, by: number): void {
+  const count = subdirectoriesOf(tx, directory) + by;
+  if (count > 0) tx.put(subdirectoriesKey(directory), encodeNextId(count));
+  else tx.delete(subdirectoriesKey(directory));
 }
 
 export function isEmpty(reader: Reader, directory: InodeId): boolean {
   for (const _ of reader.range({...entriesOf(directory, '' as ByteString), limit: 1})) return false;
   return true;
+}
+
+/** What stands at a place, with what only looking at it tells: a directory's subdirectories. */
+export function lookAt(reader: Reader, path: ByteString, place: Place, inode = inodeAt(reader, place)): FileInfo {
+  const info = infoOf(path, inode, place.mount);
+  return place.kind === 'directory' ? {...info, subdirectories: subdirectoriesOf(reader, place.id)} : info;
 }
 
 export function infoOf(path: ByteString, inode: Inode, mount: MountId): FileInfo {

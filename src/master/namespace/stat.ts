@@ -2,7 +2,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {infoOf, inodeAt} from '#master/namespace/place.ts';
+import {infoOf, inodeAt, lookAt} from '#master/namespace/place.ts';
 import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import {newestOf, noncurrentOf} from '#master/namespace/versions.ts';
@@ -18,7 +18,7 @@ export function stat(reader: Reader, path: Path, principal?: Principal): FileInf
   const resolution = resolve(reader, path, principal);
   if (!resolution.place) refuseDeleted(reader, resolution);
   const place = existing(reader, resolution);
-  return infoOf(canonicalPath(path, place), inodeAt(reader, place), place.mount);
+  return lookAt(reader, canonicalPath(path, place), place);
 }
 
 function refuseDeleted(reader: Reader, {path, top}: Resolution): void {
