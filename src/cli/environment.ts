@@ -20,7 +20,9 @@ export interface UpOptions {
   readonly s3Port: number;
   readonly httpPort: number;
   readonly rpcPort: number;
-  /** S3 and REST speak TLS, with the PEM files of this host: the certificate with what leads to its authority, and its key. */
+  /** Where buckets are shown as websites; absent: nowhere. */
+  readonly websitePort?: number;
+  /** S3, REST and websites speak TLS, with the PEM files of this host: the certificate with what leads to its authority, and its key. */
   readonly tls?: {readonly certFile: string; readonly keyFile: string};
   /** Bytes of a tier in memory; 0 = none. */
   readonly memoryBytes?: number;
@@ -38,6 +40,7 @@ export interface InstanceInfo {
   readonly s3: string;
   readonly http: string;
   readonly rpc: {readonly host: string; readonly port: number};
+  readonly website?: string;
   /** S3 and REST speak TLS with this certificate; `selfSigned`: clients have to be told to trust it. */
   readonly tls?: {readonly certFile: string; readonly selfSigned: boolean};
   readonly fuse?: string;

@@ -56,13 +56,28 @@ function absolute(directory: string, from: string): string {
   return directory.startsWith('/') ? directory : `${from}/${directory}`;
 }
 
+interface UpFlags {
+  readonly host: string;
+  readonly s3Port: number;
+  readonly httpPort: number;
+  readonly rpcPort: number;
+  readonly websitePort?: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly memory?: number;
+  readonly disk?: string[];
+  readonly fuse?: string;
+  readonly fuseOptions: FuseOptions;
+  readonly audit: boolean;
+}
+
 function welcome(info: InstanceInfo, key: RootKey, uris: readonly {uri: string}[]): string {
   return `Weir is up (home ${info.home})
 
   S3      ${info.s3}
   REST    ${info.http}/api/v1   metrics ${info.http}/metrics
   keys    ${key.accessKeyId} / ${key.secretAccessKey}
-${info.fuse === undefined ? '' : `  mount   ${info.fuse}\n`}
+${info.website === undefined ? '' : `  website ${info.website}\n`}${info.fuse === undefined ? '' : `  mount   ${info.fuse}\n`}
 Try in another shell:
   eval "$(weir env)"
   aws s3 ls${uris.length > 0 ? '' : '            # nothing yet: aws s3 mb s3://my-bucket'}
@@ -79,7 +94,8 @@ export const registerUp: Register = (parent, environment) => {
     .option('--s3-port <N>', 'S3; 0 = any free port', portOption, 7480)
     .option('--http-port <N>', 'REST, metrics, health', portOption, 7481)
     .option('--rpc-port <N>', 'the command line and the client', portOption, 7482)
-    .option('--tls-cert <FILE>', 'S3 and REST by https: the certificate in PEM form, with what leads to its authority')
+    .option('--website-port <N>', 'buckets as websites, by the host BUCKET.anything or the path /BUCKET/; not served without it', portOption)
+    .option('--tls-cert <FILE>', 'S3, REST and websites by https: the certificate in PEM form, with what leads to its authority')
     .option('--tls-key <FILE>', 'its key, in PEM form')
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
@@ -87,9 +103,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
     .option('--fuse-options <LIST>', 'as `weir fuse -o`', fuseOptions, defaultFuseOptions)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
-    .action(async (uris: string[], options: {
-      host: string; s3Port: number; httpPort: number; rpcPort: number; tlsCert?: string; tlsKey?: string; memory?: number; disk?: string[]; fuse?: string; fuseOptions: FuseOptions; audit: boolean;
-    }) => {
+    .action(async (uris: string[], options: UpFlags) => {
       const {terminal} = environment;
       const {home, json: asJson} = globals(command);
       const root: Command & {rawArgs?: string[]} = parent;
@@ -100,6 +114,7 @@ export const registerUp: Register = (parent, environment) => {
         s3Port: options.s3Port,
         httpPort: options.httpPort,
         rpcPort: options.rpcPort,
+        ...(options.websitePort === undefined ? {} : {websitePort: options.websitePort}),
         ...tlsOf(options, environment.workingDirectory),
         ...(options.audit ? {} : {audit: false}),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
@@ -107,7 +122,8 @@ export const registerUp: Register = (parent, environment) => {
         ...(options.fuse === undefined ? {} : {fuse: {...options.fuseOptions, directory: absolute(options.fuse, environment.workingDirectory)}}),
       };
       await environment.instance(home).run(up, async (info, key) => {
-        const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...(info.fuse === undefined ? {} : {fuse: info.fuse}), ...key};
+        const website = info.website === undefined ? {} : {website: info.website};
+        const line = {ready: true, pid: info.pid, home: info.home, s3: info.s3, http: info.http, rpc: `${info.rpc.host}:${info.rpc.port}`, ...website, ...(info.fuse === undefined ? {} : {fuse: info.fuse}), ...key};
         await terminal.out(asJson ? json(line) : welcome(info, key, mounts));
       });
     });

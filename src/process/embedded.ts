@@ -15,6 +15,7 @@ import {rootPrincipal} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount} from '#frontends/fuse/mount.ts';
 import {restHandler} from '#frontends/rest/server.ts';
+import {websiteHandler} from '#frontends/s3/website/server.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
@@ -115,6 +116,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       'REST',
       http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, restHandler({files, identity, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
     );
+    const website =
+      up.websitePort === undefined
+        ? undefined
+        : await down.add('websites', http.serve({address: {host: up.host, port: up.websitePort}, ...tls}, websiteHandler({files, runtime, identity: identity.directory})));
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     const recovery = new AbortController();
@@ -137,6 +142,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       s3: urlOf(s3.address, certificate !== undefined),
       http: urlOf(rest.address, certificate !== undefined),
       rpc: {host: reachable(rpc.address.host), port: rpc.address.port},
+      ...(website ? {website: urlOf(website.address, certificate !== undefined)} : {}),
       ...(certificate ? {tls: certificate.info} : {}),
       ...(up.fuse === undefined ? {} : {fuse: up.fuse.directory}),
       startedAt: runtime.clock.nowMs(),

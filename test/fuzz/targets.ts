@@ -42,7 +42,6 @@ import {canonicalPath, canonicalRequest, checkTime, claimOfHeader, claimOfQuery,
 import {bucketOfHost, parseTarget} from '#codec/s3/target.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
 import {objectLockXml, parseLegalHold, parseObjectLock, parseRetention, retentionXml} from '#codec/s3/object-lock-xml.ts';
-import {notificationXml, parseNotificationXml} from '#codec/s3/notification-xml.ts';
 import {eventMessage} from '#codec/s3/event-message.ts';
 import {parseVersioning} from '#codec/s3/versioning-xml.ts';
 import {parseCompleteMultipartUpload, parseDelete} from '#codec/s3/xml-read.ts';
@@ -50,6 +49,7 @@ import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {WeirError} from '#base/errors.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
+import {configurations, configurationSeeds} from './configuration-targets.ts';
 import {accessDocuments, accessSeeds, json, policies, policySeeds} from './access-targets.ts';
 import {decoder, record, stream} from './forms.ts';
 import {mustEqual, outcome, type Target} from './fuzz.ts';
@@ -214,8 +214,6 @@ function documents(input: Buffer): void {
   if (lock !== 'refused') mustEqual(parseObjectLock(Buffer.from(objectLockXml(lock.value))), lock.value, 'an object lock comes back changed');
   const rules = outcome(() => parseLifecycle(input, () => 'new'));
   if (rules !== 'refused') mustEqual(parseLifecycle(Buffer.from(lifecycleXml(rules.value)), () => 'new'), rules.value, 'lifecycle rules come back changed');
-  const notification = outcome(() => parseNotificationXml(input, () => 'new'));
-  if (notification !== 'refused') mustEqual(parseNotificationXml(Buffer.from(notificationXml(notification.value)), () => 'new'), notification.value, 'notification rules come back changed');
   for (const read of [() => parseTagging(input, 'bucket'), () => parseTaggingHeader(input.toString('latin1'))]) {
     const tags = outcome(read);
     if (tags !== 'refused') mustEqual(JSON.stringify(decodeTags(encodeTags(tags.value))), JSON.stringify(tags.value), 'tags come back changed');
@@ -372,6 +370,7 @@ export const targets: Readonly<Record<string, Target>> = {
     authorization, 'if-match: "e", W/"f"\nif-modified-since: Sat, 21 Nov 2026 10:38:05 GMT\nrange: bytes=5-9', 'if-none-match: *\nif-unmodified-since: 2026-11-21T10:38:05Z\nx-amz-copy-source-range: bytes=0-4',
     'x-amz-checksum-crc32: AAAAAA==\ncontent-md5: 1B2M2Y8AsgTpgAmY7PhCfg==\nx-amz-trailer: x-amz-checksum-sha256', 'x-amz-checksum-crc32: AAAAAA==\nx-amz-checksum-crc32c: AAAAAA==\nx-amz-sdk-checksum-algorithm: SHA1',
   ], s3Headers),
+  's3-configurations': decoder(xml, configurationSeeds, configurations),
   's3-access': decoder(xml, accessSeeds, accessDocuments),
   's3-policy': decoder(json, policySeeds, policies),
   's3-target': decoder(query, [
@@ -389,7 +388,6 @@ export const targets: Readonly<Record<string, Target>> = {
     '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>',
     '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
     objectLockXml({mode: 'COMPLIANCE', days: 3}),
-    notificationXml([{id: 'i', form: 'Topic', arn: 'arn:weir:sqs::w:webhook', events: ['s3:ObjectCreated:*'], filter: [{name: 'Prefix', value: 'a'}, {name: 'suffix', value: '.b'}]}]),
     lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),
   ], documents),
 };

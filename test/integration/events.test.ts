@@ -59,7 +59,8 @@ describe('events of a bucket', () => {
     await s3.send(new CreateBucketCommand({Bucket}));
     const QueueArn = 'arn:weir:sqs::hook:webhook';
     const Configuration = {QueueConfigurations: [{Id: 'mine', QueueArn, Events: ['s3:ObjectCreated:*' as const, 's3:ObjectRemoved:*' as const, 's3:ObjectTagging:*' as const]}]};
-    await assert.rejects(s3.send(new PutBucketNotificationConfigurationCommand({Bucket, NotificationConfiguration: {QueueConfigurations: [{QueueArn: 'arn:weir:sqs::no:webhook', Events: ['s3:ObjectCreated:*']}]}})), {name: 'InvalidArgument'});
+    const unknown = {QueueConfigurations: [{QueueArn: 'arn:weir:sqs::no:webhook', Events: ['s3:ObjectCreated:*' as const]}]};
+    await assert.rejects(s3.send(new PutBucketNotificationConfigurationCommand({Bucket, NotificationConfiguration: unknown})), {name: 'InvalidArgument'});
     await s3.send(new PutBucketNotificationConfigurationCommand({Bucket, NotificationConfiguration: Configuration}));
     const {QueueConfigurations} = await s3.send(new GetBucketNotificationConfigurationCommand({Bucket}));
     assert.deepEqual(QueueConfigurations, Configuration.QueueConfigurations);

@@ -25,5 +25,4 @@ export const configurationReads: Readonly<Record<string, Operation>> = {
   inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
   replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
-  website: notConfigured('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration'),
 };

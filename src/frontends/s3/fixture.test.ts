@@ -9,6 +9,7 @@ import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
 import {SignatureV4} from '@smithy/signature-v4';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
+import {websiteHandler} from '#frontends/s3/website/server.ts';
 import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
@@ -37,7 +38,11 @@ export interface RawRequest {
   readonly target: string;
   readonly headers?: readonly string[];
   readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
+  /** To the listener of websites. */
+  readonly site?: true;
 }
+
+type Handler = (exchange: HttpExchange) => Promise<void>;
 
 interface LogLine {
   readonly message: string;
@@ -61,7 +66,7 @@ export class Gateway implements AsyncDisposable {
   readonly sdk: S3Client;
   /** How requests come. */
   link = {from: '127.0.0.1', secure: false};
-  readonly #handler: (exchange: HttpExchange) => Promise<void>;
+  readonly #handlers: {readonly s3: Handler; readonly site: Handler};
   readonly #stop: () => Promise<void>;
 
   static async start(): Promise<Gateway> {
@@ -76,8 +81,9 @@ export class Gateway implements AsyncDisposable {
     const identity = await Identity.open({metastore, runtime, rootKey: {accessKeyId: 'key', secretAccessKey: 'secret'}});
     const lines: LogLine[] = [];
     const audit: Readonly<Record<string, unknown>>[] = [];
-    const handler = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory, audit: (entry) => void audit.push(entry)});
-    return new Gateway(store, files, lines, identity, audit, handler, async () => {
+    const s3 = s3Handler({files, runtime: {...runtime, log: collecting(lines)}, baseDomains: [host], identity: identity.directory, audit: (entry) => void audit.push(entry)});
+    const site = websiteHandler({files, runtime: {...runtime, log: collecting(lines)}, identity: identity.directory});
+    return new Gateway(store, files, lines, identity, audit, {s3, site}, async () => {
       await master.close();
       await metastore.close();
       await rm(directory, {recursive: true});
@@ -85,14 +91,15 @@ export class Gateway implements AsyncDisposable {
   }
 
   private constructor(
-    store: MemoryUnderStore, files: FileSystemClient, lines: LogLine[], identity: Identity, audit: Readonly<Record<string, unknown>>[], handler: (exchange: HttpExchange) => Promise<void>, stop: () => Promise<void>,
+    store: MemoryUnderStore, files: FileSystemClient, lines: LogLine[], identity: Identity, audit: Readonly<Record<string, unknown>>[],
+    handlers: {readonly s3: Handler; readonly site: Handler}, stop: () => Promise<void>,
   ) {
     this.store = store;
     this.files = files;
     this.lines = lines;
     this.identity = identity;
     this.audit = audit;
-    this.#handler = handler;
+    this.#handlers = handlers;
     this.#stop = stop;
     this.sdk = this.client({accessKeyId: 'key', secretAccessKey: 'secret'});
   }
@@ -113,7 +120,7 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  async send({method, target, headers = [], body}: RawRequest): Promise<Answer> {
+  async send({method, target, headers = [], body, site}: RawRequest): Promise<Answer> {
     const header = (name: string): string | undefined => {
       const values = headers.filter((_, i) => i % 2 === 1 && headers[i - 1]!.toLowerCase() === name);
       return values.length > 0 ? values.join(', ') : undefined;
@@ -132,7 +139,7 @@ export class Gateway implements AsyncDisposable {
       },
       respondStream: () => assert.fail('S3 answers have a length'),
     };
-    await this.#handler(exchange);
+    await this.#handlers[site ? 'site' : 's3'](exchange);
     assert.ok(answer, 'answered');
     return answer;
   }

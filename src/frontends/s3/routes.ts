@@ -10,6 +10,7 @@ import {deleteBucketCors, getBucketCors, putBucketCors} from '#frontends/s3/buck
 import {deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy} from '#frontends/s3/bucket-policy.ts';
 import {getBucketVersioning, listObjectVersions, putBucketVersioning} from '#frontends/s3/bucket-versioning.ts';
 import {configurationReads} from '#frontends/s3/configuration.ts';
+import {deleteWebsite, getWebsite, putWebsite} from '#frontends/s3/bucket-website.ts';
 import {completeMultipartUpload} from '#frontends/s3/complete-multipart-upload.ts';
 import {copyObject} from '#frontends/s3/copy-object.ts';
 import {deleteObject, deleteObjects} from '#frontends/s3/delete-objects.ts';
@@ -35,7 +36,7 @@ type Methods = Readonly<Record<string, Operation>>;
 const subResources = new Set([
   ...Object.keys(configurationReads),
   ...Object.keys(bucketConfigurations),
-  'cors', 'tagging', 'notification',
+  'cors', 'tagging', 'notification', 'website',
   'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
   'session', 'torrent', 'uploadId', 'uploads', 'versioning', 'versions', 'append', 'acl', 'policy', 'ownershipControls', 'publicAccessBlock',
 ]);
@@ -56,6 +57,7 @@ const bucket: Readonly<Record<string, Methods>> = {
   versions: {GET: listObjectVersions},
   lifecycle: {GET: getLifecycle, PUT: putLifecycle, DELETE: deleteLifecycle},
   'object-lock': {GET: getObjectLock, PUT: putObjectLock},
+  website: {GET: getWebsite, PUT: putWebsite, DELETE: deleteWebsite},
   notification: {GET: getNotification, PUT: putNotification},
   cors: {GET: getBucketCors, PUT: putBucketCors, DELETE: deleteBucketCors},
   tagging: {GET: getBucketTagging, PUT: putBucketTagging, DELETE: deleteBucketTagging},
