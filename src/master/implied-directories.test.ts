@@ -4,7 +4,6 @@ import {mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {afterEach, beforeEach, test} from 'node:test';
-import {isKind} from '#base/errors.ts';
 import {bytes, context, keys, put} from '#master/fixture.test.ts';
 import {Master} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
@@ -71,10 +70,9 @@ test('directories made for their own sake stay, and so does what others put ther
   assert.deepEqual(await keys(master, '/b/'), ['made/', 'marked/', 'shared/foreign', 'theirs/']);
 });
 
-test('the key of a directory makes it and unmakes it, and holds no bytes', async () => {
+test('the key of a directory makes it and unmakes it', async () => {
   const {inode} = await put(master, '/b/d/', '');
   assert.equal(inode.content?.length, 0);
-  await assert.rejects(put(master, '/b/e/', 'bytes'), error => isKind(error, 'InvalidArgument'));
   await put(master, '/b/d/x', '');
   await remove('d/');
   assert.deepEqual(await keys(master, '/b/'), ['d/x'], 'the marker is gone, the directory is implied');
@@ -105,5 +103,26 @@ test('puts and deletes in one directory at once: nothing is lost, nothing is lef
     }
   };
   await Promise.all(Array.from({length: 6}, (_, n) => lane(n)));
+  assert.deepEqual([await look(), await onDisk()], [[], []]);
+});
+
+test('bytes of a key that ends in a slash lie in its directory, and follow the key', async () => {
+  const marker = async () => (await master.stat(bytes('/b/d/'), {kind: 'directory'}, context)).inode.content?.length;
+  await put(master, '/b/d/', 'bytes');
+  await put(master, '/b/d/below', 'x');
+  assert.deepEqual([await look(), await onDisk(), await marker()], [['d/', 'd/below'], ['d', 'd/.weir~d', 'd/below'], 5]);
+  await rm(path.join(data, 'b/d/.weir~d'));
+  await master.refresh(bytes('/b/d/'), context);
+  assert.equal(await marker(), 0, 'somebody else took them');
+  await writeFile(path.join(data, 'b/d/.weir~d'), 'other bytes');
+  await master.refresh(bytes('/b/d/'), context);
+  assert.equal(await marker(), 11, 'and put others there');
+  await remove('d/');
+  assert.deepEqual([await keys(master, '/b/', {view: 'keys'}), await onDisk()], [['d/below'], ['d', 'd/below']]);
+  await put(master, '/b/d/', 'bytes');
+  await remove('d/below');
+  assert.deepEqual(await keys(master, '/b/', {view: 'keys'}), ['d/']);
+  await master.rename(bytes('/b/d/'), bytes('/b/e/'), {replace: false}, context);
+  await remove('e/');
   assert.deepEqual([await look(), await onDisk()], [[], []]);
 });

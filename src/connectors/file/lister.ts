@@ -7,7 +7,6 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {StoreListPage, StoreListRequest, StoreObject} from '#understore/under-store.ts';
 import {diskPath} from '#connectors/file/names.ts';
-import {objectOf} from '#connectors/file/objects.ts';
 import type {Place} from '#connectors/file/place.ts';
 import {type Found, walk} from '#connectors/file/walk.ts';
 
@@ -94,7 +93,7 @@ export class DirectoryLister {
   async #object({key, path}: Found): Promise<StoreObject | undefined> {
     try {
       const stat = await this.#place.disk.stat(diskPath(path));
-      const object = objectOf(key, stat, stat.kind === 'symlink' ? await this.#place.disk.readLink(diskPath(path)) : undefined);
+      const object = await this.#place.describe(key, {path, stat});
       if (!object || (object.kind === 'directory') !== key.endsWith('/')) return undefined;
       const {metadata: _, ...listed} = object;
       return listed;

@@ -111,6 +111,33 @@ test('a file and a directory of one name stand side by side', async () => {
   assert.equal(await get(key('a')), 'newer');
 });
 
+test('a directory has the bytes of its own key in it, unseen', async () => {
+  await put(key('d/'), 'own');
+  await put(key('d/.weir~d'), 'another');
+  assert.deepEqual([await get(key('d/')), await get(key('d/.weir~d')), await keys()], ['own', 'another', ['d/.weir~d']]);
+  assert.deepEqual((await readdir(path.join(root, 'd'))).toSorted(), ['.weir~=d', '.weir~d']);
+  const seen = (await store.stat(key('d/'), call))!;
+  assert.deepEqual([seen.kind, seen.length], ['directory', 3]);
+  const listed = (await store.list({prefix: key('d/'), delimiter: true, limit: 9}, call)).objects.find(object => object.key === 'd/');
+  assert.deepEqual([listed?.length, listed?.fingerprint], [3, seen.fingerprint]);
+  const {file, object} = await store.openLocal(key('d/'), call);
+  await file.close();
+  assert.equal(object.fingerprint, seen.fingerprint);
+  await store.rename(key('d/'), key('e/'), call);
+  assert.equal((await store.stat(key('e/'), call))?.fingerprint, seen.fingerprint);
+  for (const to of ['copy/', 'file']) assert.equal((await store.copy(key('e/'), key(to), {}, call)).length, 3);
+  assert.deepEqual([await get(key('copy/')), await get(key('file'))], ['own', 'own']);
+  await store.copy(key('file'), key('e/'), {ifFingerprint: (await store.stat(key('file'), call))!.fingerprint}, call);
+  assert.ok(isKind((await store.remove([key('e/')], call))[0]?.error, 'DirectoryNotEmpty'), 'the bytes go, what is below stays');
+  assert.equal((await store.stat(key('e/'), call))?.length, 0);
+  await assert.rejects(get(key('e/')), error => isKind(error, 'NotFound'));
+  assert.equal((await put(key('copy/'), '')).length, 0);
+  assert.deepEqual(await readdir(path.join(root, 'copy')), []);
+  await put(key('copy/'), 'again');
+  assert.deepEqual(await store.remove([key('copy/'), key('e/.weir~d'), key('e/'), key('file')], call), []);
+  assert.deepEqual(await readdir(root), ['.weir']);
+});
+
 test('names that are no UTF-8 are names like others', async () => {
   const name = fromBytes(Uint8Array.of(0xff, 0x41, 0xe9));
   await put(name, 'bytes');

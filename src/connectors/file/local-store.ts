@@ -7,11 +7,11 @@ import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
   Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
-import {diskPath, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
+import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
 import {Place, type Root, notFound} from '#connectors/file/place.ts';
-import {Publisher} from '#connectors/file/publisher.ts';
+import {Publisher, type TemporaryFile} from '#connectors/file/publisher.ts';
 import {Uploads} from '#connectors/file/uploads.ts';
 
 const capabilities: Capabilities = {
@@ -50,8 +50,7 @@ export class LocalStore implements UnderStore {
       await this.#place.assertThere();
       return undefined;
     }
-    const target = found.stat.kind === 'symlink' ? await this.#disk.readLink(diskPath(found.path)) : undefined;
-    return objectOf(key, found.stat, target);
+    return await this.#place.describe(key, found);
   }
 
   async read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead> {
@@ -79,8 +78,12 @@ export class LocalStore implements UnderStore {
     options.signal.throwIfAborted();
     const {key} = request;
     pathOfKey(key);
-    if (key.endsWith('/')) return this.#directoryWrite(key, options);
-    const temporary = await this.#publisher.create(request.mode);
+    if (key.endsWith('/')) return this.#directoryWrite(request, options);
+    return this.#fileWrite(await this.#publisher.create(request.mode), request, options);
+  }
+
+  #fileWrite(temporary: TemporaryFile, request: StoreWriteRequest, options: StoreCallOptions): StoreWrite {
+    const {key} = request;
     let position = 0;
     let open = true;
     return {
@@ -106,17 +109,24 @@ export class LocalStore implements UnderStore {
     };
   }
 
-  /** The marker `k/` of object stores is the directory itself here; it can hold nothing. */
-  #directoryWrite(key: ByteString, options: StoreCallOptions): StoreWrite {
+  /** The marker `k/` of object stores is the directory itself here; what bytes it has lie in a file of their own in it. */
+  #directoryWrite(request: StoreWriteRequest, options: StoreCallOptions): StoreWrite {
+    const {key, length, mode} = request;
+    let bytes: StoreWrite | undefined;
     return {
       write: async chunk => {
-        if (chunk.length > 0) throw new WeirError('InvalidArgument', `${toText(key)}: a directory of a file system cannot have bytes of its own`, {details: {s3: 'InvalidRequest'}});
+        if (chunk.length === 0) return;
+        bytes ??= this.#fileWrite(await this.#publisher.create(mode), {key, metadata: {}, ...(length === undefined ? {} : {length})}, options);
+        await bytes.write(chunk);
       },
       finish: async () => {
+        if (bytes) return await bytes.finish();
+        if (length) throw new WeirError('IncompleteBody', `${toText(key)}: none of ${length} announced bytes were written`);
         await this.makeDirectory(key, options);
+        await this.#removeOwnBytes(key);
         return await this.#existing(key, options);
       },
-      abort: async () => {},
+      abort: async () => bytes?.abort(),
     };
   }
 
@@ -149,9 +159,11 @@ export class LocalStore implements UnderStore {
 
   async copy(from: ByteString, to: ByteString, request: {metadata?: ContentMetadata; ifFingerprint?: string}, options: StoreCallOptions): Promise<StoreObject> {
     options.signal.throwIfAborted();
-    if (from.endsWith('/') || to.endsWith('/')) return await this.#copyEmpty(from, to, options);
+    const directory = from.endsWith('/') ? await this.#existing(from, options) : undefined;
+    if (directory?.length === 0) return await (await this.write({key: to, metadata: {}}, options)).finish();
     const source = await this.#place.openFile(from);
     try {
+      if (to.endsWith('/') && source.stat.size === 0) return await (await this.write({key: to, metadata: {}}, options)).finish();
       const before = fingerprintOf(source.stat);
       if (request.ifFingerprint !== undefined && request.ifFingerprint !== before) throw changed(from);
       const copied = await this.#publisher.createCopy(source.path);
@@ -212,14 +224,6 @@ export class LocalStore implements UnderStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  /** From or to a directory, as whose marker there is nothing to copy but that it is there. */
-  async #copyEmpty(from: ByteString, to: ByteString, options: StoreCallOptions): Promise<StoreObject> {
-    const source = await this.#existing(from, options);
-    if (source.kind !== 'directory' && source.length > 0) throw new WeirError('InvalidArgument', `${toText(to)}: a directory of a file system cannot have bytes of its own`, {details: {s3: 'InvalidRequest'}});
-    const made = await this.write({key: to, metadata: {}}, options);
-    return await made.finish();
-  }
-
   /** NotFound. */
   async #existing(key: ByteString, options: StoreCallOptions): Promise<StoreObject> {
     const made = await this.stat(key, options);
@@ -254,7 +258,13 @@ export class LocalStore implements UnderStore {
   }
 
   async #removeDirectory(key: ByteString, path: ByteString): Promise<void> {
-    await this.#disk.removeDirectory(diskPath(path));
+    try {
+      await this.#disk.removeDirectory(diskPath(path));
+    } catch (error) {
+      // The key goes, whatever else is in the directory.
+      if (!isKind(error, 'DirectoryNotEmpty', 'AlreadyExists') || !(await this.#removeOwnBytes(key))) throw error;
+      await this.#disk.removeDirectory(diskPath(path));
+    }
     const shadow = shadowOf(pathOfKey(key));
     if (shadow === undefined) return;
     try {
@@ -262,6 +272,19 @@ export class LocalStore implements UnderStore {
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
     }
+  }
+
+  /** False when the directory has none. */
+  async #removeOwnBytes(key: ByteString): Promise<boolean> {
+    const directory = this.#place.absolute(pathOfKey(key));
+    try {
+      await this.#disk.unlink(diskPath(ownBytesOf(directory)));
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return false;
+      throw error;
+    }
+    await this.#place.syncs.sync(directory);
+    return true;
   }
 
   async #treeTarget(to: ByteString): Promise<ByteString> {

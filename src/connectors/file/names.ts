@@ -7,6 +7,7 @@
  *   over 255 bytes         a chain of directories `.weir~+FIRST` / `.weir~+NEXT` / … / `.weir~-LAST`, pieces of up to 200 bytes
  *   beginning `.weir~`     `.weir~=` and the rest
  *   file `a` beside `a/`   `.weir~fa`, while the directory `a` exists (a shadowed file)
+ *   bytes of the key `a/`  `.weir~d` in the directory `a`, where it has any
  *
  * Any other name that begins with `.weir~` is none of a key and is not shown. `.weir` at the top is Weir's own place, of
  * which keys name only what lies in `.weir/versions/`.
@@ -67,6 +68,11 @@ export function shadowOf(path: ByteString): ByteString | undefined {
   const name = path.slice(slash + 1);
   if (name.startsWith(mark) || name.length + mark.length + 1 > nameBytesMax) return undefined;
   return `${path.slice(0, slash + 1)}${mark}f${name}` as ByteString;
+}
+
+/** Where the bytes of a directory's own key lie; by the directory's path, relative or absolute. */
+export function ownBytesOf(directory: ByteString): ByteString {
+  return `${directory}/${mark}d` as ByteString;
 }
 
 /** The directory that a path lies in; `''` is the root's own. */

@@ -7,7 +7,9 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
 import {DirectorySync} from '#connectors/file/directory-sync.ts';
-import {diskPath, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
+import type {StoreObject} from '#understore/under-store.ts';
+import {diskPath, ownBytesOf, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
+import {objectOf} from '#connectors/file/objects.ts';
 
 /** A directory goes with its last child, maybe just before something is put into it; every further attempt takes another delete. */
 export const attemptsMax = 100;
@@ -53,12 +55,21 @@ export class Place {
     return shadowed && shadowed.kind !== 'directory' ? {path: this.absolute(shadow!), stat: shadowed} : undefined;
   }
 
+  /** As an object: with a link's target, with the bytes that a directory has as its own key's. Undefined for what is none. */
+  async describe(key: ByteString, {path, stat}: {readonly path: ByteString; readonly stat: FileStat}): Promise<StoreObject | undefined> {
+    const object = objectOf(key, stat, stat.kind === 'symlink' ? await this.disk.readLink(diskPath(path)) : undefined);
+    const own = object?.kind === 'directory' && key !== '' ? await this.#statAt(ownBytesOf(path)) : undefined;
+    if (!object || !own) return object;
+    const {length, fingerprint, etag} = objectOf(key, own)!;
+    return {...object, length, fingerprint, etag};
+  }
+
   /** Opens the file of a key for reading. NotFound, PermissionDenied (a link leads out). */
   async openFile(key: ByteString): Promise<{file: DiskFile; stat: FileStat; path: ByteString}> {
     const relative = pathOfKey(key);
-    if (relative === '' || key.endsWith('/')) throw notFound(key);
+    if (relative === '') throw notFound(key);
     const shadow = shadowOf(relative);
-    for (const candidate of shadow === undefined ? [relative] : [relative, shadow]) {
+    for (const candidate of key.endsWith('/') ? [ownBytesOf(relative)] : shadow === undefined ? [relative] : [relative, shadow]) {
       const opened = await this.#open(candidate);
       if (opened) return {...opened, path: this.absolute(candidate)};
     }
@@ -68,11 +79,16 @@ export class Place {
 
   /**
    * Where a file of this key is to be put; makes the directories above. A directory that has its name stays, and the file
-   * goes beside it under its escape; a file that has the name of a directory above is moved to its escape.
+   * goes beside it under its escape; a file that has the name of a directory above is moved to its escape. Bytes of a directory's
+   * key go into it.
    */
   async target(key: ByteString): Promise<ByteString> {
     const relative = pathOfKey(key);
-    if (relative === '' || key.endsWith('/')) throw new WeirError('IsADirectory', `${toText(key) || '/'} is a directory`);
+    if (relative === '') throw new WeirError('IsADirectory', 'the root is a directory');
+    if (key.endsWith('/')) {
+      await this.makeDirectories(relative);
+      return this.absolute(ownBytesOf(relative));
+    }
     await this.makeDirectories(parentOf(relative));
     const found = await this.#stat(relative);
     if (found?.kind !== 'directory') return this.absolute(relative);
@@ -154,9 +170,13 @@ export class Place {
     return true;
   }
 
-  async #stat(relative: ByteString): Promise<FileStat | undefined> {
+  #stat(relative: ByteString): Promise<FileStat | undefined> {
+    return this.#statAt(this.absolute(relative));
+  }
+
+  async #statAt(path: ByteString): Promise<FileStat | undefined> {
     try {
-      return await this.disk.stat(diskPath(this.absolute(relative)));
+      return await this.disk.stat(diskPath(path));
     } catch (error) {
       // A name too long for the file system is no name of it.
       if (isKind(error, 'NotFound', 'NotADirectory', 'NameTooLong')) return undefined;

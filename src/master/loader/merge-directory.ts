@@ -23,7 +23,7 @@ export function knowsDirectory(reader: Reader, origin: ObjectOrigin, seen: SeenD
   if (!place || place.mount !== origin.mount) return undefined;
   const inode = inodeAt(reader, place);
   if (place.mountPoint || !seen.object) return inode;
-  if (origin.capabilities.directories) return sameAttributes(inode, seen.object) ? inode : undefined;
+  if (origin.capabilities.directories) return sameAttributes(inode, seen.object) && sameOwnBytes(inode, seen.object) ? inode : undefined;
   return inode.content && isSameVersion(inode.content, seen.object) && !completed(inode.content, seen.object) ? inode : undefined;
 }
 
@@ -43,6 +43,7 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
   if (directories) {
     const {mode, uid, gid, modified: mtime} = object;
     writeInode(tx, {...inode, mode: mode ?? inode.mode, uid: uid ?? inode.uid, gid: gid ?? inode.gid, mtime, checkedAt: origin.startedAt}, place.storeKey);
+    if (!sameOwnBytes(inode, object)) setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
   } else if (!inode.content || !isSameVersion(inode.content, object)) {
     setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
   } else {
@@ -55,3 +56,7 @@ function sameAttributes(inode: Inode, {mode, uid, gid, modified}: SeenObject): b
   return inode.mtime === modified && inode.mode === (mode ?? inode.mode) && inode.uid === (uid ?? inode.uid) && inode.gid === (gid ?? inode.gid);
 }
 
+/** Where directories are by themselves, one without bytes says nothing of whether it was made as a key: that is known here alone. */
+function sameOwnBytes({content}: Inode, {length, fingerprint}: SeenObject): boolean {
+  return length === 0 ? !content?.length : content?.fingerprint === fingerprint;
+}

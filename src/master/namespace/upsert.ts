@@ -102,6 +102,8 @@ export class Upsert {
     const same = seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
     if (same) this.confirm(place, inode);
     else writeInode(this.#tx, {...seen, checkedAt: Math.max(inode.checkedAt, this.#options.startedAt)}, place.storeKey);
+    // Without bytes a directory has no marker of its own: whether it is shown as one is known here alone.
+    if ((object.length > 0 || inode.content?.length) && inode.content?.fingerprint !== object.fingerprint) this.#marker(place, inode, object);
   }
 
   #marker(place: Place, inode: Inode, object: StoreObject): void {

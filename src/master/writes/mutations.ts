@@ -182,9 +182,11 @@ export class Mutations {
 
   /** On a store with directories the key `k/` is the directory: while it holds something it loses its marker only, and goes with the last of that. */
   async #removeMarkedDirectory(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
-    const {transactions} = this.#services;
+    const {transactions, mounts} = this.#services;
     if (await this.#isEmpty(path, context)) return await this.#removeDirectory(path, place, options, context);
     using _turn = await beginStoreChange(this.#services, place.mount, [place.storeKey], context.signal);
+    transactions.rehearse(context, (tx, op) => removeMarker(tx, op, path, options));
+    if (transactions.peek(reader => inodeAt(reader, place)).content?.length) await removeMarkerBytes(mounts.writable(place.mount), place.storeKey, context.signal);
     await transactions.change(context, (tx, op) => void removeMarker(tx, op, path, options));
   }
 
@@ -266,3 +268,8 @@ async function removeKey(store: UnderStore, key: ByteString, signal: AbortSignal
   if (failed) throw failed.error;
 }
 
+/** The directory itself stays: it holds something. */
+async function removeMarkerBytes(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<void> {
+  const [failed] = await store.remove([key], {signal});
+  if (failed && !isKind(failed.error, 'DirectoryNotEmpty')) throw failed.error;
+}
