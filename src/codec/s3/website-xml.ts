@@ -9,6 +9,10 @@ const textBytesMax = 1024;
 /** A name or address, perhaps with a port: nothing that could end a header or the host of a URL. */
 const hostPattern = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
 
+/** What S3 takes, whatever its message says. */
+const errorStatuses = /^(4(0\d|1[0-7])|50[0-5])$/;
+const redirectStatuses = /^30[1-578]$/;
+
 const refuse = (message: string): S3Error => new S3Error('InvalidRequest', message);
 const invalid = (message: string, name: string, value: string): S3Error => new S3Error('InvalidArgument', message, {ArgumentName: name, ArgumentValue: value});
 const elementOf = (parent: Element, name: string): Element | undefined => parent.children.find(candidate => candidate.name === name);
@@ -18,7 +22,7 @@ export function parseWebsiteXml(xml: Buffer): Website {
   const root = parseXml(xml, 'WebsiteConfiguration');
   const all = elementOf(root, 'RedirectAllRequestsTo');
   if (all) {
-    if (root.children.length > 1) throw refuse('RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.');
+    if (root.children.length > 1) throw malformed();
     const {hostName, protocol} = redirectOf(all);
     if (hostName === undefined) throw malformed();
     return {redirectAll: {hostName, ...(protocol ? {protocol} : {})}};
@@ -26,16 +30,16 @@ export function parseWebsiteXml(xml: Buffer): Website {
   const index = suffixOf(elementOf(root, 'IndexDocument'));
   const error = elementOf(root, 'ErrorDocument');
   const key = error && child(error, 'Key');
-  if (error && (key === undefined || key === '' || Buffer.byteLength(key) > textBytesMax)) throw malformed();
+  if (error && (key === undefined || key === '' || Buffer.byteLength(key) > textBytesMax)) throw invalid('The ErrorDocument Key is not well formed', 'ErrorDocument', key ?? '');
   const rules = (elementOf(root, 'RoutingRules')?.children ?? []).map(ruleOf);
   if (rules.length > rulesMax) throw refuse(`${rules.length} routing rules provided, the number of routing rules in a website configuration is limited to ${rulesMax}.`);
   return {index, ...(key === undefined ? {} : {error: key}), rules};
 }
 
 function suffixOf(index: Element | undefined): string {
-  const suffix = index && child(index, 'Suffix');
-  if (suffix === undefined || suffix === '') throw invalid('A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty', 'IndexDocument', 'null');
-  if (suffix.includes('/') || Buffer.byteLength(suffix) > textBytesMax) throw invalid('The IndexDocument Suffix is not well formed', 'IndexDocument', suffix);
+  if (!index) throw invalid('A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty', 'IndexDocument', 'null');
+  const suffix = child(index, 'Suffix') ?? '';
+  if (suffix === '' || suffix.includes('/') || Buffer.byteLength(suffix) > textBytesMax) throw invalid('The IndexDocument Suffix is not well formed', 'IndexDocument', suffix);
   return suffix;
 }
 
@@ -45,20 +49,20 @@ function ruleOf(found: Element): RoutingRule {
   const condition = elementOf(found, 'Condition');
   const prefix = condition && child(condition, 'KeyPrefixEquals');
   const status = condition && child(condition, 'HttpErrorCodeReturnedEquals')?.trim();
-  if (condition && prefix === undefined && status === undefined) {
-    throw refuse("Condition cannot be empty. To redirect all requests without a condition, the condition element shouldn't be present.");
-  }
-  if (status !== undefined && !/^[45]\d\d$/.test(status)) throw refuse(`The provided HTTP error code (${status}) is not valid. Valid codes are 4XX or 5XX.`);
+  if (condition && !prefix && !status) throw malformed();
+  if (status !== undefined && !/^\d{1,9}$/.test(status)) throw malformed();
+  if (status !== undefined && !errorStatuses.test(status)) throw refuse(`The provided HTTP error code (${status}) is not valid. Valid codes are 4XX or 5XX.`);
   return {...(prefix === undefined ? {} : {keyPrefix: prefix}), ...(status === undefined ? {} : {errorStatus: Number(status)}), redirect: redirectOf(redirect)};
 }
 
 function redirectOf(found: Element): Redirect {
   const [protocol, hostName, status] = ['Protocol', 'HostName', 'HttpRedirectCode'].map(name => child(found, name)?.trim());
   const [replacePrefix, replaceKey] = ['ReplaceKeyPrefixWith', 'ReplaceKeyWith'].map(name => child(found, name));
-  if (found.children.length === 0) throw refuse('Redirect must contain at least one of: Protocol, HostName, ReplaceKeyPrefixWith, ReplaceKeyWith or HttpRedirectCode.');
+  if (![protocol, hostName, status, replacePrefix, replaceKey].some(text => text)) throw malformed();
   if (replaceKey !== undefined && replacePrefix !== undefined) throw refuse('You can only define ReplaceKeyPrefix or ReplaceKey but not both.');
   if (protocol !== undefined && protocol !== 'http' && protocol !== 'https') throw refuse('Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.');
-  if (status !== undefined && (!/^3\d\d$/.test(status) || status === '300')) throw refuse(`The provided HTTP redirect code (${status}) is not valid. Valid codes are 3XX except 300.`);
+  if (status !== undefined && !/^\d{1,9}$/.test(status)) throw malformed();
+  if (status !== undefined && !redirectStatuses.test(status)) throw refuse(`The provided HTTP redirect code (${status}) is not valid. Valid codes are 3XX except 300.`);
   if (hostName !== undefined && !hostPattern.test(hostName)) throw refuse('The host name of a redirect is not valid.');
   return {
     ...(protocol === undefined ? {} : {protocol}), ...(hostName === undefined ? {} : {hostName}), ...(replacePrefix === undefined ? {} : {replacePrefix}), ...(replaceKey === undefined ? {} : {replaceKey}),

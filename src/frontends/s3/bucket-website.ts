@@ -7,6 +7,8 @@ import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
 import {parseWebsite, websiteSetting} from '#model/website.ts';
 
+const documentBytesMax = 128 * 1024;
+
 export const getWebsite: Operation = async (request) => {
   const bucket = bucketOf(request);
   const {inode} = await requireBucket(request, bucket);
@@ -18,7 +20,9 @@ export const getWebsite: Operation = async (request) => {
 export const putWebsite: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  const website = parseWebsiteXml(await documentOf(request));
+  const document = await documentOf(request);
+  if (document.length > documentBytesMax) throw new S3Error('MaxMessageLengthExceeded', 'Your request was too big.', {MaxMessageLengthBytes: String(documentBytesMax)});
+  const website = parseWebsiteXml(document);
   await request.files.setSetting(bucketPath(bucket), websiteSetting, JSON.stringify(website), request.context);
   await answer(request, 200);
 };

@@ -82,6 +82,7 @@ class WebsiteServer {
     if (method === 'OPTIONS') return await exchange.respond(200, [...serverHeaders(requestId), ...(await this.#cors.preflight(exchange, targetOf(exchange, site, site.key)))]);
     if (method !== 'GET' && method !== 'HEAD') throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {Method: method, ResourceType: 'OBJECT'});
     const {website, key} = site;
+    if (!website) throw new S3Error('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {BucketName: toText(site.bucket)});
     if ('redirectAll' in website) return await redirect(visit, site, {status: 301, key: toText(key), ...website.redirectAll});
     const elsewhere = routed(website.rules, toText(key));
     if (elsewhere) return await redirect(visit, site, elsewhere);
@@ -182,8 +183,9 @@ async function found({exchange, requestId}: Visit, location: string): Promise<vo
 /** To another host: without the prefix that told the site here. */
 async function redirect({exchange, requestId}: Visit, {base}: SiteRequest, {status, protocol, hostName, key}: Elsewhere): Promise<void> {
   const path = `${hostName === undefined ? base : ''}/${encodeLocation(key)}`;
+  const query = path.includes('?') ? '' : (/\?[\x21-\x7e]*/.exec(exchange.target)?.[0] ?? '');
   const host = hostName ?? exchange.header('host') ?? '';
-  const location = protocol === undefined && hostName === undefined ? path : `${protocol ?? (exchange.secure ? 'https' : 'http')}://${host}${path}`;
+  const location = `${protocol ?? (exchange.secure ? 'https' : 'http')}://${host}${path}${query}`;
   await exchange.respond(status, [...serverHeaders(requestId), 'Location', location]);
 }
 

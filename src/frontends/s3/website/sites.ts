@@ -26,7 +26,8 @@ export interface SiteRequest {
   readonly key: ByteString;
   /** What paths of the site begin with: empty, or `/BUCKET`. */
   readonly base: string;
-  readonly website: Website;
+  /** Undefined: the bucket is none. */
+  readonly website: Website | undefined;
 }
 
 export class Sites {
@@ -37,7 +38,7 @@ export class Sites {
     this.#files = files;
   }
 
-  /** NoSuchBucket, NoSuchWebsiteConfiguration, InvalidURI, KeyTooLongError. */
+  /** NoSuchBucket, InvalidURI, KeyTooLongError. */
   async find(exchange: HttpExchange): Promise<SiteRequest> {
     const context = {...systemContext, signal: exchange.signal};
     const path = pathOf(exchange.target);
@@ -45,21 +46,21 @@ export class Sites {
     if (!host.includes('.') || /^[\d.]+$/.test(host) || host.startsWith('[')) {
       const end = path.indexOf('/', 1);
       const bucket = (end < 0 ? path.slice(1) : path.slice(1, end)) as ByteString;
-      const website = await this.#websiteOf(bucket, context);
-      if (!website) throw noSuchBucket(bucket);
-      return {bucket, key: (end < 0 ? '' : path.slice(end + 1)) as ByteString, base: `/${encodeKey(bucket)}`, website};
+      const found = await this.#look(bucket, context);
+      if (!found) throw noSuchBucket(bucket);
+      return {...found, bucket, key: (end < 0 ? '' : path.slice(end + 1)) as ByteString, base: `/${encodeKey(bucket)}`};
     }
     const labels = host.split('.');
     for (let count = Math.min(labels.length, labelsMax); count > 0; count--) {
       const bucket = fromText(labels.slice(0, count).join('.'));
-      const website = isBucketName(bucket) ? await this.#websiteOf(bucket, context) : undefined;
-      if (website) return {bucket, key: path.slice(1) as ByteString, base: '', website};
+      const found = isBucketName(bucket) ? await this.#look(bucket, context) : undefined;
+      if (found) return {...found, bucket, key: path.slice(1) as ByteString, base: ''};
     }
     throw noSuchBucket(fromText(host.slice(0, 63)));
   }
 
   /** Undefined when there is no such bucket. */
-  async #websiteOf(bucket: ByteString, context: CallContext): Promise<Website | undefined> {
+  async #look(bucket: ByteString, context: CallContext): Promise<Pick<SiteRequest, 'website'> | undefined> {
     if (bucket === '') return undefined;
     let info;
     try {
@@ -78,8 +79,7 @@ export class Sites {
       website = text === undefined ? undefined : parseWebsite(text);
       this.#kept.set(id, {revision: read.revision, website});
     }
-    if (!website) throw new S3Error('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {BucketName: bucket});
-    return website;
+    return {website};
   }
 }
 
