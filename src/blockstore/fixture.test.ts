@@ -39,6 +39,7 @@ export class Mortal {
       datasync: pass(() => inner.datasync()),
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),
+      seek: pass((position, to) => inner.seek(position, to)),
       stat: pass(() => inner.stat()),
       statNow: () => (this.dead ? undefined : inner.statNow()),
       close,

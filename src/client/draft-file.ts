@@ -55,6 +55,14 @@ export class DraftFile implements FileDraft {
     this.#length = length;
   }
 
+  async punch(position: number, length: number, context: CallContext): Promise<void> {
+    if (length > 0) await this.#services.worker.punchDraft(this.#draft, {offset: position, length}, context);
+  }
+
+  seek(position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {
+    return this.#services.worker.seekDraft(this.#draft, position, to, context);
+  }
+
   async sync(context: CallContext): Promise<void> {
     await this.#services.worker.syncDraft(this.#draft, context);
   }

@@ -64,6 +64,10 @@ export interface FileDraft {
   /** Beyond the end there are zeros in between. NoSpace. */
   write(position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
   truncate(length: number, context: CallContext): Promise<void>;
+  /** The range, which lies within the file, becomes zeros, and takes no room where that can be had. */
+  punch(position: number, length: number, context: CallContext): Promise<void>;
+  /** Where data, or a hole, begins at or behind a position within the file; the end is a hole. Undefined: only holes follow. */
+  seek(position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined>;
   /** What was written before survives power loss. */
   sync(context: CallContext): Promise<void>;
   /**

@@ -105,6 +105,8 @@ export const workerWire: Wire<WorkerApi> = {
   readDraft: 'call',
   writeDraft: 'call',
   truncateDraft: 'call',
+  punchDraft: 'call',
+  seekDraft: 'call',
   syncDraft: 'call',
   rebaseDraft: 'call',
   closeDraft: 'call',

@@ -130,6 +130,10 @@ export interface WorkerApi {
   /** NoSpace, TooLarge. */
   writeDraft(draft: number, position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
   truncateDraft(draft: number, length: number, context: CallContext): Promise<void>;
+  /** The range becomes zeros; the length stays. */
+  punchDraft(draft: number, range: ByteRange, context: CallContext): Promise<void>;
+  /** Where data, or a hole, begins at or behind a position within the draft; the end is a hole. Undefined: only holes follow. */
+  seekDraft(draft: number, position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined>;
   /** What was written before survives power loss. */
   syncDraft(draft: number, context: CallContext): Promise<void>;
   /** Its bytes are that content of that inode by now. */

@@ -96,6 +96,7 @@ function plain(file: DiskFile): DiskFile {
     datasync: () => file.datasync(),
     truncate: (size) => file.truncate(size),
     punch: (offset, length) => file.punch(offset, length),
+    seek: (position, to) => file.seek(position, to),
     stat: () => file.stat(),
     statNow: () => file.statNow(),
     close: () => file.close(),

@@ -60,6 +60,8 @@ export interface DiskFile extends AsyncDisposable {
   truncate(size: number): Promise<void>;
   /** Frees the range; it reads as zeros. Unsupported where the file system cannot. */
   punch(offset: number, length: number): Promise<void>;
+  /** Where data, or a hole, begins at or behind a position; the end is a hole. Undefined: no data follows. Where holes cannot be told all is data. */
+  seek(position: number, to: 'data' | 'hole'): Promise<number | undefined>;
   stat(): Promise<FileStat>;
   /** The same on the spot, where the file system keeps what is open in memory; undefined where it may ask a server (or this is not known yet). */
   statNow(): FileStat | undefined;

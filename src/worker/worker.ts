@@ -149,6 +149,14 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#drafts.truncate(draft, length);
   }
 
+  punchDraft(draft: number, range: ByteRange): Promise<void> {
+    return this.#drafts.punch(draft, range);
+  }
+
+  seekDraft(draft: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
+    return this.#drafts.seek(draft, position, to);
+  }
+
   syncDraft(draft: number): Promise<void> {
     return this.#drafts.sync(draft);
   }

@@ -98,6 +98,17 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       assert.equal((await file.stat()).size, 300_000);
     });
 
+    it('tells data from holes, or calls all of it data', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'create'});
+      await file.truncate(1_000_000);
+      await file.write([Buffer.alloc(65_536, 7)], 524_288);
+      const data = await file.seek(0, 'data');
+      if (data === 0) return assert.equal(await file.seek(0, 'hole'), 1_000_000);
+      assert.equal(data, 524_288);
+      assert.deepEqual([await file.seek(0, 'hole'), await file.seek(524_288, 'hole')], [0, 589_824]);
+      assert.deepEqual([await file.seek(600_000, 'data'), await file.seek(1_000_000, 'data'), await file.seek(1_000_000, 'hole')], [undefined, undefined, 1_000_000]);
+    });
+
     it('makes, lists and removes directories', async (disk, directory) => {
       await disk.makeDirectory(`${directory}/a/b/c`, {recursive: true});
       await disk.makeDirectory(`${directory}/a/b/c`, {recursive: true});

@@ -183,6 +183,41 @@ describe('the mount', {skip: mountable() ? false : 'needs root and /dev/fuse'}, 
     assert.deepEqual(await of('link'), [1234, 4321, 0]);
   });
 
+  it('allocates, punches, seeks and copies ranges', async () => {
+    // What Node has no call for; the kernel's numbers for whence are in the module.
+    const script = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+def fallocate(mode, offset, length):
+    if libc.fallocate(fd, mode, offset, length) != 0: raise OSError(ctypes.get_errno(), 'fallocate')
+os.chdir(sys.argv[1])
+fd = os.open('ranges', os.O_RDWR | os.O_CREAT)
+fallocate(0, 0, 1000000)
+assert os.fstat(fd).st_size == 1000000
+os.pwrite(fd, b'x' * 300000, 262144)
+fallocate(1, 0, 2000000)
+assert os.fstat(fd).st_size == 1000000, 'keeps its size'
+assert os.lseek(fd, 0, os.SEEK_DATA) == 262144
+fallocate(3, 300000, 1000)
+assert os.pread(fd, 1002, 299999) == b'x' + bytes(1000) + b'x'
+fallocate(0x10, 1000000 - 10, 20)
+assert os.fstat(fd).st_size == 1000010
+fallocate(0x11, 1000000, 5000)
+assert os.fstat(fd).st_size == 1000010
+to = os.open('copied', os.O_RDWR | os.O_CREAT)
+assert os.copy_file_range(fd, to, 300000, 262144, 7) == 300000
+os.close(fd)
+os.close(to)
+data = open('copied', 'rb').read()
+assert data == bytes(7) + b'x' * (300000 - 262144) + bytes(1000) + b'x' * (262144 + 300000 - 301000)
+fd = os.open('ranges', os.O_RDONLY)
+assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1000010
+`;
+    await run('python3', ['-c', script, at('box')]);
+    assert.equal((await weir.s3.get('box', 'ranges'))?.length, 1_000_010);
+  });
+
   it('keeps a file that was unlinked or replaced for those who have it open', async () => {
     for (const gone of [(name: string) => unlink(name), async (name: string) => {
       await writeFile(`${name}.new`, 'other');

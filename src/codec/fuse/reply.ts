@@ -212,6 +212,19 @@ export function invalidateInodeBody(node: number, offset: bigint, length: bigint
   return body;
 }
 
+/** To WRITE and COPY_FILE_RANGE: how many bytes. */
+export function writtenBody(bytes: number): Buffer {
+  const body = Buffer.alloc(8);
+  body.writeUInt32LE(bytes, 0);
+  return body;
+}
+
+export function lseekBody(offset: number): Buffer {
+  const body = Buffer.alloc(8);
+  body.writeBigUInt64LE(BigInt(offset), 0);
+  return body;
+}
+
 /** Forget what a name leads to. */
 export function invalidateEntryBody(parent: number, name: ByteString): Buffer {
   const body = Buffer.alloc(16 + name.length + 1);

@@ -6,7 +6,7 @@
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
-import {openBody} from '#codec/fuse/reply.ts';
+import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
@@ -80,10 +80,11 @@ async function register({device, passthrough, readOnly: unchanging}: MountServic
   return undefined;
 }
 
-export const read: Operation<'read'> = async (services, _head, {handle, offset, size}, context) => {
-  const open = handleOf(services, handle);
+export const read: Operation<'read'> = (services, _head, {handle, offset, size}, context) => readHandle(services, handleOf(services, handle), Number(offset), size, context);
+
+/** The file as it is to whoever has it open; short at its end. */
+export async function readHandle(services: MountServices, open: FileHandle, from: number, size: number, context: CallContext): Promise<Answer> {
   const {draft} = services.handles.inode(open.node)!;
-  const from = Number(offset);
   if (draft) return await draft.read(from, size, context);
   if (!open.file) throw new Errno('EBADF');
   try {
@@ -94,7 +95,7 @@ export const read: Operation<'read'> = async (services, _head, {handle, offset, 
     if (!again) throw error;
     return await readFile(again, from, size, context);
   }
-};
+}
 
 async function readFile(file: OpenFile, from: number, size: number, context: CallContext): Promise<Answer> {
   const length = Math.min(size, file.info.length - from);
@@ -138,9 +139,7 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
   if (!writable) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
   await draft.write(offset, bytes, context);
-  const answer = Buffer.alloc(8);
-  answer.writeUInt32LE(bytes.length, 0);
-  return answer;
+  return writtenBody(bytes.length);
 };
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */
@@ -166,7 +165,7 @@ async function close(services: MountServices, number: number, context: CallConte
   if (last) await endDraft(services, last, context);
 }
 
-function handleOf({handles}: MountServices, number: number): FileHandle {
+export function handleOf({handles}: MountServices, number: number): FileHandle {
   const handle = handles.file(number);
   if (!handle) throw new Errno('EBADF');
   return handle;

@@ -15,6 +15,7 @@ export class InodeDraft {
   readonly #clock: Pick<Clock, 'nowNs'>;
   /** Changes since the last publication. */
   #dirty: boolean;
+  #changedAt: TimeNs | undefined;
   /** Changes wait for it, and publications for changes. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -47,6 +48,18 @@ export class InodeDraft {
     });
   }
 
+  /** Zeros, within the file as long as it is. */
+  punch(offset: number, length: number, context: CallContext): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#draft.punch(offset, Math.max(0, Math.min(length, this.#draft.length - offset)), context);
+      this.#changed();
+    });
+  }
+
+  seek(offset: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {
+    return this.#draft.seek(offset, to, context);
+  }
+
   sync(context: CallContext): Promise<void> {
     return this.#inTurn(() => this.#draft.sync(context));
   }
@@ -74,13 +87,13 @@ export class InodeDraft {
   /** What the file is to those who have it open or look at it. */
   over(attributes: FuseAttributes): FuseAttributes {
     const size = this.#draft.length;
-    const changed = this.#dirty ? {mtime: this.#draft.modified} : {};
+    const changed = this.#dirty ? {mtime: this.#draft.modified, ctime: this.#changedAt ?? attributes.ctime} : {};
     return {...attributes, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), ...changed};
   }
 
   #changed(): void {
     this.#dirty = true;
-    this.#draft.modified = this.#clock.nowNs();
+    this.#changedAt = this.#draft.modified = this.#clock.nowNs();
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {

@@ -7,17 +7,18 @@ import {getxattr, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
 import {flush, fsync, open, read, release, write} from '#frontends/fuse/files.ts';
 import {getattr, lookup, readlink} from '#frontends/fuse/names.ts';
+import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
 import type {Operation, OperationName} from '#frontends/fuse/request.ts';
 
 type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
 const operations: Operations = {
   lookup, getattr, readlink, opendir, readdir, readdirplus, releasedir, fsyncdir, open, read, write, flush, fsync, release, getxattr, listxattr, statfs,
-  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr,
+  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr, fallocate, lseek, copy,
 };
 
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */
-export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr']);
+export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy']);
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

@@ -16,6 +16,7 @@ import {systemError} from '#runtime/node/system-errors.ts';
 const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY} = fs.constants;
 const openFlags: Readonly<Record<OpenOptions['mode'], number>> = {read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT, exclusive: O_RDWR | O_CREAT | O_EXCL};
 const scanBatchEntries = 512;
+const ENXIO = 6;
 
 const native = (path: DiskPath): string | Buffer => (typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength));
 const shown = (path: DiskPath): string => (typeof path === 'string' ? path : Buffer.from(path).toString());
@@ -122,6 +123,14 @@ class NodeFile implements DiskFile {
     const result = libc()?.punchHole(this.#handle.fd, offset, length);
     if (result === 0) return Promise.resolve();
     return Promise.reject(new WeirError('Unsupported', `punching a hole into ${this.#path}: ${result === undefined ? 'no way to on this system' : `error ${-result}`}`));
+  }
+
+  async seek(position: number, to: 'data' | 'hole'): Promise<number | undefined> {
+    const {size} = await this.stat();
+    if (position >= size) return to === 'data' ? undefined : size;
+    const found = libc()?.seek(this.#handle.fd, position, to);
+    if (found === -ENXIO) return undefined;
+    return found === undefined || found < 0 ? (to === 'data' ? position : size) : found;
   }
 
   async stat(): Promise<FileStat> {

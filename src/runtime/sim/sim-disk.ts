@@ -264,6 +264,13 @@ class OpenFile implements DiskFile {
     this.#change({kind: 'zero', position: offset, length});
   }
 
+  /** Without holes, as some file systems are. */
+  async seek(position: number, to: 'data' | 'hole'): Promise<number | undefined> {
+    const {size} = await this.stat();
+    if (position >= size) return to === 'data' ? undefined : size;
+    return to === 'data' ? position : size;
+  }
+
   async stat(): Promise<FileStat> {
     this.#check();
     await this.#life.pause(...times.name);

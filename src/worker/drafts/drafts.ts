@@ -9,6 +9,7 @@ import {makeLastingDirectory} from '#journal/lasting-directory.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 
 const draftsMax = 4096;
+const zeros = new Uint8Array(64 * 1024);
 const namePattern = /^([1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})$/;
 
 interface OpenDraft {
@@ -75,6 +76,20 @@ export class Drafts {
 
   async truncate(draft: number, length: number): Promise<void> {
     await this.#get(draft).file.truncate(length);
+  }
+
+  async punch(draft: number, {offset, length}: ByteRange): Promise<void> {
+    const {file} = this.#get(draft);
+    try {
+      await file.punch(offset, length);
+    } catch (error) {
+      if (!isKind(error, 'Unsupported')) throw error;
+      for (let done = 0; done < length; done += zeros.length) await file.write([zeros.subarray(0, Math.min(zeros.length, length - done))], offset + done);
+    }
+  }
+
+  seek(draft: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
+    return this.#get(draft).file.seek(position, to);
   }
 
   async sync(draft: number): Promise<void> {
