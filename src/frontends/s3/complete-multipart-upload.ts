@@ -11,6 +11,7 @@ import type {FileInfo, UploadRecord} from '#contracts/master-api.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import type {CustomerKey} from '#codec/s3/customer-key.ts';
 import {customerKeyOf, encryptionHeaders, encryptionOfObject} from '#frontends/s3/encryption.ts';
+import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {checksumsXml, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {readDocument} from '#frontends/s3/request-body.ts';
@@ -118,7 +119,7 @@ function answerCompleted(request: S3Request, info: FileInfo, customerKey: Custom
   const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
   const type = checksumTypeOfValues(checksums);
   const document = xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`);
-  return xml(request, document, [...versionHeaders(info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
+  return xml(request, document, [...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
 }
 
 function sizeErrorOf(error: unknown, length: number | undefined): S3Error | undefined {

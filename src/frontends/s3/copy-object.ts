@@ -17,6 +17,7 @@ import {copyBytes} from '#frontends/s3/copy-bytes.ts';
 import {asksForEncryption, customerKeyOf, encryptionHeaders, encryptionOf, keptEncryption, withoutEncryption} from '#frontends/s3/encryption.ts';
 import {metadataOf} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {checkKey, isSealedFile} from '#frontends/s3/opening.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
@@ -125,5 +126,5 @@ export const copyObject: Operation = async (request) => {
   const copied = await (opensOrSeals ? copyBytes(request, info, path, {...options, sourceKey, key: encryption.key}) : request.files.copy(info.path, path, options, request.context));
   const checksums = Object.entries(copied.inode.content?.checksums ?? {}).map(([name, value]) => element(`Checksum${name.toUpperCase()}`, value));
   const result = `${element('LastModified', xmlDate(modifiedOf(copied)))}${element('ETag', `"${etagOf(copied)}"`)}${checksums.join('')}`;
-  await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info), ...encryptionHeaders(encryption)]);
+  await xml(request, xmlDocument('CopyObjectResult', result), [...versionHeaders(copied), ...sourceVersionHeaders(info), ...expirationHeaders(request, copied), ...encryptionHeaders(encryption)]);
 };

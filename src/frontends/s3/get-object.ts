@@ -11,8 +11,6 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import {type CustomerKey, customerKeyHeaders} from '#codec/s3/customer-key.ts';
 import {customerKeyOf, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';
-import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
-import {requireBucket} from '#frontends/s3/bucket.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {asksForChecksums, checkOverrides, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
 import {checksumsOfPart, partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
@@ -92,8 +90,7 @@ export const headObject: Operation = async (request) => {
   if (await conditionsFail(request, info)) return;
   const length = info.inode.content?.length ?? info.length;
   const range = meant(asked, length);
-  const ends = await expirationHeaders(request, await requireBucket(request, bucketOf(request)), info);
-  const headers = [...objectHeaders(request, info, partNumber === undefined && !range), ...(partNumber === undefined ? [] : await partHeaders(request, info, partNumber)), ...ends, ...customerKeyHeaders(key)];
+  const headers = [...objectHeaders(request, info, partNumber === undefined && !range), ...(partNumber === undefined ? [] : await partHeaders(request, info, partNumber)), ...customerKeyHeaders(key)];
   if (!range) return answer(request, 200, headers, length === 0 ? undefined : {kind: 'stream', length, stream: nothing});
   const {offset, length: part} = within(range, length);
   return answer(request, 206, [...headers, ...contentRange({offset, length: part}, length)], {kind: 'stream', length: part, stream: nothing});

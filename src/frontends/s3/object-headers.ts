@@ -3,6 +3,7 @@ import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
+import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockHeaders} from '#frontends/s3/object-lock.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 import {taggingHeaders} from '#frontends/s3/tagging.ts';
@@ -105,6 +106,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
   if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));
+  if (request.access.rules.lifecycle) headers.push(...expirationHeaders(request, info));
   return headers;
 }
 

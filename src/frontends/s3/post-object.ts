@@ -11,6 +11,7 @@ import {encodeTags, parseTagging} from '#codec/s3/tagging.ts';
 import {keyBytesMax, type S3Target} from '#codec/s3/target.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {Access} from '#frontends/s3/access/access.ts';
+import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {encryptionHeaders} from '#frontends/s3/encryption.ts';
 import {storeObject} from '#frontends/s3/put-object.ts';
 import {objectChecksumPairs} from '#frontends/s3/object-headers.ts';
@@ -149,7 +150,7 @@ export async function postObject(request: S3Request, form: PostedForm): Promise<
   const {fields} = form;
   const [bucket, key, etag] = [bucketOf(request), request.target.key!, `"${etagOf(info)}"`];
   const location = `${request.exchange.secure ? 'https' : 'http'}://${request.header('host') ?? ''}/${encodeKey(bucket)}/${encodeKey(key)}`;
-  const headers = ['ETag', etag, ...versionHeaders(info), ...encryptionHeaders(encryption), ...objectChecksumPairs(info.inode.content?.checksums ?? {})];
+  const headers = ['ETag', etag, ...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryption), ...objectChecksumPairs(info.inode.content?.checksums ?? {})];
   const redirect = fields.get('success_action_redirect') ?? fields.get('redirect');
   if (redirect && URL.canParse(redirect)) {
     const asked = `bucket=${encodeURIComponent(toText(bucket))}&key=${encodeURIComponent(toText(key))}&etag=${encodeURIComponent(etag)}`;

@@ -5,7 +5,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
-import {expirationHeaders} from '#frontends/s3/bucket-lifecycle.ts';
+import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
@@ -15,13 +15,12 @@ import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 
 /** What comes becomes the object, whole or not at all. */
-export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly bucketInfo: FileInfo; readonly encryption: Encryption}> {
+export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly encryption: Encryption}> {
   const bucket = bucketOf(request);
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
-  const bucketInfo = await requireBucket(request, bucket);
-  const encryption = await encryptionOf(request, bucketInfo);
+  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
   const sealed = encryption.key && sealWhole(request, encryption.key);
   const lock = await lockAttributes(request);
   const writer = await request.files.create(
@@ -41,10 +40,10 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
   try {
     if (sealed) {
       const kept = await writeSealed(request, writer, upload.bytes, {sealing: sealed.sealing, checksums: [algorithm], expected: upload.expected});
-      return {info: await writer.commit({}, kept), bucketInfo, encryption};
+      return {info: await writer.commit({}, kept), encryption};
     }
     for await (const chunk of upload.bytes) await writer.write(chunk);
-    return {info: await writer.commit(upload.expected()), bucketInfo, encryption};
+    return {info: await writer.commit(upload.expected()), encryption};
   } catch (error) {
     await writer.abort();
     throw error;
@@ -52,7 +51,7 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
 }
 
 export const putObject: Operation = async (request) => {
-  const {info, bucketInfo, encryption} = await storeObject(request);
-  const told = [...versionHeaders(info), ...(await expirationHeaders(request, bucketInfo, info)), ...encryptionHeaders(encryption)];
+  const {info, encryption} = await storeObject(request);
+  const told = [...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryption)];
   await answer(request, 200, ['ETag', `"${etagOf(info)}"`, 'x-amz-object-size', String(info.inode.content?.length ?? info.length), ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

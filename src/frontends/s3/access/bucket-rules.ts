@@ -1,4 +1,4 @@
-/** What a bucket's documents say about access, made from its settings once for each of their revisions. */
+/** What a bucket's documents say about access, and about the end of its objects, made from its settings once for each of their revisions. */
 import {LRUCache} from 'lru-cache';
 import {type Acl, decodeAcl, isPublicGrant} from '#codec/s3/acl.ts';
 import {type ObjectOwnership, objectOwnershipOf, type PublicAccessBlock} from '#codec/s3/access-documents.ts';
@@ -11,6 +11,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Settings} from '#model/inode.ts';
+import {type LifecycleRule, lifecycleSetting, parseRules} from '#model/lifecycle.ts';
 
 /** Names of the settings. */
 export const accessSettings = {policy: 'policy', acl: 'acl', publicAccessBlock: 'public-access-block', ownership: 'ownership-controls'} as const;
@@ -29,6 +30,8 @@ export interface BucketRules {
   readonly ownership?: ObjectOwnership;
   /** ACLs count for nothing, every object is the bucket owner's. */
   readonly aclsOff: boolean;
+  /** Absent: no object ends by itself. */
+  readonly lifecycle?: readonly LifecycleRule[];
 }
 
 interface Kept {
@@ -67,6 +70,7 @@ function compile(name: ByteString, settings: Settings): Kept['rules'] {
   const {policy: policyText, acl: aclText} = settings;
   const document = policyText === undefined ? undefined : parseKeptBucketPolicy(policyText);
   const blockText = settings[accessSettings.publicAccessBlock];
+  const lifecycle = settings[lifecycleSetting];
   const ownership = objectOwnershipOf(settings[accessSettings.ownership] ?? '');
   return {
     name,
@@ -76,6 +80,7 @@ function compile(name: ByteString, settings: Settings): Kept['rules'] {
     ...(aclText === undefined ? {} : {acl: decodeAcl(aclText)}),
     ...(blockText === undefined ? {} : {block: JSON.parse(blockText) as PublicAccessBlock}),
     ...(ownership ? {ownership} : {}),
+    ...(lifecycle === undefined ? {} : {lifecycle: parseRules(lifecycle)}),
   };
 }
 
