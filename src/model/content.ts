@@ -33,8 +33,11 @@ export interface Content {
   readonly metadata: ContentMetadata;
   /** When this version became visible: S3's LastModified. POSIX mtime is the inode's. */
   readonly committedAt: TimeNs;
-  /** The multipart upload here that made it, and how many parts it has: their records are kept as long as the content. */
-  readonly upload?: {readonly id: string; readonly parts: number};
+  /**
+   * The multipart upload here that made it, and how many parts it has: their records are kept as long as the content. `checked`: it was begun
+   * with a checksum, so its parts have checksums to show; otherwise they are Weir's own affair.
+   */
+  readonly upload?: {readonly id: string; readonly parts: number; readonly checked?: true};
   /** Known from a listing of the store only, which says nothing of `metadata` and little of `checksums`: ask the store before showing those. */
   readonly listed?: true;
 }

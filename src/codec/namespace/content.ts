@@ -10,7 +10,8 @@ const hexEtag = 4;
 const fingerprintIsEtag = 8;
 const committedAtGiven = 16;
 const uploaded = 32;
-const knownFlags = 63;
+const checkedUpload = 64;
+const knownFlags = 127;
 
 const md5Hex = /^[0-9a-f]{32}$/;
 
@@ -23,7 +24,7 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
   const sameMark = content.fingerprint === content.etag;
   const flags =
     (content.storeKey === key ? derivedKey : 0) | (content.listed ? listed : 0) | (hex ? hexEtag : 0) | (sameMark ? fingerprintIsEtag : 0) |
-    (content.committedAt === committedAt ? 0 : committedAtGiven) | (content.upload ? uploaded : 0);
+    (content.committedAt === committedAt ? 0 : committedAtGiven) | (content.upload ? uploaded : 0) | (content.upload?.checked ? checkedUpload : 0);
   out.byte(flags);
   out.number(content.id);
   out.number(content.length);
@@ -56,7 +57,8 @@ export function readContent(reader: BinaryReader, key: ByteString, committedAt: 
   const metadata = readTexts(reader);
   const content = {id, length, mount, storeKey, fingerprint, etag, checksums, metadata, committedAt: committed};
   if (!(flags & (listed | uploaded))) return content;
-  return {...content, ...(flags & listed ? {listed: true} : {}), ...(flags & uploaded ? {upload: {id: reader.text(), parts: reader.number()}} : {})};
+  const upload = flags & uploaded ? {id: reader.text(), parts: reader.number(), ...(flags & checkedUpload ? ({checked: true} as const) : {})} : undefined;
+  return {...content, ...(flags & listed ? {listed: true} : {}), ...(upload ? {upload} : {})};
 }
 
 export function writeChecksums(out: BinaryWriter, checksums: Checksums): void {

@@ -35,7 +35,7 @@ const always = fc.constant(true as const);
 
 const content: fc.Arbitrary<Content> = fc.record(
   {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always,
-    upload: fc.record({id: text, parts: number}, {noNullPrototype: true})},
+    upload: fc.record({id: text, parts: number, checked: always}, {requiredKeys: ['id', 'parts'], noNullPrototype: true})},
   {requiredKeys: ['id', 'length', 'mount', 'storeKey', 'fingerprint', 'etag', 'checksums', 'metadata', 'committedAt'], noNullPrototype: true},
 );
 

@@ -12,8 +12,8 @@ test('documents that are no policies', () => {
   assert.throws(() => parsePostPolicy('*'), {code: 'InvalidPolicyDocument'});
   assert.throws(() => parsePostPolicy(' '), {code: 'InvalidPolicyDocument'});
   for (const wrong of ['{', '[]', {conditions: []}, {expiration}, {expiration: 'soon', conditions: []}, {expiration, conditions: {}}, {expiration, conditions: [], more: 1}]) invalid(wrong);
-  const arguments_ = [['eq', '$a'], ['content-length-range', 1], ['content-length-range', -1, 1], ['eq', false, 'a'], ['eq', '$a', true]];
-  for (const condition of [1, {}, {a: 'b', c: 'd'}, {a: 1}, [], [1], ['like', '$a', 'b'], ...arguments_]) invalid({expiration, conditions: [condition]});
+  const wrongArguments = [['eq', '$a'], ['content-length-range', 1], ['content-length-range', -1, 1], ['eq', false, 'a'], ['eq', '$a', true]];
+  for (const condition of [1, {}, {a: 'b', c: 'd'}, {a: 1}, [], [1], ['like', '$a', 'b'], ...wrongArguments]) invalid({expiration, conditions: [condition]});
 });
 
 test('every field must be allowed, and be as it must', () => {

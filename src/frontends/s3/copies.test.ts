@@ -1,6 +1,5 @@
 /** CopyObject: what comes along, what does not, and what is refused before anything is copied. */
 import assert from 'node:assert/strict';
-import {createHash} from 'node:crypto';
 import {after, before, test} from 'node:test';
 import {CopyObjectCommand, CreateBucketCommand, HeadObjectCommand, PutObjectCommand} from '@aws-sdk/client-s3';
 import {codeIn, codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
@@ -14,7 +13,7 @@ before(async () => {
 after(() => gateway[Symbol.asyncDispose]());
 
 const copy = (Key: string, more: object = {}) => gateway.sdk.send(new CopyObjectCommand({Bucket, Key, CopySource: `${Bucket}/from`, ...more}));
-const head = (Key: string) => gateway.sdk.send(new HeadObjectCommand({Bucket, Key, ChecksumMode: 'ENABLED'}));
+const head = (Key: string) => gateway.sdk.send(new HeadObjectCommand({Bucket, Key}));
 
 test('a redirect and a storage class belong to one object alone', async () => {
   await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'from', Body: 'text', WebsiteRedirectLocation: '/here', StorageClass: 'STANDARD_IA', Metadata: {a: '1'}}));
@@ -29,14 +28,6 @@ test('a redirect and a storage class belong to one object alone', async () => {
   assert.equal(await codeOf(copy('from', {StorageClass: 'STANDARD'})), 'none', 'onto itself, with another storage class');
 });
 
-test('a checksum that the copy is asked to have is made of the bytes', async () => {
-  await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'from', Body: 'text', ChecksumAlgorithm: 'CRC32'}));
-  const sha1 = createHash('sha1').update('text').digest('base64');
-  assert.deepEqual([(await copy('to', {ChecksumAlgorithm: 'SHA1'})).CopyObjectResult?.ChecksumSHA1, (await head('to')).ChecksumSHA1, (await head('to')).ChecksumCRC32], [sha1, sha1, undefined]);
-  assert.equal((await copy('to')).CopyObjectResult?.ChecksumCRC32, (await head('from')).ChecksumCRC32);
-  assert.equal(await codeOf(copy('none', {CopySource: `${Bucket}/none`, ChecksumAlgorithm: 'ROT13'})), 'InvalidRequest');
-});
-
 test('a source that is not one, or not whose it should be', async () => {
   await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'from', Body: 'text'}));
   for (const [source, message] of [['bucket/%ZZ', 'encoding'], ['%', 'encoding'], ['bucket/%1', 'encoding'], ['bucket', 'object key'], ['bucket/', 'object key'], ['//from', 'bucket name']] as const) {
@@ -44,6 +35,5 @@ test('a source that is not one, or not whose it should be', async () => {
     assert.equal(codeIn(answer), 'AccessDenied', 'nobody has signed');
     await assert.rejects(copy('to', {CopySource: source}), {name: 'InvalidArgument', message: `Invalid copy source ${message}`}, source);
   }
-  assert.equal(await codeOf(copy('to', {ExpectedSourceBucketOwner: 'somebody'})), 'AccessDenied');
-  assert.equal(await codeOf(copy('to', {ExpectedSourceBucketOwner: gateway.identity.directory.root.accountId})), 'none');
+  assert.equal(await codeOf(copy('none', {CopySource: `${Bucket}/none`, ChecksumAlgorithm: 'ROT13'})), 'InvalidRequest');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {
-  AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, ListMultipartUploadsCommand, ListPartsCommand, UploadPartCommand,
+  AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateBucketCommand, CreateMultipartUploadCommand, HeadObjectCommand, ListMultipartUploadsCommand, ListPartsCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import {codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
 
@@ -22,6 +22,8 @@ test('who completes an upload at the same time as others has the same answer', a
   const complete = () => gateway.sdk.send(new CompleteMultipartUploadCommand({...upload, MultipartUpload: {Parts: [{PartNumber: 1, ETag}]}}));
   const answers = await Promise.all([complete(), complete(), complete(), complete()]);
   assert.deepEqual(new Set(answers.map((answer) => answer.ETag)).size, 1);
+  const head = (PartNumber?: number) => gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'together', ChecksumMode: 'ENABLED', PartNumber}));
+  assert.deepEqual([(await head()).ChecksumType, (await head(1)).ChecksumType, (await head(1)).PartsCount], ['FULL_OBJECT', undefined, 1], 'nobody asked for checksums of parts');
 });
 
 test('what a completion says of sizes and of checksums of parts', async () => {

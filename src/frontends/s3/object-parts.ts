@@ -27,10 +27,11 @@ export interface ObjectPart {
   readonly length: number;
 }
 
-/** Of one part, by the algorithm that the whole object's checksum has; what came whole is its own part 1. */
+/** Of one part, by the algorithm that the upload was begun with; what came whole is its own part 1. */
 export async function checksumsOfPart({files, context}: S3Request, info: FileInfo, partNumber: number): Promise<Checksums> {
   const {upload, checksums = {}} = info.inode.content ?? {};
   if (!upload) return checksums;
+  if (!upload.checked) return {};
   const [part] = await files.listParts(info.path, upload.id, partNumber - 1, 1, context);
   const [algorithm] = Object.keys(checksums) as ChecksumAlgorithm[];
   return part?.partNumber === partNumber ? shownChecksums(part.checksums, algorithm) : {};

@@ -52,7 +52,7 @@ export class Uploads {
     const upload = await this.get(path, uploadId);
     const {metadata, mode, xattrs} = upload;
     const begin = {metadata, ...(mode === undefined ? {} : {mode}), ...(xattrs ? {xattrs} : {}), ...options};
-    const ticket = await this.#writes.begin(path, begin, context, {uploadId, content: upload.content, parts, unused});
+    const ticket = await this.#writes.begin(path, begin, context, {uploadId, content: upload.content, parts, unused, checked: upload.checksumAlgorithm !== undefined});
     if (ticket.mount !== upload.mount || ticket.storeKey !== upload.storeKey) {
       this.#writes.abandon(ticket);
       throw new WeirError('Conflict', `${toText(path)} has moved to another place of its store since the upload began`);

@@ -55,6 +55,7 @@ export interface CompletedUpload {
   readonly content: ContentId;
   readonly parts: number;
   readonly unused: readonly number[];
+  readonly checked: boolean;
 }
 
 interface TicketState {
@@ -168,7 +169,7 @@ export class Writes {
       const commit = transactions.changeNow(context, (tx, op) => {
         const content: Content = {
           id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now,
-          ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts}} : {}),
+          ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts, ...(state.upload.checked ? {checked: true} : {})}} : {}),
         };
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
