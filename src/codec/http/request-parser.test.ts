@@ -21,25 +21,41 @@ interface Outcome {
   readonly refused: RequestRefused | undefined;
 }
 
-/** Everything in the bytes, handed in as these pieces. */
-function parse(pieces: readonly Buffer[]): Outcome {
+/** Everything in the bytes, handed in as these pieces; `borrowed`: each is overwritten before the next, as a connection does it, and bodies are looked at when all has come. */
+function parse(pieces: readonly Buffer[], borrowed = false): Outcome {
+  const bodies: Buffer[][] = [];
+  const lent = Buffer.alloc(Math.max(0, ...pieces.map((piece) => piece.length)));
+  const outcome = parseInto(borrowed ? lending(pieces, lent) : pieces, borrowed, bodies);
+  lent.fill('!');
+  for (const [i, message] of outcome.messages.entries()) message.body = Buffer.concat(bodies[i]!).toString('latin1');
+  return outcome;
+}
+
+function* lending(pieces: readonly Buffer[], lent: Buffer): Generator<Buffer> {
+  for (const piece of pieces) yield lent.fill('?').subarray(0, piece.copy(lent));
+}
+
+function parseInto(pieces: Iterable<Buffer>, borrowed: boolean, bodies: Buffer[][]): Outcome {
   const parser = new RequestParser(headBytesMax);
   const messages: Message[] = [];
   let head: RequestHead | undefined;
   try {
     for (const piece of pieces) {
-      parser.push(piece);
+      parser.push(piece, borrowed);
+      if (messages.at(-1)?.complete === false) parser.own();
       for (;;) {
         const message = messages.at(-1);
         if (message && !message.complete) {
           const chunk = parser.readBody();
-          if (chunk) message.body += chunk.toString('latin1');
+          if (chunk) bodies.at(-1)!.push(chunk);
           else if (!parser.bodyEnded) break;
           else Object.assign(message, {complete: true, trailers: parser.trailers});
         } else {
           if (head && !head.keepAlive) return {messages, refused: undefined};
           head = parser.readHead();
+          parser.own();
           if (!head) break;
+          bodies.push([]);
           messages.push({method: head.method, target: head.target, rawHeaders: head.rawHeaders, body: '', complete: false, trailers: []});
         }
       }
@@ -230,6 +246,14 @@ describe('request parser', () => {
       const whole = parse([bytes]);
       for (let cut = 0; cut <= bytes.length; cut++) sameOutcome(parse([bytes.subarray(0, cut), bytes.subarray(cut)]), whole, text);
       sameOutcome(parse(Array.from(bytes, (_, i) => bytes.subarray(i, i + 1))), whole, text);
+    }
+  });
+
+  it('keeps nothing of bytes that it has only borrowed', () => {
+    for (const text of cases) {
+      const bytes = Buffer.from(text, 'latin1');
+      const whole = parse([bytes]);
+      for (let cut = 0; cut <= bytes.length; cut++) sameOutcome(parse([bytes.subarray(0, cut), bytes.subarray(cut)], true), whole, text);
     }
   });
 

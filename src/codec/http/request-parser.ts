@@ -2,7 +2,7 @@
  * Requests out of the bytes of a connection, however they were cut: first the head, then its body piece by piece, then the next head.
  * It is asked, it does not call: whoever reads slowly asks later, and what was not asked for stays with the connection.
  *
- * Invariants: nothing is copied but a head that came in pieces; bytes after a message are not looked at before its body was read to the end;
+ * Invariants: nothing is copied but a head that came in pieces, and what is left of a loan when it ends; bytes after a message are not looked at before its body was read to the end;
  * after a refusal every further question gets the same refusal.
  */
 import {assert} from '#base/assert.ts';
@@ -27,6 +27,7 @@ type State = 'head' | 'length' | 'chunk-line' | 'chunk-data' | 'chunk-end' | 'tr
 export class RequestParser {
   readonly #headBytesMax: number;
   #input: Buffer = nothing;
+  #borrowed = false;
   #at = 0;
   /** Up to here there is no end of a head. */
   #scanned = 0;
@@ -56,15 +57,34 @@ export class RequestParser {
     return this.#trailers;
   }
 
-  /** Takes over the next bytes of the connection; pieces of bodies are parts of them. */
-  push(chunk: Buffer): void {
+  /**
+   * Takes over the next bytes of the connection; pieces of bodies are parts of them. `borrowed`: they are only good until `own` is called,
+   * which must be before they change, and before the pieces of a body are given to anybody.
+   */
+  push(chunk: Buffer, borrowed = false): void {
     if (this.#at === this.#input.length) {
       this.#input = chunk;
+      this.#borrowed = borrowed;
       this.#scanned = 0;
     } else {
       this.#input = Buffer.concat([this.#at === 0 ? this.#input : this.#input.subarray(this.#at), chunk]);
       this.#scanned = Math.max(0, this.#scanned - this.#at);
     }
+    this.#at = 0;
+  }
+
+  /** What was borrowed and not asked for yet is kept from here on; pieces of bodies that follow are parts of that. */
+  own(): void {
+    if (!this.#borrowed) return;
+    this.#borrowed = false;
+    const left = this.bufferedBytes;
+    if (left === 0) this.#input = nothing;
+    else {
+      const kept = Buffer.allocUnsafe(left);
+      this.#input.copy(kept, 0, this.#at);
+      this.#input = kept;
+    }
+    this.#scanned = Math.max(0, this.#scanned - this.#at);
     this.#at = 0;
   }
 

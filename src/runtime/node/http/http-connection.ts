@@ -58,10 +58,25 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.parser = new RequestParser(server.headerBytesMax);
     this.remote = {host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0};
     this.#deadlineMs = server.nowMs() + server.headersTimeoutMs;
-    socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', () => this.#ended());
     socket.on('close', () => this.#closed());
     socket.on('error', () => {}); // 'close' follows and says enough
+  }
+
+  /** Bytes of the client. `borrowed`: they are good for this call only. */
+  received(chunk: Buffer, borrowed: boolean): void {
+    if (this.#phase === 'lingering') {
+      this.#discardLeft -= chunk.length;
+      if (this.#discardLeft < 0) this.socket.destroy();
+      return;
+    }
+    this.parser.push(chunk, borrowed);
+    if (this.#phase === 'serving') {
+      if (this.#wakeReader) this.#wake();
+      else if (this.parser.bufferedBytes >= inputBytesMax) this.#pause();
+    } else if (this.#phase === 'draining') this.#drain();
+    else this.#advance();
+    this.parser.own();
   }
 
   serves(exchange: ServerExchange): boolean {
@@ -129,20 +144,6 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     }
   }
 
-  #received(chunk: Buffer): void {
-    if (this.#phase === 'lingering') {
-      this.#discardLeft -= chunk.length;
-      if (this.#discardLeft < 0) this.socket.destroy();
-      return;
-    }
-    this.parser.push(chunk);
-    if (this.#phase === 'serving') {
-      if (this.#wakeReader) this.#wake();
-      else if (this.parser.bufferedBytes >= inputBytesMax) this.#pause();
-    } else if (this.#phase === 'draining') this.#drain();
-    else this.#advance();
-  }
-
   #ended(): void {
     this.inputEnded = true;
     this.#wake();
@@ -197,6 +198,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.#phase = 'serving';
     this.#served++;
     this.#deadlineMs = Infinity;
+    this.parser.own();
     const exchange = (this.#exchange = new ServerExchange(this, head));
     this.server.handler(exchange).then(
       () => exchange.finish(),

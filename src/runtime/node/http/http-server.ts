@@ -7,6 +7,7 @@ import {createServer, type Server, type Socket} from 'node:net';
 import {createServer as createTlsServer, type TlsOptions} from 'node:tls';
 import {WeirError} from '#base/errors.ts';
 import {HttpConnection} from '#runtime/node/http/http-connection.ts';
+import {reopen} from '#runtime/node/http/own-receiving.ts';
 import {ServerConnections} from '#runtime/node/http/server-connections.ts';
 import {descriptorsMax} from '#runtime/node/process.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
@@ -26,19 +27,43 @@ const checkIntervalMs = 2_000;
 export async function serveHttp(options: HttpServerOptions, handler: (exchange: HttpExchange) => Promise<void>, log?: Log): Promise<Listener> {
   const shared = new ServerConnections(options, handler, log);
   const sockets = new Set<Socket>();
-  const accept = (socket: Socket): void => void shared.connections.add(new HttpConnection(socket, shared));
-  const settings = {noDelay: true, allowHalfOpen: true};
-  const server: Server = options.tls ? secureServer({...settings, ...options.tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: shared.headersTimeoutMs}, accept) : createServer(settings, accept);
   const most = options.connectionsMax ?? Math.min(connectionsMax, Math.floor(descriptorsMax() * connectionsShare));
-  // Also those that have not finished their TLS handshake.
-  server.prependListener('connection', (socket: Socket) => {
-    if (sockets.size >= most && !shared.makeRoom()) {
-      socket.destroy();
-      return;
-    }
+  const hasRoom = (): boolean => sockets.size < most || shared.makeRoom();
+  const count = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-  });
+  };
+  const serve = (socket: Socket): HttpConnection => {
+    const connection = new HttpConnection(socket, shared);
+    shared.connections.add(connection);
+    return connection;
+  };
+  const serveStream = (socket: Socket): void => {
+    const connection = serve(socket);
+    socket.on('data', (chunk: Buffer) => connection.received(chunk, false));
+  };
+  const settings = {noDelay: true, allowHalfOpen: true};
+  let server: Server;
+  if (options.tls) {
+    server = secureServer({...settings, ...options.tls, ALPNProtocols: ['http/1.1'], handshakeTimeout: shared.headersTimeoutMs}, serveStream);
+    // Also those that have not finished their handshake count.
+    server.prependListener('connection', (socket: Socket) => void (hasRoom() ? count(socket) : socket.destroy()));
+  } else {
+    server = createServer({...settings, pauseOnConnect: true}, (accepted) => {
+      if (!hasRoom()) {
+        accepted.destroy();
+        return;
+      }
+      let connection: HttpConnection | undefined;
+      const socket = reopen(accepted, (bytes) => connection?.received(bytes, true));
+      count(socket ?? accepted);
+      if (socket) connection = serve(socket);
+      else {
+        serveStream(accepted);
+        accepted.resume();
+      }
+    });
+  }
 
   try {
     server.listen({host: options.address.host, port: options.address.port, backlog: backlogMax});
@@ -57,10 +82,20 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
         const cut = setTimeout(() => {
           for (const socket of sockets) socket.destroy();
         }, stopMs);
-        server.close(() => {
+        const ended = (): void => {
           clearTimeout(cut);
           clearInterval(sweeper);
           resolve();
+        };
+        // The server knows the connections as they were accepted.
+        server.close(() => {
+          let left = sockets.size;
+          if (left === 0) ended();
+          for (const socket of sockets) {
+            socket.once('close', () => {
+              if (--left === 0) ended();
+            });
+          }
         });
         for (const connection of shared.connections) connection.stop();
       }),

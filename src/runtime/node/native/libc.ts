@@ -2,13 +2,15 @@
  * The C library, where koffi is installed: a handful of named calls that Node lacks. We only call out, never register callbacks.
  * Everything works without it, more slowly; callers ask `libc()` and take another way when it is undefined.
  *
- * Sources: preadv2(2), sendfile(2), flock(2), fallocate(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
+ * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
  */
 import {type Koffi, native} from '#runtime/node/native/koffi.ts';
 
 export interface Libc {
   /** Bytes read, only if the page cache has them all the way; -errno otherwise (-11 EAGAIN: it would wait). */
   preadResident(fd: number, into: Uint8Array, position: number): number;
+  /** Bytes of the beginning of `from` that the socket took without waiting; -errno. */
+  send(socket: number, from: Uint8Array, count: number): number;
   /** Bytes that the socket took; -errno. */
   sendfile(socket: number, file: number, position: number, count: number): number;
   /** Pages of the range in the page cache, and pages in the range; undefined on kernels without cachestat. */
@@ -29,6 +31,7 @@ const LOCK_EX_NB = 2 | 4;
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 2 | 1;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
 const F_DUPFD_CLOEXEC = 1030;
 const SYS_cachestat = 451;
 const pageBytes = 4096;
@@ -39,6 +42,7 @@ export const libc = native(bind);
 function bind(koffi: Koffi): Libc {
   const library = koffi.load(null);
   const preadv2 = library.func('int64 preadv2(int fd, void *iov, int count, int64 offset, int flags)');
+  const send = library.func('int64 send(int socket, void *from, uint64 count, int flags)');
   const sendfile = library.func('int64 sendfile(int out, int in, void *offset, uint64 count)');
   const flock = library.func('int flock(int fd, int operation)');
   const fallocate = library.func('int fallocate(int fd, int mode, int64 offset, int64 length)');
@@ -77,6 +81,7 @@ function bind(koffi: Koffi): Libc {
       const found = cached(fd, position, into.length);
       return found && found.cached >= found.pages ? answer(preadv2(fd, vector, 1, position, 0)) : EOPNOTSUPP;
     },
+    send: (socket, from, count) => answer(send(socket, from, count, MSG_DONTWAIT_NOSIGNAL)),
     sendfile: (socket, file, position, count) => {
       offset.writeBigInt64LE(BigInt(position), 0);
       return answer(sendfile(socket, file, offset, count));
