@@ -16,6 +16,7 @@ import {registerStat} from '#cli/fs/stat.ts';
 import {registerDf, registerDu, registerFind, registerTree} from '#cli/fs/survey.ts';
 import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/identity.ts';
 import {registerDown, registerEnv, registerFuse, registerStatus, registerUp} from '#cli/instance.ts';
+import {registerInventory} from '#cli/inventory.ts';
 import {registerMount} from '#cli/mount.ts';
 import {showError} from '#cli/output.ts';
 import {registerWebhook} from '#cli/webhook.ts';
@@ -32,6 +33,7 @@ const top: readonly Register[] = [
   registerGroup,
   registerPolicy,
   registerWebhook,
+  registerInventory,
   registerLoad,
   registerFree,
   registerPin,

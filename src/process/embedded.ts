@@ -11,6 +11,7 @@ import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount} from '#frontends/fuse/mount.ts';
@@ -129,6 +130,8 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       await recovering;
     });
     await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
+
+    await down.add('inventories', Promise.resolve(new InventorySchedule({files, runtime})));
 
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');

@@ -83,6 +83,7 @@ const statuses = {
   ServiceUnavailable: 503,
   SignatureDoesNotMatch: 403,
   SlowDown: 503,
+  TooManyConfigurations: 400,
   UnexpectedContent: 400,
   UnsupportedSignature: 400,
   XAmzContentSHA256Mismatch: 400,

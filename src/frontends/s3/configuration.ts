@@ -3,8 +3,9 @@
  * Weir does not carry out is refused, never accepted and forgotten.
  */
 import {S3Error, type S3Code} from '#codec/s3/s3-error.ts';
+import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {bucketOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+import {bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionOf} from '#frontends/s3/versions.ts';
 
 async function requireTarget(request: S3Request): Promise<void> {
@@ -18,11 +19,17 @@ const notConfigured = (code: S3Code, message: string): Operation => async (reque
   throw new S3Error(code, message);
 };
 
+/** Configurations that have ids, of which there are none: with an id that one, without all. */
+const noneOf = (root: string): Operation => async (request) => {
+  await requireTarget(request);
+  if (request.query('id') !== undefined) throw new S3Error('NoSuchConfiguration', 'The specified configuration does not exist.');
+  await xml(request, xmlDocument(root, element('IsTruncated', false)));
+};
+
 /** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
 export const configurationReads: Readonly<Record<string, Operation>> = {
-  analytics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  'intelligent-tiering': notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  inventory: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
-  metrics: notConfigured('NoSuchConfiguration', 'The specified configuration does not exist.'),
+  analytics: noneOf('ListBucketAnalyticsConfigurationResult'),
+  'intelligent-tiering': noneOf('ListBucketIntelligentTieringConfigurationsOutput'),
+  metrics: noneOf('ListMetricsConfigurationsResult'),
   replication: notConfigured('ReplicationConfigurationNotFoundError', 'The replication configuration was not found'),
 };

@@ -5,6 +5,7 @@ import type {S3Target} from '#codec/s3/target.ts';
 import {getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl} from '#frontends/s3/acl.ts';
 import {createBucket, deleteBucket, getBucketLocation, headBucket} from '#frontends/s3/bucket.ts';
 import {getNotification, putNotification} from '#frontends/s3/bucket-notification.ts';
+import {deleteInventoryConfiguration, getInventories, putInventoryConfiguration} from '#frontends/s3/bucket-inventory.ts';
 import {bucketConfigurations} from '#frontends/s3/bucket-configuration.ts';
 import {deleteBucketCors, getBucketCors, putBucketCors} from '#frontends/s3/bucket-cors.ts';
 import {deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy} from '#frontends/s3/bucket-policy.ts';
@@ -36,7 +37,7 @@ type Methods = Readonly<Record<string, Operation>>;
 const subResources = new Set([
   ...Object.keys(configurationReads),
   ...Object.keys(bucketConfigurations),
-  'cors', 'tagging', 'notification', 'website',
+  'cors', 'tagging', 'notification', 'website', 'inventory',
   'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
   'session', 'torrent', 'uploadId', 'uploads', 'versioning', 'versions', 'append', 'acl', 'policy', 'ownershipControls', 'publicAccessBlock',
 ]);
@@ -57,6 +58,7 @@ const bucket: Readonly<Record<string, Methods>> = {
   versions: {GET: listObjectVersions},
   lifecycle: {GET: getLifecycle, PUT: putLifecycle, DELETE: deleteLifecycle},
   'object-lock': {GET: getObjectLock, PUT: putObjectLock},
+  inventory: {GET: getInventories, PUT: putInventoryConfiguration, DELETE: deleteInventoryConfiguration},
   website: {GET: getWebsite, PUT: putWebsite, DELETE: deleteWebsite},
   notification: {GET: getNotification, PUT: putNotification},
   cors: {GET: getBucketCors, PUT: putBucketCors, DELETE: deleteBucketCors},
