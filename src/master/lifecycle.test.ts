@@ -1,11 +1,13 @@
 /** Lifecycle rules in virtual time. */
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+import {timerTable} from '#codec/namespace/keys.ts';
 import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {LifecycleRule} from '#model/lifecycle.ts';
 import {encodeRetention, retentionAttribute} from '#model/object-lock.ts';
 import type {Clock} from '#runtime/clock.ts';
+import {SimulatedCrash} from '#runtime/sim/life.ts';
 
 const dayMs = 86_400_000;
 const rule = (more: Partial<LifecycleRule>): LifecycleRule => ({id: 'r', enabled: true, form: 'filter', filter: {}, ...more});
@@ -67,5 +69,49 @@ test('an upload that was begun too long ago is aborted', async () => {
     assert.equal(await uploads(), 1);
     await clock.sleep(3 * dayMs);
     assert.equal(await uploads(), 0);
+  });
+});
+
+test('a walk that a crash breaks off goes on where it was; what came before that waits for the next midnight', async () => {
+  const world = new World(9);
+  world.store('mem://bucket/');
+  const key = (i: number): string => `/b/k${String(i).padStart(4, '0')}`;
+  const left = async (master: Master): Promise<number> => (await shown(master)).length;
+  const crashed = world.life(async (master, {clock}) => {
+    await mountBucket(master);
+    for (let i = 0; i < 520; i++) await put(master, key(i), 'x');
+    await master.setSetting(bytes('/b/'), 'lifecycle', JSON.stringify([rule({expiration: {dateMs: 0}})]), context);
+    world.simulation.crashAt('master.timer.noted');
+    await clock.sleep(dayMs);
+  });
+  await assert.rejects(crashed, error => error instanceof SimulatedCrash);
+  await world.life(async (master, {clock}) => {
+    const before = await left(master);
+    assert.ok(before > 0 && before <= 21, `${before} are left`);
+    await put(master, key(0), 'came back');
+    await clock.sleep(2 * 60_000);
+    assert.deepEqual(await shown(master), ['k0000']);
+    await clock.sleep(dayMs);
+    assert.deepEqual(await shown(master), []);
+  });
+});
+
+test('rules that were set before there were timers are carried out', async () => {
+  const world = new World(9);
+  world.store('mem://bucket/');
+  await world.life(async master => {
+    await mountBucket(master);
+    await put(master, '/b/k', 'x');
+    await master.setSetting(bytes('/b/'), 'lifecycle', JSON.stringify([rule({expiration: {dateMs: 0}})]), context);
+  });
+  await world.simulation.run(async runtime => {
+    const metastore = await world.metastore(runtime);
+    await metastore.transact(tx => Array.from(tx.range(timerTable)).forEach(row => tx.delete(row.key))).durable;
+    await metastore.close();
+  });
+  await world.life(async (master, {clock}) => {
+    assert.deepEqual(await shown(master), ['k']);
+    await clock.sleep(2 * 60_000);
+    assert.deepEqual(await shown(master), []);
   });
 });

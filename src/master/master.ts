@@ -26,6 +26,7 @@ import {GarbageCollector, type OnContentDropped} from '#master/jobs/garbage-coll
 import {HeldInodes} from '#master/held-inodes.ts';
 import {Jobs} from '#master/jobs/jobs.ts';
 import {Lifecycle} from '#master/jobs/lifecycle.ts';
+import {TimerQueue} from '#master/jobs/timer-queue.ts';
 import {OpenUploads} from '#master/jobs/open-uploads.ts';
 import {countTree} from '#master/loader/count-tree.ts';
 import {Lister} from '#master/loader/lister.ts';
@@ -98,6 +99,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #held: HeldInodes;
   readonly #openUploads: OpenUploads;
   readonly #lifecycle: Lifecycle;
+  readonly #timers: TimerQueue;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
   readonly #events = new BucketEvents();
@@ -113,7 +115,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#held.cleanUp(new Set(services.returningHolders));
     master.#garbage.soon();
     master.#openUploads.start();
-    master.#lifecycle.start();
+    await master.#lifecycle.adopt();
+    master.#timers.start();
     master.#deliveries.start();
     return master;
   }
@@ -157,6 +160,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
       transactions, runtime, lister: this.#lister, completing: uploadId => this.#writes.completes(uploadId),
       remove: async (path, options, context) => await this.#mutations.remove(path, options, context),
     });
+    this.#timers = new TimerQueue(transactions, runtime, {lifecycle: this.#lifecycle.walk});
     this.#renames = new Renames(mutating);
     this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
     runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
@@ -420,7 +424,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#garbage.close();
     await this.#deliveries.close();
     await this.#openUploads.close();
-    await this.#lifecycle.close();
+    await this.#timers.close();
     await this.#written.clear();
     await this.#mounts.close();
   }

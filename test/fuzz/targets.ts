@@ -20,6 +20,7 @@ import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeM
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodeOrphan, encodeOrphan} from '#codec/namespace/orphan-record.ts';
+import {decodeTimer, encodeTimer} from '#codec/namespace/timer-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {parseQuery as parseRestQuery} from '#codec/rest/values.ts';
@@ -333,6 +334,7 @@ export const targets: Readonly<Record<string, Target>> = {
     const key = parseCustomerKey(header);
     if (key) mustEqual(parseCustomerKey((wanted) => (wanted.endsWith('-key') ? Buffer.from(key.bytes).toString('base64') : header(wanted))), key, 'a key comes back changed');
   }),
+  'namespace-timer': record([{dueMs: 5}, {dueMs: 5, progress: {startedAt: 4}}, {dueMs: 5, progress: {startedAt: 4, after: name('k')}}], encodeTimer, decodeTimer),
   'namespace-orphan': record([{id: 5 as InodeId, mount: 1 as MountId, holders: ['a', 'b'], shared: true}], encodeOrphan, (bytes) => decodeOrphan(5 as InodeId, bytes)),
   'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
   'namespace-relocation': record([{

@@ -24,6 +24,7 @@
  *   u upload           multipart upload
  *   v inode            move intent: a renamed tree that the store has still to follow
  *   w path NUL time upload   order of uploads: by path, then by time of initiation
+ *   x kind inode       timer: when something is to be done with an inode (L: the lifecycle of a bucket), and how far it has got
  *   z bucket key       order of the null version among the noncurrent ones of a key
  *   #                  next id that is not reserved
  *   l inode parent name  a second or further name of a file; the first is in its record
@@ -154,6 +155,14 @@ export const fileRenameTable = table('r');
 export const settingsTable = table('s');
 export const relocationTable = table('a');
 export const versionUsageTable = table('k');
+export const timerTable = table('x');
+export const timerKey = (kind: TimerKind, subject: InodeId): ByteString => `x${timerLetters[kind]}${idKey(subject)}` as ByteString;
+export type TimerKind = 'lifecycle';
+const timerLetters = {lifecycle: 'L'} as const;
+/** What a timer is of. */
+export function subjectOfTimerKey(key: ByteString): {readonly kind: TimerKind; readonly subject: InodeId} | undefined {
+  return key[1] === timerLetters.lifecycle ? {kind: 'lifecycle', subject: idAt(key, 2) as InodeId} : undefined;
+}
 
 export const storeUploadKey = (mount: MountId, hash: ByteString): ByteString => `o${idKey(mount)}${hash}` as ByteString;
 export const storeUploadTable = table('o');

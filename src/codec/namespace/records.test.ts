@@ -14,6 +14,7 @@ import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeM
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
+import {decodeTimer, encodeTimer, type Timer} from '#codec/namespace/timer-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
@@ -68,6 +69,9 @@ const upload: fc.Arbitrary<UploadRecord> = fc.record(
 
 const part: fc.Arbitrary<PartRecord> = fc.record({partNumber: number, length: number, etag, checksums, storePart: text, modifiedAt: time, salt: fc.uint8Array({minLength: 1})},
   {requiredKeys: ['partNumber', 'length', 'etag', 'checksums', 'storePart', 'modifiedAt'], noNullPrototype: true});
+const timer: fc.Arbitrary<Timer> = fc.record(
+  {dueMs: number, progress: fc.record({startedAt: number, after: byteString}, {requiredKeys: ['startedAt'], noNullPrototype: true})}, {requiredKeys: ['dueMs'], noNullPrototype: true},
+);
 const garbage: fc.Arbitrary<Garbage> = fc.record(
   {content: fc.constant(5 as ContentId), inode: id<InodeId>(), pinned: fc.boolean(), stored: fc.record({mount: id<MountId>(), storeKey: byteString}, {noNullPrototype: true}), upload: text},
   {requiredKeys: ['content', 'inode', 'pinned'], noNullPrototype: true},
@@ -133,6 +137,7 @@ const codecs: readonly Codec[] = [
   codecOf('store upload', storeUpload, encodeStoreUpload, decodeStoreUpload),
   codecOf('orphan', orphan, encodeOrphan, (record) => decodeOrphan(5 as InodeId, record)),
   codecOf('part', part, encodePart, decodePart),
+  codecOf('timer', timer, encodeTimer, decodeTimer),
   codecOf('version', versionRecord, encodeVersion, decodeVersion),
   codecOf('relocation', relocation, encodeRelocation, (record) => decodeRelocation(5, record)),
   codecOf('usage', usage, encodeUsage, decodeUsage),

@@ -11,7 +11,9 @@ import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
 import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
+import {lifecycleSetting} from '#model/lifecycle.ts';
 import {notificationSetting} from '#model/notification.ts';
+import {setTimer} from '#master/namespace/timers.ts';
 import {checkVersioning, objectLockSetting, versioningSetting} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, Settings} from '#model/inode.ts';
@@ -37,6 +39,8 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
   if (name === versioningSetting || name === objectLockSetting) checkVersioning(tx, old, name, value);
   if (name === notificationSetting && value !== null) op.events?.configured(tx, op, old, value);
+  // What new rules end already ends now; of rules that are gone the timer finds none.
+  if (name === lifecycleSetting && value !== null) setTimer(tx, {kind: 'lifecycle', subject: old.id, dueMs: Number(op.now / 1_000_000n)});
   if (value === null) tx.delete(settingKey(old.id, name));
   else {
     const bytes = Buffer.from(value, 'utf8');
