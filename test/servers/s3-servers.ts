@@ -24,9 +24,12 @@ export interface PemFiles {
   readonly keyFile: string;
 }
 
+/** versitygw, which is also a suite of tests for any S3. */
+export const versitygwProgram = (): Promise<string> => goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0');
+
 /** versitygw: S3 over a folder; checks signatures; by https with a certificate for `localhost`. Undefined where it cannot be had (see `need`). */
 export async function startVersitygw(forWhat: string, tls?: PemFiles): Promise<S3Server | undefined> {
-  const program = await need('versitygw', forWhat, () => goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'));
+  const program = await need('versitygw', forWhat, versitygwProgram);
   if (program === undefined) return undefined;
   return withBuckets(
     await startDaemon({

@@ -10,7 +10,9 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {Weir} from '../../integration/harness.ts';
-import {goTool, pythonVenv} from '../../servers/tools.ts';
+import {versitygwProgram} from '../../servers/s3-servers.ts';
+import {pythonVenv} from '../../servers/tools.ts';
+import {runVersitygwSuite} from './versitygw.ts';
 
 const requirements = [
   'boto3==1.44.5', 'gevent==26.9.0', 'httplib2==0.32.1', 'isodate==0.7.2', 'lxml==6.1.3', 'munch==4.0.0', 'pytest==9.2.0', 'pytest-timeout==2.4.0', 'pytz==2026.6', 'PyYAML==6.0.3', 'requests==2.34.2',
@@ -84,35 +86,9 @@ async function ceph(suite: string, endpoint: Endpoint, features: readonly string
   }
 }
 
-/** `PATCH /bucket/create` and the like. */
-const ownProtocol = /^IAM_/;
-
-/**
- * With versions, as the list is: a test removes all versions of what it has made. A process each: a test that meets what it did not
- * expect ends the whole run otherwise. Their buckets have the same names, so one after the other, and on a new instance after one that failed: what it left behind, locked perhaps, would fail all that follow.
- */
-async function versitygw(features: readonly string[]): Promise<Result[]> {
-  const program = await goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0');
-  const declared = new Map((await listOf('versitygw-exceptions.tsv', [])).map(([test, reason]) => [test, reason]));
-  const results: Result[] = [];
-  let weir = await Weir.start({args: []});
-  try {
-    for (const [feature, name] of await listOf('versitygw-tests.tsv', features)) {
-      const {s3, accessKeyId, secretAccessKey} = weir.ready;
-      const args = ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, name, '--versioning-enabled'];
-      const {code, output} = await run(program, args, {timeoutMs: secondsATestMax * 1000, env: {AWS_CA_BUNDLE: undefined}});
-      const failed = code !== 0 || output.includes('FAIL') || !output.includes('PASS');
-      const why = output.split('\n').find(line => line.includes('FAIL') || line.includes('panic:')) ?? '';
-      const state = output.includes('exec ./versitygw') || ownProtocol.test(name) ? 'outside' : !failed ? 'passed' : declared.has(name) ? 'declared' : 'failed';
-      results.push({feature, name, state, why: declared.get(name) ?? why});
-      if (!failed || state === 'outside') continue;
-      await weir[Symbol.asyncDispose]();
-      weir = await Weir.start({args: []});
-    }
-  } finally {
-    await weir[Symbol.asyncDispose]();
-  }
-  return results;
+async function versitygw(): Promise<Result[]> {
+  const results = await runVersitygwSuite(await versitygwProgram());
+  return features.length === 0 ? results : results.filter(({feature}) => features.includes(feature));
 }
 
 async function cephAlone(features: readonly string[]): Promise<Result[]> {
@@ -145,7 +121,7 @@ const parts: string[] = [];
 let failures = 0;
 for (const [name, title] of [['ceph', 'ceph s3-tests (those that are true of AWS)'], ['versitygw', "versitygw's client suite, full flow"]] as const) {
   if (only !== undefined && only !== name) continue;
-  const results = name === 'ceph' ? await cephAlone(features) : await versitygw(features);
+  const results = name === 'ceph' ? await cephAlone(features) : await versitygw();
   for (const {state, feature, name: test, why} of results) if (state === 'failed') process.stdout.write(`FAILED ${feature} ${test}: ${why.trim().slice(0, 300)}\n`);
   failures += results.filter(({state}) => state === 'failed').length;
   parts.push(table(title, results));

@@ -1,0 +1,83 @@
+/**
+ * versitygw's client suite: its full flow with versions, in the suite's own parallel form. One process for all of it, because a process a
+ * test takes longer to start than to run; so a panic of one test is that of all that had not ended. Tests are known by the names that they
+ * print, of which a few appear twice (copied and not renamed).
+ */
+import {execFile} from 'node:child_process';
+import {readFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {Weir} from '../../integration/harness.ts';
+
+const suiteMsMax = 10 * 60_000;
+/** It wants to see no bucket at all, and others leave some where they fail as declared. */
+const alone = 'ListBuckets_empty_success';
+/** `PATCH /create-bucket` and the like. */
+const ownProtocol = /^IAM_/;
+
+export interface SuiteResult {
+  readonly feature: string;
+  readonly name: string;
+  /** `outside`: the test drives its own server's program or protocol, not S3. `declared`: believed wrong about S3, see versitygw-exceptions.tsv. */
+  readonly state: 'passed' | 'failed' | 'outside' | 'declared';
+  readonly why: string;
+}
+
+/** Rows of a table beside this file, without its empty lines. */
+async function rowsOf(file: string): Promise<string[][]> {
+  return (await readFile(path.join(import.meta.dirname, file), 'utf8')).split('\n').filter(line => line !== '').map(line => line.split('\t'));
+}
+
+/** By name: the reason. */
+export async function declaredExceptions(): Promise<Map<string, string>> {
+  return new Map((await rowsOf('versitygw-exceptions.tsv')).map(([name, reason]) => [name!, reason!]));
+}
+
+async function outputOf(program: string, args: readonly string[]): Promise<string> {
+  await using weir = await Weir.start({args: []});
+  const {s3, accessKeyId, secretAccessKey} = weir.ready;
+  const whole = ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, ...args, '--versioning-enabled'];
+  return await new Promise(resolve => {
+    // In another directory: tests that administer versitygw look for ./versitygw.
+    const options = {cwd: tmpdir(), env: {...process.env, AWS_CA_BUNDLE: undefined}, timeout: suiteMsMax, maxBuffer: 64 << 20};
+    execFile(program, whole, options, (_error, stdout, stderr) => resolve(stdout + stderr));
+  });
+}
+
+/** A verdict may stand behind another line that has no end: its colour tells. */
+const verdict = /\u001b\[\d+m(PASS|FAIL) \u001b\[0m([^\s:]+)(?:: (.*))?/g;
+
+interface Verdicts {
+  /** Names, as often as they have passed. */
+  readonly passed: string[];
+  /** By name: what it said. */
+  readonly failed: ReadonlyMap<string, string>;
+}
+
+function verdictsOf(output: string): Verdicts {
+  const passed: string[] = [];
+  const failed = new Map<string, string>();
+  for (const [, word, name = '', why = ''] of output.matchAll(verdict)) {
+    if (word === 'PASS') passed.push(name);
+    else failed.set(name, why);
+  }
+  return {passed, failed};
+}
+
+/** Runs all of it on new instances. `program`: versitygw. */
+export async function runVersitygwSuite(program: string): Promise<SuiteResult[]> {
+  const [flow, lonely] = [await outputOf(program, ['full-flow', '--parallel']), await outputOf(program, [alone])];
+  const {passed, failed} = verdictsOf(flow);
+  const counts = new Map<string, number>();
+  for (const name of passed) counts.set(name, (counts.get(name) ?? 0) + 1);
+  if (verdictsOf(lonely).passed.includes(alone)) counts.set(alone, 1);
+  const declared = await declaredExceptions();
+  return (await rowsOf('versitygw-tests.tsv')).map(([feature = '', name = '']): SuiteResult => {
+    const left = counts.get(name) ?? 0;
+    counts.set(name, left - 1);
+    const why = failed.get(name) ?? /panic: .*/.exec(flow)?.[0] ?? 'it has said nothing';
+    if (left > 0) return {feature, name, state: 'passed', why: ''};
+    if (why.includes('exec ./versitygw') || ownProtocol.test(name)) return {feature, name, state: 'outside', why};
+    return {feature, name, state: declared.has(name) ? 'declared' : 'failed', why: declared.get(name) ?? why};
+  });
+}
