@@ -119,6 +119,17 @@ after(async () => {
 });
 
 describe('REST', () => {
+  it('makes, shows and removes webhooks, without their secrets', async () => {
+    await call('PUT', '/api/v1/webhooks', {name: 'hook', url: 'ftp://x/'}, 400);
+    await call('DELETE', '/api/v1/webhooks?name=hook', undefined, 404);
+    const made = await call('PUT', '/api/v1/webhooks', {name: 'hook', url: 'http://127.0.0.1:9/in', token: 'secret-token', secret: 'secret-key'});
+    const expected = {name: 'hook', arn: 'arn:weir:sqs::hook:webhook', url: 'http://127.0.0.1:9/in', hasToken: true, hasSecret: true, backlog: 0, dropped: 0};
+    assert.deepEqual(made, expected);
+    assert.deepEqual(await call('GET', '/api/v1/webhooks'), [expected]);
+    await call('DELETE', '/api/v1/webhooks?name=hook', undefined, 204);
+    assert.deepEqual(await call('GET', '/api/v1/webhooks'), []);
+  });
+
   it('does what its document says, route by route', async () => {
     assert.match(api.openapi, /^3[.]0/);
     await call('POST', '/api/v1/directories', {path: '/bucket/deep', parents: true});
