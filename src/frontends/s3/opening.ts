@@ -4,6 +4,7 @@ import type {CustomerKey} from '#codec/s3/customer-key.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {decodeSeal, keyOfPart, openSeal} from '#codec/s3/seal.ts';
 import {openedBytes, type SealedPieces} from '#codec/s3/sealed-bytes.ts';
+import {discard} from '#client/opened-file.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Body} from '#contracts/worker-api.ts';
@@ -40,7 +41,26 @@ export async function openerOf(request: S3Request, info: FileInfo, key: Customer
   const contentKey = checkKey(info, key);
   if (!contentKey) return asIs;
   const pieces = await piecesOf(request, info, key!, contentKey);
-  return ({offset}, body) => ({kind: 'stream', length: body.length, stream: openedBytes(pieces, offset, bodyChunks(body))});
+  return ({offset}, body) => openedBody(pieces, offset, body);
+}
+
+/** What is not read after all is let go as the body itself would be. */
+export function openedBody(pieces: SealedPieces, position: number, body: Body): Body {
+  const begin = (): AsyncIterator<Uint8Array> => {
+    const bytes = openedBytes(pieces, position, bodyChunks(body));
+    let begun = false;
+    return {
+      next: () => {
+        begun = true;
+        return bytes.next();
+      },
+      return: () => {
+        if (!begun) discard(body);
+        return bytes.return(undefined);
+      },
+    };
+  };
+  return {kind: 'stream', length: body.length, stream: {[Symbol.asyncIterator]: begin}};
 }
 
 const nothingKnown: Pick<Awaited<ReturnType<typeof layoutOf>>, 'offsets' | 'salts'> = {offsets: [], salts: []};
