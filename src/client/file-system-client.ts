@@ -9,7 +9,7 @@ import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
-import {namesOfCopy} from '#client/names-of-copy.ts';
+import {namesInOnePiece} from '#client/names-in-one-piece.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
@@ -311,7 +311,8 @@ export class FileSystemClient implements FileSystem {
     if (content.upload && isSealed(content)) return copySealedParts(this, source, to, options, context);
     const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
     // Whatever the store calls its copy.
-    const names = await namesOfCopy(this.#worker, content, options.checksum, context);
+    const {onePiece} = options;
+    const names = onePiece ? await namesInOnePiece(this.#worker, content, onePiece.checksum, context) : {etag: content.etag, checksums: content.checksums};
     const ticket = await this.#master.beginWrite(to, begin, context);
     const copied = async (ready: () => Promise<void>) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));
     const write = async (ready: () => Promise<void>) => ({...(await copied(ready)), ...names});

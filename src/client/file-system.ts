@@ -95,8 +95,11 @@ export interface CopyOptions extends Omit<PathOptions, 'version'> {
   /** Copy this version of the source. */
   readonly sourceVersion?: string;
   readonly metadata?: ContentMetadata;
-  /** The checksum that the copy has instead of the source's. */
-  readonly checksum?: keyof Checksums;
+  /**
+   * The copy is named as S3 names copies, by what its bytes are in one piece and not by the parts that its source was made of, with this
+   * checksum instead of the source's where one is given. Where the source has no such names its bytes are read. Default: the source's names.
+   */
+  readonly onePiece?: {readonly checksum?: keyof Checksums};
   /** Extended attributes that the copy begins with. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   readonly sourcePrecondition?: Precondition;

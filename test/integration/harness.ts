@@ -11,6 +11,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {type Link, startLink} from '#runtime/node/link/link.ts';
 import {freePort} from '../servers/daemon.ts';
 import {type S3Server, startVersitygw} from '../servers/s3-servers.ts';
+import {command} from '../servers/tools.ts';
 import {S3Client} from './s3-client.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -137,6 +138,11 @@ export class Weir implements AsyncDisposable {
     clearTimeout(timer);
     child.stdout?.destroy();
     child.stderr?.destroy();
+  }
+
+  /** What `weir …` prints about this home. */
+  async command(...args: readonly string[]): Promise<string> {
+    return await command(process.execPath, ['--conditions=source', path.join(root, 'src/process/main.ts'), ...args, '--home', this.home]);
   }
 
   async restart(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

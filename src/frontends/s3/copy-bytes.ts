@@ -12,7 +12,7 @@ import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
-export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'xattrs' | 'metadata' | 'checksum' | 'precondition'> {
+export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'xattrs' | 'metadata' | 'onePiece' | 'precondition'> {
   /** What the source is under, and what the copy will be. */
   readonly sourceKey: CustomerKey | undefined;
   readonly key: CustomerKey | undefined;
@@ -21,7 +21,7 @@ export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'x
 const noBytes = {kind: 'bytes', length: 0, bytes: new Uint8Array(0)} as const;
 
 /** The source as `info` says; its keys were checked. PreconditionFailed when it is another version by now. */
-export async function copyBytes(request: S3Request, info: FileInfo, to: ByteString, {sourceVersion, sourceKey, key, checksum, ...options}: CopyBytesOptions): Promise<FileInfo> {
+export async function copyBytes(request: S3Request, info: FileInfo, to: ByteString, {sourceVersion, sourceKey, key, onePiece: {checksum} = {}, ...options}: CopyBytesOptions): Promise<FileInfo> {
   const {files, context} = request;
   const range = {offset: 0, length: info.length};
   await using file = await files.open(info.path, {kind: 'file', sealed: true, range, ...versionOption(sourceVersion)}, context);

@@ -117,7 +117,7 @@ export const copyObject: Operation = async (request) => {
     kind: 'file',
     ...(source.version === undefined ? {} : {sourceVersion: source.version}),
     xattrs: {...copiedTagging(request, info), ...lock, ...aclAttributes(request)},
-    ...(checksum ? {checksum} : {}),
+    onePiece: checksum ? {checksum} : {},
     sourcePrecondition: {ifMatch: etagOf(info)},
     metadata: {...copiedMetadata(given, directive, info), ...keptEncryption(encryption)},
     ...(precondition ? {precondition} : {}),

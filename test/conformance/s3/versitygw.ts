@@ -4,10 +4,9 @@
  * print, of which a few appear twice (copied and not renamed).
  */
 import {execFile} from 'node:child_process';
-import {readFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
-import path from 'node:path';
 import {Weir} from '../../integration/harness.ts';
+import {exceptionsOf, type SuiteResult, testsOf} from './results.ts';
 
 const suiteMsMax = 10 * 60_000;
 /** It wants to see no bucket at all, and others leave some where they fail as declared. */
@@ -15,23 +14,10 @@ const alone = 'ListBuckets_empty_success';
 /** `PATCH /create-bucket` and the like. */
 const ownProtocol = /^IAM_/;
 
-export interface SuiteResult {
-  readonly feature: string;
-  readonly name: string;
-  /** `outside`: the test drives its own server's program or protocol, not S3. `declared`: believed wrong about S3, see versitygw-exceptions.tsv. */
-  readonly state: 'passed' | 'failed' | 'outside' | 'declared';
-  readonly why: string;
-}
-
-/** Rows of a table beside this file, without its empty lines. */
-async function rowsOf(file: string): Promise<string[][]> {
-  return (await readFile(path.join(import.meta.dirname, file), 'utf8')).split('\n').filter(line => line !== '').map(line => line.split('\t'));
-}
+export const versitygwExceptions = 'versitygw-exceptions.tsv';
 
 /** By name: the reason. */
-export async function declaredExceptions(): Promise<Map<string, string>> {
-  return new Map((await rowsOf('versitygw-exceptions.tsv')).map(([name, reason]) => [name!, reason!]));
-}
+export const declaredExceptions = (): Promise<ReadonlyMap<string, string>> => exceptionsOf(versitygwExceptions);
 
 async function outputOf(program: string, args: readonly string[]): Promise<string> {
   await using weir = await Weir.start({args: []});
@@ -72,7 +58,7 @@ export async function runVersitygwSuite(program: string): Promise<SuiteResult[]>
   for (const name of passed) counts.set(name, (counts.get(name) ?? 0) + 1);
   if (verdictsOf(lonely).passed.includes(alone)) counts.set(alone, 1);
   const declared = await declaredExceptions();
-  return (await rowsOf('versitygw-tests.tsv')).map(([feature = '', name = '']): SuiteResult => {
+  return (await testsOf('versitygw-tests.tsv', [])).map(({feature, name}): SuiteResult => {
     const left = counts.get(name) ?? 0;
     counts.set(name, left - 1);
     const why = failed.get(name) ?? /panic: .*/.exec(flow)?.[0] ?? 'it has said nothing';

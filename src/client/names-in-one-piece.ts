@@ -1,6 +1,6 @@
 /**
- * What a copy is called. It is one piece, whatever its source was made of: its ETag is the MD5 of its bytes, its checksum one of all its
- * bytes, by the algorithm that was asked for or else the source's. Source: "CopyObject" and "Checking object integrity" of the S3
+ * What S3 calls a copy, which is one piece, whatever its source was made of: its ETag is the MD5 of its bytes, its checksum one of all
+ * its bytes, by the algorithm that was asked for or else the source's. Source: "CopyObject" and "Checking object integrity" of the S3
  * documentation. What the source has in that form goes with the copy; only what is missing costs reading the bytes.
  */
 import {createHash} from 'node:crypto';
@@ -17,7 +17,7 @@ const ofParts = /-\d+$/;
 const etagOfParts = /^[0-9a-f]{32}-\d+$/;
 
 /** `wanted`: undefined for the source's. ContentChanged. */
-export async function namesOfCopy(
+export async function namesInOnePiece(
   worker: Pick<WorkerApi, 'read'>, content: Content, wanted: ChecksumAlgorithm | undefined, context: CallContext,
 ): Promise<{readonly etag: string; readonly checksums: Checksums}> {
   const {etag, checksums, length} = content;
