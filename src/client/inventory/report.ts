@@ -12,7 +12,7 @@ import type {FileSystem, FileWriter} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, ListEntry, VersionEntry} from '#contracts/master-api.ts';
 import type {ContentMetadata} from '#model/content.ts';
-import type {Inventory} from '#model/inventory.ts';
+import {type Inventory, inventoryFields} from '#model/inventory.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 const entriesAPage = 1_000;
@@ -34,7 +34,8 @@ export interface Report {
 }
 
 /** NotFound (a bucket), and whatever writing fails with. */
-export async function produceReport({files, runtime}: ReportServices, bucket: ByteString, inventory: Inventory, context: CallContext, rowsMax = rowsAFileMax): Promise<Report> {
+export async function produceReport({files, runtime}: ReportServices, bucket: ByteString, given: Inventory, context: CallContext, rowsMax = rowsAFileMax): Promise<Report> {
+  const inventory = {...given, fields: inventoryFields.filter(field => given.fields.includes(field))};
   const destination = fromText(inventory.destination);
   const into = await files.stat(`/${destination}/` as ByteString, {kind: 'directory'}, context);
   if (into.inode.kind !== 'directory') throw new WeirError('NotFound', `the destination ${inventory.destination} is no bucket`);

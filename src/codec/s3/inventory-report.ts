@@ -22,7 +22,7 @@ export interface InventoryEntry {
 const versionColumns = ['VersionId', 'IsLatest', 'IsDeleteMarker'];
 const encryptionKey = 'x-amz-server-side-encryption';
 
-/** Names of the columns, as manifests say them. */
+/** Names of the columns, as manifests say them. The fields here stand in the order of reports. */
 export function schemaOf({versions, fields}: Inventory): string {
   return ['Bucket', 'Key', ...(versions === 'All' ? versionColumns : []), ...fields].join(', ');
 }

@@ -53,7 +53,7 @@ function fieldsOf(root: Element): InventoryField[] {
     if (otherFields.has(field)) throw notImplemented(`The field ${field}`, 'Field');
     return oneOf(field, ...inventoryFields);
   });
-  return inventoryFields.filter(field => asked.includes(field));
+  return [...new Set(asked)];
 }
 
 function oneOf<Word extends string>(text: string | undefined, ...words: readonly Word[]): Word {
