@@ -92,6 +92,12 @@ export interface BlockStore extends AsyncDisposable {
   leaseNow(content: ContentHandle, offset: number, length: number): FileLease | undefined;
   /** Room for a content about to be written; undefined when the cache cannot take it. */
   draft(lengthHint: number | undefined): Promise<Draft | undefined>;
+  /** Room for a content that is to be sealed dirty, all of it taken now where the length is known; undefined when there is none, or nothing here lasts. */
+  lastingDraft(length: number | undefined): Promise<Draft | undefined>;
+  /** A content of segment size, dirty: it survives power loss when this answers true. The buffers must not be changed before. */
+  keep(content: ContentHandle, bytes: readonly Uint8Array[]): Promise<boolean>;
+  /** Dirty contents of previous lives, when all of what those left is known. */
+  leftDirty(): Promise<readonly ContentId[]>;
   drop(id: ContentId): Promise<void>;
   pin(id: ContentId, pinned: boolean): void;
   /** Marks a sealed dirty content as held by the under store too. */
@@ -101,5 +107,7 @@ export interface BlockStore extends AsyncDisposable {
   status(): {readonly tiers: readonly TierUse[]; readonly contents: number; readonly indexBytes: number};
   /** True once the index of a previous life is wholly read; until then unknown contents may be absent though they are on disk. */
   readonly warm: boolean;
+  /** Resolves when `warm`. */
+  loaded(): Promise<void>;
   close(): Promise<void>;
 }

@@ -53,20 +53,36 @@ export class DraftPlace {
     return count;
   }
 
+  /** Takes room of the quota before it is written to. */
+  async reserve(bytes: number): Promise<boolean> {
+    if (!(await this.#tier.reserve(bytes))) return false;
+    this.#reserved += bytes;
+    return true;
+  }
+
   async sealSmall({id}: ContentHandle, bytes: Uint8Array, dirty: boolean): Promise<boolean> {
     const {small} = this.#services;
     // What is dirty already stays so, and may have no copy but the one from before that is not loaded yet.
     if (!dirty && !this.#services.isDirty(id)) return bytes.length === 0 || (await small.fill(this.#tier, id, [bytes], bytes.length));
+    return await this.keepSmall(id, [bytes], bytes.length);
+  }
+
+  /** Dirty. */
+  async keepSmall(id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
+    const {small} = this.#services;
     if (!this.#tier.persistent) return false;
     return await this.#keep(id, async () => {
-      if (bytes.length > 0) {
+      const logged = this.#services.sync(this.#tier);
+      // Only awaited below.
+      logged.catch(() => undefined);
+      if (length > 0) {
         // What is there from before must prove sound; what does not is gone then.
-        await small.read(id, 0, bytes.length);
+        if (small.nodeOf(id) !== 0) await small.read(id, 0, length);
         small.dropFleeting(id);
-        if (!(await small.fill(this.#tier, id, [bytes], bytes.length))) return false;
+        if (!(await small.fill(this.#tier, id, bytes, length))) return false;
         await small.syncEntry(id);
       }
-      await this.#services.sync(this.#tier);
+      await logged;
       return true;
     });
   }

@@ -59,6 +59,7 @@ class TieredBlockStore implements BlockStore {
   /** Dropped before the logs were read, so again when they are. */
   #droppedEarly: Set<ContentId> | undefined = new Set();
   #closed = false;
+  #leftDirty: readonly ContentId[] = [];
   #loading: Promise<void> = Promise.resolve();
 
   constructor({runtime, tiers, policy}: BlockStoreOptions) {
@@ -253,6 +254,31 @@ class TieredBlockStore implements BlockStore {
     return new FileDraft(new DraftPlace(this.#drafts, tier));
   }
 
+  async lastingDraft(length: number | undefined): Promise<Draft | undefined> {
+    for (const tier of this.#tiers) {
+      if (!tier.writable || !tier.persistent || this.#closed) continue;
+      const place = new DraftPlace(this.#drafts, tier);
+      if (length === undefined || (await place.reserve(length))) return new FileDraft(place);
+    }
+    return undefined;
+  }
+
+  async keep({id, length}: ContentHandle, bytes: readonly Uint8Array[]): Promise<boolean> {
+    assert(isSmall(length), 'what is kept at once is small');
+    if (this.#closed) return false;
+    for (const tier of this.#tiers) if (tier.writable && tier.persistent && (await new DraftPlace(this.#drafts, tier).keepSmall(id, bytes, length))) return true;
+    return false;
+  }
+
+  async leftDirty(): Promise<readonly ContentId[]> {
+    await this.#loading;
+    return this.#leftDirty;
+  }
+
+  async loaded(): Promise<void> {
+    await this.#loading;
+  }
+
   drop(id: ContentId): Promise<void> {
     this.#droppedEarly?.add(id);
     this.#small.drop(id);
@@ -414,6 +440,7 @@ class TieredBlockStore implements BlockStore {
     const early = this.#droppedEarly;
     this.#droppedEarly = undefined;
     for (const id of early ?? []) await this.drop(id);
+    this.#leftDirty = [...this.#kept.dirty];
     // A log that cannot be read may name dirt of any tier.
     const trusted = this.#kept.tiers.every((tier) => known.includes(tier)) ? known : [];
     for (const tier of trusted) tier.ready = true;

@@ -3,6 +3,7 @@ import type {FuseOptions} from '#cli/fuse-options.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
+import type {WriteType} from '#model/mount.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface Terminal {
@@ -31,6 +32,8 @@ export interface UpOptions {
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
   /** Where to mount the namespace by FUSE (absolute), and how. */
   readonly fuse?: FuseOptions & {readonly directory: string};
+  /** How the home is written, and mounts that are made now without a write type of their own. */
+  readonly writeType?: WriteType;
 }
 
 /** What a running instance tells about itself, in its home. */

@@ -3,9 +3,11 @@ import type {Command} from 'commander';
 import {formatDuration, formatSize} from '#base/units.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
 import {pathArgument, print, showName} from '#cli/output.ts';
+import {persistRows} from '#cli/persist.ts';
 import type {FileSystem} from '#client/file-system.ts';
+import type {PersistInfo} from '#contracts/master-api.ts';
 import {formatFreshness} from '#model/mount.ts';
-import {explanationJson} from '#codec/rest/values.ts';
+import {explanationJson, persistJson} from '#codec/rest/values.ts';
 
 type Explanation = Awaited<ReturnType<FileSystem['explain']>>;
 
@@ -27,7 +29,7 @@ function showFreshness({master}: Explanation, nowMs: number): string {
 }
 
 /** The explanation for people, as lines. */
-export function explainText(explanation: Explanation, nowMs: number): string {
+export function explainText(explanation: Explanation, nowMs: number, pending?: PersistInfo): string {
   const {master, cache} = explanation;
   const {info, mount} = master;
   const lines = [
@@ -36,6 +38,7 @@ export function explainText(explanation: Explanation, nowMs: number): string {
     ...(info.inode.content ? [`  version    content ${info.inode.content.id}, ETag ${info.inode.content.etag}`] : []),
     `  freshness  ${showFreshness(explanation, nowMs)}`,
     `  why        ${master.reason}`,
+    ...(pending ? persistRows(pending, nowMs).map(([name, value]) => `  ${name.padEnd(10)} ${value}`) : []),
   ];
   if (cache) {
     const pages = Math.ceil(info.length / cache.pageBytes);
@@ -59,8 +62,10 @@ export const registerExplain: Register = (parent, environment) => {
       await withFiles(environment, command, async (files, context, globals) => {
         for (const path of paths) {
           const explanation = await files.explain(pathArgument(path), {}, context);
-          const value = explanationJson(explanation.master, explanation.cache);
-          await print(environment.terminal, globals.json, value, explainText(explanation, environment.runtime.clock.nowMs()));
+          const {info} = explanation.master;
+          const pending = info.inode.content?.pending && (await files.listPending({path: info.path, limit: 1}, context)).entries[0];
+          const value = {...explanationJson(explanation.master, explanation.cache), ...(pending ? {pending: persistJson(pending)} : {})};
+          await print(environment.terminal, globals.json, value, explainText(explanation, environment.runtime.clock.nowMs(), pending || undefined));
         }
       });
     });

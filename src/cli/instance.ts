@@ -5,7 +5,9 @@ import {formatDuration, formatSize, parseSize} from '#base/units.ts';
 import {defaultFuseOptions, type FuseOptions, fuseOptions} from '#cli/fuse-options.ts';
 import {example, globals, portOption, type Register, sizeOption} from '#cli/command.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
+import {writeTypeHelp} from '#cli/mount.ts';
 import {json, print, table} from '#cli/output.ts';
+import {parseWriteType} from '#model/mount.ts';
 
 /** `URI` or `URI=/PATH`; a `=` inside the URI's query is no separator. */
 function splitMount(argument: string): {uri: string; path?: string} {
@@ -85,6 +87,20 @@ Stop with Ctrl-C.
 `;
 }
 
+interface UpFlags {
+  readonly host: string;
+  readonly s3Port: number;
+  readonly httpPort: number;
+  readonly rpcPort: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly memory?: number;
+  readonly disk?: string[];
+  readonly fuse?: string;
+  readonly audit: boolean;
+  readonly writeType?: string;
+}
+
 export const registerUp: Register = (parent, environment) => {
   const collect = (text: string, before: string[] = []) => [...before, text];
   const command: Command = parent
@@ -102,6 +118,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
     .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
     .option('--fuse-options <LIST>', 'as `weir fuse -o`', fuseOptions, defaultFuseOptions)
+    .option('--write-type <TYPE>', `${writeTypeHelp}; of the home, and of the URIs that have no -o writeType`)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
     .action(async (uris: string[], options: UpFlags) => {
       const {terminal} = environment;
@@ -120,6 +137,7 @@ export const registerUp: Register = (parent, environment) => {
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
         ...(options.fuse === undefined ? {} : {fuse: {...options.fuseOptions, directory: absolute(options.fuse, environment.workingDirectory)}}),
+        ...(options.writeType === undefined ? {} : {writeType: parseWriteType(options.writeType)}),
       };
       await environment.instance(home).run(up, async (info, key) => {
         const website = info.website === undefined ? {} : {website: info.website};

@@ -3,22 +3,26 @@ import type {Command} from 'commander';
 import {awsOptions} from '#cli/aws-environment.ts';
 import {example, pairOption, type Register, withFiles} from '#cli/command.ts';
 import {json, pathArgument, print, showName, table} from '#cli/output.ts';
-import {formatFreshness, maskOptions, parseFreshness} from '#model/mount.ts';
+import {formatFreshness, maskOptions, parseFreshness, parseWriteType} from '#model/mount.ts';
 import {mountJson} from '#codec/rest/values.ts';
 
 interface MountFlags {
   readonly o?: Record<string, string>;
   readonly readOnly?: boolean;
   readonly maxAge?: string;
+  readonly writeType?: string;
 }
 
-/** `-o maxAge=…` and `-o readOnly=true` are options of the mount, all others of the connector. */
+/** `-o maxAge=…`, `-o writeType=…` and `-o readOnly=true` are options of the mount, all others of the connector. */
 function split(flags: MountFlags) {
-  const {maxAge: ageOption, readOnly: readOnlyOption, ...options} = flags.o ?? {};
+  const {maxAge: ageOption, writeType: typeOption, readOnly: readOnlyOption, ...options} = flags.o ?? {};
   const age = flags.maxAge ?? ageOption;
   const readOnly = flags.readOnly ?? (readOnlyOption === undefined ? undefined : readOnlyOption === 'true');
-  return {options, ...(age === undefined ? {} : {freshness: parseFreshness(age)}), ...(readOnly === undefined ? {} : {readOnly})};
+  const writeType = flags.writeType ?? typeOption;
+  return {options, ...(writeType === undefined ? {} : {writeType: parseWriteType(writeType)}), ...(age === undefined ? {} : {freshness: parseFreshness(age)}), ...(readOnly === undefined ? {} : {readOnly})};
 }
+
+export const writeTypeHelp = 'when a write is acknowledged: CACHE_THROUGH (the store has it) or ASYNC_THROUGH (the cache has it durably, the store gets it behind)';
 
 export const registerMount: Register = (parent, environment) => {
   const group = parent.command('mount').description('bind directories to storage systems');
@@ -29,6 +33,7 @@ export const registerMount: Register = (parent, environment) => {
     .option('-o <NAME=VALUE>', 'an option of the store; repeatable', pairOption)
     .option('--read-only', 'refuse every change')
     .option('--max-age <AGE>', 'how long metadata is believed unasked: 60s, always, immutable')
+    .option('--write-type <TYPE>', writeTypeHelp)
     .action(async (path: string, uri: string, flags: MountFlags) => {
       await withFiles(environment, add, async (files, context, globals) => {
         const {options: given, ...rest} = split(flags);
@@ -53,9 +58,10 @@ export const registerMount: Register = (parent, environment) => {
           mount.uri,
           mount.readOnly ? 'ro' : 'rw',
           formatFreshness(mount.freshness),
+          mount.writeType,
           Object.entries(maskOptions(mount.options)).map(([name, value]) => `${name}=${value}`).join(' '),
         ]);
-        await print(environment.terminal, globals.json, mounts.map(mountJson), table(['PATH', 'URI', 'MODE', 'FRESHNESS', 'OPTIONS'], rows));
+        await print(environment.terminal, globals.json, mounts.map(mountJson), table(['PATH', 'URI', 'MODE', 'FRESHNESS', 'WRITES', 'OPTIONS'], rows));
       });
     });
   example(ls, 'weir mount ls');
@@ -67,6 +73,7 @@ export const registerMount: Register = (parent, environment) => {
     .option('--read-only', 'refuse every change')
     .option('--no-read-only', 'allow changes')
     .option('--max-age <AGE>', 'how long metadata is believed unasked: 60s, always, immutable')
+    .option('--write-type <TYPE>', writeTypeHelp)
     .action(async (path: string, flags: MountFlags) => {
       await withFiles(environment, set, async (files, context, globals) => {
         const before = (await files.listMounts(context)).find((mount) => mount.path === pathArgument(path.endsWith('/') ? path : `${path}/`));

@@ -18,6 +18,7 @@ import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/ide
 import {registerDown, registerEnv, registerFuse, registerStatus, registerUp} from '#cli/instance.ts';
 import {registerInventory} from '#cli/inventory.ts';
 import {registerMount} from '#cli/mount.ts';
+import {registerPersist, registerWriteType} from '#cli/persist.ts';
 import {showError} from '#cli/output.ts';
 import {registerWebhook} from '#cli/webhook.ts';
 
@@ -38,6 +39,8 @@ const top: readonly Register[] = [
   registerFree,
   registerPin,
   registerUnpin,
+  registerPersist,
+  registerWriteType,
   registerExplain,
   registerJob,
   registerWorker,

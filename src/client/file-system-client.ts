@@ -20,11 +20,11 @@ import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, RemoveOptions,
-  RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, PersistPage,
+  PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {CacheLocation, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
+import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
@@ -206,6 +206,12 @@ export class FileSystemClient implements FileSystem {
   listMounts(context: CallContext): Promise<readonly Mount[]> {
     return this.#master.listMounts(context);
   }
+  listPending(request: PersistRequest, context: CallContext): Promise<PersistPage> {
+    return this.#master.listPending(request, context);
+  }
+  persist(path: ByteString, options: {readonly resolve?: 'overwrite' | 'discard'}, context: CallContext): Promise<{readonly files: number}> {
+    return this.#master.persist(path, options, context);
+  }
   refresh(path: ByteString, context: CallContext): Promise<void> {
     return this.#master.refresh(path, context);
   }
@@ -270,7 +276,7 @@ export class FileSystemClient implements FileSystem {
   }
 
   /** A file copied over itself where versions are kept: its bytes are read before they are moved out of the way. */
-  async #rewrite(content: Content, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+  async #rewrite(content: Content, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject> {
     const stream = await this.#worker.write(ticket, {length: content.length}, context);
     try {
       if (content.length > 0) for await (const chunk of bodyChunks(await this.#worker.read(content, {offset: 0, length: content.length}, {}, context))) await stream.write(chunk);
@@ -306,16 +312,16 @@ export class FileSystemClient implements FileSystem {
     const {ifMatch, ifNoneMatch} = options.sourcePrecondition ?? {};
     const isMet = (ifMatch === undefined || ifMatch === '*' || ifMatch === content.etag) && ifNoneMatch !== '*' && ifNoneMatch !== content.etag;
     if (!isMet) throw new WeirError('PreconditionFailed', 'the source is not the version that the copy was asked for');
-    const {xattrs, precondition} = options;
+    const {xattrs, precondition, writeType} = options;
     assert(options.metadata === undefined || !isSealed(content), 'a copy of a sealed file keeps its metadata');
     if (content.upload && isSealed(content)) return copySealedParts(this, source, to, options, context);
-    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
+    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
     // Whatever the store calls its copy.
     const {onePiece} = options;
     const names = onePiece ? await namesInOnePiece(this.#worker, content, onePiece.checksum, context) : {etag: content.etag, checksums: content.checksums};
     const ticket = await this.#master.beginWrite(to, begin, context);
-    const copied = async (ready: () => Promise<void>) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));
-    const write = async (ready: () => Promise<void>) => ({...(await copied(ready)), ...names});
+    const copied = async (ready: Ready) => (source.path === to && source.inode.version !== undefined ? this.#rewrite(content, ticket, ready, context) : this.#worker.copy(content, ticket, ready, context));
+    const write = async (ready: Ready) => ({...(await copied(ready)), ...names});
     return publish(this.#master, ticket, write, context);
   }
 }

@@ -7,13 +7,14 @@ import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, MasterApi, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {WriteType} from '#model/mount.ts';
 
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
   | 'stat' | 'pathOf' | 'statInode' | 'retain' | 'release' | 'hold'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
-  | 'unmount' | 'listMounts' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
+  | 'unmount' | 'listMounts' | 'listPending' | 'persist' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
 
 /** A range as protocols write it: from an offset, or the last `suffix` bytes. Cut to the file; RangeNotSatisfiable when nothing is left. */
@@ -104,6 +105,7 @@ export interface CopyOptions extends Omit<PathOptions, 'version'> {
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   readonly sourcePrecondition?: Precondition;
   readonly precondition?: Precondition;
+  readonly writeType?: WriteType;
 }
 
 export interface OpenOptions extends PathOptions {

@@ -76,7 +76,7 @@ export class FakeMaster {
       return {writeId, path, content: writeId as ContentId, mount, storeKey: path.slice(root.length) as ByteString, metadata: options.metadata ?? {}, writeType: 'CACHE_THROUGH'};
     },
     prepareCommit: async () => void this.calls.push('prepareCommit'),
-    commitWrite: async (ticket, object) => {
+    commitWrite: async (ticket, {pending: _, ...object}) => {
       this.calls.push('commitWrite');
       if (this.failCommit) throw new WeirError('Unavailable', 'the log is full');
       this.openTickets.delete(ticket.writeId);

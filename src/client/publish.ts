@@ -6,15 +6,16 @@
 import type {CallContext} from '#contracts/context.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {FileInfo, MasterApi, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Ready} from '#contracts/worker-api.ts';
 
 export type PublishingMaster = Pick<MasterApi, 'prepareCommit' | 'commitWrite' | 'abandonWrite' | 'refresh'>;
 
 /** `write` lets the store finish; it calls `ready` just before the object could become visible. */
-export async function publish(master: PublishingMaster, ticket: WriteTicket, write: (ready: () => Promise<void>) => Promise<WrittenObject>, context: CallContext): Promise<FileInfo> {
+export async function publish(master: PublishingMaster, ticket: WriteTicket, write: (ready: Ready) => Promise<WrittenObject>, context: CallContext): Promise<FileInfo> {
   let isReady = false;
   try {
-    const object = await write(async () => {
-      await master.prepareCommit(ticket, context);
+    const object = await write(async (way) => {
+      await master.prepareCommit(way === undefined ? ticket : {...ticket, writeType: way}, context);
       isReady = true;
     });
     return await master.commitWrite(ticket, object, context);

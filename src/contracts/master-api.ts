@@ -151,6 +151,7 @@ export interface Precondition {
 export interface BeginWriteOptions {
   readonly metadata?: ContentMetadata;
   readonly mode?: number;
+  /** Default: what the nearest directory above says (setting `write-type`), else the mount. */
   readonly writeType?: WriteType;
   readonly precondition?: Precondition;
   /** Make missing parents (default true): as implied directories for `kind: 'file'` S3 keys, else as explicit ones. */
@@ -176,9 +177,10 @@ export interface WriteTicket {
   readonly writeType: WriteType;
 }
 
-/** What the worker knows when the store has the whole object. */
+/** What the worker knows when the store has the whole object, or (`pending`, without a fingerprint) the cache has it durably. */
 export interface WrittenObject {
   readonly length: number;
+  readonly pending?: true;
   readonly fingerprint: string;
   readonly etag: string;
   readonly checksums: Checksums;
@@ -229,6 +231,41 @@ export interface MountRequest {
   readonly options: Readonly<Record<string, string>>;
   readonly readOnly?: boolean;
   readonly freshness?: Freshness;
+  /** Default: CACHE_THROUGH. */
+  readonly writeType?: WriteType;
+}
+
+/** A file that its store is still to get. */
+export interface PersistInfo {
+  /** Where it is now; empty when that is not known at this moment. */
+  readonly path: ByteString;
+  readonly inode: InodeId;
+  /** Bytes. */
+  readonly length: number;
+  /** `waiting` for its turn, or after a failure for `nextAttemptAt`; a `conflict` waits for a person. */
+  readonly state: 'waiting' | 'uploading' | 'conflict';
+  /** Wall ms at which it was written. */
+  readonly since: number;
+  readonly failures: number;
+  readonly lastError?: string;
+  /** Wall ms. */
+  readonly nextAttemptAt?: number;
+  /** Of the upload under way. */
+  readonly uploadedBytes: number;
+}
+
+export interface PersistRequest {
+  /** A file, or a directory: all below it. */
+  readonly path: ByteString;
+  /** Only files made after this one: `next` of the page before. */
+  readonly after?: InodeId;
+  readonly limit: number;
+}
+
+export interface PersistPage {
+  readonly entries: readonly PersistInfo[];
+  /** `after` for the next page; absent at the end. A page may be short, or empty, and still have one. */
+  readonly next?: InodeId;
 }
 
 export interface JobInfo {
@@ -347,13 +384,22 @@ export interface MasterApi {
   beginWrite(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): Promise<WriteTicket>;
   /**
    * Waits for the path's turn to publish and checks the precondition again. Between this and commitWrite the worker lets
-   * the store finish the object; so the store's order of versions is the namespace's.
+   * the store finish the object; so the store's order of versions is the namespace's. `ticket.writeType` is how the object
+   * comes to be after all: of CACHE_THROUGH, no upload of an earlier version is under way from then on.
    */
   prepareCommit(ticket: WriteTicket, context: CallContext): Promise<void>;
   /** Makes the content visible, whole, in one transaction. */
   commitWrite(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo>;
   /** Gives the ticket back; harmless after a commit. */
   abandonWrite(ticket: WriteTicket, context: CallContext): Promise<void>;
+
+  /** Files of which the store has not got the content yet, in the order in which they were made. */
+  listPending(request: PersistRequest, context: CallContext): Promise<PersistPage>;
+  /**
+   * Tries at once what waits at or below the path. With `resolve`, of the conflicts there: `overwrite` the store's version with ours, or
+   * `discard` ours, so that the store's is shown. Answers how many files that was about.
+   */
+  persist(path: ByteString, options: {readonly resolve?: 'overwrite' | 'discard'}, context: CallContext): Promise<{readonly files: number}>;
 
   createUpload(ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext): Promise<UploadRecord>;
   /** NotFound when there is no such upload of that path. */

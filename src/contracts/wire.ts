@@ -19,6 +19,9 @@ import type {WorkerApi} from '#contracts/worker-api.ts';
 export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';
 export type Wire<T> = {readonly [K in keyof T & string]: Shape};
 
+/** What the other side of `publish` and `writer` sends to ask whether it may, followed by the write type when that is not the ticket's. */
+export const readyQuestion = 'ready?';
+
 /** Raised with every change of a contract that an older side would misunderstand. */
 export const wireVersion = 1;
 
@@ -48,6 +51,8 @@ export const masterWire: Wire<MasterApi> = {
   prepareCommit: 'call',
   commitWrite: 'call',
   abandonWrite: 'call',
+  listPending: 'call',
+  persist: 'call',
   createUpload: 'call',
   getUpload: 'call',
   putPart: 'call',

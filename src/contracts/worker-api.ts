@@ -5,6 +5,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Observation, PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {WriteType} from '#model/mount.ts';
 import type {Checksums, ReadableContent, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 
@@ -42,6 +43,9 @@ export interface Probe {
 /** Which part of an object a first read wants. Exactly one form; `suffix` asks for the last bytes. */
 export type ProbeRange = {readonly offset: number; readonly length?: number} | {readonly suffix: number};
 
+/** Resolves when the object may become visible. `way`: how it comes to be, when that is not as the ticket says. */
+export type Ready = (way?: WriteType) => Promise<void>;
+
 export interface WriteStream {
   /** Resolves when the next chunk may come (backpressure of the store). The buffer must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void>;
@@ -50,7 +54,7 @@ export interface WriteStream {
    * object is not made. `expected` is verified against what was written: BadDigest, IncompleteBody. `md5` is hexadecimal (an
    * ETag) or base64 (a Content-MD5).
    */
-  finish(ready: () => Promise<void>, expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<WrittenObject>;
+  finish(ready: Ready, expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<WrittenObject>;
   /** Stops and leaves nothing behind in store or cache. Harmless after finish. */
   abort(): Promise<void>;
 }
@@ -113,12 +117,12 @@ export interface WorkerApi {
   /** Starts a new object. `length` when known; the store may need it to choose between one request and parts. */
   write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream>;
   /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */
-  copy(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject>;
+  copy(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject>;
 
   /** Opens a multipart upload in the store; returns its name there. */
   createUpload(ticket: WriteTicket, context: CallContext): Promise<string>;
   uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
-  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject>;
+  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject>;
   abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
 
   /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */

@@ -14,6 +14,11 @@ const sources = {
   record: 'its record was confirmed', check: 'the store was asked about it', listing: 'a listing showed it', directory: 'its directory was listed completely', none: 'the store was never asked',
 } as const;
 
+const pendingReasons = {
+  pending: 'the store has not got this version yet (weir persist says more)',
+  conflict: 'CONFLICT: the store was changed meanwhile, and keeps its version until weir persist PATH --overwrite or --discard decides',
+} as const;
+
 export function explain(reader: Reader, info: FileInfo, {mounts, knowledge, beliefs, now}: {mounts: MountTable; knowledge: Knowledge; beliefs: Beliefs; now: number}): PathExplanation {
   const resolution = resolve(reader, parsePath(info.path, 'file'));
   const place = existing(reader, resolution);
@@ -21,6 +26,9 @@ export function explain(reader: Reader, info: FileInfo, {mounts, knowledge, beli
   const mount = mounts.mount(place.mount);
   const common = {info: {...info, inode}, mount: {...mount, options: maskOptions(mount.options)}, storeKey: inode.content?.storeKey ?? place.storeKey, upstreamRequests: beliefs.requestsFor(inode.id)};
   if (place.mountPoint) return {...common, fresh: true, checkedAt: mount.createdAt, validUntil: 'forever', reason: 'a mount point exists because it is mounted'};
+  if (inode.content?.pending) {
+    return {...common, fresh: true, checkedAt: inode.checkedAt, validUntil: 'never', reason: `only Weir has it: ${pendingReasons[inode.content.pending]}`};
+  }
   const age = knowledge.ageOf(reader, place, inode, resolution.parent);
   const fresh = knowledge.isFresh(place.mount, place.storeKey, age, now);
   const until = knowledge.validUntil(place.mount, age);

@@ -1,9 +1,14 @@
 /** A master on the simulated machine, over stores in memory that outlive its lives, and hands for what a worker would do. */
+import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo} from '#contracts/master-api.ts';
 import {Master, type MasterServices} from '#master/master.ts';
+import type {BacklogLimits} from '#master/persist/backlog.ts';
+import type {PendingCache} from '#master/persist/persister.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
@@ -27,6 +32,9 @@ export class World {
   readonly stores = new Map<string, MemoryUnderStore>();
   wrap: (store: UnderStore) => UnderStore = store => store;
   readonly dropped: number[] = [];
+  /** The cache, as far as it keeps what is pending: it outlives masters, as what was synced does. */
+  readonly cache = new Map<ContentId, Buffer>();
+  backlog: Partial<BacklogLimits> = {};
   /** Holders of open files that may come back in the next life. */
   returning: readonly string[] = [];
   /** Whom a master sends events to. */
@@ -66,8 +74,26 @@ export class World {
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
     const http = this.http ? {http: this.http} : {};
     return await Master.open({
-      metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, onContentDropped: contents => void this.dropped.push(...contents), ...http,
+      metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, backlog: this.backlog, pending: this.#pending(),
+      onContentDropped: contents => {
+        this.dropped.push(...contents);
+        for (const id of contents) this.cache.delete(id);
+      },
+      ...http,
     });
+  }
+
+  #pending(): PendingCache {
+    const {cache} = this;
+    return {
+      bytes: async function* (content) {
+        const bytes = cache.get(content.id);
+        assert(bytes, `content ${content.id} is in the cache until its store has it`);
+        if (bytes.length > 0) yield bytes;
+      },
+      persisted: content => void cache.delete(content),
+      drop: contents => contents.forEach(id => void cache.delete(id)),
+    };
   }
 
   #registry(): StoreRegistry {
@@ -111,6 +137,19 @@ export async function put(master: Master, path: string, body: string, options: B
     await master.prepareCommit(ticket, context);
     const object = await write.finish();
     return await master.commitWrite(ticket, {...object, mtime: object.modified}, context);
+  } finally {
+    await master.abandonWrite(ticket, context);
+  }
+}
+
+/** What worker and client do for a PUT under ASYNC_THROUGH: durable in the cache first. */
+export async function putBehind(world: World, master: Master, path: string, body: string, options: BeginWriteOptions = {}): Promise<FileInfo> {
+  const ticket = await master.beginWrite(bytes(path), {writeType: 'ASYNC_THROUGH', ...options}, context);
+  try {
+    const content = Buffer.from(body);
+    world.cache.set(ticket.content, content);
+    await master.prepareCommit(ticket, context);
+    return await master.commitWrite(ticket, {length: content.length, fingerprint: '', etag: createHash('md5').update(content).digest('hex'), checksums: {}, pending: true}, context);
   } finally {
     await master.abandonWrite(ticket, context);
   }

@@ -10,7 +10,7 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation,
-  PathOptions, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
+  PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -45,6 +45,10 @@ import {readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
 import type {Usage} from '#codec/namespace/usage-record.ts';
+import type {BacklogLimits} from '#master/persist/backlog.ts';
+import {PersistRequests} from '#master/persist/persist-requests.ts';
+import {type PendingCache, Persister} from '#master/persist/persister.ts';
+import {UploadGate} from '#master/persist/upload-gate.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
 import {Mutations} from '#master/writes/mutations.ts';
@@ -76,9 +80,16 @@ export interface MasterServices {
   readonly returningHolders?: readonly string[];
   /** Events of buckets are sent by it; absent: to nobody. */
   readonly http?: Pick<Http, 'request'>;
+  /** Keeps what stores are still to get; absent: ASYNC_THROUGH is Unsupported. */
+  readonly pending?: PendingCache;
+  /** How much may be pending at a time. */
+  readonly backlog?: Partial<BacklogLimits>;
   /** The backup's bytes; absent: backup is Unsupported. */
   readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
 }
+
+/** How long an end waits for what its stores can still get. */
+const persistAtEndMs = 4_000;
 
 export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #services: MasterServices;
@@ -104,6 +115,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #renames: Renames;
   readonly #events = new BucketEvents();
   readonly #deliveries: Deliveries;
+  readonly #persister: Persister;
+  readonly #persistRequests: PersistRequests;
 
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
@@ -111,8 +124,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     if (master.#transactions.peek(hasListeners)) master.#transactions.events = master.#events;
     await master.#mounting.open(services.root);
     for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
+    master.#persister.load();
     master.#jobs.resume();
     await master.#held.cleanUp(new Set(services.returningHolders));
+    master.#persister.start();
     master.#garbage.soon();
     master.#openUploads.start();
     await master.#lifecycle.adopt();
@@ -138,7 +153,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#loader = new Loader(loading);
     this.#reading = new Reading(loading, this.#loader);
     this.#lister = new Lister(loading, this.#loader);
-    this.#garbage = new GarbageCollector(transactions, mounts, runtime, services.onContentDropped ?? (() => undefined));
+    const drop = services.onContentDropped ?? (() => undefined);
+    this.#garbage = new GarbageCollector(transactions, mounts, runtime, contents => drop(this.#persister.droppable(contents)));
     this.#deliveries = new Deliveries({transactions, events: this.#events, runtime, http: services.http});
     transactions.onCommit(() => {
       this.#garbage.soon();
@@ -146,7 +162,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     });
     this.#written = new WrittenMounts(transactions);
     const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
-    const moving = {...loading, written: this.#written, runtime, loader: this.#loader, forget};
+    const gate = new UploadGate();
+    const persister = (this.#persister = new Persister({...loading, gate, written: this.#written, runtime, cache: services.pending, limits: services.backlog}));
+    const moving = {...loading, written: this.#written, gate, persister, runtime, loader: this.#loader, forget};
+    this.#persistRequests = new PersistRequests(moving);
     this.#jobs = new Jobs(moving);
     this.#held = new HeldInodes(transactions);
     const archives = new Archives({transactions, mounts, runtime, jobs: this.#jobs, held: this.#held});
@@ -162,7 +181,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     });
     this.#timers = new TimerQueue(transactions, runtime, {lifecycle: this.#lifecycle.walk});
     this.#renames = new Renames(mutating);
-    this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs});
+    this.#mounting = new Mounting({...loading, registry: stores, loader: this.#loader, jobs: this.#jobs, persister});
     runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => this.#writes.count);
     runtime.metrics.gauge('weir_master_held_inodes', 'Open files times who has them open.', () => this.#held.count);
     runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => this.#jobs.list().length);
@@ -304,6 +323,19 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#writes.abandon(ticket);
   }
 
+  async listPending(request: PersistRequest, context: CallContext): Promise<PersistPage> {
+    return this.#persistRequests.list(request, context);
+  }
+
+  async persist(path: ByteString, options: {readonly resolve?: 'overwrite' | 'discard'}, context: CallContext): Promise<{readonly files: number}> {
+    return await this.#persistRequests.persist(path, options, context);
+  }
+
+  /** Contents that no store has, and those of which it is not known. */
+  pendingContents(): ReadonlySet<ContentId> {
+    return this.#persister.contents();
+  }
+
   async createUpload(
     ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext,
   ): Promise<UploadRecord> {
@@ -420,6 +452,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   /** Lets running jobs stop where they can go on, and closes the stores. The metastore is its owner's to close. */
   async close(): Promise<void> {
     this.#writes.close();
+    await this.#persister.close(persistAtEndMs);
     await this.#jobs.close();
     await this.#garbage.close();
     await this.#deliveries.close();

@@ -18,6 +18,12 @@ export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number];
 /** By algorithm, base64; `-N` appended when composite. */
 export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>;
 
+/**
+ * Of a content that its store does not have: `pending`, it is to get it; `conflict`, something else has come there meanwhile, and a person
+ * decides which of the two stays. Either way the only bytes are in the cache, which keeps them.
+ */
+export type PersistState = 'pending' | 'conflict';
+
 export interface Content {
   readonly id: ContentId;
   /** Bytes. */
@@ -25,7 +31,7 @@ export interface Content {
   /** Which mount's store holds the bytes, under which key (relative to the mount's URI). */
   readonly mount: MountId;
   readonly storeKey: ByteString;
-  /** The store's own version mark, opaque to all but its connector, which can make a read conditional on it. */
+  /** The store's own version mark, opaque to all but its connector, which can make a read conditional on it. Empty while `pending`. */
   readonly fingerprint: string;
   /** What clients see as ETag, without quotes. Differs from the store's when we uploaded in parts what came in one piece. */
   readonly etag: string;
@@ -40,7 +46,9 @@ export interface Content {
   readonly upload?: {readonly id: string; readonly parts: number; readonly checked?: true};
   /** Known from a listing of the store only, which says nothing of `metadata` and little of `checksums`: ask the store before showing those. */
   readonly listed?: true;
+  /** Absent: the store has it. */
+  readonly pending?: PersistState;
 }
 
 /** What a worker needs to read a content. */
-export type ReadableContent = Pick<Content, 'id' | 'length' | 'mount' | 'storeKey' | 'fingerprint'>;
+export type ReadableContent = Pick<Content, 'id' | 'length' | 'mount' | 'storeKey' | 'fingerprint' | 'pending'>;

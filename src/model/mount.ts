@@ -9,8 +9,17 @@ export type Freshness = {readonly kind: 'immutable'} | {readonly kind: 'always'}
 
 export const defaultFreshness: Freshness = {kind: 'maxAge', ms: 60_000};
 
-/** How a write is acknowledged. Only CACHE_THROUGH exists so far; the names are those of the field. */
-export type WriteType = 'CACHE_THROUGH';
+/**
+ * How a write is acknowledged; the names are those of the field. `CACHE_THROUGH`: when the store has it. `ASYNC_THROUGH`: when its bytes are
+ * durable in the cache and its metadata in the journal; the store gets it behind. The order is stored: append only.
+ */
+export const writeTypes = ['CACHE_THROUGH', 'ASYNC_THROUGH'] as const;
+export type WriteType = (typeof writeTypes)[number];
+
+export const defaultWriteType: WriteType = 'CACHE_THROUGH';
+
+/** The setting of a directory (Inode.settings) that says how what lies below it is written, unless a request says otherwise. */
+export const writeTypeSetting = 'write-type';
 
 export interface Mount {
   readonly id: MountId;
@@ -33,6 +42,13 @@ export function parseFreshness(text: string): Freshness {
   const ms = parseDuration(text.startsWith('maxAge=') ? text.slice('maxAge='.length) : text);
   if (ms > 10 * 365 * 86_400_000) throw new WeirError('InvalidArgument', `maxAge ${text} is over ten years; write immutable`);
   return ms === 0 ? {kind: 'always'} : {kind: 'maxAge', ms};
+}
+
+/** Throws InvalidArgument. */
+export function parseWriteType(text: string): WriteType {
+  const found = writeTypes.find(name => name === text);
+  if (!found) throw new WeirError('InvalidArgument', `a write type is ${writeTypes.join(' or ')}, not ${JSON.stringify(text.slice(0, 100))}`);
+  return found;
 }
 
 export function formatFreshness(freshness: Freshness): string {

@@ -31,8 +31,9 @@ import {checkHomePermissions} from '#process/home-permissions.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
+import {forgetLeftovers, pendingCache} from '#process/pending-cache.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
-import {mountAll} from '#process/start-mounts.ts';
+import {mountAll, setWriteType} from '#process/start-mounts.ts';
 import {rpcService, serveRpc} from '#rpc/server.ts';
 import type {Fuse} from '#runtime/fuse.ts';
 import type {Http} from '#runtime/http.ts';
@@ -68,6 +69,8 @@ export interface Instance extends AsyncDisposable {
 }
 
 const stepMs = 10_000;
+/** Of the cache's disks, for what stores are still to get. */
+const backlogShare = 0.5;
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
@@ -88,7 +91,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
-    const master = await down.add(
+    const master: Master = await down.add(
       'master',
       Master.open({
         metastore,
@@ -99,9 +102,12 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
           for (const id of contents) await blocks.drop(id);
         },
         http,
+        pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile),
+        backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
+    void forgetLeftovers(blocks, master, runtime.log);
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
     const audit = up.audit === false ? undefined : await down.add('audit log', AuditLog.open(runtime, {path: home.auditFile}));
@@ -129,7 +135,9 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       recovery.abort();
       await recovering;
     });
-    await mountAll(files, registry, up.uris, options.variables, runtime.log, {principal: rootPrincipal, signal});
+    const {writeType} = up;
+    if (writeType !== undefined) await setWriteType(files, writeType, {principal: rootPrincipal, signal});
+    await mountAll(files, registry, writeType === undefined ? up.uris : up.uris.map((mount) => ({...mount, options: {writeType, ...mount.options}})), options.variables, runtime.log, {principal: rootPrincipal, signal});
 
     await down.add('inventories', Promise.resolve(new InventorySchedule({files, runtime})));
 

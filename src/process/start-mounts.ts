@@ -10,12 +10,18 @@ import type {UpOptions} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {MountRequest} from '#contracts/master-api.ts';
-import {type Freshness, maskOptions, type Mount, parseFreshness} from '#model/mount.ts';
+import {type Freshness, maskOptions, type Mount, parseFreshness, parseWriteType, type WriteType} from '#model/mount.ts';
 import {namedEndpoint} from '#process/own-endpoint.ts';
 import type {Log} from '#runtime/log.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
+
+/** How the home is written, and every mount of the command line that has no write type of its own. */
+export async function setWriteType(files: FileSystem, writeType: WriteType, context: CallContext): Promise<void> {
+  const root = (await files.listMounts(context)).find(mount => mount.path === '/');
+  if (root && root.writeType !== writeType) await files.updateMount(root.path, {writeType}, context);
+}
 
 export async function mountAll(files: FileSystem, registry: StoreRegistry, uris: UpOptions['uris'], variables: Variables, log: Log, context: CallContext): Promise<void> {
   for (const {uri, path, options} of uris) {
@@ -38,7 +44,7 @@ async function update(files: FileSystem, request: MountRequest, log: Log, contex
 }
 
 async function mountRequest(registry: StoreRegistry, uri: string, path: string | undefined, given: Readonly<Record<string, string>>, variables: Variables): Promise<MountRequest> {
-  const {maxAge, readOnly, ...own} = given;
+  const {maxAge, readOnly, writeType, ...own} = given;
   if (readOnly !== undefined && readOnly !== 'true' && readOnly !== 'false') throw new WeirError('InvalidArgument', `readOnly is true or false, not ${JSON.stringify(readOnly)}`);
   const options = /^s3a?:/i.test(uri) ? placed(own, variables) : own;
   const {defaultName} = await registry.describe(uri, options);
@@ -48,6 +54,7 @@ async function mountRequest(registry: StoreRegistry, uri: string, path: string |
     uri,
     options,
     ...(maxAge === undefined ? {} : {freshness: parseFreshness(maxAge)}),
+    ...(writeType === undefined ? {} : {writeType: parseWriteType(writeType)}),
     ...(readOnly === undefined ? {} : {readOnly: readOnly === 'true'}),
   };
 }
@@ -63,6 +70,7 @@ function differs(there: Mount, request: MountRequest): boolean {
   const shown = maskOptions(request.options);
   if (Object.entries(request.options).some(([name, value]) => shown[name] !== value)) return true;
   if (!sameRecord(shown, there.options)) return true;
+  if (request.writeType !== undefined && request.writeType !== there.writeType) return true;
   return (request.readOnly !== undefined && request.readOnly !== there.readOnly) || (request.freshness !== undefined && !sameFreshness(request.freshness, there.freshness));
 }
 

@@ -4,8 +4,9 @@ import {WeirError} from '#base/errors.ts';
 import {FrameKind} from '#codec/rpc/frames.ts';
 import {decodeValue, encodeValue} from '#codec/rpc/values.ts';
 import type {CallContext} from '#contracts/context.ts';
-import {type Shape, type Wire, wireVersion} from '#contracts/wire.ts';
-import type {Body} from '#contracts/worker-api.ts';
+import {readyQuestion, type Shape, type Wire, wireVersion} from '#contracts/wire.ts';
+import type {Body, Ready} from '#contracts/worker-api.ts';
+import {parseWriteType} from '#model/mount.ts';
 import {Channel, type Stream} from '#rpc/channel.ts';
 import {proof, sameProof} from '#rpc/handshake.ts';
 import type {Address} from '#runtime/net.ts';
@@ -70,13 +71,13 @@ export class RpcClient implements AsyncDisposable {
     }
   }
 
-  async #open(name: string, args: readonly unknown[]): Promise<{stream: Stream; channel: Channel; context: CallContext; ready: (() => Promise<void>) | undefined}> {
+  async #open(name: string, args: readonly unknown[]): Promise<{stream: Stream; channel: Channel; context: CallContext; ready: Ready | undefined}> {
     const context = args.at(-1) as CallContext;
     context.signal.throwIfAborted();
     const channel = await this.#connected(context.signal);
     const stream = channel.open(this.#nextStream);
     this.#nextStream = this.#nextStream >= 0xffff_fffe ? 1 : this.#nextStream + 1;
-    const callbacks = args.filter((arg) => typeof arg === 'function') as (() => Promise<void>)[];
+    const callbacks = args.filter((arg) => typeof arg === 'function') as Ready[];
     assert(callbacks.length <= 1, 'a method has at most one callback');
     const plain = args.slice(0, -1).map((arg) => (typeof arg === 'function' ? null : arg));
     channel.post(FrameKind.call, stream.id, encodeValue([name, plain, {request: context.request, expects: context.expects, owner: context.owner, trace: context.trace}]));
@@ -91,9 +92,7 @@ export class RpcClient implements AsyncDisposable {
       for (;;) {
         const item = await stream.next();
         if (!item) return stream.endValue;
-        if (ready && 'message' in item && item.message === 'ready?') {
-          await answerReady(stream, ready);
-        }
+        if (ready && 'message' in item) await answerReady(stream, ready, item.message);
       }
     } finally {
       channel.forget(stream.id);
@@ -146,13 +145,13 @@ export class RpcClient implements AsyncDisposable {
     return {
       write: (chunk) => stream.sendData(chunk),
       finish: async (...finishArgs) => {
-        const ready = finishArgs.find((arg) => typeof arg === 'function') as (() => Promise<void>) | undefined;
+        const ready = finishArgs.find((arg) => typeof arg === 'function') as Ready | undefined;
         stream.send({finish: finishArgs.map((arg) => (typeof arg === 'function' ? null : arg))});
         try {
           for (;;) {
             const item = await stream.next();
             if (!item) return stream.endValue;
-            if (ready && 'message' in item && item.message === 'ready?') await answerReady(stream, ready);
+            if (ready && 'message' in item) await answerReady(stream, ready, item.message);
           }
         } finally {
           close();
@@ -202,9 +201,12 @@ export class RpcClient implements AsyncDisposable {
   }
 }
 
-async function answerReady(stream: Stream, ready: () => Promise<void>): Promise<void> {
+/** Does nothing for what is no such question. */
+async function answerReady(stream: Stream, ready: Ready, question: unknown): Promise<void> {
+  if (typeof question !== 'string' || !question.startsWith(readyQuestion)) return;
   try {
-    await ready();
+    const way = question.slice(readyQuestion.length);
+    await (way === '' ? ready() : ready(parseWriteType(way)));
     stream.send('go');
   } catch (error) {
     stream.fail(error);

@@ -4,8 +4,9 @@ import {type Frame, FrameKind} from '#codec/rpc/frames.ts';
 import {decodeValue, encodeValue} from '#codec/rpc/values.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
-import {type Shape, type Wire, wireVersion} from '#contracts/wire.ts';
+import {readyQuestion, type Shape, type Wire, wireVersion} from '#contracts/wire.ts';
 import type {Body} from '#contracts/worker-api.ts';
+import type {WriteType} from '#model/mount.ts';
 import {Channel, type Stream} from '#rpc/channel.ts';
 import {nonceBytes, proof, sameProof} from '#rpc/handshake.ts';
 import type {Address, Connection, Listener} from '#runtime/net.ts';
@@ -115,7 +116,7 @@ class Session {
   /** Reads the payload before it first waits. */
   async #serve(stream: Stream, payload: Uint8Array, principal: Principal): Promise<void> {
     const {service, method, shape, args, context} = this.#parse(payload, principal, stream);
-    const withReady = shape === 'publish' ? args.map((arg) => (arg === null ? () => askReady(stream) : arg)) : args;
+    const withReady = shape === 'publish' ? args.map((arg) => (arg === null ? (way?: WriteType) => askReady(stream, way) : arg)) : args;
     const call = (service.implementation as Record<string, (...a: unknown[]) => unknown>)[method]!;
     const result = call.apply(service.implementation, [...withReady, context]);
     switch (shape) {
@@ -172,7 +173,7 @@ class Session {
         if ('data' in item) await writer.write(item.data);
         else {
           const {finish} = item.message as {finish: unknown[]};
-          const result = await writer.finish(...finish.map((arg) => (arg === null ? () => askReady(stream) : arg)));
+          const result = await writer.finish(...finish.map((arg) => (arg === null ? (way?: WriteType) => askReady(stream, way) : arg)));
           finished = true;
           return stream.end(result);
         }
@@ -189,8 +190,8 @@ interface ServedWriter {
   abort(): Promise<void>;
 }
 
-async function askReady(stream: Stream): Promise<void> {
-  stream.send('ready?');
+async function askReady(stream: Stream, way: WriteType | undefined): Promise<void> {
+  stream.send(way === undefined ? readyQuestion : readyQuestion + way);
   const answer = await stream.next();
   if (!answer || !('message' in answer) || answer.message !== 'go') throw new WeirError('Cancelled', 'the caller did not give the word to publish');
 }

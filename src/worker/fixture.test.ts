@@ -155,6 +155,7 @@ export class MemoryBlocks implements BlockStore {
   /** Called before a fill is kept, to make it slow. */
   beforeFill: () => Promise<void> = async () => {};
   fills = 0;
+  readonly dirty = new Set<ContentId>();
   liveDrafts = 0;
   readonly warm = true;
 
@@ -162,7 +163,7 @@ export class MemoryBlocks implements BlockStore {
     const cached = this.contents.get(id);
     if (!cached) return undefined;
     const presentBytes = [...cached.pages].reduce((sum, page) => sum + Math.min(pageBytes, cached.bytes.length - page * pageBytes), 0);
-    return {length: cached.bytes.length, complete: presentBytes === cached.bytes.length, presentBytes, pinned: cached.pinned, dirty: false};
+    return {length: cached.bytes.length, complete: presentBytes === cached.bytes.length, presentBytes, pinned: cached.pinned, dirty: this.dirty.has(id)};
   }
   missing(content: ContentHandle, first: number, last: number): readonly {first: number; count: number}[] {
     const pages = this.contents.get(content.id)?.pages;
@@ -218,23 +219,41 @@ export class MemoryBlocks implements BlockStore {
     return {
       get alive() { return isAlive(); },
       write: async (chunk, position) => void pieces.push({chunk, position}),
-      seal: async content => {
+      seal: async (content, options) => {
         this.liveDrafts--;
         if (!isAlive()) return false;
         const cached = this.#of(content);
         for (const {chunk, position} of pieces) cached.bytes.set(chunk, position);
         for (let page = 0; page * pageBytes < content.length; page++) cached.pages.add(page);
+        if (options?.dirty) this.dirty.add(content.id);
         return true;
       },
       discard: async () => void this.liveDrafts--,
     };
   }
-  async drop(id: ContentId): Promise<void> { this.contents.delete(id); }
+  lastingDraft(): Promise<Draft | undefined> {
+    return this.draft();
+  }
+  async keep(content: ContentHandle, buffers: readonly Uint8Array[]): Promise<boolean> {
+    const kept = content.length === 0 || (await this.fill(content, 0, buffers));
+    if (kept) this.dirty.add(content.id);
+    return kept;
+  }
+  async leftDirty(): Promise<readonly ContentId[]> {
+    return [];
+  }
+  async loaded(): Promise<void> {}
+  async drop(id: ContentId): Promise<void> {
+    this.contents.delete(id);
+    this.dirty.delete(id);
+  }
   pin(id: ContentId, pinned: boolean): void {
     const cached = this.contents.get(id);
     if (cached) cached.pinned = pinned;
   }
-  async clean(): Promise<void> {}
+  async clean(id: ContentId): Promise<void> {
+    this.dirty.delete(id);
+  }
   places(id: ContentId): readonly Place[] {
     const cached = this.contents.get(id);
     const presence = this.presence(id);

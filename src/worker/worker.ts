@@ -17,7 +17,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
@@ -27,6 +27,7 @@ import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
 import {registerWorkerMetrics} from '#worker/metrics.ts';
 import {InPlaceReads} from '#worker/reads/in-place.ts';
+import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import {loadContent} from '#worker/reads/load.ts';
 import {Probes} from '#worker/reads/probes.ts';
 import {Writes} from '#worker/writes/writes.ts';
@@ -73,6 +74,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
       return {kind: 'lease', length, lease};
     }
     const bytes = length <= inlineBytesMax ? this.#blocks.readResident(content, offset, length) : undefined;
+    if (!bytes && content.pending) return undefined;
     if (!bytes) return this.#inPlace.readNow(content, range, inlineBytesMax);
     this.#servedNow(content, range);
     return {kind: 'bytes', length, bytes};
@@ -98,12 +100,13 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#writes.write(ticket, options, context);
   }
 
-  async copy(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+  async copy(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject> {
     const byStore = await this.#writes.copyByStore(source, ticket, ready, context);
     if (byStore) return byStore;
     const stream = await this.#writes.write(ticket, {length: source.length}, context);
     try {
-      const reader = this.#reader(source, {offset: 0, length: source.length}, context);
+      const range = {offset: 0, length: source.length};
+      const reader = source.pending ? pendingBytes(this.#blocks, source, range, context.signal) : this.#reader(source, range, context);
       for await (const chunk of reader) await stream.write(chunk);
       return await stream.finish(ready, {length: source.length});
     } catch (error) {
@@ -120,7 +123,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#writes.uploadPart(upload, partNumber, options, context);
   }
 
-  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
     return this.#writes.completeUpload(upload, parts, ready, context);
   }
 
@@ -170,12 +173,14 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   async *load(content: ReadableContent, context: CallContext): AsyncGenerator<LoadProgress, void, undefined> {
-    if (content.length === 0 || this.#isInPlace(content)) yield {loadedBytes: content.length, totalBytes: content.length};
+    if (content.length === 0 || content.pending || this.#isInPlace(content)) yield {loadedBytes: content.length, totalBytes: content.length};
     else yield* loadContent(this.#fills.of(content), context.signal);
   }
 
   async free(contents: readonly ContentId[]): Promise<void> {
     for (const id of contents) {
+      // What no store has yet is not let go.
+      if (this.#blocks.presence(id)?.dirty) continue;
       this.#fills.abandon(id);
       await this.#blocks.drop(id);
     }
@@ -233,6 +238,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
       if (source) giveBack(source);
       return {kind: 'bytes', length: 0, bytes: noBytes};
     }
+    if (content.pending) return (await this.#readPresent(content, range)) ?? {kind: 'stream', length, stream: pendingBytes(this.#blocks, content, range, context.signal)};
     const store = this.#stores.get(content.mount);
     if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, inlineBytesMax, context.signal);
     const fills = this.#fills.of(content);
@@ -272,7 +278,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   #isInPlace(content: ReadableContent): boolean {
-    return this.#stores.get(content.mount).capabilities.localFile;
+    return !content.pending && this.#stores.get(content.mount).capabilities.localFile;
   }
 }
 

@@ -14,6 +14,7 @@ import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
 import {decodeEvent, decodeWebhook, decodeWebhookState, encodeEvent, encodeWebhook, encodeWebhookState} from '#codec/namespace/event-record.ts';
+import {decodePersist, encodePersist} from '#codec/namespace/persist-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
@@ -337,6 +338,10 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-timer': record([{dueMs: 5}, {dueMs: 5, progress: {startedAt: 4}}, {dueMs: 5, progress: {startedAt: 4, after: name('k')}}], encodeTimer, decodeTimer),
   'namespace-orphan': record([{id: 5 as InodeId, mount: 1 as MountId, holders: ['a', 'b'], shared: true}], encodeOrphan, (bytes) => decodeOrphan(5 as InodeId, bytes)),
   'namespace-store-upload': record([{mount: 2 as MountId, storeKey: name('k'), storeUploadId: 'u', openedAt: 5}], encodeStoreUpload, decodeStoreUpload),
+  'namespace-persist': record([
+    {id: 5 as InodeId, content: 7 as ContentId, mount: 1 as MountId, state: 'pending', base: 'absent', since: 9, failures: 0, attempts: []},
+    {id: 5 as InodeId, content: 7 as ContentId, mount: 1 as MountId, state: 'conflict', base: {fingerprint: 'f'}, since: 9, failures: 2, lastError: 'e', attempts: [{content: 6 as ContentId, length: 3, etag: 'x'}]},
+  ], encodePersist, (bytes) => decodePersist(5 as InodeId, bytes)),
   'namespace-relocation': record([{
     id: 5, kind: 'restore', inode: 6 as InodeId, content: 7 as ContentId, mount: 1 as MountId, from: name('.weir/versions/x'), fingerprint: 'f', to: name('k'), path: name('/b/k'),
   }], encodeRelocation, (bytes) => decodeRelocation(5, bytes)),

@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import {test} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {writeTypes} from '#model/mount.ts';
 import {eventually, seededRandom, startStack, type Weir} from './harness.ts';
 import {encodeKey, type S3Client} from './s3-client.ts';
 
@@ -77,8 +78,8 @@ class Ledger {
   }
 }
 
-test(`kill -9 loses nothing that was acknowledged, and leaves nothing half (seed ${seed})`, {timeout: 600_000 + minutes * 60_000}, async context => {
-  await using stack = await startStack('kill -9 under changes', {mountOptions: ['maxAge=10m'], rttMs: 2});
+for (const writeType of writeTypes) test(`kill -9 loses nothing that was acknowledged as ${writeType}, and leaves nothing half (seed ${seed})`, {timeout: 600_000 + minutes * 60_000}, async context => {
+  await using stack = await startStack('kill -9 under changes', {mountOptions: ['maxAge=10m', `writeType=${writeType}`], rttMs: 2});
   if (!stack) return context.skip('no S3 server');
   const {weir, direct, bucket} = stack;
   const random = seededRandom(seed);

@@ -27,7 +27,11 @@ export class Segment implements OpenSegment {
   recent = false;
   /** Taken from the quota; given back when the file is gone. */
   reservedBytes = 0;
+  /** Its name survives power loss. */
+  named = false;
   #holds = 0;
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
   #opening: Promise<DiskFile> | undefined;
   readonly #open: OpenSegments;
   readonly #onGone: (segment: Segment) => void;
@@ -84,12 +88,22 @@ export class Segment implements OpenSegment {
     return await this.#opening;
   }
 
-  /** Everything written so far survives power loss, but for its name. */
-  async sync(): Promise<void> {
+  /** Everything written so far survives power loss, but for its name. Those who ask while a sync is under way share the next one. */
+  sync(): Promise<void> {
+    if (!this.#syncing) return (this.#syncing = this.#sync());
+    this.#nextSync ??= this.#syncing.catch(() => undefined).then(() => {
+      this.#nextSync = undefined;
+      return (this.#syncing = this.#sync());
+    });
+    return this.#nextSync;
+  }
+
+  async #sync(): Promise<void> {
     this.hold();
     try {
       await (await this.open()).datasync();
     } finally {
+      this.#syncing = undefined;
       this.letGo();
     }
   }

@@ -285,7 +285,9 @@ export class SmallContents {
     const segment = this.segmentOf(node);
     assert(segment.tier.persistent, 'what is synced is where it lasts');
     await segment.sync();
+    if (segment.named) return;
     await tierSync(segment.tier, 'segments');
+    segment.named = true;
   }
 
   #nodeAt(id: ContentId, segment: Segment, offset: number): number {

@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
-import {checksumAlgorithms, type Checksums, type Content, type ContentMetadata, type TimeNs} from '#model/content.ts';
+import {checksumAlgorithms, type Checksums, type Content, type ContentMetadata, type PersistState, type TimeNs} from '#model/content.ts';
 
 const derivedKey = 1;
 const listed = 2;
@@ -11,7 +11,10 @@ const fingerprintIsEtag = 8;
 const committedAtGiven = 16;
 const uploaded = 32;
 const checkedUpload = 64;
-const knownFlags = 127;
+/** A byte says more: its place among `persistStates`. */
+const unstored = 128;
+/** Numbers are stored: append only. */
+const persistStates: readonly PersistState[] = ['pending', 'conflict'];
 
 const md5Hex = /^[0-9a-f]{32}$/;
 
@@ -24,7 +27,7 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
   const sameMark = content.fingerprint === content.etag;
   const flags =
     (content.storeKey === key ? derivedKey : 0) | (content.listed ? listed : 0) | (hex ? hexEtag : 0) | (sameMark ? fingerprintIsEtag : 0) |
-    (content.committedAt === committedAt ? 0 : committedAtGiven) | (content.upload ? uploaded : 0) | (content.upload?.checked ? checkedUpload : 0);
+    (content.committedAt === committedAt ? 0 : committedAtGiven) | (content.upload ? uploaded : 0) | (content.upload?.checked ? checkedUpload : 0) | (content.pending ? unstored : 0);
   out.byte(flags);
   out.number(content.id);
   out.number(content.length);
@@ -40,12 +43,19 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
     out.text(content.upload.id);
     out.number(content.upload.parts);
   }
+  if (content.pending) out.byte(persistStates.indexOf(content.pending));
+}
+
+function readState(reader: BinaryReader): PersistState {
+  const number = reader.byte();
+  const state = persistStates[number];
+  if (!state) throw reader.corrupt(`unknown state ${number} of a content`);
+  return state;
 }
 
 /** The same `key` and `committedAt` rules as writeContent. */
 export function readContent(reader: BinaryReader, key: ByteString, committedAt: TimeNs): Content {
   const flags = reader.byte();
-  if (flags & ~knownFlags) throw reader.corrupt(`unknown content flags ${flags}`);
   const id = reader.number() as ContentId;
   const length = reader.number();
   const mount = reader.number() as MountId;
@@ -56,9 +66,10 @@ export function readContent(reader: BinaryReader, key: ByteString, committedAt: 
   const checksums = readChecksums(reader);
   const metadata = readTexts(reader);
   const content = {id, length, mount, storeKey, fingerprint, etag, checksums, metadata, committedAt: committed};
-  if (!(flags & (listed | uploaded))) return content;
+  if (!(flags & (listed | uploaded | unstored))) return content;
   const upload = flags & uploaded ? {id: reader.text(), parts: reader.number(), ...(flags & checkedUpload ? ({checked: true} as const) : {})} : undefined;
-  return {...content, ...(flags & listed ? {listed: true} : {}), ...(upload ? {upload} : {})};
+  const state = flags & unstored ? {pending: readState(reader)} : {};
+  return {...content, ...(flags & listed ? {listed: true} : {}), ...(upload ? {upload} : {}), ...state};
 }
 
 export function writeChecksums(out: BinaryWriter, checksums: Checksums): void {

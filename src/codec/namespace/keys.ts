@@ -18,6 +18,7 @@
  *   f inode            orphan: a file without a name that somebody has open
  *   p upload NUL part  part of a multipart upload
  *   q inode            how many directories a directory holds; absent when none
+ *   j inode            persist: what a file's store is still to get (persist-record.ts)
  *   r inode            rename of a file that its store has still to follow
  *   s inode name       setting of a directory: a named document
  *   t inode            tombstone: a removed tree whose records, and objects in the store, are still to be deleted
@@ -88,6 +89,7 @@ export const writtenKey = (id: MountId): ByteString => `d${idKey(id)}` as ByteSt
 export const usageKey = (id: MountId): ByteString => `n${idKey(id)}` as ByteString;
 export const tombstoneKey = (id: InodeId): ByteString => `t${idKey(id)}` as ByteString;
 export const moveKey = (id: InodeId): ByteString => `v${idKey(id)}` as ByteString;
+export const persistKey = (id: InodeId): ByteString => `j${idKey(id)}` as ByteString;
 export const settingKey = (id: InodeId, name: string): ByteString => `s${idKey(id)}${name}` as ByteString;
 export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''), to: settingKey((id + 1) as InodeId, '')});
 /** The name in a setting's key. */
@@ -152,6 +154,8 @@ export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');
 export const fileRenameTable = table('r');
+/** Those of inodes with ids > `after`. */
+export const persistsFrom = (after: number): KeyRange => ({from: persistKey((after + 1) as InodeId), to: 'k' as ByteString});
 export const settingsTable = table('s');
 export const relocationTable = table('a');
 export const versionUsageTable = table('k');

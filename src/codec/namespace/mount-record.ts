@@ -2,13 +2,12 @@
 import type {MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 import {readTexts, writeTexts} from '#codec/namespace/content.ts';
-import type {Freshness, Mount} from '#model/mount.ts';
+import {type Freshness, type Mount, writeTypes} from '#model/mount.ts';
 
 const version = 1;
 const readOnlyFlag = 1;
 /** Numbers are stored: append only. */
 const freshnessKinds = ['immutable', 'always', 'maxAge'] as const;
-const writeTypes = ['CACHE_THROUGH'] as const;
 
 const out = new BinaryWriter();
 const reader = new BinaryReader('mount');

@@ -17,11 +17,12 @@ import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-r
 import {decodeTimer, encodeTimer, type Timer} from '#codec/namespace/timer-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
+import {decodePersist, encodePersist, type Persist} from '#codec/namespace/persist-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
-import type {Mount} from '#model/mount.ts';
+import {type Mount, writeTypes} from '#model/mount.ts';
 
 const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const id = <Id extends number>(): fc.Arbitrary<Id> => fc.oneof(fc.integer({min: 1, max: 300}), fc.integer({min: 1, max: Number.MAX_SAFE_INTEGER})) as fc.Arbitrary<Id>;
@@ -36,7 +37,7 @@ const always = fc.constant(true as const);
 
 const content: fc.Arbitrary<Content> = fc.record(
   {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always,
-    upload: fc.record({id: text, parts: number, checked: always}, {requiredKeys: ['id', 'parts'], noNullPrototype: true})},
+    upload: fc.record({id: text, parts: number, checked: always}, {requiredKeys: ['id', 'parts'], noNullPrototype: true}), pending: fc.constantFrom('pending' as const, 'conflict' as const)},
   {requiredKeys: ['id', 'length', 'mount', 'storeKey', 'fingerprint', 'etag', 'checksums', 'metadata', 'committedAt'], noNullPrototype: true},
 );
 
@@ -56,7 +57,7 @@ const entry: fc.Arbitrary<Entry> = fc.record(
 const mount: fc.Arbitrary<Mount> = fc.record({
   id: id<MountId>(), path: byteString, uri: text, options: texts, readOnly: fc.boolean(),
   freshness: fc.oneof(fc.constant({kind: 'immutable' as const}), fc.constant({kind: 'always' as const}), fc.record({kind: fc.constant('maxAge' as const), ms: number}, {noNullPrototype: true})),
-  writeType: fc.constant('CACHE_THROUGH' as const), createdAt: number,
+  writeType: fc.constantFrom(...writeTypes), createdAt: number,
 }, {noNullPrototype: true});
 
 const upload: fc.Arbitrary<UploadRecord> = fc.record(
@@ -97,6 +98,14 @@ const relocation: fc.Arbitrary<Relocation> = fc.record({
   id: fc.constant(5), kind: fc.constantFrom('archive' as const, 'restore' as const), inode: id<InodeId>(), content: id<ContentId>(), mount: id<MountId>(),
   from: byteString, fingerprint: text, to: byteString, path: byteString,
 }, {noNullPrototype: true});
+const persist: fc.Arbitrary<Persist> = fc.record(
+  {
+    id: fc.constant(5 as InodeId), content: id<ContentId>(), mount: id<MountId>(), state: fc.constantFrom('pending' as const, 'conflict' as const),
+    base: fc.oneof(fc.constantFrom('absent' as const, 'unknown' as const, 'any' as const), fc.record({fingerprint: text}, {noNullPrototype: true})),
+    since: number, failures: number, lastError: text, attempts: fc.array(fc.record({content: id<ContentId>(), length: number, etag: text}, {noNullPrototype: true}), {maxLength: 4}),
+  },
+  {requiredKeys: ['id', 'content', 'mount', 'state', 'base', 'since', 'failures', 'attempts'], noNullPrototype: true},
+);
 const list = fc.array(text, {maxLength: 3});
 const user: fc.Arbitrary<UserRecord> = fc.record(
   {account: fc.constantFrom('own' as const, 'instance' as const), accountId: text, ownerId: text, uid: number, active: fc.boolean(), groups: list, policies: list, inline: texts, createdAt: number},
@@ -139,6 +148,7 @@ const codecs: readonly Codec[] = [
   codecOf('part', part, encodePart, decodePart),
   codecOf('timer', timer, encodeTimer, decodeTimer),
   codecOf('version', versionRecord, encodeVersion, decodeVersion),
+  codecOf('persist', persist, encodePersist, (record) => decodePersist(5 as InodeId, record)),
   codecOf('relocation', relocation, encodeRelocation, (record) => decodeRelocation(5, record)),
   codecOf('usage', usage, encodeUsage, decodeUsage),
   codecOf('next id', number, encodeNextId, decodeNextId),

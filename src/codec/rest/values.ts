@@ -1,7 +1,7 @@
 /** How files, mounts and errors look in JSON: in REST answers and in the command line's `--json`. */
 import {type ByteString, fromText, isUtf8, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo, JobInfo, PathExplanation} from '#contracts/master-api.ts';
+import type {FileInfo, JobInfo, PathExplanation, PersistInfo} from '#contracts/master-api.ts';
 import type {CacheLocation} from '#contracts/worker-api.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
 import {isSealed, withoutSeal} from '#model/seal.ts';
@@ -30,6 +30,7 @@ export function infoJson(info: FileInfo): Record<string, unknown> {
     ctime: isoTime(inode.ctime),
     ...(inode.content ? {etag: inode.content.etag, contentId: inode.content.id, metadata: withoutSeal(inode.content.metadata), checksums: inode.content.checksums} : {}),
     ...(inode.content && isSealed(inode.content) ? {encryption: 'SSE-C'} : {}),
+    ...(inode.content?.pending ? {persist: inode.content.pending} : {}),
     ...(inode.target === undefined ? {} : inode.kind === 'special' ? {special: parseSpecial(inode.target).type} : {target: toText(inode.target)}),
     ...(inode.pinned ? {pinned: true} : {}),
     ...(xattrs ? {xattrs} : {}),
@@ -46,6 +47,11 @@ export function mountJson(mount: Mount): Record<string, unknown> {
     writeType: mount.writeType,
     options: maskOptions(mount.options),
   };
+}
+
+/** Times in ms since 1970. */
+export function persistJson(info: PersistInfo): Record<string, unknown> {
+  return {...info, ...pathJson(info.path)};
 }
 
 export function jobJson(job: JobInfo): Record<string, unknown> {

@@ -2,21 +2,26 @@
 import * as v from 'valibot';
 import {fromText, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import {explanationJson, jobJson, mountJson} from '#codec/rest/values.ts';
+import type {InodeId} from '#base/ids.ts';
+import {explanationJson, jobJson, mountJson, persistJson} from '#codec/rest/values.ts';
 import {pathParameter, type Route, type RouteCall} from '#frontends/rest/route.ts';
-import {explanationSchema, jobSchema, mountSchema, statusSchema} from '#frontends/rest/schemas.ts';
-import {parseFreshness} from '#model/mount.ts';
+import {explanationSchema, jobSchema, mountSchema, persistSchema, statusSchema} from '#frontends/rest/schemas.ts';
+import {parseFreshness, parseWriteType} from '#model/mount.ts';
 
 const pathText = v.pipe(v.string(), v.startsWith('/'), v.maxLength(10_000));
 const mountChange = {
   options: v.optional(v.record(v.string(), v.string())),
   readOnly: v.optional(v.boolean()),
   freshness: v.optional(v.string()),
+  writeType: v.optional(v.string()),
 };
 const mountBody = v.strictObject({path: pathText, uri: v.string(), ...mountChange});
 const mountPatch = v.strictObject(mountChange);
 const pathsBody = v.strictObject({path: pathText});
 const pinBody = v.strictObject({path: pathText, pinned: v.boolean()});
+
+const persistBody = v.strictObject({path: pathText, resolve: v.optional(v.picklist(['overwrite', 'discard']))});
+const persistEntriesMax = 1_000;
 
 function path(call: RouteCall) {
   const value = call.query.get('path');
@@ -25,8 +30,11 @@ function path(call: RouteCall) {
 }
 
 function changes(body: v.InferOutput<typeof mountPatch>) {
-  const {options, readOnly, freshness} = body;
-  return {...(options ? {options} : {}), ...(readOnly === undefined ? {} : {readOnly}), ...(freshness === undefined ? {} : {freshness: parseFreshness(freshness)})};
+  const {options, readOnly, freshness, writeType} = body;
+  return {
+    ...(options ? {options} : {}), ...(readOnly === undefined ? {} : {readOnly}), ...(freshness === undefined ? {} : {freshness: parseFreshness(freshness)}), 
+    ...(writeType === undefined ? {} : {writeType: parseWriteType(writeType)}),
+  };
 }
 
 async function* lines(values: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
@@ -112,6 +120,29 @@ export const instanceRoutes: readonly Route[] = [
       const body = call.body as v.InferOutput<typeof pinBody>;
       await call.files.pin(fromText(body.path), body.pinned, call.context);
       return body;
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/persist',
+    summary: 'files at or below a path that their store has not got yet',
+    parameters: [pathParameter, {name: 'after', description: 'only files with greater ids: next of the page before', required: false, type: 'integer'}],
+    result: v.object({entries: v.array(persistSchema), next: v.optional(v.number())}),
+    answer: async (call) => {
+      const after = call.query.get('after');
+      const page = await call.files.listPending({path: path(call), limit: persistEntriesMax, ...(after === undefined ? {} : {after: Number(after) as InodeId})}, call.context);
+      return {entries: page.entries.map(persistJson), ...(page.next === undefined ? {} : {next: page.next})};
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/persist',
+    summary: 'try at once to bring files to their store; with resolve, decide conflicts: overwrite what the store has, or discard what it has not',
+    body: persistBody,
+    result: v.object({files: v.number()}),
+    answer: (call) => {
+      const {path: text, resolve} = call.body as v.InferOutput<typeof persistBody>;
+      return call.files.persist(fromText(text), resolve ? {resolve} : {}, call.context);
     },
   },
   {

@@ -20,6 +20,7 @@ export const fileSchema = v.object({
   metadata: v.optional(names()),
   encryption: v.optional(v.literal('SSE-C')),
   checksums: v.optional(names()),
+  persist: v.optional(v.picklist(['pending', 'conflict'])),
   target: v.optional(v.string()),
   pinned: v.optional(v.boolean()),
   xattrs: v.optional(names()),
@@ -49,6 +50,19 @@ export const jobSchema = v.object({
   done: count(),
   startedAt: v.number(),
   lastError: v.optional(v.string()),
+});
+
+export const persistSchema = v.object({
+  path: v.string(),
+  pathBase64: v.optional(v.string()),
+  inode: count(),
+  length: count(),
+  state: v.picklist(['waiting', 'uploading', 'conflict']),
+  since: v.number(),
+  failures: count(),
+  lastError: v.optional(v.string()),
+  nextAttemptAt: v.optional(v.number()),
+  uploadedBytes: count(),
 });
 
 export const tierSchema = v.object({

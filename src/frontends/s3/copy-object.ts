@@ -22,6 +22,7 @@ import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {checkKey, isSealedFile} from '#frontends/s3/opening.ts';
 import {versionHeaders, versionOption} from '#frontends/s3/versions.ts';
 import type {ContentMetadata} from '#model/content.ts';
+import {writeTypeOf} from '#frontends/s3/write-type.ts';
 
 export interface CopySource {
   readonly bucket: ByteString;
@@ -121,6 +122,7 @@ export const copyObject: Operation = async (request) => {
     sourcePrecondition: {ifMatch: etagOf(info)},
     metadata: {...copiedMetadata(given, directive, info), ...keptEncryption(encryption)},
     ...(precondition ? {precondition} : {}),
+    ...writeTypeOf(request),
   } as const;
   const opensOrSeals = encryption.key !== undefined || isSealedFile(info);
   const copied = await (opensOrSeals ? copyBytes(request, info, path, {...options, sourceKey, key: encryption.key}) : request.files.copy(info.path, path, options, request.context));

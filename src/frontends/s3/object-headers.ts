@@ -6,6 +6,7 @@ import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockHeaders} from '#frontends/s3/object-lock.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
+import {persistHeaders} from '#frontends/s3/write-type.ts';
 import {taggingHeaders} from '#frontends/s3/tagging.ts';
 import type {Checksums, ContentMetadata} from '#model/content.ts';
 import type {ChecksumType} from '#model/multipart.ts';
@@ -105,6 +106,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   for (const name in metadata) if (name !== 'content-type' && name !== sealEntry && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
+  if (info.inode.content?.pending) headers.push(...persistHeaders(info));
   if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));
   if (request.access.rules.lifecycle) headers.push(...expirationHeaders(request, info));
   return headers;

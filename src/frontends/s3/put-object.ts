@@ -13,6 +13,7 @@ import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
+import {persistHeaders, writeTypeOf} from '#frontends/s3/write-type.ts';
 
 /** What comes becomes the object, whole or not at all. */
 export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly encryption: Encryption}> {
@@ -34,6 +35,7 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
       ...(upload.length === undefined ? {} : {length: upload.length}),
       ...(precondition ? {precondition} : {}),
       ...(origin ? {origin} : {}),
+      ...writeTypeOf(request),
     },
     request.context,
   );
@@ -52,6 +54,6 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
 
 export const putObject: Operation = async (request) => {
   const {info, encryption} = await storeObject(request);
-  const told = [...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryption)];
+  const told = [...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryption), ...persistHeaders(info)];
   await answer(request, 200, ['ETag', `"${etagOf(info)}"`, 'x-amz-object-size', String(info.inode.content?.length ?? info.length), ...told, ...objectChecksumPairs(info.inode.content?.checksums ?? {})]);
 };

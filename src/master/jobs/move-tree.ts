@@ -9,6 +9,7 @@ import {isKind} from '#base/errors.ts';
 import {copyObject, removeObject} from '#master/jobs/move-object.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {finishMove, relocate} from '#master/namespace/moves.ts';
+import {rebase} from '#master/namespace/persists.ts';
 import {childOf, inodeAt, type Place} from '#master/namespace/place.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -78,7 +79,10 @@ async function moveOne(job: MoveTree, object: StoreObject): Promise<void> {
     const copy = await copyObject(store, {storeKey: object.key, fingerprint: object.fingerprint}, to, signal);
     job.crashPoint('master.move.copied');
     // Another version than we knew is found by the next refresh; the namespace keeps only what it can vouch for.
-    if (content?.storeKey === object.key && content.fingerprint === object.fingerprint) {
+    if (content?.pending) {
+      // An earlier version, at the key at which the pending one is to be: it goes over this one.
+      await transactions.changeOwn(tx => rebase(tx, inode!.id, object.fingerprint, copy.fingerprint));
+    } else if (content?.storeKey === object.key && content.fingerprint === object.fingerprint) {
       await transactions.changeOwn(tx => relocate(tx, inode!.id, {...content, storeKey: to, fingerprint: copy.fingerprint}));
     }
     job.crashPoint('master.move.relocated');

@@ -78,7 +78,8 @@ export class Loader {
 
   /** Whether what stands at a place may be believed. `parent`: the directory above. */
   believes(reader: Reader, place: Place, inode: Inode, parent: Place, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): boolean {
-    if (place.mountPoint) return true;
+    // Of what it has not got a store can say nothing.
+    if (place.mountPoint || inode.content?.pending) return true;
     const {knowledge, mounts} = this.#services;
     const incomplete = complete === true && inode.content?.listed === true && mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, objectKeyOf(place, inode));
     return !incomplete && knowledge.isFreshInode(reader, place, inode, parent, askedAt);

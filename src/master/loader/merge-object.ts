@@ -39,6 +39,7 @@ export function judgeFile(reader: Reader, origin: ObjectOrigin, object: (SeenObj
   if ((place ?? parent).mount !== origin.mount || place?.mountPoint) return {verdict: 'elsewhere'};
   if (!place) return {verdict: object ? 'new' : 'unchanged'};
   const inode = inodeAt(reader, place);
+  if (inode.content?.pending) return {verdict: 'unchanged', inode};
   if (!object) return {verdict: isOnlyHere(inode, origin.capabilities) ? 'unchanged' : 'gone', inode};
   if (inode.kind === 'symlink') return {verdict: inode.target === object.target ? 'unchanged' : 'new', inode};
   if (object.target !== undefined || !inode.content || !isSameVersion(inode.content, object)) return {verdict: 'new', inode};

@@ -16,9 +16,10 @@ import type {LiveMount, MountTable} from '#master/mounts/mount-table.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {addMount, initialiseNamespace, listMounts, refuseMountsIn, removeMount, updateMount} from '#master/namespace/mounts.ts';
 import {rootMountId} from '#master/namespace/place.ts';
+import type {Persister} from '#master/persist/persister.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Turns} from '#master/writes/turns.ts';
-import {defaultFreshness, maskOptions, type Mount} from '#model/mount.ts';
+import {defaultFreshness, defaultWriteType, maskOptions, type Mount} from '#model/mount.ts';
 import {formatPath, parsePath} from '#model/path.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -32,10 +33,11 @@ export interface MountingServices {
   readonly coverage: Coverage;
   readonly jobs: Jobs;
   readonly turns: Turns;
+  readonly persister: Persister;
 }
 
 /** The mount of `/`, made when an instance starts for the first time. */
-export type RootMount = Pick<MountRequest, 'uri' | 'options' | 'readOnly' | 'freshness'>;
+export type RootMount = Pick<MountRequest, 'uri' | 'options' | 'readOnly' | 'freshness' | 'writeType'>;
 
 export class Mounting {
   readonly #services: MountingServices;
@@ -52,7 +54,7 @@ export class Mounting {
     const now = transactions.now();
     await transactions.changeOwn((tx, op) => initialiseNamespace(tx, op, {
       id: rootMountId, path: '/' as ByteString, uri: root.uri, options: root.options, readOnly: root.readOnly ?? false, freshness: root.freshness ?? {kind: 'immutable'},
-      writeType: 'CACHE_THROUGH', createdAt: now,
+      writeType: root.writeType ?? defaultWriteType, createdAt: now,
     }));
     await mounts.load(transactions.peek(listMounts));
   }
@@ -77,7 +79,7 @@ export class Mounting {
       try {
         const mount: Mount = {
           id, path, uri: request.uri, options: request.options, readOnly: request.readOnly ?? !store.capabilities.write,
-          freshness: request.freshness ?? defaultFreshness, writeType: 'CACHE_THROUGH', createdAt: transactions.now(),
+          freshness: request.freshness ?? defaultFreshness, writeType: request.writeType ?? defaultWriteType, createdAt: transactions.now(),
         };
         // In the table before it is in the namespace: nobody may meet a mount that has no store.
         mounts.set({mount, place, secrets}, store);
@@ -102,7 +104,7 @@ export class Mounting {
       const {transactions, mounts, registry} = this.#services;
       const live = this.#at(path);
       const options = change.options === undefined ? live.mount.options : unmasked(change.options, live.mount.options);
-      const mount: Mount = {...live.mount, options, readOnly: change.readOnly ?? live.mount.readOnly, freshness: change.freshness ?? live.mount.freshness};
+      const mount: Mount = {...live.mount, options, readOnly: change.readOnly ?? live.mount.readOnly, freshness: change.freshness ?? live.mount.freshness, writeType: change.writeType ?? live.mount.writeType};
       if (change.options === undefined) {
         await transactions.change(context, tx => {
           updateMount(tx, mount);
@@ -126,11 +128,13 @@ export class Mounting {
   async unmount(path: ByteString, context: CallContext): Promise<void> {
     mayMount(context);
     await this.#alone(async () => {
-      const {transactions, mounts, turns, jobs} = this.#services;
+      const {transactions, mounts, turns, jobs, persister} = this.#services;
       const {mount} = this.#at(path);
       if (mount.id === rootMountId) throw new WeirError('Busy', 'the root cannot be unmounted');
       // A write that the store is finishing is published first.
       using _turn = await turns.acquire({mount: mount.id, trees: ['' as ByteString]}, context.signal);
+      const pending = persister.countOf(mount.id);
+      if (pending > 0) throw new WeirError('Busy', `${pending} files below ${toText(mount.path)} are not in their store yet; "weir persist ${toText(mount.path)} --wait" waits for them`);
       const {result, durable} = transactions.changeNow(context, (tx, op) => {
         for (const inner of listMounts(tx)) if (inner.id !== mount.id && inner.path.startsWith(mount.path)) refuseMountsIn(tx, inner.path);
         return removeMount(tx, op, mount.id);

@@ -149,7 +149,7 @@ class Merge {
     if (!object) return;
     // The store has something of its own under a further name of a file: it takes that name.
     if (isFurther(inode, place) && !this.#isRecent(place, inode)) return this.#upsert.replace(place, inode, object);
-    if (isElsewhere(place, inode)) return;
+    if (isElsewhere(place, inode) || inode.content?.pending) return;
     if (sameVersion(inode, object)) this.#upsert.confirm(place, inode);
     else if (!this.#isRecent(place, inode) && (inode.content || inode.kind === 'symlink' || inode.kind === 'special')) this.#upsert.replace(place, inode, object);
   }

@@ -17,6 +17,7 @@ import {setTimer} from '#master/namespace/timers.ts';
 import {checkVersioning, objectLockSetting, versioningSetting} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, Settings} from '#model/inode.ts';
+import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
 import type {Path} from '#model/path.ts';
 
 /** UTF-8 bytes of one document. */
@@ -37,6 +38,7 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   const place = existing(tx, resolve(tx, path, op.principal));
   const {implied: _, ...old} = inodeAt(tx, place);
   if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
+  if (name === writeTypeSetting && value !== null) parseWriteType(value);
   if (name === versioningSetting || name === objectLockSetting) checkVersioning(tx, old, name, value);
   if (name === notificationSetting && value !== null) op.events?.configured(tx, op, old, value);
   // What new rules end already ends now; of rules that are gone the timer finds none.

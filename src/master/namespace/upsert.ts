@@ -11,9 +11,9 @@ import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Capabilities, StoreObject} from '#understore/under-store.ts';
 
-/** What its store never had: a link that was not seen there, a special file, a file that has no bytes yet. It is there because it was made here. */
+/** What its store never had: a link that was not seen there, a special file, a file that has no bytes yet or whose bytes it has not got. It is there because it was made here. */
 export function isOnlyHere({kind, content, checkedAt}: Pick<Inode, 'kind' | 'content' | 'checkedAt'>, {directories}: Pick<Capabilities, 'directories'>): boolean {
-  return kind === 'symlink' ? !directories || checkedAt === 0 : !content;
+  return kind === 'symlink' ? !directories || checkedAt === 0 : !content || content.pending !== undefined;
 }
 
 export interface UpsertOptions {

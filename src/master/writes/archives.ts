@@ -78,6 +78,11 @@ export class Archives {
     }
   }
 
+  /** Whether the store has nothing at the key from which this was moved. */
+  leavesNothing(mount: MountId, archived: Archived | undefined): boolean {
+    return archived?.relocation !== undefined && archived.content !== 'lost' && this.#services.mounts.get(mount).capabilities.rename !== 'none';
+  }
+
   /** In the commit that the bytes were archived for, before what it does: the file has its bytes there from now on, whatever becomes of it. */
   commit(tx: Transaction, archived: Archived | undefined): void {
     if (!archived) return;
@@ -91,6 +96,8 @@ export class Archives {
     const inode = place && inodeAt(reader, place);
     // A name of several goes without the bytes.
     if (!place || inode?.kind !== 'file' || inode.links !== undefined) return undefined;
+    // What the store has not got stays in the cache as long as somebody has it open; versions are persisted before they are kept.
+    if (inode.content?.pending) return undefined;
     const content = versionToKeep(keepingOf(reader, path, resolution.top), inode) ?? (always || this.#services.held.isHeld(inode.id) ? inode.content : undefined);
     return content && {content, inode: inode.id, mount: place.mount};
   }

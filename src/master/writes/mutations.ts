@@ -11,6 +11,7 @@ import type {FileInfo, MakeDirectoryOptions, PathOptions, RemoveOptions, RemoveR
 import {makeDirectory} from '#master/namespace/make-directory.ts';
 import {makeSpecial} from '#master/namespace/make-special.ts';
 import {setSetting} from '#master/namespace/settings.ts';
+import {isUnborn} from '#master/namespace/persists.ts';
 import {makeSymlink} from '#master/namespace/make-symlink.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
@@ -115,24 +116,26 @@ export class Mutations {
   }
 
   async #removeFile(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
-    const {transactions, mounts, archives, ownership, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
     using hold = new DisposableStack();
     hold.use(await ownership.turnOf(path, place.mount, [place.storeKey], context.signal));
     const {removed} = transactions.rehearse(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
     // The store knows nothing of this name.
     if (removed.info.inode.links !== undefined) return await this.#commitRemoval(path, place, store, context);
+    const unborn = transactions.peek(reader => isUnborn(reader, removed.info.inode));
     let noted: Relocation | undefined;
     try {
       // What somebody has open is only taken out of the way.
       const archived = archives.isOpen(path) ? await archives.archive(path, true, context.signal, relocation => (noted = relocation)) : undefined;
       runtime.crashPoint('master.remove.store');
-      if (!archived || archived.content === 'lost') await removeKey(store, removed.storeKey, context.signal);
+      if (!unborn && (!archived || archived.content === 'lost')) await removeKey(store, removed.storeKey, context.signal);
       runtime.crashPoint('master.remove.commit');
       await this.#commitRemoval(path, place, store, context, tx => {
         archives.commit(tx, archived);
         noted = undefined;
       });
+      persister.recheck(removed.info.inode.id);
     } catch (error) {
       if (noted) archives.settle(noted, hold.move());
       throw error;

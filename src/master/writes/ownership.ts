@@ -15,6 +15,7 @@ import {inodeAt} from '#master/namespace/place.ts';
 import {noteRelocation, listRelocations} from '#master/namespace/relocations.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
+import type {Persister} from '#master/persist/persister.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -33,6 +34,7 @@ export interface OwnershipServices extends StoreChangeServices {
   readonly transactions: Transactions;
   readonly mounts: MountTable;
   readonly jobs: Jobs;
+  readonly persister: Persister;
   readonly runtime: Pick<Runtime, 'crashPoint'>;
 }
 
@@ -51,38 +53,39 @@ export class Ownership {
   }
 
   /** The turn of a change of `keys` in which the path, if it is a file's, is not the first of several names. */
-  async turnOf(path: Path, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
-    return await this.#turn(reader => this.#ofPath(reader, path), mount, keys, signal);
+  async turnOf(path: Path, mount: MountId, keys: readonly ByteString[], signal: AbortSignal, alone = true): Promise<Disposable> {
+    return await this.#turn(reader => this.#ofPath(reader, path), mount, keys, signal, alone);
   }
 
   /** The same in which no file below a directory has its first name there and others elsewhere. */
   async turnOfTree(directory: ByteString, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
-    return await this.#turn(reader => this.#below(reader, directory), mount, keys, signal);
+    return await this.#turn(reader => this.#below(reader, directory), mount, keys, signal, true);
   }
 
-  async #turn(find: (reader: Reader) => Pass | undefined, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
+  async #turn(find: (reader: Reader) => Pass | undefined, mount: MountId, keys: readonly ByteString[], signal: AbortSignal, alone: boolean): Promise<Disposable> {
     const {transactions} = this.#services;
     this.#any ??= transactions.peek(listLinked).length > 0;
-    if (!this.#any) return await beginStoreChange(this.#services, mount, keys, signal);
+    if (!this.#any) return await beginStoreChange(this.#services, mount, keys, signal, alone);
     for (;;) {
       for (let pass = transactions.peek(find); pass; pass = transactions.peek(find)) await this.#do(pass, find, signal);
-      const turn = await beginStoreChange(this.#services, mount, keys, signal);
+      const turn = await beginStoreChange(this.#services, mount, keys, signal, alone);
       if (!transactions.peek(find)) return turn;
       turn[Symbol.dispose]();
     }
   }
 
   async #do({inode, mount, path, next, toKey}: Pass, again: (reader: Reader) => Pass | undefined, signal: AbortSignal): Promise<void> {
-    const {transactions, mounts, runtime, jobs} = this.#services;
+    const {transactions, mounts, runtime, jobs, persister} = this.#services;
     const store = mounts.writable(mount);
     const {content} = inode;
     using hold = new DisposableStack();
-    hold.use(await beginStoreChange(this.#services, mount, content ? [content.storeKey, toKey] : [toKey], signal));
+    // What its store is still to get it gets first.
+    hold.use(await persister.turnWhenPersisted(reader => again(reader)?.inode, () => beginStoreChange(this.#services, mount, content ? [content.storeKey, toKey] : [toKey], signal), signal));
     const now = transactions.peek(again);
     if (now?.inode.id !== inode.id || now.inode.content?.storeKey !== content?.storeKey || now.toKey !== toKey) return;
     const relocation = await transactions.changeOwn((tx, op): Relocation | undefined => {
       passOwnership(tx, now.inode, next);
-      return content && noteRelocation(tx, op, {kind: 'restore', inode: inode.id, content: content.id, mount, from: content.storeKey, fingerprint: content.fingerprint, to: toKey, path});
+      return content && noteRelocation(tx, op, {kind: 'restore', inode: inode.id, content: content.id, mount, from: content.storeKey, fingerprint: now.inode.content!.fingerprint, to: toKey, path});
     });
     if (!relocation) return;
     runtime.crashPoint('master.ownership.noted');

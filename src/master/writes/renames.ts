@@ -14,6 +14,7 @@ import {renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
 import {link} from '#master/namespace/links.ts';
+import {getPersist, inheritedFrom, nothingThere, putPersist} from '#master/namespace/persists.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
@@ -24,7 +25,10 @@ import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
+import type {InodeId} from '#base/ids.ts';
+import type {Reader} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
@@ -63,11 +67,14 @@ export class Renames {
   }
 
   async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts, archives, ownership, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
     await this.#keepReplaced(from, to, options, context);
     using hold = new DisposableStack();
-    hold.use(await ownership.turnOf({names: to.names, kind: 'file'}, place.mount, [place.storeKey, toKey], context.signal));
+    const target: Path = {names: to.names, kind: 'file'};
+    hold.use(await persister.turnWhenWhole(
+      reader => fileAt(reader, from), () => ownership.turnOf(target, place.mount, [place.storeKey, toKey], context.signal), context.signal,
+    ));
     const tried = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
     // Two names of one file stay both, as POSIX has it.
     if (tried.fromKey === tried.toKey) return tried.info;
@@ -78,9 +85,9 @@ export class Renames {
     try {
       // Nothing in the store takes the place of what was there.
       const further = tried.further === true;
-      const target: Path = {names: to.names, kind: 'file'};
       const replaced = further || (content && archives.isOpen(target)) ? await archives.archive(target, further, context.signal, relocation => (noted = relocation), further) : undefined;
       const committed = (): void => (noted = undefined);
+      if (content?.pending) return await this.#renameUnborn(store, from, to, {toKey, replaced, committed}, options, context);
       if (!content || store.capabilities.rename !== 'none') return await this.#renameFileInStore(store, from, to, {content, toKey, replaced, committed}, options, context);
       const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
       const kept = replaced && replaced.content !== 'lost' ? {kept: {storeKey: replaced.content.storeKey, fingerprint: replaced.content.fingerprint}} : {};
@@ -130,15 +137,49 @@ export class Renames {
     runtime.crashPoint('master.rename.commit');
     const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
     let vanished = nothing;
+    let replacedId: InodeId | undefined;
     const {result, durable} = transactions.changeNow(context, (tx, op) => {
       archives.commit(tx, replaced);
+      replacedId = fileAt(tx, {names: to.names, kind: 'file'})?.id;
       const renamed = rename(tx, op, from, to, {...options, relocate});
       ({vanished} = renamed);
       return renamed.info;
     });
     committed();
+    this.#recheck(replacedId);
     await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
     return result;
+  }
+
+  /** Of a file of which the store has nothing yet: it gets it under the new name. What it has there already is known with what is replaced. */
+  async #renameUnborn(
+    store: UnderStore, from: Path, to: Path, {toKey, replaced, committed}: {toKey: ByteString; replaced: Archived | undefined; committed: () => void}, options: RenameOptions, context: CallContext,
+  ): Promise<FileInfo> {
+    const {transactions, archives, runtime} = this.#services;
+    const renamedMount = transactions.peek(reader => existing(reader, resolve(reader, from))).mount;
+    runtime.crashPoint('master.rename.unborn');
+    let vanished = nothing;
+    let old: Inode | undefined;
+    const {result, durable} = transactions.changeNow(context, (tx, op) => {
+      old = fileAt(tx, {names: to.names, kind: 'file'});
+      const inherited = archives.leavesNothing(renamedMount, replaced) ? nothingThere : inheritedFrom(tx, old, toKey, 'absent');
+      archives.commit(tx, replaced);
+      const renamed = rename(tx, op, from, to, {...options, relocate: content => ({...content, storeKey: toKey})});
+      ({vanished} = renamed);
+      const persist = getPersist(tx, renamed.info.inode.id);
+      assert(persist, `${shown(from)} is pending without a note`);
+      putPersist(tx, {...persist, ...inherited});
+      return renamed.info;
+    });
+    committed();
+    this.#recheck(result.inode.id);
+    this.#recheck(old?.id);
+    await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
+    return result;
+  }
+
+  #recheck(id: InodeId | undefined): void {
+    if (id !== undefined) this.#services.persister.recheck(id);
   }
 
   /** What cannot be finished here is finished behind, and keeps the keys until then. */
@@ -200,6 +241,11 @@ export class Renames {
     }
     return info;
   }
+}
+
+function fileAt(reader: Reader, path: Path): Inode | undefined {
+  const {place} = resolve(reader, path);
+  return place && inodeAt(reader, place);
 }
 
 function ignoreMissing(error: unknown): void {

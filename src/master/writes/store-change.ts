@@ -9,6 +9,7 @@ import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {RecentChanges} from '#master/freshness/recent-changes.ts';
 import type {Following} from '#master/jobs/following.ts';
 import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
+import type {UploadGate} from '#master/persist/upload-gate.ts';
 import type {Turns} from '#master/writes/turns.ts';
 
 export interface StoreChangeServices {
@@ -17,10 +18,14 @@ export interface StoreChangeServices {
   readonly recent: RecentChanges;
   readonly beliefs: Beliefs;
   readonly written: WrittenMounts;
+  readonly gate: UploadGate;
 }
 
-/** Keys that end in `/` (or are empty) stand for all below them. */
-export async function beginStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
+/**
+ * Keys that end in `/` (or are empty) stand for all below them. What is uploaded there behind its answer is stopped, unless `alone` is
+ * false: for a change of the namespace that the store will follow by another such upload.
+ */
+export async function beginStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[], signal: AbortSignal, alone = true): Promise<Disposable> {
   const {turns, following, written} = services;
   await written.mark(mount);
   for (;;) {
@@ -31,17 +36,25 @@ export async function beginStoreChange(services: StoreChangeServices, mount: Mou
       turn[Symbol.dispose]();
       continue;
     }
-    return releasing(services, mount, keys, following.keys(mount, keys), turn);
+    const pause = alone ? services.gate.pause(mount, keys) : undefined;
+    const release = releasing(services, mount, keys, following.keys(mount, keys), turn, pause);
+    try {
+      await pause?.quiet;
+    } catch (error) {
+      release[Symbol.dispose]();
+      throw error;
+    }
+    return release;
   }
 }
 
 /** The same for a change of single keys that an earlier life has begun, before anything is served: nobody else can have a turn. */
 export function takeUpStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[]): Disposable {
   const turn = services.turns.acquire({mount, keys});
-  return releasing(services, mount, keys, services.following.keys(mount, keys), {[Symbol.dispose]: () => void turn.then(granted => granted[Symbol.dispose]())});
+  return releasing(services, mount, keys, services.following.keys(mount, keys), {[Symbol.dispose]: () => void turn.then(granted => granted[Symbol.dispose]())}, services.gate.pause(mount, keys));
 }
 
-function releasing({recent, beliefs}: StoreChangeServices, mount: MountId, keys: readonly ByteString[], held: Disposable, turn: Disposable): Disposable {
+function releasing({recent, beliefs}: StoreChangeServices, mount: MountId, keys: readonly ByteString[], held: Disposable, turn: Disposable, pause: Disposable | undefined): Disposable {
   let open = true;
   return {
     [Symbol.dispose]: () => {
@@ -53,6 +66,7 @@ function releasing({recent, beliefs}: StoreChangeServices, mount: MountId, keys:
       }
       held[Symbol.dispose]();
       turn[Symbol.dispose]();
+      pause?.[Symbol.dispose]();
     },
   };
 }

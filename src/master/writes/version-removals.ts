@@ -12,12 +12,15 @@ import {removeObject} from '#master/jobs/move-object.ts';
 import type {Lister} from '#master/loader/lister.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {noSuchVersion, removeVersion, type RemoveVersionOptions} from '#master/namespace/remove-version.ts';
+import {inodeAt} from '#master/namespace/place.ts';
 import {resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
+import type {Inode} from '#model/inode.ts';
+import type {Reader} from '#metastore/metastore.ts';
 import type {Path} from '#model/path.ts';
 import {versionIdOf} from '#model/version.ts';
 
@@ -45,12 +48,12 @@ export class VersionRemovals {
 
   /** The path is a file's; it need not exist. */
   async deleteKey(path: Path, keeping: Keeping, options: Pick<RemoveOptions, 'precondition'>, context: CallContext): Promise<RemoveResult> {
-    const {transactions, mounts, archives, ownership, runtime} = this.#services;
+    const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const {signal} = context;
     const {mount, storeKey} = transactions.peek(reader => whereabouts(reader, path, context.principal));
     const store = mounts.writable(mount);
     using hold = new DisposableStack();
-    hold.use(await ownership.turnOf(path, mount, [storeKey], signal));
+    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => ownership.turnOf(path, mount, [storeKey], signal), signal));
     transactions.rehearse(context, (tx, op) => deleteKey(tx, op, path, keeping, {archived: 'lost', precondition: options.precondition}));
     let noted: Relocation | undefined;
     try {
@@ -76,12 +79,12 @@ export class VersionRemovals {
 
   async removeVersion(path: Path, keeping: Keeping | undefined, options: RemoveVersionOptions, context: CallContext): Promise<RemoveResult> {
     if (!keeping) throw noSuchVersion(path);
-    const {transactions, mounts, jobs, runtime} = this.#services;
+    const {transactions, mounts, jobs, runtime, persister} = this.#services;
     const {signal} = context;
     const {mount, storeKey} = transactions.peek(reader => whereabouts(reader, path, context.principal));
     const store = mounts.writable(mount);
     using hold = new DisposableStack();
-    hold.use(await beginStoreChange(this.#services, mount, [storeKey], signal));
+    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => beginStoreChange(this.#services, mount, [storeKey], signal), signal));
     const tried = transactions.rehearse(context, (tx, op) => removeVersion(tx, op, path, keeping, options));
     if (tried.storeKey !== undefined) {
       runtime.crashPoint('master.removeVersion.store');
@@ -116,4 +119,9 @@ export class VersionRemovals {
       after = page.next;
     }
   }
+}
+
+function currentOf(reader: Reader, path: Path): Inode | undefined {
+  const {place} = resolve(reader, {names: path.names, kind: 'file'});
+  return place && inodeAt(reader, place);
 }

@@ -1,7 +1,8 @@
 /**
- * New contents (CACHE_THROUGH): a ticket reserves the content's id and key; the worker streams to the store; when the
+ * New contents: a ticket reserves the content's id and key; the worker streams to the store; when the
  * store is about to make the object visible, the key's turn is taken (`prepare`), and the commit gives it back. So the
- * store's order of versions is the namespace's. Tickets live in memory: a restart forgets them, and with them nothing
+ * store's order of versions is the namespace's. Under ASYNC_THROUGH the worker streams to the cache alone, the turn is taken when that is
+ * durable, and the commit notes what the store is to get (persist/). Tickets live in memory: a restart forgets them, and with them nothing
  * that anybody was told.
  *
  * Invariants: at most one prepared ticket a key; a ticket commits once; a turn ends by commit, abandon or time.
@@ -9,27 +10,33 @@
 import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {ContentId} from '#base/ids.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {Loader} from '#master/loader/loader.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
+import {inheritedFrom, nothingThere, notePending} from '#master/namespace/persists.ts';
 import {isFurther} from '#master/namespace/links.ts';
 import {checkExpected} from '#master/namespace/locate.ts';
+import {millisecondsOf} from '#master/namespace/operation.ts';
 import {inodeAt} from '#master/namespace/place.ts';
-import {checkPut, putFile} from '#master/namespace/put-file.ts';
+import {checkPut, putFile, versionToKeep} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
+import {writeTypeSetAbove} from '#master/namespace/write-type.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
+import type {Persister} from '#master/persist/persister.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
 import type {Content} from '#model/content.ts';
+import type {Inode} from '#model/inode.ts';
+import type {WriteType} from '#model/mount.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -41,6 +48,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly runtime: Pick<Runtime, 'crashPoint' | 'log'> & {readonly clock: Clock};
   readonly archives: Archives;
   readonly ownership: Ownership;
+  readonly persister: Persister;
 }
 
 const ticketsMax = 100_000;
@@ -64,10 +72,13 @@ interface TicketState {
   readonly options: BeginWriteOptions;
   /** The upload that ends with the commit. */
   readonly upload: CompletedUpload | undefined;
+  /** What the store has at the key, when the namespace has nothing there; for ASYNC_THROUGH. */
+  readonly otherwise: 'absent' | 'unknown';
   turn: Disposable | undefined;
   /** What is there and has to be kept, out of the way for the new content. */
   archived?: Archived | undefined;
   timer: Disposable;
+  committed?: true;
 }
 
 export class Writes {
@@ -79,7 +90,7 @@ export class Writes {
   }
 
   async begin(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext, upload?: CompletedUpload): Promise<WriteTicket> {
-    const {transactions, mounts, following, loader} = this.#services;
+    const {transactions, mounts, following, loader, persister} = this.#services;
     const parsed = parsePath(text, options.kind ?? 'file');
     const path: Path = {names: parsed.names, kind: parsed.kind === 'directory' ? 'directory' : 'file'};
     if (this.#tickets.size >= ticketsMax) throw new WeirError('Overloaded', `${ticketsMax} writes are under way`);
@@ -95,24 +106,28 @@ export class Writes {
         await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
         continue;
       }
+      const writeType = this.#writeType(path, mount, options);
+      if (writeType === 'ASYNC_THROUGH') await persister.room(context.signal);
+      const otherwise = writeType === 'ASYNC_THROUGH' && loader.questions(path, {askedAt: transactions.now()}).length === 0 ? 'absent' : 'unknown';
       transactions.ids.ensure(transactions.metastore);
       const ticket: WriteTicket = {
-        writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType: 'CACHE_THROUGH',
+        writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType,
       };
-      this.#keep({ticket, path, options, upload, turn: undefined, timer: nothing}, ticketMs);
+      this.#keep({ticket, path, options, upload, otherwise, turn: undefined, timer: nothing}, ticketMs);
       return ticket;
     }
   }
 
-  async prepare({writeId}: WriteTicket, context: CallContext): Promise<void> {
-    const {transactions, mounts} = this.#services;
+  async prepare({writeId, writeType}: WriteTicket, context: CallContext): Promise<void> {
+    const {transactions, mounts, persister} = this.#services;
     const state = this.#state(writeId);
     const {ticket, path, options} = state;
     if (state.turn) return;
     // Written in place, all names of the file stay what they are.
-    const turn = await (options.inode === undefined
-      ? this.#services.ownership.turnOf(path, ticket.mount, [ticket.storeKey], context.signal)
-      : beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal));
+    const alone = writeType !== 'ASYNC_THROUGH';
+    const turn = await persister.turnWhenPersisted(reader => versionAt(reader, path), async () => (options.inode === undefined
+      ? await this.#services.ownership.turnOf(path, ticket.mount, [ticket.storeKey], context.signal, alone)
+      : await beginStoreChange(this.#services, ticket.mount, [ticket.storeKey], context.signal, alone)), context.signal);
     let keeping = false;
     try {
       await this.#load(path, options, context, true);
@@ -157,36 +172,45 @@ export class Writes {
 
   /** Synchronous up to the commit; the answer comes when it is durable. */
   async commit({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
-    const {transactions, runtime, archives} = this.#services;
+    const {transactions, runtime, archives, persister} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;
     const state = this.#state(writeId);
     const {ticket, path, options, turn} = state;
     if (!turn) throw new WeirError('Conflict', `the write of ${toText(ticket.path)} was not prepared, or its turn has passed`);
-    const {length, fingerprint, etag, checksums} = object;
+    const {length, fingerprint, etag, checksums, pending} = object;
+    let replaced: Inode | undefined;
     runtime.crashPoint('master.write.finished');
     try {
       const commit = transactions.changeNow(context, (tx, op) => {
         const content: Content = {
           id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now,
-          ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts, ...(state.upload.checked ? {checked: true} : {})}} : {}),
+          ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts, ...(state.upload.checked ? {checked: true} : {})}} : {}), ...(pending ? {pending: 'pending'} : {}),
         };
         // The store has the object: what could forbid it was asked when the turn was taken, and nothing changed since.
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
         const mtime = object.mtime ?? options.mtime;
         const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
+        const was = pending || !persister.isIdle ? resolve(tx, path) : undefined;
+        replaced = was?.place && inodeAt(tx, was.place);
+        const inherited = pending && (archives.leavesNothing(ticket.mount, state.archived) ? nothingThere : inheritedFrom(tx, replaced, ticket.storeKey, state.otherwise));
         archives.commit(tx, state.archived);
         // Where versions are kept, the inode is the old version's, and the new one has its own.
         const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
         const info = inPlace
           ? setContent(tx, op, options.inode, content, mtime)
           : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
+        if (inherited) notePending(tx, info.inode.id, content, inherited, millisecondsOf(op.now));
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);
         return info;
       }, path.names.length + 8);
       runtime.crashPoint('master.write.committed');
       state.archived = undefined;
+      state.committed = true;
+      const {inode} = commit.result;
+      if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, replaced?.id, commit.durable);
+      else if (replaced) persister.recheck(replaced.id);
       this.#end(state);
       await commit.durable;
       return commit.result;
@@ -226,6 +250,17 @@ export class Writes {
     if (!place && strict) await loader.freshen({names: path.names.slice(0, -1), kind: 'directory'}, {askedAt, signal});
   }
 
+  #writeType(path: Path, mount: MountId, {writeType: asked}: BeginWriteOptions): WriteType {
+    const {transactions, mounts, persister} = this.#services;
+    // Markers of directories are empty, and stores with directories have none.
+    if (path.kind === 'directory' || asked === 'CACHE_THROUGH') return 'CACHE_THROUGH';
+    if (!persister.works) {
+      if (asked !== undefined) throw new WeirError('Unsupported', `this instance cannot write ${asked}: it has no cache that lasts`);
+      return 'CACHE_THROUGH';
+    }
+    return asked ?? transactions.peek(reader => writeTypeSetAbove(reader, path)) ?? mounts.mount(mount).writeType;
+  }
+
   #state(writeId: number): TicketState {
     const state = this.#tickets.get(writeId);
     if (!state) throw new WeirError('NotFound', 'this write is not under way (any more): it was committed, given up, or forgotten by a restart');
@@ -240,7 +275,8 @@ export class Writes {
 
   #end(state: TicketState): void {
     state.timer[Symbol.dispose]();
-    const {turn, archived} = state;
+    const {turn, archived, ticket, committed} = state;
+    if (!committed && ticket.writeType === 'ASYNC_THROUGH' && !state.upload) this.#services.persister.abandoned(ticket.content);
     state.archived = undefined;
     if (turn && archived?.relocation) this.#services.archives.settle(archived.relocation, turn);
     else turn?.[Symbol.dispose]();
@@ -260,5 +296,11 @@ function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {pr
 }
 
 const createdBy = {put: 'ObjectCreated:Put', copy: 'ObjectCreated:Copy', post: 'ObjectCreated:Post'} as const;
+/** What is there and must be kept as a version when another takes its place. */
+function versionAt(reader: Reader, path: Path): Inode | undefined {
+  const {place, top} = resolve(reader, path);
+  const inode = place && inodeAt(reader, place);
+  return versionToKeep(keepingOf(reader, path, top), inode) && inode;
+}
 
 const nothing: Disposable = {[Symbol.dispose]: () => undefined};

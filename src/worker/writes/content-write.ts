@@ -6,7 +6,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {WrittenObject} from '#contracts/master-api.ts';
-import type {WriteStream} from '#contracts/worker-api.ts';
+import type {Ready, WriteStream} from '#contracts/worker-api.ts';
 import type {StoreWrite} from '#understore/under-store.ts';
 import type {CacheCopy} from '#worker/writes/cache-copy.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';
@@ -41,7 +41,7 @@ export class ContentWrite implements WriteStream {
     }
   }
 
-  async finish(ready: () => Promise<void>, expected?: ExpectedDigests): Promise<WrittenObject> {
+  async finish(ready: Ready, expected?: ExpectedDigests): Promise<WrittenObject> {
     this.#mustBe('open');
     this.#state = 'finishing';
     try {

@@ -3,15 +3,17 @@ import {isKind, WeirError} from '#base/errors.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
-import type {PartStream, WriteStream} from '#contracts/worker-api.ts';
+import type {PartStream, Ready, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import {multipartChecksum, multipartEtag} from '#model/multipart.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
+import type {StoreWrite} from '#understore/under-store.ts';
 import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
 import {Digests} from '#model/digests.ts';
+import {PendingWrite} from '#worker/writes/pending-write.ts';
 import {PartWrite} from '#worker/writes/part-write.ts';
 import {UploadDrafts} from '#worker/writes/upload-drafts.ts';
 
@@ -38,16 +40,21 @@ export class Writes {
     const store = this.#stores.get(ticket.mount);
     const digests = await Digests.start(options.checksums ?? [], this.#clock);
     const {storeKey: key, metadata} = ticket;
+    if (ticket.writeType === 'ASYNC_THROUGH') {
+      const {length} = options;
+      const through = (): Promise<StoreWrite> => store.write({key, metadata, ...(length === undefined ? {} : {length})}, {signal: context.signal});
+      return new PendingWrite({content: ticket.content, length, blocks: this.#blocks, clock: this.#clock, digests, through});
+    }
     const write = await store.write({key, metadata, ...(options.length === undefined ? {} : {length: options.length})}, {signal: context.signal});
     const cache = store.capabilities.localFile ? undefined : new CacheCopy(this.#blocks, options.length);
     return new ContentWrite(ticket.content, write, cache, digests);
   }
 
   /** Undefined when the store cannot copy, or not between these two. */
-  async copyByStore(source: ReadableContent, ticket: WriteTicket, ready: () => Promise<void>, context: CallContext): Promise<WrittenObject | undefined> {
+  async copyByStore(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject | undefined> {
     const store = this.#stores.get(ticket.mount);
-    if (source.mount !== ticket.mount || !store.capabilities.copy) return undefined;
-    await ready();
+    if (source.mount !== ticket.mount || !store.capabilities.copy || source.pending) return undefined;
+    await ready('CACHE_THROUGH');
     const object = await store.copy(source.storeKey, ticket.storeKey, {metadata: ticket.metadata, ifFingerprint: source.fingerprint}, {signal: context.signal}).catch((error: unknown) => {
       // A job may have moved it on behind a renamed tree: gone from this key is another version, and whoever refreshes learns where it is.
       throw isKind(error, 'NotFound') ? new WeirError('ContentChanged', `content ${source.id} is not in the store under this key any more`, {cause: error}) : error;
@@ -73,14 +80,14 @@ export class Writes {
     return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs: () => this.#clock.nowNs()});
   }
 
-  async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: () => Promise<void>, context: CallContext): Promise<WrittenObject> {
+  async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
     const store = this.#stores.get(upload.mount);
     const {storeKey, storeUploadId} = upload;
     // Who names none gets what S3 computes then.
     const algorithm = upload.checksumAlgorithm ?? 'crc64nvme';
     const checksum = await multipartChecksum(parts, algorithm, upload.checksumType);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    await ready();
+    await ready('CACHE_THROUGH');
     const storeParts = parts.map(part => ({partNumber: part.partNumber, token: part.storePart, length: part.length}));
     const object = await store.completeUpload(storeKey, storeUploadId, storeParts, undefined, {signal: context.signal});
     if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);

@@ -1,0 +1,164 @@
+/** What is pending, counted: its bound, and who waits for it to shrink or for one file of it. */
+import {WeirError} from '#base/errors.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+export interface BacklogEntry {
+  readonly id: InodeId;
+  readonly mount: MountId;
+  readonly content: ContentId;
+  readonly length: number;
+  /** Wall ms. */
+  readonly since: number;
+  /** Contents of this key that were sent and of which it is not known whether the store has got them. */
+  readonly sent: Set<ContentId>;
+  failures: number;
+  lastError?: string;
+  conflict: boolean;
+  /** Of the upload under way. */
+  sentBytes: number;
+}
+
+export interface BacklogLimits {
+  readonly filesMax: number;
+  readonly bytesMax: number;
+  /** How long a writer waits for room. */
+  readonly waitMs: number;
+}
+
+export class Backlog {
+  readonly #clock: Clock;
+  readonly #limits: BacklogLimits;
+  readonly #entries = new Map<InodeId, BacklogEntry>();
+  readonly #perMount = new Map<MountId, number>();
+  readonly #sent = new Set<ContentId>();
+  #waiters = new Set<() => void>();
+  readonly #watchers = new Map<BacklogEntry, Set<() => void>>();
+  bytes = 0;
+
+  constructor(clock: Clock, limits: BacklogLimits) {
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  get files(): number {
+    return this.#entries.size;
+  }
+
+  get ids(): Iterable<InodeId> {
+    return this.#entries.keys();
+  }
+
+  get conflicts(): number {
+    let count = 0;
+    for (const {conflict} of this.#entries.values()) if (conflict) count++;
+    return count;
+  }
+
+  /** Wall ms. Entries stand in the order in which they became pending. */
+  get oldestMs(): number | undefined {
+    for (const {since} of this.#entries.values()) return since;
+    return undefined;
+  }
+
+  get(id: InodeId): BacklogEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  countOf(mount: MountId): number {
+    return this.#perMount.get(mount) ?? 0;
+  }
+
+  hasSent(content: ContentId): boolean {
+    return this.#sent.has(content);
+  }
+
+  noteSent(entry: BacklogEntry, content: ContentId): void {
+    entry.sent.add(content);
+    this.#sent.add(content);
+  }
+
+  forgetSent(entry: BacklogEntry | undefined, content: ContentId): void {
+    entry?.sent.delete(content);
+    this.#sent.delete(content);
+  }
+
+  add(entry: BacklogEntry): void {
+    this.#entries.set(entry.id, entry);
+    this.#perMount.set(entry.mount, this.countOf(entry.mount) + 1);
+    this.bytes += entry.length;
+    for (const content of entry.sent) this.#sent.add(content);
+  }
+
+  /** `replaced`: another entry has taken over what it had sent. */
+  remove(entry: BacklogEntry, replaced: boolean): void {
+    if (this.#entries.get(entry.id) !== entry) return;
+    this.#entries.delete(entry.id);
+    this.#perMount.set(entry.mount, this.countOf(entry.mount) - 1);
+    this.bytes -= entry.length;
+    if (!replaced) for (const content of entry.sent) this.#sent.delete(content);
+    this.tell(entry);
+    if (this.#waiters.size === 0 || this.#isFull) return;
+    const waiters = this.#waiters;
+    this.#waiters = new Set();
+    for (const go of waiters) go();
+  }
+
+  /** Something has happened to it. */
+  tell(entry: BacklogEntry): void {
+    const watchers = this.#watchers.get(entry);
+    this.#watchers.delete(entry);
+    for (const go of watchers ?? []) go();
+  }
+
+  conflict(entry: BacklogEntry): void {
+    entry.conflict = true;
+    this.tell(entry);
+  }
+
+  get #isFull(): boolean {
+    return this.#entries.size >= this.#limits.filesMax || this.bytes >= this.#limits.bytesMax;
+  }
+
+  /** Overloaded. */
+  async room(signal: AbortSignal): Promise<void> {
+    const late = this.#clock.nowMs() + this.#limits.waitMs;
+    while (this.#isFull) {
+      const left = late - this.#clock.nowMs();
+      if (left <= 0) throw new WeirError('Overloaded', `${this.#entries.size} files with ${this.bytes} bytes wait to be persisted, and their stores take no more; weir persist lists them`);
+      await this.#wait((go) => {
+        this.#waiters.add(go);
+        return () => this.#waiters.delete(go);
+      }, left, signal);
+    }
+  }
+
+  /** Resolves when something has happened to the entry, or so much time has passed. */
+  async changed(entry: BacklogEntry, ms: number, signal: AbortSignal): Promise<void> {
+    await this.#wait((go) => {
+      const watchers = this.#watchers.get(entry) ?? new Set();
+      this.#watchers.set(entry, watchers.add(go));
+      return () => watchers.delete(go);
+    }, ms, signal);
+  }
+
+  close(): void {
+    for (const entry of this.#entries.values()) this.tell(entry);
+    for (const go of this.#waiters) go();
+  }
+
+  async #wait(enter: (go: () => void) => () => void, ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const {promise, resolve, reject} = Promise.withResolvers<void>();
+    const leave = enter(resolve);
+    using _timer = this.#clock.after(ms, resolve);
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, {once: true});
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      leave();
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/** Whose turn it is among the pending files of one mount: in order, some at once; after a failure of the store one attempt now and then. */
+import type {InodeId} from '#base/ids.ts';
+import type {BacklogEntry as Entry} from '#master/persist/backlog.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+const uploadsAtOnce = 16;
+const backoffMinMs = 500;
+const backoffMaxMs = 60_000;
+
+export class PersistLane {
+  readonly #clock: Clock;
+  readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
+  readonly #ready = new Set<Entry>();
+  readonly #running = new Set<Entry>();
+  /** Their key is being changed, or another content of it is on its way. */
+  readonly #blocked = new Set<Entry>();
+  readonly #delayed = new Map<InodeId, {readonly timer: Disposable; readonly untilMs: number; readonly entry: Entry}>();
+  /** The store has failed: when it is asked again. */
+  #pauseMs = 0;
+  #pause: {readonly timer: Disposable; readonly untilMs: number} | undefined;
+  #closed = false;
+
+  constructor(clock: Clock, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
+    this.#clock = clock;
+    this.#attempt = attempt;
+  }
+
+  /** Something is on its way, or could be. */
+  get flows(): boolean {
+    return this.#running.size > 0 || (this.#ready.size > 0 && this.#pauseMs === 0);
+  }
+
+  add(entry: Entry): void {
+    if (entry.conflict || this.#closed) return;
+    this.#ready.add(entry);
+    this.#pump();
+  }
+
+  /** Before all others, and without waiting for the end of a pause. */
+  hurry(entry: Entry): void {
+    if (entry.conflict || this.#closed || this.#running.has(entry)) return;
+    this.remove(entry);
+    const others = [...this.#ready];
+    this.#ready.clear();
+    for (const each of [entry, ...others]) this.#ready.add(each);
+    this.#pause?.timer[Symbol.dispose]();
+    this.#pause = undefined;
+    this.#pump();
+  }
+
+  remove(entry: Entry): void {
+    this.#ready.delete(entry);
+    this.#blocked.delete(entry);
+    const delayed = this.#delayed.get(entry.id);
+    if (delayed?.entry !== entry) return;
+    delayed.timer[Symbol.dispose]();
+    this.#delayed.delete(entry.id);
+  }
+
+  block(entry: Entry): void {
+    this.#blocked.add(entry);
+  }
+
+  unblock(): void {
+    if (this.#blocked.size === 0 || this.#closed) return;
+    for (const entry of this.#blocked) this.#ready.add(entry);
+    this.#blocked.clear();
+    this.#pump();
+  }
+
+  /** This file alone waits: so long, or longer with each failure. Answers ms. */
+  delay(entry: Entry, ms: number | undefined): number {
+    const delayMs = ms ?? Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(entry.failures - 1, 10));
+    if (this.#closed) return delayMs;
+    const timer = this.#clock.after(delayMs, () => {
+      this.#delayed.delete(entry.id);
+      this.add(entry);
+    });
+    this.#delayed.set(entry.id, {timer, untilMs: this.#clock.nowMs() + delayMs, entry});
+    return delayMs;
+  }
+
+  /** The store failed: all wait, longer each time. Answers ms. */
+  failed(entry: Entry): number {
+    if (this.#closed) return 0;
+    this.#ready.add(entry);
+    if (this.#pause) return this.#pause.untilMs - this.#clock.nowMs();
+    const ms = (this.#pauseMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, this.#pauseMs * 2)));
+    const timer = this.#clock.after(ms, () => {
+      this.#pause = undefined;
+      this.#pump();
+    });
+    this.#pause = {timer, untilMs: this.#clock.nowMs() + ms};
+    return ms;
+  }
+
+  succeeded(): void {
+    this.#pauseMs = 0;
+  }
+
+  /** Wall ms; undefined: as soon as its turn comes. */
+  nextAttemptMs(entry: Entry): number | undefined {
+    return this.#delayed.get(entry.id)?.untilMs ?? this.#pause?.untilMs;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#pause?.timer[Symbol.dispose]();
+    for (const {timer} of this.#delayed.values()) timer[Symbol.dispose]();
+    this.#ready.clear();
+    this.#blocked.clear();
+    this.#delayed.clear();
+  }
+
+  #pump(): void {
+    if (this.#pause || this.#closed) return;
+    // While nobody knows whether the store works again, one finds out.
+    const most = this.#pauseMs > 0 ? 1 : uploadsAtOnce;
+    for (const entry of this.#ready) {
+      if (this.#running.size >= most) return;
+      this.#ready.delete(entry);
+      this.#running.add(entry);
+      void this.#attempt(entry, this).finally(() => {
+        this.#running.delete(entry);
+        this.#pump();
+      });
+    }
+  }
+}

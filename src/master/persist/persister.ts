@@ -1,0 +1,398 @@
+/**
+ * Brings pending contents to their stores, behind the answers. The queue is in the metastore (namespace/persists.ts); this is its head in
+ * memory: who is next, who waits for what. Of each mount some files are uploaded at once, in the order in which they became pending; of
+ * each key one at a time. A failure of a store slows its mount down to one attempt now and then; a failure of a file that file. Nothing is ever
+ * given up: what cannot be persisted stays, its bytes in the cache, and people see it.
+ *
+ * The row says that a content was sent before the store could have it, so that whatever a crash leaves behind is recognised
+ * (upload-content.ts). Until it is known what became of what was sent, its bytes stay in the cache, also when another content has taken its place.
+ */
+import {assert} from '#base/assert.ts';
+import {toText} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import {GiB} from '#base/units.ts';
+import type {PersistInfo} from '#contracts/master-api.ts';
+import type {Beliefs} from '#master/freshness/beliefs.ts';
+import type {RecentChanges} from '#master/freshness/recent-changes.ts';
+import type {Following} from '#master/jobs/following.ts';
+import type {MountTable} from '#master/mounts/mount-table.ts';
+import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
+import {locate} from '#master/namespace/locate.ts';
+import {getPersist, isUnborn, listPersists, noteAttempt, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
+import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
+import {PersistLane} from '#master/persist/persist-lane.ts';
+import {ContentConflict, type PendingBytes, statOf, uploadContent} from '#master/persist/upload-content.ts';
+import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
+import type {Reader} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
+import type {Transactions} from '#master/transactions.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import type {StoreObject} from '#understore/under-store.ts';
+
+/** The cache, as far as it keeps what no store has yet. */
+export interface PendingCache {
+  readonly bytes: PendingBytes;
+  /** The store of the mount has these too. */
+  readonly persisted: (content: ContentId, mount: MountId) => void;
+  readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
+}
+
+export interface PersisterServices {
+  readonly transactions: Transactions;
+  readonly mounts: MountTable;
+  readonly gate: UploadGate;
+  readonly following: Following;
+  readonly recent: RecentChanges;
+  readonly beliefs: Beliefs;
+  readonly written: WrittenMounts;
+  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'crashPoint'>;
+  /** Absent: nothing can become pending. */
+  readonly cache?: PendingCache | undefined;
+  readonly limits?: Partial<BacklogLimits> | undefined;
+}
+
+const noCache: PendingCache = {
+  bytes: () => {
+    throw new WeirError('Unsupported', 'this instance was started without a cache that keeps what is pending');
+  },
+  persisted: () => undefined,
+  drop: () => undefined,
+};
+
+/** How long who needs a file in its store waits for that. */
+const settleMs = 30_000;
+/** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
+const lostMs = 1_000;
+
+export class Persister {
+  readonly #services: PersisterServices & {readonly cache: PendingCache};
+  readonly #backlog: Backlog;
+  readonly #lanes = new Map<MountId, PersistLane>();
+  /** Uploads under way by the content that is sent, with the file that has got another content meanwhile. */
+  readonly #running = new Map<ContentId, {readonly id: InodeId; successor: InodeId}>();
+  readonly #dropLater = new Set<ContentId>();
+  readonly #uploaded;
+  readonly #failed;
+  #closed = false;
+
+  constructor(services: PersisterServices) {
+    this.#services = {...services, cache: services.cache ?? noCache};
+    const {runtime, gate, limits} = services;
+    this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits});
+    gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
+    gate.onFree = (mount) => this.#lanes.get(mount)?.unblock();
+    const {metrics, clock} = runtime;
+    metrics.gauge('weir_persist_backlog_files', 'Files that their store has not got yet.', () => this.#backlog.files);
+    metrics.gauge('weir_persist_backlog_bytes', 'Their bytes.', () => this.#backlog.bytes);
+    metrics.gauge('weir_persist_oldest_seconds', 'For how long the oldest of them has been waiting.', () => Math.max(0, (clock.nowMs() - (this.#backlog.oldestMs ?? clock.nowMs())) / 1000));
+    metrics.gauge('weir_persist_conflicts', 'Of those, files that were changed in their store meanwhile: a person decides.', () => this.#backlog.conflicts);
+    this.#uploaded = metrics.counter('weir_persist_uploads_total', 'Contents brought to their store behind the answer.');
+    this.#failed = metrics.counter('weir_persist_failures_total', 'Attempts at that which failed, and are made again.');
+  }
+
+  /** Takes up what an earlier life has left; nothing is uploaded before `start`. */
+  load(): void {
+    const {transactions} = this.#services;
+    for (const persist of transactions.peek(listPersists)) {
+      const {id, mount, content, since, failures, lastError, attempts} = persist;
+      const length = transactions.peek((reader) => pendingFile(reader, id))?.content.length ?? 0;
+      const sent = new Set(attempts.map((attempt) => attempt.content));
+      const entry: Entry = {id, mount, content, length, since, failures, sent, sentBytes: 0, conflict: persist.state === 'conflict', ...(lastError === undefined ? {} : {lastError})};
+      this.#backlog.add(entry);
+    }
+  }
+
+  start(): void {
+    for (const id of this.#backlog.ids) {
+      const entry = this.#backlog.get(id)!;
+      this.#lane(entry.mount).add(entry);
+    }
+  }
+
+  /** Whether contents can become pending: there is a cache to keep them. */
+  get works(): boolean {
+    return this.#services.cache !== noCache;
+  }
+
+  get isIdle(): boolean {
+    return this.#backlog.files === 0;
+  }
+
+  /** Written, and not committed after all. */
+  abandoned(content: ContentId): void {
+    void this.#services.cache.drop([content]);
+  }
+
+  /** Takes the turn of a change before which the store must have the content of the file that `find` answers. */
+  async turnWhenPersisted(find: (reader: Reader) => Inode | undefined, begin: () => Promise<Disposable>, signal: AbortSignal): Promise<Disposable> {
+    return await this.#turnWhen((reader) => {
+      const inode = find(reader);
+      return inode?.content?.pending ? inode : undefined;
+    }, (id) => this.settle(id, signal), begin);
+  }
+
+  /** The same before which the store must have all of the file's content, or, when it has one name, nothing of the file (isUnborn). */
+  async turnWhenWhole(find: (reader: Reader) => Inode | undefined, begin: () => Promise<Disposable>, signal: AbortSignal): Promise<Disposable> {
+    return await this.#turnWhen((reader) => {
+      const inode = find(reader);
+      return inode?.content?.pending && (inode.links !== undefined || !isUnborn(reader, inode)) ? inode : undefined;
+    }, async (id) => {
+      if (!(await this.#look(id, signal))) await this.settle(id, signal);
+    }, begin);
+  }
+
+  async #turnWhen(find: (reader: Reader) => Inode | undefined, settle: (id: InodeId) => Promise<void>, begin: () => Promise<Disposable>): Promise<Disposable> {
+    const {transactions} = this.#services;
+    for (;;) {
+      // With the turn an upload that has only begun ends, and the store has nothing of it.
+      const turn = await begin();
+      const inode = this.isIdle ? undefined : transactions.peek(find);
+      if (!inode) return turn;
+      turn[Symbol.dispose]();
+      assert(this.#backlog.get(inode.id), `inode ${inode.id} is pending and not in the backlog`);
+      await settle(inode.id);
+    }
+  }
+
+  /** Of a file of whose key nobody knew what the store has: asks. True when it has nothing. */
+  async #look(id: InodeId, signal: AbortSignal): Promise<boolean> {
+    const {transactions, mounts, gate} = this.#services;
+    const file = transactions.peek((reader) => pendingFile(reader, id));
+    if (file?.persist.base !== 'unknown' || file.persist.attempts.length > 0) return false;
+    using held = gate.enter(file.content.mount, file.content.storeKey);
+    if (!held || (await statOf(mounts.get(file.content.mount), file.content.storeKey, signal))) return false;
+    await transactions.changeOwn((tx) => {
+      const now = getPersist(tx, id);
+      if (now?.base === 'unknown' && now.attempts.length === 0) putPersist(tx, {...now, base: 'absent'});
+    });
+    return true;
+  }
+
+  /** Resolves when one more may become pending. Overloaded. */
+  async room(signal: AbortSignal): Promise<void> {
+    await this.#backlog.room(signal);
+  }
+
+  /** In the turn of the commit. `replaced`: the file whose key it has taken, which need not have been pending; the store is not touched before that is `durable`. */
+  added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>): void {
+    const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
+    const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, conflict: false};
+    for (const running of this.#running.values()) if (running.successor === (replaced ?? file.id) || running.successor === file.id) running.successor = file.id;
+    if (before) this.#forget(before, true);
+    this.#backlog.add(entry);
+    void durable.then(() => {
+      if (this.#backlog.get(file.id) === entry) this.#lane(file.mount).add(entry);
+    }, () => undefined);
+  }
+
+  /** Who changed or removed pending files looks whether they still are. */
+  recheck(id: InodeId): void {
+    const entry = this.#backlog.get(id);
+    if (!entry) return;
+    const persist = this.#services.transactions.peek((reader) => getPersist(reader, id));
+    if (persist?.content !== entry.content) return this.#forget(entry, false);
+    for (const {content} of persist.attempts) this.#backlog.noteSent(entry, content);
+    entry.conflict = persist.state === 'conflict';
+    this.#lane(entry.mount).hurry(entry);
+  }
+
+  /** Those of the contents that nobody needs here; the others are dropped when that is known. */
+  droppable(contents: readonly ContentId[]): readonly ContentId[] {
+    if (this.#backlog.files === 0 && this.#running.size === 0) return contents;
+    return contents.filter((id) => {
+      if (!this.#running.has(id) && !this.#backlog.hasSent(id)) return true;
+      this.#dropLater.add(id);
+      return false;
+    });
+  }
+
+  countOf(mount: MountId): number {
+    return this.#backlog.countOf(mount);
+  }
+
+  /** Tries it at once, and resolves when the store has it or nothing is to be done any more. Conflict, Unavailable (not in time). */
+  async settle(id: InodeId, signal: AbortSignal): Promise<void> {
+    const entry = this.#backlog.get(id);
+    if (!entry) return;
+    const {clock} = this.#services.runtime;
+    this.#lane(entry.mount).hurry(entry);
+    const late = clock.nowMs() + settleMs;
+    for (let now = this.#backlog.get(id); now; now = this.#backlog.get(id)) {
+      if (now.conflict) throw new WeirError('Conflict', `the file is in conflict with its store: ${now.lastError ?? 'both have changed'} (weir persist says more)`);
+      if (clock.nowMs() >= late) throw new WeirError('Unavailable', `the file is not in its store yet${now.lastError === undefined ? '' : `: ${now.lastError}`}`);
+      await this.#backlog.changed(now, late - clock.nowMs(), signal);
+    }
+  }
+
+  info(id: InodeId): PersistInfo | undefined {
+    const {transactions, runtime} = this.#services;
+    const entry = this.#backlog.get(id);
+    if (!entry) return undefined;
+    const path = transactions.peek((reader) => locate(reader, id))?.path;
+    const running = this.#running.get(entry.content) !== undefined;
+    const nextAttemptAt = running || entry.conflict ? undefined : this.#lane(entry.mount).nextAttemptMs(entry);
+    return {
+      path: path ?? ('' as PersistInfo['path']), inode: id, length: entry.length, state: entry.conflict ? 'conflict' : running ? 'uploading' : 'waiting', since: entry.since, failures: entry.failures,
+      uploadedBytes: running ? entry.sentBytes : 0, ...(entry.lastError === undefined ? {} : {lastError: entry.lastError}),
+      ...(nextAttemptAt === undefined || nextAttemptAt <= runtime.clock.nowMs() ? {} : {nextAttemptAt}),
+    };
+  }
+
+  /** Contents whose bytes must stay in the cache. */
+  contents(): ReadonlySet<ContentId> {
+    const contents = new Set<ContentId>();
+    for (const persist of this.#services.transactions.peek(listPersists)) {
+      contents.add(persist.content);
+      for (const {content} of persist.attempts) contents.add(content);
+    }
+    return contents;
+  }
+
+  /** Waits for what can be persisted in that time; the rest is journaled and goes on in the next life. */
+  async close(waitMs: number): Promise<void> {
+    const {clock} = this.#services.runtime;
+    const late = clock.nowMs() + waitMs;
+    while (clock.nowMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
+    this.#closed = true;
+    for (const lane of this.#lanes.values()) lane.close();
+    await this.#services.gate.close();
+    this.#backlog.close();
+  }
+
+  #lane(mount: MountId): PersistLane {
+    let lane = this.#lanes.get(mount);
+    if (!lane) this.#lanes.set(mount, (lane = new PersistLane(this.#services.runtime.clock, (entry, from) => this.#attempt(entry, from))));
+    return lane;
+  }
+
+  /** `replaced`: another entry has taken over what it had sent. */
+  #forget(entry: Entry, replaced: boolean): void {
+    this.#lane(entry.mount).remove(entry);
+    this.#backlog.remove(entry, replaced);
+    this.#dropUnneeded();
+  }
+
+  #dropUnneeded(): void {
+    if (this.#dropLater.size === 0) return;
+    const free = [...this.#dropLater].filter((id) => !this.#running.has(id) && !this.#backlog.hasSent(id));
+    for (const id of free) this.#dropLater.delete(id);
+    if (free.length > 0) void this.#services.cache.drop(free);
+  }
+
+  async #attempt(entry: Entry, lane: PersistLane): Promise<void> {
+    const {transactions, mounts, gate, following} = this.#services;
+    if (this.#closed) return;
+    const file = transactions.peek((reader) => pendingFile(reader, entry.id));
+    if (!file) {
+      if (transactions.peek((reader) => getPersist(reader, entry.id))) lane.delay(entry, lostMs);
+      else this.#forget(entry, false);
+      return;
+    }
+    const {mount, storeKey} = file.content;
+    if (!mounts.has(mount)) return void lane.delay(entry, lostMs);
+    if (following.busy(mount, storeKey)) {
+      lane.block(entry);
+      void following.quiet(mount, storeKey, new AbortController().signal).then(() => lane.unblock());
+      return;
+    }
+    const upload = gate.enter(mount, storeKey);
+    if (!upload) return lane.block(entry);
+    // In this very turn, so that who replaces the content is told apart.
+    const running = {id: entry.id, successor: entry.id};
+    this.#running.set(file.content.id, running);
+    entry.sentBytes = 0;
+    try {
+      const object = await this.#send(entry, file, upload);
+      if (object) await this.#arrived(entry, file, object, running.successor);
+      else if (this.#backlog.get(entry.id) === entry) this.recheck(entry.id);
+      lane.succeeded();
+    } catch (error) {
+      this.#notArrived(entry, file, error, {lane, upload, successor: running.successor});
+    } finally {
+      this.#running.delete(file.content.id);
+      upload[Symbol.dispose]();
+      this.#dropUnneeded();
+      const now = this.#backlog.get(entry.id);
+      if (now === entry) this.#backlog.tell(entry);
+    }
+  }
+
+  async #send(entry: Entry, {content, persist}: PendingFile, upload: GatedUpload): Promise<StoreObject | undefined> {
+    const {transactions, mounts, written, runtime, cache} = this.#services;
+    await written.mark(content.mount);
+    const {id, length, etag} = content;
+    const noted = await transactions.changeOwn((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}));
+    if (!noted) return undefined;
+    this.#backlog.noteSent(entry, id);
+    runtime.crashPoint('master.persist.noted');
+    const object = await uploadContent({
+      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+    });
+    runtime.crashPoint('master.persist.sent');
+    return object;
+  }
+
+  async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, successor: InodeId): Promise<void> {
+    const {transactions, recent, beliefs, runtime, cache} = this.#services;
+    const {id, mount, storeKey} = content;
+    const {result: shown, durable} = transactions.changeNow(undefined, (tx) => {
+      if (showPersisted(tx, entry.id, id, fingerprint, transactions.now())) return true;
+      settleAttempt(tx, successor, id, fingerprint);
+      return false;
+    });
+    recent.note(mount, storeKey);
+    beliefs.exists(mount, storeKey);
+    this.#uploaded.add(1);
+    if (!shown) {
+      this.#backlog.forgetSent(this.#backlog.get(successor), id);
+      return await durable;
+    }
+    this.#forget(entry, false);
+    await durable;
+    runtime.crashPoint('master.persist.shown');
+    cache.persisted(id, mount);
+  }
+
+  #notArrived(entry: Entry, {content}: PendingFile, error: unknown, {lane, upload, successor}: {readonly lane: PersistLane; readonly upload: GatedUpload; readonly successor: InodeId}): void {
+    const {transactions, runtime: {log}} = this.#services;
+    // Then the store has not got it, and will not.
+    const certain = !upload.isFinishing || isRefusal(error);
+    if (certain) {
+      transactions.changeNow(undefined, (tx) => settleAttempt(tx, successor, content.id, undefined)).durable.catch(() => undefined);
+      this.#backlog.forgetSent(this.#backlog.get(successor), content.id);
+    }
+    if (this.#backlog.get(entry.id) !== entry || this.#closed) return;
+    // Stopped for the sake of who changes the key: told when that is done.
+    if (upload.signal.aborted) return lane.block(entry);
+    const conflict = error instanceof ContentConflict;
+    const message = (error instanceof Error ? error.message : String(error)).slice(0, 1_000);
+    entry.failures++;
+    entry.lastError = message;
+    entry.conflict = conflict;
+    this.#failed.add(1);
+    const {durable} = transactions.changeNow(undefined, (tx) => {
+      const file = pendingFile(tx, entry.id);
+      if (file?.content.id !== content.id) return;
+      if (conflict) setPersistState(tx, file, 'conflict', {failures: entry.failures, lastError: message});
+      else putPersist(tx, {...file.persist, failures: entry.failures, lastError: message});
+    });
+    // What has not become durable is tried again all the same.
+    durable.catch(() => undefined);
+    const path = transactions.peek((reader) => locate(reader, entry.id))?.path;
+    const about = {path: path === undefined ? '' : toText(path), error: message};
+    if (conflict) {
+      this.#backlog.conflict(entry);
+      lane.remove(entry);
+      log.warn('a file was changed in its store while it waited to be persisted; weir persist PATH --overwrite or --discard decides', about);
+      return;
+    }
+    const forMount = error instanceof WeirError && error.retry === 'later' && error.kind !== 'Conflict';
+    const retryMs = forMount ? lane.failed(entry) : lane.delay(entry, undefined);
+    log.warn('a file could not be persisted and will be tried again', {...about, retryMs});
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return isKind(error, 'PreconditionFailed', 'Conflict', 'PermissionDenied', 'Unauthenticated', 'NoSpace', 'InvalidArgument', 'Unsupported', 'TooLarge', 'NotFound');
+}

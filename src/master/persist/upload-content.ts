@@ -1,0 +1,141 @@
+/**
+ * One attempt to bring a pending content to its store. The upload is conditional on what the store had at the key when the content was
+ * written; where the store has no conditions, it is looked at before. What stands there against expectation is no conflict when it is ours
+ * (sent by an attempt whose answer was lost), when it has the same bytes, or when it was there before the content was written and nobody
+ * had looked. Everything else is left as it is: ContentConflict.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {isKind, WeirError} from '#base/errors.ts';
+import type {Attempt, Persist, StoreBase} from '#codec/namespace/persist-record.ts';
+import type {Content, ReadableContent} from '#model/content.ts';
+import type {StoreObject, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
+
+/** The bytes of a pending content, from the cache that has them. */
+export type PendingBytes = (content: ReadableContent, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+
+export interface UploadContent {
+  readonly store: UnderStore;
+  readonly content: Content;
+  readonly persist: Pick<Persist, 'base' | 'attempts' | 'since'>;
+  readonly bytes: PendingBytes;
+  /** Of the store's calls: not aborted any more after `finishing`. */
+  readonly signal: AbortSignal;
+  /** Called before the store could make the object visible; may throw. */
+  readonly finishing: () => void;
+  readonly sent: (bytes: number) => void;
+}
+
+/** The store has something that nobody here knew of, and keeps it. */
+export class ContentConflict extends WeirError {
+  constructor(message: string) {
+    super('Conflict', message);
+  }
+}
+
+/** Times that an attempt learns what the store has and goes on from there. */
+const roundsMax = 4;
+
+export async function uploadContent(work: UploadContent): Promise<StoreObject> {
+  let {base} = work.persist;
+  for (let round = 1; ; round++) {
+    try {
+      return await send(work, base);
+    } catch (error) {
+      if (!isKind(error, 'PreconditionFailed') || round === roundsMax) throw error;
+    }
+    const judged = await judge(work, base);
+    if ('object' in judged) return judged.object;
+    base = judged.base;
+  }
+}
+
+async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> {
+  const {store, content, signal, finishing, sent} = work;
+  const key = content.storeKey;
+  let condition: StoreWriteRequest['condition'] = base === 'any' ? undefined : typeof base === 'string' ? {ifAbsent: true} : {ifFingerprint: base.fingerprint};
+  if (condition && !store.capabilities.conditionalWrite) {
+    const there = await statOf(store, key, signal);
+    const met = 'ifAbsent' in condition ? !there : there?.fingerprint === condition.ifFingerprint;
+    if (!met) throw new WeirError('PreconditionFailed', 'the store has another version');
+    condition = undefined;
+  }
+  const write = await store.write({key, metadata: content.metadata, length: content.length, ...(condition ? {condition} : {})}, {signal});
+  try {
+    let heldBack: Uint8Array | undefined;
+    let length = 0;
+    for await (const chunk of work.bytes(content, signal)) {
+      if (heldBack) await write.write(heldBack);
+      heldBack = chunk;
+      length += chunk.length;
+      sent(length);
+    }
+    if (length !== content.length) throw new WeirError('Corrupt', `the cache gave ${length} of the ${content.length} bytes that the store is to get`);
+    finishing();
+    if (heldBack) await write.write(heldBack);
+    const object = await write.finish();
+    if (object.length !== content.length) throw new WeirError('Io', `the store keeps ${object.length} of ${content.length} bytes that it was given`);
+    return object;
+  } catch (error) {
+    await write.abort().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What stands in the way: the object itself when it is what was to be uploaded, or what to upload it over. */
+async function judge(work: UploadContent, base: StoreBase): Promise<{readonly object: StoreObject} | {readonly base: StoreBase}> {
+  const {store, content, persist: {attempts, since}, signal} = work;
+  const there = await statOf(store, content.storeKey, signal);
+  // Removed by somebody: nothing is lost by bringing the newer content.
+  if (!there) return {base: 'absent'};
+  if (isSame(content, there)) return {object: there};
+  const wasSent = attempts.some((attempt) => attempt.content === content.id);
+  if (wasSent && (await hasSameBytes(work, content, there))) return {object: there};
+  const expected = {base: {fingerprint: there.fingerprint}};
+  if (typeof base !== 'string' && base.fingerprint === there.fingerprint) return expected;
+  for (const attempt of attempts) {
+    if (attempt.content === content.id) continue;
+    if (isSame(attempt, there) || (await hasSameBytes(work, {...content, id: attempt.content, length: attempt.length}, there))) return expected;
+  }
+  if (base === 'unknown' && Number(there.modified / 1_000_000n) < since) return expected;
+  throw new ContentConflict(`the store has another version (${there.length} bytes, changed ${new Date(Number(there.modified / 1_000_000n)).toISOString()}), which was not overwritten`);
+}
+
+/** By the digest that stores call their ETag, where they do. */
+function isSame({length, etag}: Pick<Attempt, 'length' | 'etag'>, there: StoreObject): boolean {
+  return there.length === length && there.etag === etag && /^[0-9a-f]{32}$/.test(etag);
+}
+
+async function hasSameBytes({store, bytes, signal}: UploadContent, content: ReadableContent, there: StoreObject): Promise<boolean> {
+  if (there.length !== content.length || content.length === 0) return there.length === content.length;
+  const read = await store.read(content.storeKey, {ifFingerprint: there.fingerprint}, {signal});
+  const ours = bytes(content, signal)[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for await (const theirs of read.body) {
+      for (let at = 0; at < theirs.length; ) {
+        if (rest.length === 0) {
+          const next = await ours.next();
+          if (next.done === true) return false;
+          rest = next.value;
+        }
+        const count = Math.min(rest.length, theirs.length - at);
+        if (Buffer.compare(rest.subarray(0, count), theirs.subarray(at, at + count)) !== 0) return false;
+        rest = rest.subarray(count);
+        at += count;
+      }
+    }
+    return rest.length === 0;
+  } finally {
+    await ours.return?.();
+  }
+}
+
+export async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
+  try {
+    const found = await store.stat(key, {signal});
+    return found?.kind === 'directory' ? undefined : found;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
+    throw error;
+  }
+}

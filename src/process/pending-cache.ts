@@ -1,0 +1,31 @@
+/** The block store as the keeper of what stores are still to get. */
+import type {BlockStore} from '#blockstore/block-store.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import type {Master} from '#master/master.ts';
+import type {PendingCache} from '#master/persist/persister.ts';
+import type {Log} from '#runtime/log.ts';
+import {pendingBytes} from '#worker/reads/pending-bytes.ts';
+
+/** `isInPlace`: whether files of the mount are read where their store has them, and never cached. */
+export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => boolean): PendingCache {
+  const drop = async (contents: readonly ContentId[]): Promise<void> => {
+    for (const id of contents) await blocks.drop(id);
+  };
+  return {
+    bytes: (content, signal) => pendingBytes(blocks, content, {offset: 0, length: content.length}, signal),
+    persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
+    drop,
+  };
+}
+
+/** What an earlier life has kept and not committed, or let go of and not noted, may be evicted from now on. */
+export async function forgetLeftovers(blocks: BlockStore, master: Master, log: Log): Promise<void> {
+  try {
+    const left = await blocks.leftDirty();
+    if (left.length === 0) return;
+    const needed = master.pendingContents();
+    for (const id of left) if (!needed.has(id)) await blocks.clean(id);
+  } catch (error) {
+    log.warn('what an earlier life has left in the cache could not be looked at', {error: String(error)});
+  }
+}
