@@ -315,7 +315,10 @@ export class FileSystemClient implements FileSystem {
     const {xattrs, precondition, writeType} = options;
     assert(options.metadata === undefined || !isSealed(content), 'a copy of a sealed file keeps its metadata');
     if (content.upload && isSealed(content)) return copySealedParts(this, source, to, options, context);
-    const begin = {metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}), kind: options.kind ?? 'file', origin: 'copy'} as const;
+    const begin = {
+      metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}),
+      kind: options.kind ?? 'file', origin: 'copy',
+    } as const;
     // Whatever the store calls its copy.
     const {onePiece} = options;
     const names = onePiece ? await namesInOnePiece(this.#worker, content, onePiece.checksum, context) : {etag: content.etag, checksums: content.checksums};
