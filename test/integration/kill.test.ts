@@ -110,8 +110,9 @@ for (const writeType of writeTypes) test(`kill -9 loses nothing that was acknowl
           last = (error as Error).message;
           return false;
         }
-      }).catch((error: unknown) => {
-        throw new Error(`after kill ${kill + 1}: ${(error as Error).message}\n${last}`);
+      }, 60_000).catch(async (error: unknown) => {
+        const pending = JSON.stringify(await weir.rest('GET', `persist?path=/${bucket}/`)) + JSON.stringify(await weir.rest('GET', 'jobs'));
+        throw new Error(`after kill ${kill + 1}: ${(error as Error).message}\n${last}\npending: ${pending}\n${weir.log.slice(-4000)}`);
       });
       // Asked anew, the store says the same: no belief had covered a difference.
       await weir.rest('POST', 'refresh', {path: `/${bucket}/`});

@@ -346,6 +346,7 @@ export class Persister {
     this.#uploaded.add(1);
     if (!shown) {
       this.#backlog.forgetSent(this.#backlog.get(successor), id);
+      if (this.#backlog.get(entry.id) === entry) this.#lane(mount).delay(entry, lostMs);
       return await durable;
     }
     this.#forget(entry, false);
