@@ -45,6 +45,7 @@ import {bucketOfHost, parseTarget} from '#codec/s3/target.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
 import {objectLockXml, parseLegalHold, parseObjectLock, parseRetention, retentionXml} from '#codec/s3/object-lock-xml.ts';
 import {eventMessage} from '#codec/s3/event-message.ts';
+import {parseRestore} from '#codec/s3/restore-xml.ts';
 import {parseVersioning} from '#codec/s3/versioning-xml.ts';
 import {parseCompleteMultipartUpload, parseDelete} from '#codec/s3/xml-read.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
@@ -209,6 +210,8 @@ function documents(input: Buffer): void {
     form.finish();
   });
   outcome(() => parseVersioning(input));
+  const days = outcome(() => parseRestore(input));
+  if (days !== 'refused' && !(days.value >= 1)) throw new Error(`restored for ${days.value} days`);
   outcome(() => parseLegalHold(input));
   const retention = outcome(() => parseRetention(input));
   if (retention !== 'refused' && retention.value) mustEqual(parseRetention(Buffer.from(retentionXml(retention.value))), retention.value, 'a retention comes back changed');
@@ -392,7 +395,7 @@ export const targets: Readonly<Record<string, Target>> = {
     '<CompleteMultipartUpload xmlns="x"><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part></CompleteMultipartUpload>',
     '<?xml version="1.0"?><Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key><VersionId>null</VersionId></Object><Object><Key><![CDATA[c]]></Key><Size>5</Size></Object></Delete>',
     '<CreateBucketConfiguration><LocationConstraint>r</LocationConstraint></CreateBucketConfiguration>',
-    '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>',
+    '<RestoreRequest><Days>3</Days></RestoreRequest>', '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>', '<LegalHold><Status>ON</Status></LegalHold>',
     '<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>',
     objectLockXml({mode: 'COMPLIANCE', days: 3}),
     lifecycleXml([{id: 'd', enabled: true, form: 'and', filter: {prefix: 'p', tags: [['k', '']], sizeOver: 1, sizeUnder: 9}, noncurrent: {days: 2, keep: 5}, expiration: {dateMs: 0}}]),

@@ -5,6 +5,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockHeaders} from '#frontends/s3/object-lock.ts';
+import {restoreHeaders} from '#frontends/s3/restore-object.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
 import {persistHeaders} from '#frontends/s3/write-type.ts';
 import {taggingHeaders} from '#frontends/s3/tagging.ts';
@@ -107,7 +108,7 @@ export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: b
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
   if (info.inode.content?.pending) headers.push(...persistHeaders(info));
-  if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info));
+  if (info.inode.xattrs) headers.push(...taggingHeaders(info), ...lockHeaders(info), ...restoreHeaders(request.nowMs, info));
   if (request.access.rules.lifecycle) headers.push(...expirationHeaders(request, info));
   return headers;
 }

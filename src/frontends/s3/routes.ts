@@ -27,6 +27,7 @@ import {
   deleteOwnershipControls, deletePublicAccessBlock, getOwnershipControls, getPublicAccessBlock, putOwnershipControls, putPublicAccessBlock,
 } from '#frontends/s3/ownership.ts';
 import {putObject} from '#frontends/s3/put-object.ts';
+import {restoreObject} from '#frontends/s3/restore-object.ts';
 import type {Operation, S3Request} from '#frontends/s3/request.ts';
 import {deleteBucketTagging, deleteObjectTagging, getBucketTagging, getObjectTagging, putBucketTagging, putObjectTagging} from '#frontends/s3/tagging.ts';
 import {uploadPart, uploadPartCopy} from '#frontends/s3/upload-part.ts';
@@ -72,6 +73,7 @@ const object: Readonly<Record<string, Methods>> = {
   '': {GET: getObject, HEAD: headObject, PUT: putObject, DELETE: deleteObject},
   acl: {GET: getObjectAcl, PUT: putObjectAcl},
   attributes: {GET: getObjectAttributes},
+  restore: {POST: restoreObject},
   tagging: {GET: getObjectTagging, PUT: putObjectTagging, DELETE: deleteObjectTagging},
   uploads: {POST: createMultipartUpload},
   uploadId: {GET: listParts, PUT: uploadPart, POST: completeMultipartUpload, DELETE: abortMultipartUpload},

@@ -142,9 +142,9 @@ describe('everybody', () => {
     const list = Buffer.from('<Delete><Object><Key>k</Key></Object></Delete>');
     assert.equal(await said('POST', '/open?delete', [], list), '200 ');
     assert.equal(await said('POST', '/data?delete', [], list), '403 Access Denied.');
-    // What Weir does not carry out is said only to those who may ask.
+    // What is wrong with a document, and what Weir does not carry out, is said only to those who may ask.
     assert.equal(await said('POST', '/data/k?restore'), '403 Access Denied.');
-    assert.equal((await said('POST', '/open/k?restore')).slice(0, 3), '501');
+    assert.equal((await said('POST', '/open/k?restore')).slice(0, 3), '400');
   });
 
   it('is written down when it is denied', () => {
