@@ -16,6 +16,7 @@ import type {
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import {BucketEvents, hasListeners} from '#master/events/bucket-events.ts';
 import {Deliveries} from '#master/events/deliveries.ts';
+import {RenamedTrees} from '#master/events/renamed-trees.ts';
 import {explain} from '#master/explain.ts';
 import {Beliefs} from '#master/freshness/beliefs.ts';
 import {Coverage} from '#master/freshness/coverage.ts';
@@ -117,6 +118,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #deliveries: Deliveries;
   readonly #persister: Persister;
   readonly #persistRequests: PersistRequests;
+  readonly #renamedTrees: RenamedTrees;
 
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
@@ -133,6 +135,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#lifecycle.adopt();
     master.#timers.start();
     master.#deliveries.start();
+    master.#renamedTrees.start();
     return master;
   }
 
@@ -156,8 +159,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const drop = services.onContentDropped ?? (() => undefined);
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, contents => drop(this.#persister.droppable(contents)));
     this.#deliveries = new Deliveries({transactions, events: this.#events, runtime, http: services.http});
+    this.#renamedTrees = new RenamedTrees({transactions, events: this.#events, runtime});
     transactions.onCommit(() => {
       this.#garbage.soon();
+      this.#renamedTrees.soon();
       this.#deliveries.soon();
     });
     this.#written = new WrittenMounts(transactions);
@@ -455,6 +460,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#persister.close(persistAtEndMs);
     await this.#jobs.close();
     await this.#garbage.close();
+    await this.#renamedTrees.close();
     await this.#deliveries.close();
     await this.#openUploads.close();
     await this.#timers.close();

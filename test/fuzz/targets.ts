@@ -13,8 +13,8 @@ import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeade
 import {decodeEntry, encodeEntry} from '#codec/namespace/entry-record.ts';
 import {decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser} from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage} from '#codec/namespace/garbage-record.ts';
-import {decodeEvent, decodeWebhook, decodeWebhookState, encodeEvent, encodeWebhook, encodeWebhookState} from '#codec/namespace/event-record.ts';
 import {decodePersist, encodePersist} from '#codec/namespace/persist-record.ts';
+import {decodeEvent, decodeRenamedTree, decodeWebhook, decodeWebhookState, encodeEvent, encodeRenamedTree, encodeWebhook, encodeWebhookState} from '#codec/namespace/event-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
@@ -356,6 +356,9 @@ export const targets: Readonly<Record<string, Target>> = {
     outcome(() => JSON.parse(eventMessage(event)) as unknown);
     return event;
   }),
+  'namespace-renamed-tree': record([{
+    inode: 5 as InodeId, from: name('/a/b/'), to: name('/c/'), fromTop: 6 as InodeId, toTop: 0 as const, principal: 'p', remote: '', requestId: 'r', after: name('k'),
+  }], encodeRenamedTree, decodeRenamedTree),
   'namespace-webhook': record([{url: 'https://h/', token: 't', secret: 's', certificates: 'c'}], encodeWebhook, decodeWebhook),
   'namespace-webhook-state': record([{next: 300, dropped: 2}], encodeWebhookState, decodeWebhookState),
   'namespace-tombstone': record(

@@ -1,4 +1,6 @@
 /** Records of what webhooks are told: the webhooks themselves (with their secrets), how far each has got, and events that are still to be told. */
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 import type {BucketEvent, EventName} from '#model/notification.ts';
 
@@ -94,6 +96,41 @@ export function decodeEvent(record: Uint8Array): BucketEvent {
   };
   eventReader.end();
   return event;
+}
+
+/** A tree that was renamed: of each file below it is told that it has gone from its old key and come to its new one. */
+export interface RenamedTree {
+  readonly inode: InodeId;
+  /** Paths of the tree, both ending in `/`, and the directories of their first names; 0: nobody listens there. */
+  readonly from: ByteString;
+  readonly to: ByteString;
+  readonly fromTop: InodeId | 0;
+  readonly toTop: InodeId | 0;
+  readonly principal: string;
+  readonly remote: string;
+  readonly requestId: string;
+  /** The last key below it that was told of; empty at the beginning. */
+  readonly after: ByteString;
+}
+
+const treeReader = new BinaryReader('renamed tree');
+
+export function encodeRenamedTree({inode, from, to, fromTop, toTop, principal, remote, requestId, after}: RenamedTree): Uint8Array {
+  out.byte(version);
+  out.byte(0);
+  for (const id of [inode, fromTop, toTop]) out.number(id);
+  for (const bytes of [from, to, after]) out.byteString(bytes);
+  for (const text of [principal, remote, requestId]) out.text(text);
+  return out.take();
+}
+
+export function decodeRenamedTree(record: Uint8Array): RenamedTree {
+  begin(treeReader, record, 0);
+  const [inode, fromTop, toTop] = [treeReader.number() as InodeId, treeReader.number() as InodeId, treeReader.number() as InodeId];
+  const [from, to, after] = [treeReader.byteString(), treeReader.byteString(), treeReader.byteString()];
+  const tree = {inode, from, to, fromTop, toTop, after, principal: treeReader.text(), remote: treeReader.text(), requestId: treeReader.text()};
+  treeReader.end();
+  return tree;
 }
 
 /** Answers the flags. */

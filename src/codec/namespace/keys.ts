@@ -5,7 +5,8 @@
  *   e parent name      entry: which inode has this name. A directory's name is followed by `/`, so that a file `a` and a
  *                      directory `a/` stand side by side and a range scan is S3's key order (`foo+1/` before `foo/`).
  *   a order            relocation: bytes on their way between a key and its place among old versions
- *   b kind name        webhooks: T the target, S how far its queue has got, E (name NUL order) an event that it has still to be told
+ *   b kind name        webhooks: T the target, S how far its queue has got, E (name NUL order) an event that it has still to be told;
+ *                      M (a number) a renamed tree whose files are still to be told of
  *   c kind name        whoever may call: U user, K access key, G group, P policy; S the instance's own account
  *   d mount            mark: the mount's store was changed since the last orderly end
  *   g content          garbage: a content that nothing refers to any more and that caches may still hold
@@ -129,6 +130,8 @@ export const webhookStateKey = (name: string): ByteString => `bS${name}` as Byte
 export const outboxKey = (webhook: string, order: number): ByteString => `bE${webhook}\0${idKey(order)}` as ByteString;
 /** The events of one webhook with orders ≥ `from`. */
 export const outboxOf = (webhook: string, from = 0): KeyRange => ({from: outboxKey(webhook, from), to: `bE${webhook}\x01` as ByteString});
+export const renamedTreeKey = (order: number): ByteString => `bM${idKey(order)}` as ByteString;
+export const renamedTreeTable: KeyRange = {from: 'bM' as ByteString, to: 'bN' as ByteString};
 /** The name in the key of a webhook or of its state. */
 export const nameOfWebhookKey = (key: ByteString): string => key.slice(2);
 /** The order in the key of an event. */

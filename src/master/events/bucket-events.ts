@@ -6,9 +6,10 @@ import {LRUCache} from 'lru-cache';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {nameOfSettingKey, settingKey, settingsTable, webhookKey} from '#codec/namespace/keys.ts';
+import {encodeRenamedTree} from '#codec/namespace/event-record.ts';
+import {nameOfSettingKey, renamedTreeKey, settingKey, settingsTable, webhookKey} from '#codec/namespace/keys.ts';
 import {append} from '#master/events/outbox.ts';
-import type {EventSink, ObjectChange, Operation} from '#master/namespace/operation.ts';
+import type {EventSink, ObjectChange, Operation, TreeRename} from '#master/namespace/operation.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import {type EventName, type Listener, listenerOf, listens, notificationSetting, parseNotification, webhookOfArn} from '#model/notification.ts';
@@ -30,6 +31,7 @@ export function webhooksOf(rules: string): Set<string> {
 export class BucketEvents implements EventSink {
   readonly #kept = new LRUCache<InodeId, {readonly text: Buffer; readonly listeners: readonly Listener[]}>({max: bucketsKeptMax});
   #noted = false;
+  #renamed = false;
 
   note(tx: Transaction, op: Operation, {name, names, marker, top, inode, versionId}: ObjectChange): void {
     const [bucket, ...rest] = names;
@@ -54,6 +56,23 @@ export class BucketEvents implements EventSink {
       }
       append(tx, webhook, {...this.#about(tx, op, bucket.id, bucket.name), name: 'TestEvent', key: '' as ByteString, configurationId: ''});
     }
+  }
+
+  treeRenamed(tx: Transaction, {ids, context}: Operation, {inode, from, to, fromTop, toTop}: TreeRename): void {
+    const listening = (top: InodeId | undefined): InodeId | 0 => (top !== undefined && this.#listenersOf(tx, top) ? top : 0);
+    const tops = {fromTop: listening(fromTop), toTop: listening(toTop)};
+    if (tops.fromTop === 0 && tops.toTop === 0) return;
+    this.#renamed = true;
+    const pathOf = (names: readonly ByteString[]): ByteString => `/${names.join('/')}/` as ByteString;
+    const {principal, remote = '', trace = ''} = context ?? {};
+    tx.put(renamedTreeKey(ids.next()), encodeRenamedTree({inode, from: pathOf(from), to: pathOf(to), ...tops, principal: principal?.name ?? 'weir', remote, requestId: trace, after: '' as ByteString}));
+  }
+
+  /** Whether trees may have been renamed since this was asked. */
+  takeRenamed(): boolean {
+    const renamed = this.#renamed;
+    this.#renamed = false;
+    return renamed;
   }
 
   /** Whether events may have been noted since this was asked. */

@@ -66,7 +66,7 @@ test('whatever the moment of a crash, all that happened is told, and nothing els
   let crashes = 0;
   for (const [point, hits] of rehearsal.world.simulation.pointsHit) {
     const count = hits - (before.get(point) ?? 0);
-    for (let hit = 1; hit <= Math.min(count, 12); hit++) {
+    for (let hit = 1; hit <= Math.min(count, 6); hit++) {
       const prepared = await prepare();
       const {world, receiver} = prepared;
       world.simulation.crashAt(point, hit);
@@ -90,4 +90,53 @@ test('whatever the moment of a crash, all that happened is told, and nothing els
     }
   }
   assert.ok(crashes > 20, `${crashes} crashes`);
+});
+
+const files = ['1', '2', 'd/3'];
+
+async function prepareTree(): Promise<{world: World; receiver: Receiver}> {
+  const prepared = await prepare();
+  await prepared.world.life(async (master, {clock}) => {
+    for (const file of files) await put(master, `/b/t/${file}`, 'x');
+    await clock.sleep(10_000);
+  });
+  prepared.receiver.take();
+  return prepared;
+}
+
+async function renameTree({world}: {world: World}): Promise<boolean> {
+  let done = false;
+  try {
+    await world.life(async (master, {clock}) => {
+      await master.rename(bytes('/b/t/'), bytes('/b/u/'), {replace: false}, context);
+      done = true;
+      await clock.sleep(20_000);
+    });
+  } catch (error) {
+    if (!(error instanceof SimulatedCrash)) throw error;
+  }
+  return done;
+}
+
+test('whatever the moment of a crash, a renamed tree is told whole, or not at all where it was not renamed', async () => {
+  const rehearsal = await prepareTree();
+  const before = new Map(rehearsal.world.simulation.pointsHit);
+  assert.equal(await renameTree(rehearsal), true);
+  const all = files.flatMap(file => [`ObjectCreated:Copy u/${file}`, `ObjectRemoved:Delete t/${file}`]).sort();
+  assert.deepEqual(rehearsal.receiver.take().sort(), all);
+  for (const [point, hits] of rehearsal.world.simulation.pointsHit) {
+    const count = hits - (before.get(point) ?? 0);
+    for (let hit = 1; hit <= Math.min(count, 3); hit++) {
+      const prepared = await prepareTree();
+      prepared.world.simulation.crashAt(point, hit);
+      const done = await renameTree(prepared);
+      const happened = await prepared.world.life(async (master, {clock}) => {
+        await clock.sleep(120_000);
+        return (await master.list({directory: bytes('/b/'), prefix: bytes('u/'), view: 'keys', limit: 10}, context)).entries.length > 0;
+      });
+      const where = `${point}, hit ${hit}, ${done ? 'acknowledged' : 'not acknowledged'}`;
+      assert.ok(happened || !done, where);
+      assert.deepEqual([...new Set(prepared.receiver.take())].sort(), happened ? all : [], where);
+    }
+  }
 });

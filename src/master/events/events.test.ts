@@ -52,6 +52,17 @@ for (const [kind, capabilities] of Object.entries({'of objects': {}, 'with direc
       await master.remove(bytes('/b/t/'), {recursive: true}, context);
       await clock.sleep(5_000);
       assert.deepEqual((await told()).sort(), ['ObjectCreated:Put t/1', 'ObjectCreated:Put t/u/2', 'ObjectCreated:Put t/u/3', 'ObjectRemoved:Delete t/1', 'ObjectRemoved:Delete t/u/2', 'ObjectRemoved:Delete t/u/3']);
+      for (let i = 0; i < 450; i++) await put(master, `/b/tree/${i % 7}/${i}`, 'x');
+      await put(master, '/b/tree/', '');
+      await told();
+      await master.rename(bytes('/b/tree/'), bytes('/b/grown/'), {replace: false}, {...context, trace: 'RENAME'});
+      await clock.sleep(60_000);
+      assert.ok(receiver.told.every(({record}) => (record['responseElements'] as {'x-amz-request-id': string})['x-amz-request-id'] === 'RENAME'));
+      const expected = Array.from({length: 450}, (_, i) => `${i % 7}/${i}`).concat('').flatMap(key => [`ObjectRemoved:Delete tree/${key}`, `ObjectCreated:Copy grown/${key}`]);
+      assert.deepEqual((await told()).sort(), expected.sort());
+      await master.remove(bytes('/b/grown/'), {recursive: true}, context);
+      await clock.sleep(60_000);
+      assert.equal((await told()).length, 451);
       await listen(master);
       await master.setSetting(bytes('/b/'), 'notification', null, context);
       await put(master, '/b/after', 'x');

@@ -35,9 +35,21 @@ export interface ObjectChange {
   readonly versionId?: string;
 }
 
+/** A directory with all that is below it. */
+export interface TreeRename {
+  readonly inode: InodeId;
+  readonly from: readonly ByteString[];
+  readonly to: readonly ByteString[];
+  /** The directories of the first names. */
+  readonly fromTop: InodeId | undefined;
+  readonly toTop: InodeId | undefined;
+}
+
 export interface EventSink {
   /** In the transaction of the change: told if and only if that commits. */
   note(tx: Transaction, op: Operation, change: ObjectChange): void;
+  /** What lies below is told of behind the commit. */
+  treeRenamed(tx: Transaction, op: Operation, rename: TreeRename): void;
   /** A bucket is to be told of things by these rules. InvalidArgument when a target is not there. */
   configured(tx: Transaction, op: Operation, bucket: Inode, rules: string): void;
 }

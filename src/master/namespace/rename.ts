@@ -91,6 +91,7 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   touch(tx, op, parent);
   noteRemoved(tx, op, {names: from.names, top: source.top, inode});
   noteCreated(tx, op, 'ObjectCreated:Copy', {names: to.names, kind: directory ? 'directory' : 'file'}, moved);
+  if (directory) op.events?.treeRenamed(tx, op, {inode: place.id, from: from.names, to: to.names, fromTop: source.top, toTop: resolve(tx, {names: to.names, kind: 'directory'}).top});
   const vanished = parent.id === place.parent ? [] : childRemoved(tx, op, source.parent);
   return {
     info: infoOf(toPath, moved, place.mount), fromKey: place.storeKey, toKey, vanished,
