@@ -1,5 +1,5 @@
 /**
- * Which blocks of src/codec and src/connectors have run, by V8's own counters (precise block coverage, in this process). V8 reports a function with the blocks
+ * Which blocks of the sources that are looked at have run, by V8's own counters (precise block coverage, in this process). V8 reports a function with the blocks
  * in it that did not run: so the blocks known are all that were ever reported, and one is covered once its function runs without it.
  */
 import {readFileSync} from 'node:fs';
@@ -25,7 +25,10 @@ export class Coverage implements Disposable {
   /** Functions that ran, by file, start and end, with the blocks in them that did not run at some time. */
   readonly #functions = new Map<string, Map<string, Block>>();
 
-  constructor() {
+  readonly #watched: RegExp;
+
+  constructor(watched = /\/src\/(codec|connectors)\//) {
+    this.#watched = watched;
     this.#session.connect();
     this.#session.post('Profiler.enable');
     this.#session.post('Profiler.startPreciseCoverage', {callCount: true, detailed: true});
@@ -80,7 +83,7 @@ export class Coverage implements Disposable {
     // Within one thread the inspector answers before `post` returns.
     this.#session.post('Profiler.takePreciseCoverage', (error, answer) => {
       if (error) throw error;
-      scripts = answer.result.filter(({url}) => /\/src\/(codec|connectors)\//.test(url) && !url.endsWith('.test.ts'));
+      scripts = answer.result.filter(({url}) => this.#watched.test(url) && !url.endsWith('.test.ts'));
     });
     return scripts;
   }
