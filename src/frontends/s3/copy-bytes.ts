@@ -12,7 +12,7 @@ import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 
-export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'xattrs' | 'metadata' | 'onePiece' | 'precondition'> {
+export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'xattrs' | 'metadata' | 'onePiece' | 'precondition' | 'writeType'> {
   /** What the source is under, and what the copy will be. */
   readonly sourceKey: CustomerKey | undefined;
   readonly key: CustomerKey | undefined;
@@ -21,16 +21,25 @@ export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'x
 const noBytes = {kind: 'bytes', length: 0, bytes: new Uint8Array(0)} as const;
 
 /** The source as `info` says; its keys were checked. PreconditionFailed when it is another version by now. */
-export async function copyBytes(request: S3Request, info: FileInfo, to: ByteString, {sourceVersion, sourceKey, key, onePiece: {checksum} = {}, ...options}: CopyBytesOptions): Promise<FileInfo> {
+export async function copyBytes(request: S3Request, info: FileInfo, to: ByteString, options: CopyBytesOptions): Promise<FileInfo> {
   const {files, context} = request;
-  const range = {offset: 0, length: info.length};
+  const {sourceVersion, sourceKey, key, xattrs, precondition, writeType} = options;
+  const range = {offset: 0, length: info.inode.content?.length ?? info.length};
   await using file = await files.open(info.path, {kind: 'file', sealed: true, range, ...versionOption(sourceVersion)}, context);
   if (file.info.inode.content?.id !== info.inode.content?.id) throw new WeirError('PreconditionFailed', 'the source was replaced while it was being copied');
   const opened = await openerOf(request, file.info, sourceKey);
   const sealed = key && sealWhole(request, key);
-  const [used = defaultAlgorithm] = checksum ? [checksum] : (Object.keys(info.inode.content?.checksums ?? {}) as ChecksumAlgorithm[]);
+  const wanted = options.onePiece?.checksum;
+  const [used = defaultAlgorithm] = wanted ? [wanted] : (Object.keys(info.inode.content?.checksums ?? {}) as ChecksumAlgorithm[]);
   const metadata = {...options.metadata, ...sealed?.metadata};
-  const writer = await files.create(to, {...options, kind: 'file', parents: 'implied', origin: 'copy', metadata, length: range.length, checksums: sealed ? [] : [used]}, context);
+  const writer = await files.create(
+    to,
+    {
+      kind: 'file', parents: 'implied', origin: 'copy', metadata, length: range.length, checksums: sealed ? [] : [used],
+      ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}),
+    },
+    context,
+  );
   try {
     const bytes = bodyChunks(range.length > 0 ? opened(range, await file.read(range, context)) : noBytes);
     const expected = {length: range.length};

@@ -176,6 +176,9 @@ test('copies from and to every kind', async () => {
     }
   }
   assert.deepEqual((await gateway.sdk.send(new HeadObjectCommand({Bucket, Key: 'copy-2-0'}))).Metadata, {kept: 'yes'});
+  await put('marker-of/', Buffer.from('a directory'), mine);
+  await gateway.sdk.send(new CopyObjectCommand({Bucket, Key: 'marker-copy/', CopySource: `${Bucket}/marker-of/`, ...asSource(mine)}));
+  assert.equal((await get('marker-copy/')).toString(), 'a directory');
   // Onto itself: another key.
   await gateway.sdk.send(new CopyObjectCommand({Bucket, Key: 'from-2', CopySource: `${Bucket}/from-2`, ...asSource(mine), ...other}));
   assert.ok((await get('from-2', other)).equals(bytes));

@@ -84,9 +84,10 @@ export const uploadPartCopy: Operation = async (request) => {
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
   const sealing = sealingOfPart(request, upload, key);
   const source = await statSource(request, from);
-  const range = wanted ?? {offset: 0, length: source.length};
-  if (range.offset + range.length > source.length) {
-    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${source.length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(source.length)});
+  const length = source.inode.content?.length ?? source.length;
+  const range = wanted ?? {offset: 0, length};
+  if (range.offset + range.length > length) {
+    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(length)});
   }
   await using file = await request.files.open(source.path, {kind: 'file', range, sealed: true, ...versionOption(from.version)}, request.context);
   const opened = await openerOf(request, file.info, sourceKey);
