@@ -69,7 +69,7 @@ export async function ceph(suite: string, features: readonly string[]): Promise<
     await writeFile(configuration, configurationOf(s3, await accountOf(python, s3, weir.ready), await accountOf(python, s3, user)), {mode: 0o600});
     await writeFile(ids, tests.map(({name}) => `s3tests/functional/${name}\n`).join(''));
     const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p', 'lean', '-rA', `--timeout=${secondsATestMax}`, '--tb=line', '--no-header', '-W', 'ignore', `@${ids}`];
-    const env = {S3TEST_CONF: configuration, PYTHONPATH: import.meta.dirname, AWS_EC2_METADATA_DISABLED: 'true', AWS_PROFILE: undefined};
+    const env = {S3TEST_CONF: configuration, PYTHONPATH: import.meta.dirname, AWS_EC2_METADATA_DISABLED: 'true', AWS_PROFILE: undefined, COLUMNS: '500'};
     const output = await outputOf(python, args, {cwd: suite, env, timeoutMs: tests.length * secondsATestMax * 1000});
     const said = new Map([...output.matchAll(/^(PASSED|FAILED|ERROR) \S*functional\/(\S+?)(?: - (.*))?$/gm)].map(([, state, test, why]) => [test!, {state: state!, why: why ?? ''}]));
     if (said.size === 0) throw new Error(`pytest has said nothing of any test: ${output.slice(-3000)}`);
