@@ -22,7 +22,7 @@ export const connector: Connector = {
     const root = await realDirectory(path, environment.disk);
     const {inode} = await environment.disk.stat(diskPath(root));
     const store = new LocalStore({path: root, inode}, environment);
-    await store.sweep(environment.clock);
+    await store.recover(environment.clock);
     return store;
   },
 };

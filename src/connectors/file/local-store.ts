@@ -8,8 +8,8 @@ import type {
   Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
-import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
+import type {MovedFiles} from '#connectors/file/moved-files.ts';
 import {Place, type Root, notFound} from '#connectors/file/place.ts';
 import {Publisher, type TemporaryFile} from '#connectors/file/publisher.ts';
 import {Uploads} from '#connectors/file/uploads.ts';
@@ -39,8 +39,10 @@ export class LocalStore implements UnderStore {
     this.#lister = new DirectoryLister(this.#place);
   }
 
-  sweep(clock: ConnectorEnvironment['clock']): Promise<void> {
-    return this.#publisher.sweep(clock);
+  /** Reads and removes what earlier processes have left. */
+  async recover(clock: ConnectorEnvironment['clock']): Promise<void> {
+    await this.#place.moved.load();
+    await this.#publisher.sweep(clock);
   }
 
   async stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined> {
@@ -57,13 +59,13 @@ export class LocalStore implements UnderStore {
     options.signal.throwIfAborted();
     const {file, stat} = await this.#place.openFile(key);
     try {
-      const object = objectOf(key, stat)!;
+      const object = this.#place.objectOf(key, stat)!;
       if (request.ifFingerprint !== undefined && request.ifFingerprint !== object.fingerprint) throw changed(key);
       const wanted = request.offset ?? 0;
       const offset = wanted < 0 ? Math.max(0, stat.size + wanted) : wanted;
       if (offset > 0 && offset >= stat.size) throw new WeirError('RangeNotSatisfiable', `${toText(key)} has ${stat.size} bytes; the range starts at ${offset}`, {details: {length: stat.size}});
       const length = Math.min(request.length ?? stat.size, stat.size - offset);
-      return {object, offset, length, body: fileBody(file, object, offset, length, options.signal)};
+      return {object, offset, length, body: fileBody(file, object, offset, length, this.#place.moved, options.signal)};
     } catch (error) {
       await file.close();
       throw error;
@@ -164,11 +166,11 @@ export class LocalStore implements UnderStore {
     const source = await this.#place.openFile(from);
     try {
       if (to.endsWith('/') && source.stat.size === 0) return await (await this.write({key: to, metadata: {}}, options)).finish();
-      const before = fingerprintOf(source.stat);
+      const before = this.#place.moved.fingerprintOf(source.stat);
       if (request.ifFingerprint !== undefined && request.ifFingerprint !== before) throw changed(from);
       const copied = await this.#publisher.createCopy(source.path);
       try {
-        if (fingerprintOf(await source.file.stat()) !== before) throw changed(from);
+        if (this.#place.moved.fingerprintOf(await source.file.stat()) !== before) throw changed(from);
       } catch (error) {
         await this.#publisher.discard(copied);
         throw error;
@@ -217,7 +219,7 @@ export class LocalStore implements UnderStore {
   async openLocal(key: ByteString, options: StoreCallOptions): Promise<{file: DiskFile; object: StoreObject}> {
     options.signal.throwIfAborted();
     const {file, stat} = await this.#place.openFile(key);
-    return {file, object: objectOf(key, stat)!};
+    return {file, object: this.#place.objectOf(key, stat)!};
   }
 
   async close(): Promise<void> {}
@@ -237,7 +239,10 @@ export class LocalStore implements UnderStore {
     if (!found || key === '') return undefined;
     try {
       if (found.stat.kind === 'directory') await this.#removeDirectory(key, found.path);
-      else await this.#disk.unlink(diskPath(found.path));
+      else {
+        await this.#disk.unlink(diskPath(found.path));
+        await this.#place.moved.forget(found.stat.inode);
+      }
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
     }
@@ -267,8 +272,9 @@ export class LocalStore implements UnderStore {
     }
     const shadow = shadowOf(pathOfKey(key));
     if (shadow === undefined) return;
+    const from = this.#place.absolute(shadow);
     try {
-      await this.#disk.rename(diskPath(this.#place.absolute(shadow)), diskPath(path));
+      await this.#place.moved.move(from, path, await this.#disk.stat(diskPath(from)));
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
     }
@@ -296,21 +302,21 @@ export class LocalStore implements UnderStore {
   }
 }
 
-async function* chunksOf(file: DiskFile, object: StoreObject, offset: number, length: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(file: DiskFile, object: StoreObject, offset: number, length: number, moved: MovedFiles, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   for (let done = 0; done < length; ) {
     signal.throwIfAborted();
     const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, length - done));
     const count = await file.read(buffer, offset + done);
     done += count;
     // The last bytes leave only when the file is still what it was at the first.
-    if (count < buffer.length || (done === length && fingerprintOf(await file.stat()) !== object.fingerprint)) throw changed(object.key);
+    if (count < buffer.length || (done === length && moved.fingerprintOf(await file.stat()) !== object.fingerprint)) throw changed(object.key);
     yield buffer;
   }
 }
 
 /** The file is closed when the body has ended, in whatever way. Not a generator: one given back before its first use would not close. */
-function fileBody(file: DiskFile, object: StoreObject, offset: number, length: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  const chunks = chunksOf(file, object, offset, length, signal);
+function fileBody(file: DiskFile, object: StoreObject, offset: number, length: number, moved: MovedFiles, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const chunks = chunksOf(file, object, offset, length, moved, signal);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= file.close());
   const iterator: AsyncIterator<Uint8Array> = {

@@ -12,10 +12,9 @@ export function fingerprintOf(stat: FileStat): string {
   return [stat.device, stat.inode, BigInt(stat.size), stat.mtimeNs, stat.ctimeNs].map(part => part.toString(36)).join('.');
 }
 
-/** Undefined for what is no object: sockets, pipes, devices. `target`: of symbolic links. */
-export function objectOf(key: ByteString, stat: FileStat, target?: ByteString): StoreObject | undefined {
+/** Undefined for what is no object: sockets, pipes, devices. `fingerprint`: under which it is known (see Place). `target`: of symbolic links. */
+export function objectOf(key: ByteString, stat: FileStat, fingerprint: string, target?: ByteString): StoreObject | undefined {
   if (stat.kind === 'other') return undefined;
-  const fingerprint = fingerprintOf(stat);
   return {
     key,
     kind: stat.kind,

@@ -6,8 +6,9 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
-import {DirectorySync} from '#connectors/file/directory-sync.ts';
 import type {StoreObject} from '#understore/under-store.ts';
+import {DirectorySync} from '#connectors/file/directory-sync.ts';
+import {MovedFiles} from '#connectors/file/moved-files.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {objectOf} from '#connectors/file/objects.ts';
 
@@ -25,6 +26,7 @@ export class Place {
   /** Without a trailing slash. */
   readonly root: ByteString;
   readonly syncs: DirectorySync;
+  readonly moved: MovedFiles;
 
   readonly #inode: bigint;
   /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths; the value tells one making from the next. */
@@ -36,11 +38,17 @@ export class Place {
     this.root = root.path === '/' ? ('' as ByteString) : root.path;
     this.#inode = root.inode;
     this.syncs = new DirectorySync(disk);
+    this.moved = new MovedFiles(disk, this.root);
   }
 
   /** The absolute path of a path relative to the root. */
   absolute(relative: ByteString): ByteString {
     return (relative === '' ? this.root || '/' : `${this.root}/${relative}`) as ByteString;
+  }
+
+  /** What the file of a key looks like as an object; undefined for what is none. */
+  objectOf(key: ByteString, stat: FileStat, target?: ByteString): StoreObject | undefined {
+    return objectOf(key, stat, this.moved.fingerprintOf(stat), target);
   }
 
   /** The file or link of a key (or, for a directory's key, the directory), and where it was found; undefined when there is none. */
@@ -57,10 +65,10 @@ export class Place {
 
   /** As an object: with a link's target, with the bytes that a directory has as its own key's. Undefined for what is none. */
   async describe(key: ByteString, {path, stat}: {readonly path: ByteString; readonly stat: FileStat}): Promise<StoreObject | undefined> {
-    const object = objectOf(key, stat, stat.kind === 'symlink' ? await this.disk.readLink(diskPath(path)) : undefined);
+    const object = this.objectOf(key, stat, stat.kind === 'symlink' ? await this.disk.readLink(diskPath(path)) : undefined);
     const own = object?.kind === 'directory' && key !== '' ? await this.#statAt(ownBytesOf(path)) : undefined;
     if (!object || !own) return object;
-    const {length, fingerprint, etag} = objectOf(key, own)!;
+    const {length, fingerprint, etag} = this.objectOf(key, own)!;
     return {...object, length, fingerprint, etag};
   }
 
@@ -129,7 +137,7 @@ export class Place {
     if (there && there.kind !== 'directory') {
       const shadow = shadowOf(relative);
       if (shadow === undefined) throw new WeirError('NotADirectory', `${toText(relative)} is a file, and its name is too long to stand beside a directory`);
-      await this.disk.rename(diskPath(this.absolute(relative)), diskPath(this.absolute(shadow)));
+      await this.moved.move(this.absolute(relative), this.absolute(shadow), there);
     }
     try {
       this.#undurable.set(relative, ++this.#made);

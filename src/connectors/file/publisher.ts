@@ -13,7 +13,6 @@ import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
 import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
 import {diskPath, ownDirectory, parentOf} from '#connectors/file/names.ts';
-import {fingerprintOf, objectOf} from '#connectors/file/objects.ts';
 import {attemptsMax, type Place} from '#connectors/file/place.ts';
 
 const leftoverAgeMs = 24 * 3_600_000;
@@ -73,7 +72,7 @@ export class Publisher {
       if (condition) await this.#check(key, condition);
       await this.intoPlace(path, () => this.#place.target(key));
       // Renaming changes ctime, so the fingerprint is that of after.
-      return objectOf(key, await file.stat())!;
+      return this.#place.objectOf(key, await file.stat())!;
     } catch (error) {
       await this.#remove(path);
       throw error;
@@ -138,7 +137,7 @@ export class Publisher {
 
   async #check(key: ByteString, condition: NonNullable<StoreWriteRequest['condition']>): Promise<void> {
     const found = await this.#place.find(key);
-    const met = 'ifAbsent' in condition ? !found : found !== undefined && fingerprintOf(found.stat) === condition.ifFingerprint;
+    const met = 'ifAbsent' in condition ? !found : found !== undefined && this.#place.moved.fingerprintOf(found.stat) === condition.ifFingerprint;
     if (!met) throw new WeirError('PreconditionFailed', found ? `${toText(key)} exists in another version` : `${toText(key)} does not exist`);
   }
 

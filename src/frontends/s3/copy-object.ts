@@ -32,15 +32,16 @@ export interface CopySource {
 
 const versionMark = '?versionId=';
 
-/** `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded. InvalidArgument. */
+/**
+ * `x-amz-copy-source`: `[/]bucket/key[?versionId=…]`, percent-encoded, and as in a query `+` is a space: s5cmd sends it so, and
+ * rclone escapes `+` because of it. Only a separator that is not encoded is one: an encoded one belongs to the key. InvalidArgument.
+ */
 export function copySourceOf(header: string): CopySource {
   const invalid = (what: string, value: string) => new S3Error('InvalidArgument', `Invalid copy source ${what}`, {ArgumentName: 'x-amz-copy-source', ArgumentValue: value});
   if (/%(?![0-9a-fA-F]{2})/.test(header)) throw invalid('encoding', header);
-  const whole = uriDecode(header);
-  // The separator may have been encoded with the rest.
-  const mark = whole.lastIndexOf(versionMark);
-  const version = mark < 0 ? undefined : whole.slice(mark + versionMark.length);
-  const path = (mark < 0 ? whole : whole.slice(0, mark)).replace(/^\//, '');
+  const mark = header.lastIndexOf(versionMark);
+  const version = mark < 0 ? undefined : uriDecode(header.slice(mark + versionMark.length));
+  const path = uriDecode((mark < 0 ? header : header.slice(0, mark)).replaceAll('+', ' ')).replace(/^\//, '');
   const slash = path.indexOf('/');
   if (slash === 0 || path === '') throw invalid('bucket name', toText(path as ByteString));
   if (slash < 0 || slash === path.length - 1) throw invalid('object key', '');

@@ -1,4 +1,5 @@
 import type {Client} from './client.ts';
+import {notDeletedTogether} from './names.ts';
 import {pythonSession} from './python.ts';
 
 /** The command line's own entry, called with the arguments of a shell: starting Python for each of them would be most of the time. */
@@ -24,4 +25,4 @@ def remove_many(*keys):
     assert 'Errors' not in aws('s3api', 'delete-objects', '--bucket', BUCKET, '--delete', 'file://' + batch)
 `;
 
-export const awscli: Client = {name: 'awscli', version: '1.46.3', start: access => pythonSession(access, program, 'clients')};
+export const awscli: Client = {name: 'awscli', version: '1.46.3', cannot: [notDeletedTogether], start: access => pythonSession(access, program, 'clients')};

@@ -1,4 +1,5 @@
 import type {Client} from './client.ts';
+import {notDeletedTogether} from './names.ts';
 import {pythonSession} from './python.ts';
 
 const program = `
@@ -20,4 +21,4 @@ def remove_many(*keys):
     assert 'Errors' not in answer, answer['Errors']
 `;
 
-export const boto3: Client = {name: 'boto3', version: '1.44.5', start: access => pythonSession(access, program, 'clients')};
+export const boto3: Client = {name: 'boto3', version: '1.44.5', cannot: [notDeletedTogether], start: access => pythonSession(access, program, 'clients')};

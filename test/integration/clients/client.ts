@@ -31,15 +31,25 @@ export interface Session extends AsyncDisposable {
   readonly removeMany?: (keys: readonly string[]) => Promise<unknown>;
 }
 
+/** What of a session a client cannot do for some names. */
+export type Doing = 'put' | 'get' | 'list' | 'copy' | 'presignGet' | 'presignPut' | 'remove' | 'removeMany';
+
+/**
+ * Names (of names.ts) that the client itself cannot say. The suite proves each: it asks for the name and sees that no request of the client's
+ * says it. A client that has learnt it fails there, and the exception goes.
+ */
+export interface Exception {
+  readonly names: readonly string[];
+  /** Everything, unless named. */
+  readonly doing?: readonly Doing[];
+  readonly why: string;
+}
+
 export interface Client {
   /** Also the name of its bucket. */
   readonly name: string;
   readonly version: string;
-  /**
-   * Names (of names.ts) that the client itself cannot say, and why. The suite proves each: it asks for the name and sees that no request
-   * of the client's holds it. A client that has learnt it fails here, and the exception goes.
-   */
-  readonly cannot?: Readonly<Record<string, string>>;
+  readonly cannot?: readonly Exception[];
   /** Undefined where it cannot be had (see `need`). */
   readonly start: (access: Access) => Promise<Session | undefined>;
 }

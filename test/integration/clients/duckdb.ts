@@ -1,6 +1,7 @@
 import {pythonClients} from '../../servers/python-clients.ts';
 import type {Client} from './client.ts';
 import {driverSession, clientEnvironment} from './python.ts';
+import {dotParts, markers} from './names.ts';
 import {pythonDriver} from './driver.ts';
 
 const program = `
@@ -21,6 +22,12 @@ def list(bucket): return [r[0][len('s3:///') + len(bucket):] for r in db.execute
 export const duckdb: Client = {
   name: 'duckdb',
   version: '1.5.5',
+  cannot: [
+    {names: markers, doing: ['list'], why: 'leaves out what ends in a slash, as a directory'},
+    {names: dotParts, why: 'signs the path as it is, and its HTTP library sends another, without the dots'},
+    {names: ['#?', 'globs'], why: 'takes what follows ? for parameters'},
+    {names: ['back slash'], doing: ['get'], why: 'takes it for the escape of a pattern'},
+  ],
   start: async access => {
     const clients = await pythonClients('stock clients');
     return clients && (await driverSession(pythonDriver(clients.python, program, {...clientEnvironment(access), HTTPFS: clients.httpfsExtension})));

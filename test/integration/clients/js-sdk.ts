@@ -4,10 +4,12 @@ import {CopyObjectCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectC
 import {Upload} from '@aws-sdk/lib-storage';
 import {getSignedUrl} from '@aws-sdk/s3-request-presigner';
 import type {Client} from './client.ts';
+import {notDeletedTogether} from './names.ts';
 
 export const jsSdk: Client = {
   name: 'js-sdk',
   version: '3.1169.0',
+  cannot: [notDeletedTogether],
   start: ({endpoint, accessKeyId, secretAccessKey, bucket: Bucket}) => {
     const s3 = new S3Client({endpoint, region: 'us-east-1', forcePathStyle: true, credentials: {accessKeyId, secretAccessKey}});
     return Promise.resolve({

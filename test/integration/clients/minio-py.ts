@@ -1,4 +1,5 @@
 import type {Client} from './client.ts';
+import {dotParts, notDeletedTogether} from './names.ts';
 import {pythonSession} from './python.ts';
 
 const program = `
@@ -19,4 +20,13 @@ def remove_many(*keys):
     assert not errors, errors
 `;
 
-export const minioPy: Client = {name: 'minio-py', version: '7.2.20', start: access => pythonSession(access, program, 'more-clients')};
+export const minioPy: Client = {
+  name: 'minio-py',
+  version: '7.2.20',
+  cannot: [
+    {names: dotParts, why: 'raises ValueError: object name with \'.\' or \'..\' path segment is not supported'},
+    notDeletedTogether,
+    {names: ['carriage return'], doing: ['removeMany'], why: 'writes the carriage return into the XML as it is, where it is a line feed'},
+  ],
+  start: access => pythonSession(access, program, 'more-clients'),
+};

@@ -1,3 +1,5 @@
+import type {Exception} from './client.ts';
+
 /** Keys that break clients and servers which decode, normalise or escape once too often. All are legal in S3 and lie in one bucket together. */
 export const names: Readonly<Record<string, string>> = {
   plain: 'plain.txt',
@@ -46,3 +48,12 @@ export const names: Readonly<Record<string, string>> = {
   '1024 bytes, deep': `${'d/'.repeat(511)}dd`,
   '1024 bytes of kanji': `${'語'.repeat(341)}x`,
 };
+
+/** Kinds of names that one rule of a client leaves out together. */
+export const markers = ['file and folder: marker', '/ trailing', '// trailing'];
+export const emptyParts = ['// inside', 'many slashes', '/ leading', '// leading'];
+export const dotParts = ['part .', 'part ..', 'ends in .', 'ends in ..'];
+/** What XML 1.0 cannot hold, not even escaped. */
+export const outsideXml = ['control characters', 'noncharacter'];
+
+export const notDeletedTogether: Exception = {names: outsideXml, doing: ['removeMany'], why: 'XML 1.0, in which DeleteObjects names its keys, cannot hold them'};

@@ -1,4 +1,5 @@
 import type {Client} from './client.ts';
+import {dotParts, emptyParts, markers} from './names.ts';
 import {pythonSession} from './python.ts';
 
 /** Polars writes tables: a line of text is a row of a CSV file without quotes. */
@@ -19,4 +20,13 @@ def list(bucket):
     return [p[len('s3:///') + len(bucket):] for p in t['path'].unique()]
 `;
 
-export const polars: Client = {name: 'polars', version: '2.1.0', start: access => pythonSession(access, program, 'more-clients')};
+export const polars: Client = {
+  name: 'polars',
+  version: '2.1.0',
+  cannot: [
+    {names: [...markers, ...emptyParts], why: 'says "contained empty path segment", and takes one slash away from both ends'},
+    {names: dotParts, why: 'says "Encountered illegal character sequence"'},
+    {names: ['tab and line feed', 'carriage return', 'control characters'], why: 'says "Encountered illegal character sequence"'},
+  ],
+  start: access => pythonSession(access, program, 'more-clients'),
+};

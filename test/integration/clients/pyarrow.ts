@@ -1,9 +1,10 @@
 import type {Client} from './client.ts';
+import {dotParts, emptyParts, markers} from './names.ts';
 import {pythonSession} from './python.ts';
 
 const program = `
 from pyarrow.fs import S3FileSystem, FileSelector, FileType
-fs = S3FileSystem(access_key=K, secret_key=S, endpoint_override=E, region='us-east-1')
+fs = S3FileSystem(access_key=K, secret_key=S, endpoint_override=E, region='us-east-1', request_timeout=60, connect_timeout=60) # 3 s by itself
 def put(key, file):
     with open(file, 'rb') as f, fs.open_output_stream(BUCKET + '/' + key) as o: o.write(f.read())
 put_large = put
@@ -14,4 +15,13 @@ def copy(source, to): fs.copy_file(BUCKET + '/' + source, BUCKET + '/' + to)
 def remove(key): fs.delete_file(BUCKET + '/' + key)
 `;
 
-export const pyarrow: Client = {name: 'pyarrow', version: '26.0.1', start: access => pythonSession(access, program, 'clients')};
+export const pyarrow: Client = {
+  name: 'pyarrow',
+  version: '26.0.1',
+  cannot: [
+    {names: markers, why: 'says "Not a regular file": a path that ends in a slash is a directory'},
+    {names: emptyParts, why: 'says "Empty path component in path"'},
+    {names: dotParts, why: 'signs the path as it is, and its HTTP library sends another, without the dots'},
+  ],
+  start: access => pythonSession(access, program, 'clients'),
+};

@@ -1,4 +1,5 @@
 import type {Client} from './client.ts';
+import {markers, notDeletedTogether} from './names.ts';
 import {pythonSession} from './python.ts';
 
 const program = `
@@ -20,4 +21,14 @@ def remove(key): fs.rm_file(path(key))
 def remove_many(*keys): fs.rm([path(k) for k in keys])
 `;
 
-export const s3fs: Client = {name: 's3fs', version: '2026.9.0', start: access => pythonSession(access, program, 'more-clients')};
+export const s3fs: Client = {
+  name: 's3fs',
+  version: '2026.9.0',
+  cannot: [
+    {names: ['#?'], why: 'takes what follows ?versionId= for a version'},
+    {names: markers, doing: ['copy', 'removeMany'], why: 'takes the slash away from the end of a path'},
+    {names: ['globs'], doing: ['removeMany'], why: 'expands patterns, also in the names of a list'},
+    notDeletedTogether,
+  ],
+  start: access => pythonSession(access, program, 'more-clients'),
+};
