@@ -28,6 +28,11 @@ export async function exceptionsOf(file: string): Promise<ReadonlyMap<string, st
   return new Map((await rowsOf(file)).map(([name = '', reason = '', documentation = '']) => [name, `${reason} ([AWS](${documentation}))`]));
 }
 
+/** What a test that is believed wrong says when it fails for just that reason, by its name. */
+export async function wordsOf(file: string): Promise<ReadonlyMap<string, string>> {
+  return new Map((await rowsOf(file)).map(([name = '', , , words = '']) => [name, words]));
+}
+
 /** A section of the document. `exceptions`: the file that says why tests are believed wrong. */
 export function sectionOf(title: string, exceptions: string, results: readonly SuiteResult[]): string {
   const counted = results.filter(({state}) => state !== 'outside');
