@@ -205,6 +205,7 @@ export const registerStatus: Register = (parent, environment) => {
         ['home', info.home],
         ['S3', info.s3],
         ['REST', info.http],
+        ...(info.website === undefined ? [] : [['websites', info.website]]),
         ['mounts', String(mounts.length)],
         ['cached', `${formatSize(status.tiers.reduce((sum, tier) => sum + tier.usedBytes, 0))} of ${formatSize(status.tiers.reduce((sum, tier) => sum + tier.quotaBytes, 0))}, ${status.contents} files`],
         ['served from cache', `${formatSize(status.hitBytes)} (${hits})`],

@@ -14,9 +14,7 @@ import type {
   WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
-import {BucketEvents, hasListeners} from '#master/events/bucket-events.ts';
-import {Deliveries} from '#master/events/deliveries.ts';
-import {RenamedTrees} from '#master/events/renamed-trees.ts';
+import {Events} from '#master/events/events.ts';
 import {explain} from '#master/explain.ts';
 import {Beliefs} from '#master/freshness/beliefs.ts';
 import {Coverage} from '#master/freshness/coverage.ts';
@@ -62,7 +60,6 @@ import type {Metastore} from '#metastore/metastore.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
-import {notificationSetting} from '#model/notification.ts';
 import type {Http} from '#runtime/http.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -114,16 +111,14 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #timers: TimerQueue;
   readonly #mutations: Mutations;
   readonly #renames: Renames;
-  readonly #events = new BucketEvents();
-  readonly #deliveries: Deliveries;
+  readonly #events: Events;
   readonly #persister: Persister;
   readonly #persistRequests: PersistRequests;
-  readonly #renamedTrees: RenamedTrees;
 
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
     const master = new Master(services);
-    if (master.#transactions.peek(hasListeners)) master.#transactions.events = master.#events;
+    master.#events.listen();
     await master.#mounting.open(services.root);
     for (const mount of master.#written.load()) master.#mounting.forget(mount, '' as ByteString);
     master.#persister.load();
@@ -134,8 +129,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     master.#openUploads.start();
     await master.#lifecycle.adopt();
     master.#timers.start();
-    master.#deliveries.start();
-    master.#renamedTrees.start();
+    master.#events.start();
     return master;
   }
 
@@ -158,12 +152,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#lister = new Lister(loading, this.#loader);
     const drop = services.onContentDropped ?? (() => undefined);
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, contents => drop(this.#persister.droppable(contents)));
-    this.#deliveries = new Deliveries({transactions, events: this.#events, runtime, http: services.http});
-    this.#renamedTrees = new RenamedTrees({transactions, events: this.#events, runtime});
+    this.#events = new Events({transactions, runtime, http: services.http});
     transactions.onCommit(() => {
       this.#garbage.soon();
-      this.#renamedTrees.soon();
-      this.#deliveries.soon();
+      this.#events.soon();
     });
     this.#written = new WrittenMounts(transactions);
     const forget = (mount: MountId, prefix: ByteString): void => this.#mounting.forget(mount, prefix);
@@ -291,8 +283,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   async setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, 'directory');
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
-    // From now on, and after a restart for as long as there is one.
-    if (name === notificationSetting) this.#transactions.events = this.#events;
+    this.#events.setting(name);
     return await this.#transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
   }
 
@@ -437,15 +428,15 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async listWebhooks(_context: CallContext): Promise<readonly WebhookInfo[]> {
-    return await this.#deliveries.list();
+    return await this.#events.listWebhooks();
   }
 
   async putWebhook(name: string, webhook: WebhookRequest, _context: CallContext): Promise<WebhookInfo> {
-    return await this.#deliveries.put(name, webhook);
+    return await this.#events.putWebhook(name, webhook);
   }
 
   async removeWebhook(name: string, _context: CallContext): Promise<void> {
-    await this.#deliveries.remove(name);
+    await this.#events.removeWebhook(name);
   }
 
   backup(_context: CallContext): AsyncIterable<Uint8Array> {
@@ -460,8 +451,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#persister.close(persistAtEndMs);
     await this.#jobs.close();
     await this.#garbage.close();
-    await this.#renamedTrees.close();
-    await this.#deliveries.close();
+    await this.#events.close();
     await this.#openUploads.close();
     await this.#timers.close();
     await this.#written.clear();

@@ -150,19 +150,27 @@ export class Deliveries {
     const batch = firstOfEachKey(looked);
     let failure: Error | undefined;
     const done: number[] = [];
-    await Promise.all(batch.map(async ({order, event}) => {
-      try {
-        await this.#send(webhook, event, queue);
-        done.push(order);
-      } catch (error) {
-        failure ??= error instanceof Error ? error : new Error('unknown');
+    let next = 0;
+    let failed = 0;
+    const sendNext = async (): Promise<void> => {
+      // So many that failed say that the webhook is down, not that it refuses one.
+      while (next < batch.length && failed < inFlightMax && !this.#stop.signal.aborted) {
+        const {order, event} = batch[next++]!;
+        try {
+          await this.#send(webhook, event, queue);
+          done.push(order);
+        } catch (error) {
+          failed++;
+          failure ??= error instanceof Error ? error : new Error('unknown');
+        }
       }
-    }));
+    };
+    await Promise.all(Array.from({length: Math.min(inFlightMax, batch.length)}, sendNext));
     this.#stop.signal.throwIfAborted();
     runtime.crashPoint('master.events.delivered');
     if (done.length > 0) await transactions.changeQuietly(tx => delivered(tx, name, done));
     this.#delivered += done.length;
-    this.#failed += batch.length - done.length;
+    this.#failed += failed;
     this.#tell(name, queue, failure, done.length > 0);
     return true;
   }
@@ -215,7 +223,6 @@ function firstOfEachKey(looked: readonly Waiting[]): Waiting[] {
     if (keys.has(key)) continue;
     keys.add(key);
     first.push(one);
-    if (first.length === inFlightMax) break;
   }
   return first;
 }

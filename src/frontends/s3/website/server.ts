@@ -80,7 +80,7 @@ class WebsiteServer {
     const {method} = exchange;
     const site = await this.#sites.find(exchange);
     if (method === 'OPTIONS') return await exchange.respond(200, [...serverHeaders(requestId), ...(await this.#cors.preflight(exchange, targetOf(exchange, site, site.key)))]);
-    if (method !== 'GET' && method !== 'HEAD') throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {Method: method, ResourceType: 'OBJECT'});
+    if (method !== 'GET' && method !== 'HEAD') throw methodNotAllowed(method);
     const {website, key} = site;
     if (!website) throw new S3Error('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {BucketName: toText(site.bucket)});
     if ('redirectAll' in website) return await redirect(visit, site, {status: 301, key: toText(key), ...website.redirectAll});
@@ -162,13 +162,16 @@ class WebsiteServer {
     const bytes = Buffer.from(errorPage(error, requestId, custom), 'utf8');
     const told = ['x-amz-error-code', error.code, 'x-amz-error-message', error.message.replaceAll(/[^\x20-\x7e]/g, '?')];
     try {
-      await exchange.respond(error.status, [...serverHeaders(requestId), ...told, 'Content-Type', 'text/html; charset=utf-8'], {kind: 'bytes', length: bytes.length, bytes});
+      await exchange.respond(error.status, [...serverHeaders(requestId), ...told, ...error.headers, 'Content-Type', 'text/html; charset=utf-8'], {kind: 'bytes', length: bytes.length, bytes});
     } catch (failure) {
       // The answer had begun: the connection is broken off already.
       this.#runtime.log.debug('website: an answer broke off', {error: failure, requestId});
     }
   }
 }
+
+const methodNotAllowed = (method: string): S3Error =>
+  new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {Method: method, ResourceType: 'OBJECT'}, {headers: ['Allow', 'GET, HEAD, OPTIONS']});
 
 type Pages = Extract<Website, {readonly index: string}>;
 
