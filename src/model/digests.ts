@@ -1,6 +1,6 @@
 /**
  * The digests of bytes that stream by: always MD5 (the ETag), and the checksums that were asked for. MD5 makes 0.6 GB/s per
- * core and runs on the event loop, in slices short enough for other requests to pass in between.
+ * core and runs on the event loop, in slices short enough for other requests to pass in between, or elsewhere.
  */
 import {createHash, type Hash} from 'node:crypto';
 import {WeirError} from '#base/errors.ts';
@@ -33,21 +33,67 @@ export interface FinishedDigests {
   readonly checksums: Checksums;
 }
 
-export class Digests {
-  readonly #clock: Yielding;
+export interface ComputedDigests {
+  /** Hexadecimal. */
+  readonly md5: string;
+  /** base64. */
+  readonly checksums: Checksums;
+}
+
+/** The digests of one body, on their way beside the event loop. */
+export interface DigestWork {
+  /** Takes bytes over; resolves when the next may come, and the buffer may be changed. */
+  update(chunk: Uint8Array): Promise<void>;
+  /** Once. */
+  finish(): Promise<ComputedDigests>;
+  /** Nobody wants the result any more. Harmless after `finish`. */
+  abandon(): void;
+}
+
+export interface DigestsElsewhere {
+  /** Undefined where the event loop does it as well. `length`: bytes that will come, if known. */
+  begin(algorithms: readonly (keyof Checksums)[], length: number | undefined): DigestWork | undefined;
+}
+
+/** The digests themselves, of bytes that come in slices. */
+export class Digester {
   readonly #md5: Hash = createHash('md5');
   readonly #checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>;
-  #length = 0;
 
-  private constructor(clock: Yielding, checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>) {
-    this.#clock = clock;
+  private constructor(checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>) {
     this.#checksums = checksums;
   }
 
-  static async start(algorithms: readonly (keyof Checksums)[], clock: Yielding): Promise<Digests> {
+  static async start(algorithms: readonly (keyof Checksums)[]): Promise<Digester> {
     const checksums = new Map<keyof Checksums, ChecksumHasher>();
     for (const algorithm of algorithms) checksums.set(algorithm, readyHasher(algorithm) ?? (await checksumHasher(algorithm)));
-    return new Digests(clock, checksums);
+    return new Digester(checksums);
+  }
+
+  update(slice: Uint8Array): void {
+    this.#md5.update(slice);
+    for (const checksum of this.#checksums.values()) checksum.update(slice);
+  }
+
+  finish(): ComputedDigests {
+    const md5 = this.#md5.digest('hex');
+    return {md5, checksums: Object.fromEntries([...this.#checksums].map(([algorithm, checksum]) => [algorithm, checksum.digest().toString('base64')]))};
+  }
+}
+
+export class Digests {
+  readonly #clock: Yielding;
+  readonly #work: Digester | DigestWork;
+  #length = 0;
+
+  private constructor(clock: Yielding, work: Digester | DigestWork) {
+    this.#clock = clock;
+    this.#work = work;
+  }
+
+  /** `elsewhere`: what was begun for the same algorithms; must be finished or abandoned then. */
+  static async start(algorithms: readonly (keyof Checksums)[], clock: Yielding, elsewhere?: DigestWork): Promise<Digests> {
+    return new Digests(clock, elsewhere ?? (await Digester.start(algorithms)));
   }
 
   get length(): number {
@@ -55,19 +101,25 @@ export class Digests {
   }
 
   async update(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.length; at += sliceBytes) {
-      if (at > 0) await this.#clock.yield();
-      const slice = chunk.length <= sliceBytes ? chunk : chunk.subarray(at, at + sliceBytes);
-      this.#md5.update(slice);
-      for (const checksum of this.#checksums.values()) checksum.update(slice);
+    const work = this.#work;
+    if (!(work instanceof Digester)) await work.update(chunk);
+    else {
+      for (let at = 0; at < chunk.length; at += sliceBytes) {
+        if (at > 0) await this.#clock.yield();
+        work.update(chunk.length <= sliceBytes ? chunk : chunk.subarray(at, at + sliceBytes));
+      }
     }
     this.#length += chunk.length;
   }
 
+  /** Nobody will ask for the end. Harmless after `finish`. */
+  abandon(): void {
+    if (!(this.#work instanceof Digester)) this.#work.abandon();
+  }
+
   /** Ends and compares. IncompleteBody, BadDigest; InvalidArgument when a checksum is expected that was not asked for at the start. */
-  finish(expected: ExpectedDigests | undefined): FinishedDigests {
-    const md5 = this.#md5.digest('hex');
-    const checksums = Object.fromEntries([...this.#checksums].map(([algorithm, checksum]) => [algorithm, checksum.digest().toString('base64')])) as Checksums;
+  async finish(expected: ExpectedDigests | undefined): Promise<FinishedDigests> {
+    const {md5, checksums} = await this.#work.finish();
     if (expected?.length !== undefined && expected.length !== this.#length) {
       throw new WeirError('IncompleteBody', `${this.#length} bytes came, ${expected.length} were announced`, {details: {received: this.#length, expected: expected.length}});
     }

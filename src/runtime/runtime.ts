@@ -1,4 +1,5 @@
 /** The machine behind one door. `runtime/node` is the real one, `runtime/sim` the seeded one; nothing else touches the outside world. */
+import type {DigestsElsewhere} from '#model/digests.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Disk} from '#runtime/disk.ts';
 import type {Log} from '#runtime/log.ts';
@@ -13,6 +14,8 @@ export interface Runtime {
   readonly net: Net;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Where digests of large bodies are computed beside the event loop, on machines that can. */
+  readonly digestsElsewhere?: DigestsElsewhere;
   /**
    * A place where a crash would be interesting, named `module.moment`. Nothing in the real form; the simulated form may end
    * the world here by throwing. Called right before and after everything that is written.

@@ -39,7 +39,7 @@ const defaultLimits: FillLimits = {heldBytesMax: 64 * MiB, fragmentBytesMax: 32 
 const noBytes = new Uint8Array(0);
 
 export interface WorkerParts {
-  readonly runtime: Pick<Runtime, 'clock' | 'disk' | 'metrics' | 'random' | 'log' | 'crashPoint'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'disk' | 'metrics' | 'random' | 'log' | 'crashPoint' | 'digestsElsewhere'>;
   readonly blocks: BlockStore;
   readonly stores: StoreProvider;
   /** The directory of drafts; made when the first one is. Absolute. */
@@ -61,7 +61,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     this.#stores = stores;
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
-    this.#writes = new Writes({blocks, stores, clock: runtime.clock});
+    this.#writes = new Writes({blocks, stores, clock: runtime.clock, digestsElsewhere: runtime.digestsElsewhere});
     this.#drafts = new Drafts(runtime.disk, drafts);
     registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
   }

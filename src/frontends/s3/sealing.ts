@@ -77,6 +77,6 @@ export async function writeSealed(
     await digests.update(chunk);
     await writer.write(cipher.update(chunk));
   }
-  const {md5, checksums: kept} = digests.finish(expected());
+  const {md5, checksums: kept} = await digests.finish(expected());
   return 'nameKey' in sealing ? {checksums: kept, salt: sealing.salt, etag: partName(sealing.nameKey, md5)} : {checksums: kept};
 }

@@ -1,3 +1,4 @@
+import {DigestThreads} from '#runtime/node/digest-threads/digest-threads.ts';
 import {nodeClock} from '#runtime/node/node-clock.ts';
 import {nodeDisk} from '#runtime/node/node-disk.ts';
 import {type NodeLogOptions, nodeLog} from '#runtime/node/node-log.ts';
@@ -8,5 +9,5 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 /** The real machine. */
 export function createNodeRuntime(options: {readonly log?: NodeLogOptions} = {}): Runtime {
-  return {clock: nodeClock(), random: nodeRandom, disk: nodeDisk, net: nodeNet, log: nodeLog(options.log), metrics: nodeMetrics(), crashPoint: () => {}};
+  return {clock: nodeClock(), random: nodeRandom, disk: nodeDisk, net: nodeNet, log: nodeLog(options.log), metrics: nodeMetrics(), digestsElsewhere: new DigestThreads(), crashPoint: () => {}};
 }

@@ -45,7 +45,7 @@ export class ContentWrite implements WriteStream {
     this.#mustBe('open');
     this.#state = 'finishing';
     try {
-      const {length, md5, checksums} = this.#digests.finish(expected);
+      const {length, md5, checksums} = await this.#digests.finish(expected);
       await ready();
       if (this.#heldBack) await this.#store.write(this.#heldBack);
       this.#heldBack = undefined;
@@ -64,6 +64,7 @@ export class ContentWrite implements WriteStream {
     if (this.#state === 'done' || this.#state === 'aborted') return;
     this.#state = 'aborted';
     this.#heldBack = undefined;
+    this.#digests.abandon();
     await Promise.allSettled([this.#store.abort(), this.#cache?.discard()]);
   }
 

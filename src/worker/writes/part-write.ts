@@ -53,7 +53,7 @@ export class PartWrite implements PartStream {
     this.#state = 'finishing';
     const {partNumber, digests, draft, channel, uploading, nowNs} = this.#parts;
     try {
-      const {length, md5, checksums} = digests.finish({length: this.#parts.length, ...expected});
+      const {length, md5, checksums} = await digests.finish({length: this.#parts.length, ...expected});
       if (this.#heldBack) await this.#send(this.#heldBack);
       this.#heldBack = undefined;
       channel.end();
@@ -73,6 +73,7 @@ export class PartWrite implements PartStream {
     this.#heldBack = undefined;
     this.#parts.channel.fail(new WeirError('Cancelled', 'the part was given up'));
     this.#parts.draft.abandon();
+    this.#parts.digests.abandon();
     await this.#parts.uploading.catch(() => {});
   }
 

@@ -98,7 +98,7 @@ export class PendingWrite implements WriteStream {
     this.#state = 'finishing';
     const {content, digests} = this.#parts;
     try {
-      const {length, md5, checksums} = digests.finish(expected);
+      const {length, md5, checksums} = await digests.finish(expected);
       if (!(await this.#keep({id: content, length}))) return {...(await this.#finishThrough(ready, length)), etag: md5, checksums};
       await ready();
       this.#state = 'done';
@@ -145,6 +145,7 @@ export class PendingWrite implements WriteStream {
     this.#state = 'aborted';
     this.#heldBack = undefined;
     this.#chunks = undefined;
+    this.#parts.digests.abandon();
     await Promise.allSettled([this.#store?.abort(), this.#draft?.discard(), this.#parts.blocks.drop(this.#parts.content)]);
   }
 }

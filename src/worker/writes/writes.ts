@@ -12,7 +12,7 @@ import type {StoreWrite} from '#understore/under-store.ts';
 import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
-import {Digests} from '#model/digests.ts';
+import {Digests, type DigestsElsewhere} from '#model/digests.ts';
 import {PendingWrite} from '#worker/writes/pending-write.ts';
 import {PartWrite} from '#worker/writes/part-write.ts';
 import {UploadDrafts} from '#worker/writes/upload-drafts.ts';
@@ -21,33 +21,35 @@ export interface WritesParts {
   readonly blocks: BlockStore;
   readonly stores: StoreProvider;
   readonly clock: Clock;
+  readonly digestsElsewhere?: DigestsElsewhere | undefined;
 }
 
 export class Writes {
   readonly #blocks: BlockStore;
   readonly #stores: StoreProvider;
   readonly #clock: Clock;
+  readonly #digestsElsewhere: DigestsElsewhere | undefined;
   readonly #uploads: UploadDrafts;
 
-  constructor({blocks, stores, clock}: WritesParts) {
+  constructor({blocks, stores, clock, digestsElsewhere}: WritesParts) {
     this.#blocks = blocks;
     this.#stores = stores;
     this.#clock = clock;
+    this.#digestsElsewhere = digestsElsewhere;
     this.#uploads = new UploadDrafts(blocks);
   }
 
   async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {
     const store = this.#stores.get(ticket.mount);
-    const digests = await Digests.start(options.checksums ?? [], this.#clock);
     const {storeKey: key, metadata} = ticket;
-    if (ticket.writeType === 'ASYNC_THROUGH') {
-      const {length} = options;
-      const through = (): Promise<StoreWrite> => store.write({key, metadata, ...(length === undefined ? {} : {length})}, {signal: context.signal});
-      return new PendingWrite({content: ticket.content, length, blocks: this.#blocks, clock: this.#clock, digests, through});
-    }
-    const write = await store.write({key, metadata, ...(options.length === undefined ? {} : {length: options.length})}, {signal: context.signal});
-    const cache = store.capabilities.localFile ? undefined : new CacheCopy(this.#blocks, options.length);
-    return new ContentWrite(ticket.content, write, cache, digests);
+    const {length} = options;
+    const through = (): Promise<StoreWrite> => store.write({key, metadata, ...(length === undefined ? {} : {length})}, {signal: context.signal});
+    return this.#digesting(options, async digests => {
+      if (ticket.writeType === 'ASYNC_THROUGH') return new PendingWrite({content: ticket.content, length, blocks: this.#blocks, clock: this.#clock, digests, through});
+      const write = await through();
+      const cache = store.capabilities.localFile ? undefined : new CacheCopy(this.#blocks, length);
+      return new ContentWrite(ticket.content, write, cache, digests);
+    });
   }
 
   /** Undefined when the store cannot copy, or not between these two. */
@@ -73,11 +75,12 @@ export class Writes {
     upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext,
   ): Promise<PartStream> {
     const store = this.#stores.get(upload.mount);
-    const digests = await Digests.start(options.checksums ?? [], this.#clock);
-    const draft = store.capabilities.localFile ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
-    const channel = new Channel();
-    const uploading = store.uploadPart(upload.storeKey, upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
-    return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs: () => this.#clock.nowNs()});
+    return this.#digesting(options, async digests => {
+      const draft = store.capabilities.localFile ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
+      const channel = new Channel();
+      const uploading = store.uploadPart(upload.storeKey, upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
+      return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs: () => this.#clock.nowNs()});
+    });
   }
 
   async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
@@ -102,6 +105,17 @@ export class Writes {
 
   close(): void {
     this.#uploads.close();
+  }
+
+  /** What `make` makes takes care of the digests; when it fails nobody does. */
+  async #digesting<T>({length, checksums = []}: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, make: (digests: Digests) => Promise<T>): Promise<T> {
+    const digests = await Digests.start(checksums, this.#clock, this.#digestsElsewhere?.begin(checksums, length));
+    try {
+      return await make(digests);
+    } catch (error) {
+      digests.abandon();
+      throw error;
+    }
   }
 }
 
