@@ -7,8 +7,8 @@ import {SaxesParser} from 'saxes';
 import {parseTarget} from '#codec/s3/target.ts';
 import {subResourceOf} from '#frontends/s3/routes.ts';
 import {host, nowMs, type S3Machine} from './machine.ts';
-import {dataOf, framesOf, type FuzzRequest, parseQueryText} from './request.ts';
-import {encode, type SignPlan} from './sign.ts';
+import {copyOf, dataOf, framesOf, type FuzzRequest, parseQueryText} from './request.ts';
+import {encode, type Key, type SignPlan} from './sign.ts';
 
 export interface Answer {
   readonly status: number;
@@ -111,7 +111,7 @@ function readRequest(wire: Buffer): Said {
 }
 
 /** An upload that was accepted is what its body said. */
-async function checkStored(machine: S3Machine, said: Said, answer: Answer): Promise<void> {
+async function checkStored(machine: S3Machine, plan: SignPlan, said: Said, answer: Answer): Promise<void> {
   const {method, target, header, object} = said;
   if (answer.status !== 200 || method !== 'PUT' || !target?.bucket || target.key === undefined || header('x-amz-copy-source') !== undefined) return;
   const subResource = subResourceOf(target, method);
@@ -126,8 +126,10 @@ async function checkStored(machine: S3Machine, said: Said, answer: Answer): Prom
     method: 'GET', path, query: version === undefined ? [] : [['versionId', version]], body: Buffer.alloc(0), framing: 'right',
     headers: [['Host', host], ...Array.from({length: customer.length / 2}, (_, i): [string, string] => [customer[2 * i]!, customer[2 * i + 1]!])],
   };
-  const bytes = await machine.send(encode(read, {how: 'header', key: machine.keys[0]!, nowMs}));
-  const stored = parseAnswer(bytes!, 'GET');
+  // What an account writes into the bucket of another is its own.
+  const readBy = async (key: Key): Promise<Answer> => parseAnswer((await machine.send(encode(copyOf(read), {how: 'header', key, nowMs})))!, 'GET');
+  let stored = await readBy(machine.keys[0]!);
+  if (stored.status === 403) stored = await readBy(plan.key);
   checkAnswer(stored, {...said, method: 'GET'}, machine.secrets);
   must(stored.status === 200, `what was just stored is answered with ${stored.status}: ${stored.body.toString().slice(0, 300)}`);
   must(stored.body.equals(object!), `stored are ${stored.body.length} bytes ${JSON.stringify(stored.body.toString('latin1', 0, 100))}, sent were ${object!.length} ${JSON.stringify(object!.toString('latin1', 0, 100))}`);
@@ -171,6 +173,6 @@ export async function examine(machine: S3Machine, wire: Buffer, plan: SignPlan):
     return answer;
   }
   await quiet(machine);
-  await checkStored(machine, said, answer);
+  await checkStored(machine, plan, said, answer);
   return answer;
 }

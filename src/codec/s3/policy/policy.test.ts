@@ -94,6 +94,20 @@ describe('documents', () => {
   });
 });
 
+it('of a thousand statements each is asked once, however long the key', () => {
+  const costly = (i: number): object => statement({Resource: `arn:aws:s3:::b/${'*a'.repeat(6)}*${i}*`, Condition: {StringLike: {'aws:Referer': '*x'}}});
+  const hundred = () => parseBucketPolicy(JSON.stringify({Statement: Array.from({length: 100}, (_, i) => costly(i))}), 'b').statements;
+  const policy = new CompiledPolicy({variables: true, statements: Array.from({length: 10}, hundred).flat()});
+  let asked = 0;
+  const values = () => {
+    asked++;
+    return ['y'.repeat(1000)];
+  };
+  const resource = `b/${'a'.repeat(1000)}${Array.from({length: 100}, (_, i) => i).join('')}`;
+  assert.equal(policy.evaluate({action: 's3:getobject', resource, asker: alice, facts: {values}}), 'none');
+  assert.ok(asked > 500 && asked <= 1000, String(asked));
+});
+
 describe('decisions', () => {
   it('let an explicit deny win, wherever it stands', () => {
     const deny = statement({Effect: 'Deny', Resource: 'arn:aws:s3:::b/secret/*'});
