@@ -20,8 +20,8 @@ import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, PartRecord, PathExplanation, PathOptions, PersistPage,
-  PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord, PathExplanation, PathOptions,
+  PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -29,6 +29,7 @@ import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {isSealed} from '#model/seal.ts';
+import type {PathKind} from '#model/path.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 
 export interface ClientServices {
@@ -63,6 +64,18 @@ export class FileSystemClient implements FileSystem {
 
   statNow(path: ByteString, options: PathOptions, {principal}: Pick<CallContext, 'principal'>): FileInfo | undefined {
     return this.#services.here?.master.statNow(path, options, principal);
+  }
+
+  statInodeNow(inode: InodeId): NodeInfo | undefined {
+    return this.#services.here?.master.statInodeNow(inode);
+  }
+
+  watch(origin: string, context: CallContext): AsyncIterable<Changes> {
+    return this.#master.watch(origin, context);
+  }
+
+  lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined {
+    return this.#services.here?.master.lookupNow(directory, name, kind);
   }
 
   openNow(path: ByteString, range: RangeSpec, {principal}: Pick<CallContext, 'principal'>): OpenedNow | undefined {
@@ -146,8 +159,11 @@ export class FileSystemClient implements FileSystem {
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
     return this.#master.pathOf(inode, context);
   }
-  statInode(inode: InodeId, context: CallContext): Promise<FileInfo> {
+  statInode(inode: InodeId, context: CallContext): Promise<NodeInfo> {
     return this.#master.statInode(inode, context);
+  }
+  lookup(directory: InodeId, name: ByteString, kind: PathKind, context: CallContext): Promise<LookupResult> {
+    return this.#master.lookup(directory, name, kind, context);
   }
   link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {
     return this.#master.link(from, to, context);

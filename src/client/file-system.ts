@@ -3,16 +3,18 @@
  * `model/path.ts`. The same class works over a master and worker in this process and over connections to them.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, MasterApi, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {WriteType} from '#model/mount.ts';
+import type {PathKind} from '#model/path.ts';
 
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'statInode' | 'retain' | 'release' | 'hold'
+  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'release' | 'hold'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
   | 'unmount' | 'listMounts' | 'listPending' | 'persist' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
@@ -141,6 +143,9 @@ export interface FileSystem extends NamespaceCalls {
   open(path: ByteString, options: OpenOptions, context: CallContext): Promise<OpenFile>;
   /** What a path names, on the spot; undefined where that takes any waiting, or nothing is known to be there. */
   statNow(path: ByteString, options: PathOptions, context: Pick<CallContext, 'principal'>): FileInfo | undefined;
+  /** The same of an inode, and of a name in a directory, for who may see everything. */
+  statInodeNow(inode: InodeId): NodeInfo | undefined;
+  lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /**
    * The first read of a file on the spot, where everything is known, cached and in this process; undefined otherwise, also where the range
    * is not satisfiable or the file is sealed: then `open` it. The body must be used or let go. PermissionDenied.

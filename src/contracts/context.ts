@@ -29,6 +29,8 @@ export interface CallContext {
   readonly expects?: readonly {readonly path: ByteString; readonly inode: InodeId}[];
   /** To whom what is made belongs, where somebody who may do everything (a mount) acts for others; in a set-group-id directory the group is that one's. Default: the principal. */
   readonly owner?: {readonly uid: number; readonly gid: number};
+  /** Who makes a change, to be left out when it is told to those who remember answers (MasterApi.watch). */
+  readonly origin?: string;
   /** Names the request in logs and audit. */
   readonly trace?: string;
   /** The address from which it came by a front end. Does not travel further. */

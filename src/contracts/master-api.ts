@@ -31,6 +31,34 @@ export interface FileInfo {
   readonly deleteMarker?: true;
 }
 
+/** An answer about an inode, and until when (wall ms) it may be believed unasked: in the past, or 0, when it may not. Changes that come through Weir do not wait for that. */
+export interface NodeInfo {
+  readonly info: FileInfo;
+  readonly validUntil: number;
+}
+
+/** Without `info`: nothing has the name. */
+export interface LookupResult {
+  readonly info?: FileInfo;
+  readonly validUntil: number;
+}
+
+/** A name that leads elsewhere, or nowhere, or somewhere for the first time. */
+export interface NameChange {
+  readonly directory: InodeId;
+  readonly name: ByteString;
+  /** What it led to before, if to anything. */
+  readonly was?: InodeId;
+}
+
+/** What those must know who remember answers. `lost`: more has changed than could be told, perhaps anything. */
+export interface Changes {
+  /** Whose attributes or bytes have changed, or who are gone. */
+  readonly inodes: readonly InodeId[];
+  readonly names: readonly NameChange[];
+  readonly lost?: true;
+}
+
 /**
  * What a store said about one object, with the mount it lies in. `startedAt` is the wall time in ms at which the question
  * was asked: an answer older than a local commit to the same path is ignored.
@@ -122,6 +150,8 @@ export interface ListPage {
   readonly entries: readonly ListEntry[];
   /** `after` for the next page; absent at the end. */
   readonly next?: ByteString;
+  /** Of the view `children`: as NodeInfo.validUntil, of the page and of each entry. */
+  readonly validUntil?: number;
 }
 
 export interface ListVersionsRequest extends Pick<ListRequest, 'directory' | 'prefix' | 'delimiter' | 'limit'> {
@@ -333,7 +363,14 @@ export interface MasterApi {
   /** Where an inode is now, for those who hold its id: canonical, a directory's path ends in `/`. NotFound when it has no name any more. */
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString>;
   /** What `stat` says of the inode, wherever it is. NotFound when it has no name any more. */
-  statInode(inode: InodeId, context: CallContext): Promise<FileInfo>;
+  statInode(inode: InodeId, context: CallContext): Promise<NodeInfo>;
+  /** What a directory has under a name. `kind`: as of a path. NotFound (the directory itself), NotADirectory. */
+  lookup(directory: InodeId, name: ByteString, kind: PathKind, context: CallContext): Promise<LookupResult>;
+  /**
+   * What changes from now on (the first item says that now has come), but for changes whose CallContext has the same `origin`. Who asks for the
+   * next item has taken in the one before: changes of others are answered only then, but a slow listener is not waited for long.
+   */
+  watch(origin: string, context: CallContext): AsyncIterable<Changes>;
   /**
    * The inode is open: until `holder` lets go it can be reached by its id, also when it has no name any more (then `path` is
    * empty), and its content can be read (of what somebody else removed from the store, or went with a whole tree: what is

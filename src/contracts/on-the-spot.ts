@@ -3,14 +3,19 @@
  * `undefined` always means: not now, ask the ordinary way; what is thrown, that way would throw too. Nothing of this travels.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
+import type {FileInfo, LookupResult, NodeInfo, PathOptions} from '#contracts/master-api.ts';
 import type {Body, ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
+import type {PathKind} from '#model/path.ts';
 
 export interface MasterOnTheSpot {
   /** What stands at the path, where all of it is known, durable, and may be believed now. PermissionDenied when the principal may not look for it there. */
   statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined;
+  /** The same by inode, and by what a directory has under a name; also that it has nothing. */
+  statInodeNow(inode: InodeId): NodeInfo | undefined;
+  lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */
   openNow(path: ByteString, principal: Principal): FileInfo | undefined;
 }

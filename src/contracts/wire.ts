@@ -29,6 +29,8 @@ export const masterWire: Wire<MasterApi> = {
   stat: 'call',
   pathOf: 'call',
   statInode: 'call',
+  lookup: 'call',
+  watch: 'items',
   retain: 'call',
   release: 'call',
   hold: 'call',

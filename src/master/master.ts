@@ -9,11 +9,12 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, MakeDirectoryOptions, MasterApi, MountRequest, Observation, OpenResult, PartRecord, PathExplanation,
-  PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
+  BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo,
+  Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage,
   WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
+import {ChangeFeed} from '#master/change-feed.ts';
 import {Events} from '#master/events/events.ts';
 import {explain} from '#master/explain.ts';
 import {Beliefs} from '#master/freshness/beliefs.ts';
@@ -30,10 +31,12 @@ import {OpenUploads} from '#master/jobs/open-uploads.ts';
 import {countTree} from '#master/loader/count-tree.ts';
 import {Lister} from '#master/loader/lister.ts';
 import {Loader} from '#master/loader/loader.ts';
+import {Lookups} from '#master/loader/lookups.ts';
 import {Reading} from '#master/loader/reading.ts';
 import {Mounting, type RootMount} from '#master/mounts/mounting.ts';
 import {MountTable} from '#master/mounts/mount-table.ts';
 import {WrittenMounts} from '#master/mounts/written-mounts.ts';
+import {isUnchecked} from '#master/namespace/access.ts';
 import {setAttributes} from '#master/namespace/set-attributes.ts';
 import {setLock} from '#master/namespace/set-lock.ts';
 import {locate} from '#master/namespace/locate.ts';
@@ -59,7 +62,7 @@ import {Writes} from '#master/writes/writes.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
-import {formatPath, parsePath, type Path} from '#model/path.ts';
+import {formatPath, parsePath, type Path, type PathKind} from '#model/path.ts';
 import type {Http} from '#runtime/http.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -91,6 +94,7 @@ const persistAtEndMs = 4_000;
 
 export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #services: MasterServices;
+  readonly #feed: ChangeFeed;
   readonly #transactions: Transactions;
   readonly #mounts: MountTable;
   readonly #beliefs = new Beliefs();
@@ -98,6 +102,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   readonly #knowledge: Knowledge;
   readonly #loader: Loader;
   readonly #reading: Reading;
+  readonly #lookups: Lookups;
   readonly #lister: Lister;
   readonly #mounting: Mounting;
   readonly #jobs: Jobs;
@@ -136,7 +141,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   private constructor(services: MasterServices) {
     const {metastore, runtime, stores} = services;
     this.#services = services;
-    const transactions = (this.#transactions = new Transactions(metastore, runtime.clock));
+    this.#feed = new ChangeFeed(runtime.clock);
+    const transactions = (this.#transactions = new Transactions(metastore, runtime.clock, this.#feed));
     const mounts = (this.#mounts = new MountTable(stores, runtime.log, mount => this.#openUploads.notesOf(mount)));
     this.#openUploads = new OpenUploads({transactions, mounts, runtime, completing: uploadId => this.#writes.completes(uploadId)});
     const now = (): number => transactions.now();
@@ -149,6 +155,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const loading = {transactions, mounts, knowledge: this.#knowledge, beliefs, recent, following, coverage, turns};
     this.#loader = new Loader(loading);
     this.#reading = new Reading(loading, this.#loader);
+    this.#lookups = new Lookups(loading, this.#loader);
     this.#lister = new Lister(loading, this.#loader);
     const drop = services.onContentDropped ?? (() => undefined);
     this.#garbage = new GarbageCollector(transactions, mounts, runtime, contents => drop(this.#persister.droppable(contents)));
@@ -200,8 +207,31 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return found.path;
   }
 
-  async statInode(inode: InodeId, context: CallContext): Promise<FileInfo> {
-    return await this.#reading.statInode(inode, context);
+  async statInode(inode: InodeId, context: CallContext): Promise<NodeInfo> {
+    return (isUnchecked(context.principal) ? this.#lookups.statNow(inode) : undefined) ?? (await this.#lookups.stat(inode, context));
+  }
+
+  async lookup(directory: InodeId, name: ByteString, kind: PathKind, context: CallContext): Promise<LookupResult> {
+    return (isUnchecked(context.principal) ? this.#lookups.lookupNow(directory, name, kind) : undefined) ?? (await this.#lookups.lookup(directory, name, kind, context));
+  }
+
+  statInodeNow(inode: InodeId): NodeInfo | undefined {
+    return this.#lookups.statNow(inode);
+  }
+
+  lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined {
+    return this.#lookups.lookupNow(directory, name, kind);
+  }
+
+  watch(origin: string, context: CallContext): AsyncIterable<Changes> {
+    return this.#feed.watch(origin, context);
+  }
+
+  /** What is answered is seen by all who remember answers. Mounts do not wait for each other: each may hold what the other would have to forget first. */
+  async #told<T>(change: Promise<T>, {origin}: CallContext): Promise<T> {
+    const result = await change;
+    if (origin === undefined && this.#feed.count > 0) await this.#feed.told();
+    return result;
   }
 
   async retain(inode: InodeId, holder: string, _context: CallContext): Promise<FileInfo> {
@@ -251,27 +281,27 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async makeDirectory(path: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo> {
-    return await this.#mutations.makeDirectory(path, options, context);
+    return await this.#told(this.#mutations.makeDirectory(path, options, context), context);
   }
 
   async makeSymlink(path: ByteString, target: ByteString, context: CallContext): Promise<FileInfo> {
-    return await this.#mutations.makeSymlink(path, target, context);
+    return await this.#told(this.#mutations.makeSymlink(path, target, context), context);
   }
 
   async makeSpecial(path: ByteString, special: SpecialFile, options: {readonly mode: number}, context: CallContext): Promise<FileInfo> {
-    return await this.#mutations.makeSpecial(path, special, options, context);
+    return await this.#told(this.#mutations.makeSpecial(path, special, options, context), context);
   }
 
   async setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, options.kind);
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
-    return await this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch, options.version));
+    return await this.#told(this.#transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch, options.version)), context);
   }
 
   async setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, 'file');
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
-    return await this.#transactions.change(context, (tx, op) => setLock(tx, op, parsed, change, options.version));
+    return await this.#told(this.#transactions.change(context, (tx, op) => setLock(tx, op, parsed, change, options.version)), context);
   }
 
   async getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {
@@ -284,19 +314,19 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const parsed = parsePath(path, 'directory');
     await this.#loader.freshen(parsed, {askedAt: this.#transactions.now(), signal: context.signal});
     this.#events.setting(name);
-    return await this.#transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
+    return await this.#told(this.#transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value)), context);
   }
 
   async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
-    return await this.#renames.rename(from, to, options, context);
+    return await this.#told(this.#renames.rename(from, to, options, context), context);
   }
 
   async link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {
-    return await this.#renames.link(from, to, context);
+    return await this.#told(this.#renames.link(from, to, context), context);
   }
 
   async remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {
-    return await this.#mutations.remove(path, options, context);
+    return await this.#told(this.#mutations.remove(path, options, context), context);
   }
 
   async listVersions(request: ListVersionsRequest, context: CallContext): Promise<VersionPage> {
@@ -312,7 +342,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async commitWrite(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
-    return await this.#writes.commit(ticket, object, context);
+    return await this.#told(this.#writes.commit(ticket, object, context), context);
   }
 
   async abandonWrite(ticket: WriteTicket, _context: CallContext): Promise<void> {
@@ -363,15 +393,17 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async mount(request: MountRequest, context: CallContext): Promise<Mount> {
-    return await this.#mounting.mount(request, context);
+    return await this.#told(this.#mounting.mount(request, context), context);
   }
 
   async updateMount(path: ByteString, change: Partial<Omit<MountRequest, 'path' | 'uri'>>, context: CallContext): Promise<Mount> {
-    return await this.#mounting.update(path, change, context);
+    const mount = await this.#mounting.update(path, change, context);
+    this.#feed.lose();
+    return await this.#told(Promise.resolve(mount), context);
   }
 
   async unmount(path: ByteString, context: CallContext): Promise<void> {
-    await this.#mounting.unmount(path, context);
+    await this.#told(this.#mounting.unmount(path, context), context);
   }
 
   async listMounts(_context: CallContext): Promise<readonly Mount[]> {
@@ -386,6 +418,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
       return {mount: (resolution.place ?? resolution.parent).mount, key: storeKeyOfPath(resolution)};
     }));
     for (const {mount, key} of places) this.#mounting.forget(mount, key);
+    this.#feed.lose();
     // Mounts further down are below the path too.
     const directory = `/${names.map(name => `${name}/`).join('')}`;
     for (const {mount} of this.#mounts) if (mount.path.startsWith(directory)) this.#mounting.forget(mount.id, '' as ByteString);

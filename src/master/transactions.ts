@@ -4,6 +4,7 @@
  */
 import {toBytes, fromBytes} from '#base/byte-string.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {ChangeFeed} from '#master/change-feed.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {IdAllocator} from '#master/namespace/ids.ts';
 import type {EventSink, Operation} from '#master/namespace/operation.ts';
@@ -19,12 +20,14 @@ export class Transactions {
   /** Where changes tell what happens to objects; undefined while nobody listens. */
   events: EventSink | undefined;
   readonly #clock: Clock;
+  readonly #feed: ChangeFeed;
   #onCommit: () => void = () => undefined;
   #watch: <T>(tx: Transaction, change: (tx: Transaction) => T) => T = (tx, change) => change(tx);
 
-  constructor(metastore: Metastore, clock: Clock) {
+  constructor(metastore: Metastore, clock: Clock, feed: ChangeFeed) {
     this.metastore = metastore;
     this.#clock = clock;
+    this.#feed = feed;
   }
 
   /** Wall ms. */
@@ -60,10 +63,14 @@ export class Transactions {
       ...(this.events ? {events: this.events, context} : undefined),
     };
     const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
+    let publish = (): void => undefined;
     const commit = this.metastore.transact(tx => {
       checkExpected(tx, context?.expects);
-      return this.#watch(tx, watched => fn(watched, op));
+      const noted = this.#feed.noting(tx, context?.origin, inner => this.#watch(inner, watched => fn(watched, op)));
+      ({publish} = noted);
+      return noted.result;
     }, request);
+    publish();
     this.#onCommit();
     return commit;
   }
@@ -95,7 +102,13 @@ export class Transactions {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {now: this.#clock.nowNs(), ids: this.ids};
     const relearnable = this.ids.durable;
-    const commit = this.metastore.transact(tx => this.#watch(tx, watched => fn(watched, op)), undefined, {relearnable});
+    let publish = (): void => undefined;
+    const commit = this.metastore.transact(tx => {
+      const noted = this.#feed.noting(tx, undefined, inner => this.#watch(inner, watched => fn(watched, op)));
+      ({publish} = noted);
+      return noted.result;
+    }, undefined, {relearnable});
+    publish();
     this.#onCommit();
     // Whoever asks next must ask in a later millisecond than the store was asked here: beliefs are compared by that.
     if (relearnable && this.now() <= startedAt) await this.pause();

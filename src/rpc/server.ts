@@ -50,6 +50,9 @@ export async function serveRpc(runtime: Runtime, options: RpcServerOptions): Pro
   };
 }
 
+/** What of a CallContext travels; null where it has none. */
+type Travelled = {readonly [field in 'request' | 'expects' | 'owner' | 'origin' | 'trace']?: CallContext[field] | null};
+
 class Session {
   readonly #runtime: Runtime;
   readonly #channel: Channel;
@@ -142,7 +145,7 @@ class Session {
   #parse(payload: Uint8Array, principal: Principal, stream: Stream) {
     const value = decodeValue(payload);
     if (!Array.isArray(value) || typeof value[0] !== 'string' || !Array.isArray(value[1])) throw new WeirError('InvalidArgument', 'not a call');
-    const [name, args, travelled] = value as [string, unknown[], {request?: CallContext['request'] | null; expects?: CallContext['expects'] | null; owner?: CallContext['owner'] | null; trace?: string | null} | null];
+    const [name, args, travelled] = value as [string, unknown[], Travelled | null];
     const [serviceName, method] = name.split('.');
     const service = this.#services.get(serviceName ?? '');
     if (!service || !method || !Object.hasOwn(service.wire, method)) throw new WeirError('Unsupported', `there is no method ${JSON.stringify(name.slice(0, 100))}`);
@@ -151,6 +154,7 @@ class Session {
       signal: stream.abort.signal,
       ...(travelled?.request ? {request: travelled.request} : {}),
       ...(Array.isArray(travelled?.expects) ? {expects: travelled.expects as NonNullable<CallContext['expects']>} : {}),
+      ...(typeof travelled?.origin === 'string' ? {origin: travelled.origin} : {}),
       ...(travelled?.owner ? {owner: travelled.owner} : {}),
       ...(travelled?.trace ? {trace: travelled.trace} : {}),
     };

@@ -21,6 +21,8 @@ export interface FuseDevice extends AsyncDisposable {
   start(handler: (message: Buffer) => void, ended: (failure?: Error) => void): void;
   /** Sends one reply or notification, whole and at once. False when nobody waits for it any more. */
   send(head: Uint8Array, body?: Uint8Array): boolean;
+  /** Tells the kernel something unasked (codec/fuse `notification`), one after the other. It may wait for programs that wait for us: never await it in a request. */
+  notify(code: number, body: Uint8Array): Promise<void>;
   /** Hands a file to the kernel, to be named in the answer to OPEN. Undefined where kernel or privileges do not allow it. */
   registerBacking(file: Descriptor): number | undefined;
   releaseBacking(id: number): void;

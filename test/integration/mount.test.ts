@@ -299,9 +299,42 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     await assert.rejects(stat(at('box', 'changing')), code('ENOENT'));
   });
 
+  it('remembers names, attributes and listings, and forgets them before anybody is told that they have changed', async () => {
+    const model = new Map<string, number>();
+    const names = ['a', 'b', 'c', 'd'];
+    let state = 7;
+    const below = (limit: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * limit);
+    };
+    await mkdir(at('box', 'seen'));
+    for (let step = 0; step < 200; step++) {
+      const name = names[below(names.length)]!;
+      if (below(3) === 0) {
+        await weir.s3.remove('box', `seen/${name}`);
+        model.delete(name);
+      } else {
+        const length = below(1_000);
+        await put(`seen/${name}`, Buffer.alloc(length, 1));
+        model.set(name, length);
+      }
+      // What was remembered of each, that it is not there among it, is what the kernel would say without asking.
+      for (const each of names) {
+        const found = await stat(at('box', 'seen', each)).catch(() => undefined);
+        assert.equal(found?.size, model.get(each), `step ${step}: ${each}`);
+      }
+      assert.deepEqual((await readdir(at('box', 'seen'))).sort(), [...model.keys()].sort(), `step ${step}`);
+    }
+    const requests = async () => Number(/^weir_fuse_requests_total (\d+)/m.exec(await (await weir.restResponse('GET', '../../metrics')).text())![1]);
+    for (const name of names) await stat(at('box', 'seen', name)).catch(() => undefined);
+    const before = await requests();
+    for (let i = 0; i < 1_000; i++) await stat(at('box', 'seen', names[i % names.length]!)).catch(() => undefined);
+    assert.ok((await requests()) - before < 20, 'asked again although nothing had changed');
+  });
+
   it('comes back after kill -9, in the place of the dead mount', async () => {
     await weir.kill();
-    await assert.rejects(stat(at('box')), code('ENOTCONN'));
+    await assert.rejects(stat(at('box', 'never-asked-for')), code('ENOTCONN'));
     await weir.up();
     assert.ok((await readFile(at('box', 'dir', 'big'))).equals(big));
   });

@@ -29,7 +29,7 @@ export const openFlag = {directIo: 1, keepCache: 2, nonSeekable: 4, cacheDirecto
 export const setattrValid = {mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, handle: 64, atimeNow: 128, mtimeNow: 256, lockOwner: 512, ctime: 1024, killSetId: 2048} as const;
 
 /** Messages that the daemon sends without having been asked. */
-export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7} as const;
+export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7, nextEpoch: 8} as const;
 
 export const inHeaderBytes = 40;
 export const outHeaderBytes = 16;

@@ -3,17 +3,17 @@ import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
-import {entryBody, openBody} from '#codec/fuse/reply.ts';
+import {openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {attributesOf} from '#frontends/fuse/attributes.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {opened} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
+import {madeBody} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
@@ -60,7 +60,7 @@ export const create: Operation<'create'> = async (services, head, {name, flags, 
   const info = await makeFile(services, head, name, mode, context);
   const file = (flags & accessMode) === 1 ? undefined : await opened(services, info.inode.id, context);
   const handle = services.handles.addFile({node: info.inode.id, writable: (flags & accessMode) !== 0, ...(file ? {file} : {})}, info, undefined);
-  return Buffer.concat([entryBody(attributesOf(info, services.handles), 0), openBody(handle, openFlag.keepCache)]);
+  return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
 };
 
 export const mknod: Operation<'mknod'> = async (services, head, {name, mode, device}, context) => {
@@ -68,24 +68,24 @@ export const mknod: Operation<'mknod'> = async (services, head, {name, mode, dev
   const made = await (type
     ? making(services, head, name, context, (path, at) => services.files.makeSpecial(path, {type, device: type === 'character' || type === 'block' ? device : 0}, {mode: mode & 0o7777}, at))
     : makeFile(services, head, name, mode, context));
-  return entryBody(attributesOf(made, services.handles), 0);
+  return madeBody(services, made);
 };
 
 export const mkdir: Operation<'mkdir'> = async (services, head, {name, mode}, context) => {
   const made = await making(services, head, name, context, (path, at) => services.files.makeDirectory(path, {mode: mode & 0o7777, existing: 'fail'}, at));
-  return entryBody(attributesOf(made, services.handles), 0);
+  return madeBody(services, made);
 };
 
 export const symlink: Operation<'symlink'> = async (services, head, {name, target}, context) => {
   const made = await making(services, head, name, context, (path, at) => services.files.makeSymlink(path, target, at));
-  return entryBody(attributesOf(made, services.handles), 0);
+  return madeBody(services, made);
 };
 
 export const link: Operation<'link'> = async (services, head, {source, name}, context) => {
   const plain = plainName(name);
   const made = await atInode(services, source as InodeId, context, (from, found) =>
     atInode(services, nodeOf(head), found, (directory, at) => services.files.link(from, (directory + plain) as ByteString, at)));
-  return entryBody(attributesOf(made, services.handles), 0);
+  return madeBody(services, made);
 };
 
 export const unlink: Operation<'unlink'> = async (services, head, {name}, context) => {

@@ -5,6 +5,7 @@
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
+import {openFlag} from '#codec/fuse/abi.ts';
 import {DirentBuffer, direntType, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {attributesOf, typeOf} from '#frontends/fuse/attributes.ts';
@@ -12,7 +13,7 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
 import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
-import {type Answer, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type MountServices, nodeOf, type Operation, type RequestContext} from '#frontends/fuse/request.ts';
 
 const entriesAtOnce = 512;
 const dot = 1n;
@@ -22,9 +23,11 @@ const cookieOf = (id: InodeId): bigint => BigInt(id) + dotDot;
 const inodeOfCookie = (cookie: bigint): InodeId => Number(cookie - dotDot) as InodeId;
 
 export const opendir: Operation<'opendir'> = async (services, head, _body, context) => {
-  const {inode} = await infoOfNode(services, nodeOf(head), context);
-  if (inode.kind !== 'directory') throw new Errno('ENOTDIR');
-  return openBody(services.handles.addDirectory(inode.id), 0);
+  const {info, validUntil} = services.files.statInodeNow(nodeOf(head)) ?? (await services.files.statInode(nodeOf(head), context));
+  if (info.inode.kind !== 'directory') throw new Errno('ENOTDIR');
+  // What the kernel keeps of a listing has no time of its own: it may where only we change it, and we tell.
+  const keep = services.remembered.following && validUntil === Number.MAX_SAFE_INTEGER;
+  return openBody(services.handles.addDirectory(info.inode.id), keep ? openFlag.cacheDirectory | openFlag.keepCache : 0);
 };
 
 export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {handle}) => {
@@ -38,7 +41,7 @@ export const fsyncdir: Operation<'fsyncdir'> = async () => undefined;
 export const readdir: Operation<'readdir'> = (services, _head, body, context) => read(services, body, false, context);
 export const readdirplus: Operation<'readdirplus'> = (services, _head, body, context) => read(services, body, true, context);
 
-async function read(services: MountServices, {handle: number, offset, size}: {readonly handle: number; readonly offset: bigint; readonly size: number}, plus: boolean, context: CallContext): Promise<Answer> {
+async function read(services: MountServices, {handle: number, offset, size}: {readonly handle: number; readonly offset: bigint; readonly size: number}, plus: boolean, context: RequestContext): Promise<Answer> {
   const handle = services.handles.directory(number);
   if (!handle) throw new Errno('EBADF');
   const path = await services.files.pathOf(handle.node, context);
@@ -49,6 +52,8 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
     if (handle.rest.length === 0) {
       const page = await services.files.list({directory: path, view: 'children', limit: entriesAtOnce, ...(handle.after === undefined ? {} : {after: handle.after})}, context);
       handle.rest = page.entries;
+      handle.validUntil = page.validUntil ?? 0;
+      handle.turn = context.turn;
       handle.ended = page.next === undefined;
       continue;
     }
@@ -63,8 +68,9 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
 }
 
 /** Adds what fits; answers how many. */
-function add({handles}: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
+function add({handles, remembered}: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
   let taken = 0;
+  const validMs = remembered.listed(handle.validUntil, handle.turn);
   for (const entry of handle.rest) {
     assert('info' in entry, 'children are never folded');
     const {info, key} = entry;
@@ -72,7 +78,8 @@ function add({handles}: MountServices, handle: DirectoryHandle, buffer: DirentBu
     // Of a file with several names, the inode has the first.
     const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode.id);
-    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, handles) : undefined)) break;
+    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, handles) : undefined, validMs)) break;
+    if (plus) remembered.node(inode.id, 0);
     handle.cookie = cookie;
     handle.after = key;
     taken++;

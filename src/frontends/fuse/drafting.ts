@@ -1,6 +1,8 @@
 /** When a draft is made, published and put away. */
 import type {InodeId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
+import {notification} from '#codec/fuse/abi.ts';
+import {invalidateInodeBody, notificationHead} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {systemContext} from '#contracts/context.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
@@ -16,9 +18,9 @@ export async function draftOf(services: MountServices, node: InodeId, options: {
   return open.draft ?? (await (open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting)));
 }
 
-async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal}: CallContext): Promise<InodeDraft> {
+async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal, origin}: CallContext): Promise<InodeDraft> {
   // Others may wait for it too: who asked first does not take it along when he goes.
-  const context = {...systemContext, principal};
+  const context = {...systemContext, principal, ...(origin === undefined ? {} : {origin})};
   const info = await infoOfNode(services, node, context).catch(error => (isKind(error, 'NotFound') ? open.info : Promise.reject(error as Error)));
   const draft = await openDraft(services, info, empty, context);
   open.draft = new InodeDraft(draft, services.clock, empty && info.length > 0);
@@ -34,14 +36,21 @@ export async function openDraft({files}: Pick<MountServices, 'files'>, info: Par
 }
 
 export async function publish(services: MountServices, node: InodeId, context: CallContext): Promise<void> {
-  await services.handles.inode(node)?.draft?.publish(context);
+  const published = await services.handles.inode(node)?.draft?.publish(context);
+  if (published) forgetAttributes(services, node);
+}
+
+/** They are others now than while it was a draft. Attributes alone are forgotten without waiting for anybody. */
+function forgetAttributes({device}: Pick<MountServices, 'device'>, node: InodeId): void {
+  const body = invalidateInodeBody(node, -1n, 0n);
+  device.send(notificationHead(notification.invalidateInode, body.length), body);
 }
 
 /** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */
-export async function endDraft({log}: Pick<MountServices, 'log'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
+export async function endDraft({log, device}: Pick<MountServices, 'log' | 'device'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
   if (!draft) return;
   try {
-    await draft.publish(context);
+    if (await draft.publish(context)) forgetAttributes({device}, info.inode.id);
   } catch (error) {
     log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
   }

@@ -20,7 +20,6 @@ import type {Body} from '#contracts/worker-api.ts';
 const accessMode = 3;
 const readOnly = 0;
 const writeOnly = 1;
-const truncateFlag = 0o1000;
 /** Smaller files come with the first READ as quickly, and need no registration. */
 const passthroughBytesMin = 256 * 1024;
 
@@ -36,7 +35,6 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
     const known = handles.inode(node);
     const backing = known ? known.backing : file && (await register(services, file, context));
     const number = handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
-    if (writable && flags & truncateFlag) await emptied(services, number, context);
     // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
     return openBody(number, backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
   } catch (error) {
@@ -53,16 +51,6 @@ export function opened({files}: MountServices, node: InodeId, context: CallConte
     await file[Symbol.asyncDispose]();
     throw new Errno('ESTALE');
   });
-}
-
-async function emptied(services: MountServices, number: number, context: CallContext): Promise<void> {
-  try {
-    const {node} = handleOf(services, number);
-    await (await draftOf(services, node, {empty: true}, context)).truncate(0, context);
-  } catch (error) {
-    await close(services, number, context);
-    throw error;
-  }
 }
 
 /** The whole file as one file of the cache, known to the kernel; undefined where it is not all there or may not be handed over. */

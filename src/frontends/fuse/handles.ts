@@ -40,6 +40,9 @@ export interface DirectoryHandle {
   rest: readonly ListEntry[];
   after: ByteString | undefined;
   ended: boolean;
+  /** Of `rest`: ListPage.validUntil, and Remembered.turn when it was asked for. */
+  validUntil: number;
+  turn: number;
   /** The cookie behind which `rest` begins. */
   cookie: bigint;
 }
@@ -98,7 +101,7 @@ export class Handles {
 
   addDirectory(node: InodeId): number {
     const number = this.#next++;
-    this.#directories.set(number, {node, rest: [], after: undefined, ended: false, cookie: 0n});
+    this.#directories.set(number, {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, cookie: 0n});
     return number;
   }
 

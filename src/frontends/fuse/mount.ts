@@ -3,6 +3,7 @@
  * each other; one that the program has given up (INTERRUPT) is aborted.
  */
 import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {initFlag, type InitFlag, protocol} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
@@ -12,20 +13,24 @@ import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
-import {changes, operationOf} from '#frontends/fuse/operations.ts';
+import {answersNow, changes, operationOf} from '#frontends/fuse/operations.ts';
+import {followChanges} from '#frontends/fuse/follow-changes.ts';
+import {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Answer, MountServices} from '#frontends/fuse/request.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
+import type {Counter} from '#runtime/metrics.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface MountOptions {
   readonly files: FileSystem;
   readonly device: FuseDevice;
   readonly readOnly: boolean;
-  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
+/** Not atomicOpenTruncate: the kernel empties a file that is being executed before it finds out that it may not (ETXTBSY). */
 const wanted: readonly InitFlag[] = [
-  'asyncRead', 'atomicOpenTruncate', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
+  'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
 ];
 /** What the kernel reads ahead and keeps in flight by itself. */
 const readAheadBytes = 1024 * 1024;
@@ -37,6 +42,9 @@ export class Mount implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
   readonly #running = new Map<bigint, AbortController>();
+  readonly #origin: string;
+  readonly #following = new AbortController();
+  readonly #requests: Counter;
   #services: MountServices;
 
   /** Serves from now on. */
@@ -44,8 +52,11 @@ export class Mount implements AsyncDisposable {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
     this.#handles = new Handles(device);
-    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log};
+    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs())};
+    this.#origin = `mount-${runtime.random.id()}`;
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
+    runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);
+    this.#requests = runtime.metrics.counter('weir_fuse_requests_total', 'Requests of the kernel.');
     device.start(message => this.#receive(message), failure => void this.#end(failure));
   }
 
@@ -61,8 +72,9 @@ export class Mount implements AsyncDisposable {
 
   async #end(failure: Error | undefined): Promise<void> {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
+    this.#following.abort();
     for (const running of this.#running.values()) running.abort(new WeirError('Cancelled', 'the mount has gone'));
-    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, systemContext);
+    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#origin});
     this.#ended.resolve();
   }
 
@@ -76,12 +88,14 @@ export class Mount implements AsyncDisposable {
       return;
     }
     const {head, body} = request;
+    this.#requests.add(1);
     switch (body.op) {
       case 'init':
         return this.#init(head, body);
       case 'forget':
+        for (const {node, count} of body.forgets) this.#services.remembered.forget(node as InodeId, count);
+        return;
       case 'destroy':
-        // Nodes are inodes: nothing is remembered for those that the kernel knows.
         return;
       case 'interrupt':
         return this.#running.get(body.interrupted)?.abort(new WeirError('Cancelled', 'the program was interrupted'));
@@ -107,6 +121,7 @@ export class Mount implements AsyncDisposable {
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: Math.min(readAheadBytesMax, readAheadBytes), flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
       stackDepthMax: passthrough ? 1 : 0,
     });
+    void followChanges({...this.#services, clock: runtime.clock}, this.#origin, {...systemContext, signal: this.#following.signal});
     runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
     this.#reply(head.unique, 0, answer);
   }
@@ -115,18 +130,34 @@ export class Mount implements AsyncDisposable {
     const operation = operationOf(body);
     if (!operation) return this.#reply(head.unique, errno.ENOSYS);
     if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
+    if (this.#answeredNow(head, body)) return;
+    const {turn} = this.#services.remembered;
     const running = new AbortController();
     this.#running.set(head.unique, running);
     let error = 0;
     let answer: Answer;
     try {
-      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal});
+      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal, origin: this.#origin, turn});
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {
       this.#running.delete(head.unique);
     }
     this.#reply(head.unique, error, answer);
+  }
+
+  /** Without a promise, or anything that an interruption could end. */
+  #answeredNow(head: FuseHead, body: FuseBody): boolean {
+    const answerNow = answersNow[body.op] as ((services: MountServices, head: FuseHead, body: FuseBody) => Answer) | undefined;
+    if (!answerNow) return false;
+    try {
+      const answer = answerNow(this.#services, head, body);
+      if (answer) this.#reply(head.unique, 0, answer);
+      return answer !== undefined;
+    } catch (failure) {
+      this.#reply(head.unique, this.#explain(failure, body));
+      return true;
+    }
   }
 
   #explain(failure: unknown, body: FuseBody): number {

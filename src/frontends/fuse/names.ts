@@ -3,58 +3,79 @@ import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {attributesBody, entryBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FuseHead} from '#codec/fuse/request.ts';
+import type {FileInfo, LookupResult, NodeInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
-import {atInode} from '#frontends/fuse/by-inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
-import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {fileNameBytesMax, type Meant, meantName} from '#frontends/fuse/file-names.ts';
+import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {ByteString} from '#base/byte-string.ts';
 
-/**
- * How long the kernel may believe names and attributes. Nothing: what other front ends and the store's owners change is seen at once, as
- * the mount's contract of freshness says, and not later.
- */
-const validMs = 0;
-
-export function infoOfNode({files}: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
-  return files.statInode(node, context);
+export async function infoOfNode({files}: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
+  return (files.statInodeNow(node) ?? (await files.statInode(node, context))).info;
 }
 
-export const lookup: Operation<'lookup'> = async ({files, handles}, head, {name}, context) => {
+export const lookup: Operation<'lookup'> = async (services, head, {name}, context) => {
+  const meant = wanted(name);
+  const parent = nodeOf(head);
+  if ('id' in meant) {
+    const {info, validUntil} = await services.files.statInode(meant.id, context);
+    if (info.inode.parent !== parent) throw new Errno('ENOENT');
+    return named(services, parent, name, {info, validUntil}, context.turn);
+  }
+  return named(services, parent, name, await services.files.lookup(parent, meant.name, meant.kind, context), context.turn);
+};
+
+/** On the spot, or undefined. */
+export function lookupNow(services: MountServices, head: FuseHead, {name}: BodyOf<'lookup'>): Answer {
+  const meant = wanted(name);
+  if ('id' in meant) return undefined;
+  const found = services.files.lookupNow(nodeOf(head), meant.name, meant.kind);
+  return found && named(services, nodeOf(head), name, found);
+}
+
+function wanted(name: ByteString): Meant {
   if (name.length > fileNameBytesMax) throw new Errno('ENAMETOOLONG');
   const meant = meantName(name);
   if (!meant) throw new Errno('ENOENT');
-  const parent = nodeOf(head);
-  if ('id' in meant) {
-    const info = await infoOfNode({files}, meant.id, context);
-    if (info.inode.parent !== parent) throw new Errno('ENOENT');
-    return entryBody(attributesOf(info, handles), validMs);
-  }
-  const info = await atInode({files}, parent, context, async directory => {
-    // Only a directory can have no name; without its slash the path would be its parent's.
-    const found = await files.stat(`${directory}${meant.name === '' ? '/' : meant.name}` as ByteString, {kind: meant.kind}, context);
-    // What is found below a path that leads elsewhere by now is somebody else's.
-    if (found.inode.parent !== parent && (await files.pathOf(parent, context)) !== directory) throw new Errno('ESTALE');
-    return found;
-  });
-  return entryBody(attributesOf(info, handles), validMs);
-};
+  return meant;
+}
+
+function named({remembered, handles}: MountServices, directory: InodeId, name: ByteString, {info, validUntil}: LookupResult, turn?: number): Answer {
+  if (info) return entryBody(attributesOf(info, handles), remembered.node(info.inode.id, validUntil, turn));
+  const validMs = remembered.absence(directory, name, validUntil, turn);
+  if (validMs === 0) throw new Errno('ENOENT');
+  return entryBody(undefined, validMs);
+}
+
+/** The answer about something that was just made. */
+export function madeBody({files, remembered, handles}: MountServices, info: FileInfo): Buffer {
+  return entryBody(attributesOf(info, handles), remembered.node(info.inode.id, files.statInodeNow(info.inode.id)?.validUntil ?? 0));
+}
 
 export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {
+  const node = nodeOf(head);
   try {
-    const info = await infoOfNode(services, nodeOf(head), context);
-    return attributesBody(attributesOf(info, services.handles), validMs);
+    return attributesAnswer(services, await services.files.statInode(node, context), context.turn);
   } catch (error) {
-    const open = services.handles.inode(nodeOf(head));
+    const open = services.handles.inode(node);
     if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
     // Open and without a name: it is what it was when it was opened.
-    return attributesBody({...attributesOf(open.info, services.handles), links: 0}, validMs);
+    return attributesBody({...attributesOf(open.info, services.handles), links: 0}, 0);
   }
 };
+
+export function getattrNow(services: MountServices, head: FuseHead): Answer {
+  const found = services.files.statInodeNow(nodeOf(head));
+  return found && attributesAnswer(services, found);
+}
+
+function attributesAnswer({remembered, handles}: MountServices, {info, validUntil}: NodeInfo, turn?: number): Buffer {
+  return attributesBody(attributesOf(info, handles), remembered.attributes(info.inode.id, validUntil, turn));
+}
 
 export const readlink: Operation<'readlink'> = async (services, head, _body, context) => {
   const {inode} = await infoOfNode(services, nodeOf(head), context);
-  if (inode.target === undefined) throw new Errno('EINVAL');
-  return Buffer.from(inode.target, 'latin1');
+  if (inode.kind !== 'symlink') throw new Errno('EINVAL');
+  return Buffer.from(inode.target!, 'latin1');
 };

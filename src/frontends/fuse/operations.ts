@@ -1,14 +1,14 @@
 /** Which operation carries out which request. Data, so that it can be read; what is missing is answered ENOSYS. */
-import type {FuseBody} from '#codec/fuse/request.ts';
+import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import {removexattr, setattr, setxattr} from '#frontends/fuse/change-attributes.ts';
 import {create, link, mkdir, mknod, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
 import {flush, fsync, open, read, release, write} from '#frontends/fuse/files.ts';
-import {getattr, lookup, readlink} from '#frontends/fuse/names.ts';
+import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
-import type {Operation, OperationName} from '#frontends/fuse/request.ts';
+import type {Answer, BodyOf, MountServices, Operation, OperationName} from '#frontends/fuse/request.ts';
 
 type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
@@ -19,6 +19,9 @@ const operations: Operations = {
 
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */
 export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy']);
+
+/** What is tried on the spot first: undefined when that takes waiting. */
+export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow};
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

@@ -4,6 +4,7 @@ import type {FileSystem} from '#client/file-system.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
+import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Log} from '#runtime/log.ts';
@@ -17,6 +18,12 @@ export interface MountServices {
   readonly readOnly: boolean;
   readonly clock: Pick<Clock, 'nowNs'>;
   readonly log: Log;
+  readonly remembered: Remembered;
+}
+
+export interface RequestContext extends CallContext {
+  /** Remembered.turn when the request came. */
+  readonly turn: number;
 }
 
 /** The body of the reply; undefined where success says it all. Throws Errno or WeirError. */
@@ -26,6 +33,6 @@ export type OperationName = FuseBody['op'];
 export type BodyOf<Name extends OperationName> = Extract<FuseBody, {op: Name}>;
 
 /** `context.principal`: the kernel has checked modes already (default_permissions). */
-export type Operation<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: CallContext) => Promise<Answer>;
+export type Operation<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: RequestContext) => Promise<Answer>;
 
 export const nodeOf = (head: FuseHead): InodeId => head.node as InodeId;

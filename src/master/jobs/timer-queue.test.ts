@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import type {InodeId} from '#base/ids.ts';
+import {ChangeFeed} from '#master/change-feed.ts';
 import {World} from '#master/fixture.test.ts';
 import {type Task, TimerQueue} from '#master/jobs/timer-queue.ts';
 import {listTimers, setTimer} from '#master/namespace/timers.ts';
@@ -16,7 +17,7 @@ const set = async (transactions: Transactions, subject: number, dueMs: number): 
 async function life(world: World, handler: (task: Task, transactions: Transactions) => Promise<number | undefined>, fn: (transactions: Transactions, runtime: Runtime) => Promise<void>): Promise<void> {
   await world.simulation.run(async runtime => {
     const metastore = await world.metastore(runtime);
-    const transactions = new Transactions(metastore, runtime.clock);
+    const transactions = new Transactions(metastore, runtime.clock, new ChangeFeed(runtime.clock));
     const queue = new TimerQueue(transactions, runtime, {lifecycle: task => handler(task, transactions)});
     queue.start();
     await fn(transactions, runtime);

@@ -76,11 +76,19 @@ export class Lister {
       if (missing.length === 0) {
         await transactions.read(() => undefined);
         if (failure !== undefined) throw failure;
-        return page!;
+        return request.view === 'children' ? {...page!, validUntil: this.#validUntil(directory)} : page!;
       }
       await Promise.all(missing.slice(0, directoriesAtOnce).map(scope => this.advance(scope, askedAt, context.signal)));
     }
     throw new WeirError('Unavailable', `the listing of ${formatPath(directory)} changes faster than it can be read`);
+  }
+
+  /** Of what a directory holds, as far as its record tells. */
+  #validUntil(directory: Path): number {
+    return this.#services.transactions.peek(reader => {
+      const {place} = resolve(reader, directory);
+      return place ? this.#loader.listingValidUntil(place, inodeAt(reader, place)) : 0;
+    });
   }
 
   /** All versions; what is current on the page is loaded as for a listing of keys, which the page cannot reach beyond. */

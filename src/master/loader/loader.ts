@@ -22,7 +22,7 @@ import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
-import type {Path} from '#model/path.ts';
+import type {Path, PathKind} from '#model/path.ts';
 import type {StoreObject, UnderStore} from '#understore/under-store.ts';
 
 export interface LoaderServices {
@@ -50,6 +50,9 @@ export interface Question {
   /** What is known there already. */
   readonly inode?: InodeId;
 }
+
+const always = Number.MAX_SAFE_INTEGER;
+const msOf = (until: number | 'forever' | 'never'): number => (until === 'forever' ? always : until === 'never' ? 0 : until);
 
 /** An answer can be overtaken by a change of our own and then be asked for again; more often than this nobody waits for. */
 const roundsMax = 5;
@@ -83,6 +86,25 @@ export class Loader {
     const {knowledge, mounts} = this.#services;
     const incomplete = complete === true && inode.content?.listed === true && mounts.get(place.mount).capabilities.metadata && !knowledge.following(place.mount, objectKeyOf(place, inode));
     return !incomplete && knowledge.isFreshInode(reader, place, inode, parent, askedAt);
+  }
+
+  /** Until when what stands at a place may be believed, wall ms: in the past when it may not, `Number.MAX_SAFE_INTEGER` for ever. */
+  validUntil(reader: Reader, place: Place, inode: Inode, parent: Place): number {
+    const {knowledge} = this.#services;
+    return msOf(knowledge.validUntil(place.mount, knowledge.ageOf(reader, place, inode, parent)));
+  }
+
+  /** The same of there being nothing of this name in a directory. */
+  absentUntil(reader: Reader, parent: Place, name: ByteString, kind: PathKind): number {
+    const {knowledge} = this.#services;
+    const until = (key: string): number => msOf(knowledge.validUntil(parent.mount, knowledge.absentSince(reader, parent.mount, (parent.storeKey + key) as ByteString, parent)));
+    return Math.min(kind === 'directory' || name === '' ? always : until(name), kind === 'file' ? always : until(`${name}/`));
+  }
+
+  /** The same of the names in a directory. */
+  listingValidUntil({mount, storeKey}: Place, {listedAt = 0}: Inode): number {
+    const {knowledge, beliefs} = this.#services;
+    return msOf(knowledge.validUntil(mount, {at: beliefs.stillCounts(mount, storeKey, listedAt), source: 'directory'}));
   }
 
   #questions(reader: Reader, path: Path, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {

@@ -1,13 +1,12 @@
 /** What readers ask the master: what is at a path, what to read of a file, and what they learned from the store themselves. */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {ContentId, InodeId} from '#base/ids.ts';
+import type {ContentId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {KnownDirectories} from '#master/namespace/known-directories.ts';
-import {locate} from '#master/namespace/locate.ts';
 import {childOf, inodeAt, lookAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
 import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
@@ -75,22 +74,6 @@ export class Reading {
     const {transactions} = this.#services;
     await this.#loader.freshen(path, {askedAt: transactions.now(), signal, complete: true});
     return await transactions.read(reader => stat(reader, path, principal));
-  }
-
-  async statInode(id: InodeId, {signal}: CallContext): Promise<FileInfo> {
-    const {transactions} = this.#services;
-    const askedAt = transactions.now();
-    for (let round = 0; round < roundsMax; round++) {
-      const path = transactions.peek(reader => locate(reader, id)?.path);
-      if (path === undefined) break;
-      await this.#loader.freshen(parsePath(path, 'file'), {askedAt, signal, complete: true});
-      const info = await transactions.read(reader => {
-        const found = locate(reader, id);
-        return found?.path === path ? lookAt(reader, path, found.place) : undefined;
-      });
-      if (info) return info;
-    }
-    throw new WeirError('NotFound', `inode ${id} has no name any more`);
   }
 
   /**

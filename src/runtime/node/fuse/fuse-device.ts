@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
+import {notificationHead} from '#codec/fuse/reply.ts';
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {Descriptor} from '#model/file-lease.ts';
@@ -34,6 +35,8 @@ export class NodeFuseDevice implements FuseDevice {
   readonly #ended = Promise.withResolvers<void>();
   #socket: net.Socket | undefined;
   #mayPassThrough = true;
+  #notified: Promise<void> = Promise.resolve();
+  #gone = false;
 
   /** `device`: /dev/fuse, mounted; owned from now on. */
   constructor(device: number, calls: FuseCalls, unmount: () => Promise<void>) {
@@ -60,9 +63,13 @@ export class NodeFuseDevice implements FuseDevice {
       if (!endings.has((error as NodeJS.ErrnoException).code ?? '')) failure = systemError(error, 'the FUSE device failed');
     });
     socket.once('close', () => {
-      fs.closeSync(this.#device);
-      this.#ended.resolve();
-      ended(failure);
+      this.#gone = true;
+      // The number must not be another file's while a notification is being written.
+      void this.#notified.then(() => {
+        fs.closeSync(this.#device);
+        this.#ended.resolve();
+        ended(failure);
+      });
     });
     const replaced = this.#calls.replace(number, this.#device);
     if (replaced < 0) socket.destroy(new Error(`dup3 failed with errno ${-replaced}`));
@@ -77,6 +84,18 @@ export class NodeFuseDevice implements FuseDevice {
       if (unwanted.has((error as NodeJS.ErrnoException).code ?? '')) return false;
       throw systemError(error, 'the FUSE device refused an answer');
     }
+  }
+
+  /** By a thread of the pool, which may be held up; one only, so that the others go on and let it free. */
+  notify(code: number, body: Uint8Array): Promise<void> {
+    const message = Buffer.concat([notificationHead(code, body.length), body]);
+    const sent = this.#notified.then(() => new Promise<void>((resolve) => {
+      if (this.#gone) return resolve();
+      // What the kernel does not know, or a kind of notification that it does not know, is nothing to be taken back.
+      fs.write(this.#device, message, () => resolve());
+    }));
+    this.#notified = sent;
+    return sent;
   }
 
   registerBacking(file: Descriptor): number | undefined {

@@ -47,8 +47,8 @@ const sourceName = (source: string): string => source.replaceAll(/[\s,\\]/g, '_'
 
 async function prepare(directory: string): Promise<void> {
   try {
-    const stat = await fs.promises.stat(directory);
-    if (!stat.isDirectory()) throw new WeirError('NotADirectory', `${directory} is not a directory`);
+    // Not by its attributes, which the kernel may remember of a mount that is dead.
+    await (await fs.promises.opendir(directory)).close();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOTCONN') throw systemError(error, `cannot mount on ${directory}`);
     await unmount(directory);

@@ -1,0 +1,57 @@
+/**
+ * Takes back from the kernel what others have changed. The next changes are asked for when the kernel has forgotten these; until then whoever
+ * made them is not answered (MasterApi.watch). Our own are not told here: the kernel knows what it has asked for.
+ */
+import type {InodeId} from '#base/ids.ts';
+import {notification} from '#codec/fuse/abi.ts';
+import {invalidateEntryBody, invalidateInodeBody} from '#codec/fuse/reply.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {Changes} from '#contracts/master-api.ts';
+import {shownName} from '#frontends/fuse/file-names.ts';
+import type {MountServices} from '#frontends/fuse/request.ts';
+import type {Clock} from '#runtime/clock.ts';
+
+const retryMs = 1_000;
+/** A name that led nowhere is shown as it is. */
+const nobody = 0 as InodeId;
+
+type Services = Pick<MountServices, 'files' | 'device' | 'remembered' | 'log'> & {readonly clock: Pick<Clock, 'sleep'>};
+
+/** Until the signal aborts. While nothing can be heard, nothing is valid. */
+export async function followChanges(services: Services, origin: string, context: CallContext): Promise<void> {
+  const {files, remembered, clock, log} = services;
+  for (let heard = false; !context.signal.aborted; ) {
+    try {
+      for await (const changes of files.watch(origin, context)) {
+        if (remembered.following) remembered.turn++;
+        else remembered.following = true;
+        await takeBack(services, heard || changes.lost === undefined ? changes : {...changes, lost: true});
+        heard = true;
+      }
+    } catch (error) {
+      if (!context.signal.aborted) log.warn('fuse: changes of others cannot be heard for now; nothing is remembered meanwhile', {error});
+    }
+    remembered.following = false;
+    await takeBackAll(services);
+    await clock.sleep(retryMs, {signal: context.signal}).catch(() => undefined);
+  }
+}
+
+async function takeBack({device, remembered, ...services}: Services, {inodes, names, lost}: Changes): Promise<void> {
+  if (lost) return await takeBackAll({device, remembered, ...services});
+  const nodes = new Set(inodes);
+  for (const {directory, name, was} of names) {
+    // What it held is remembered with the directory.
+    nodes.add(directory);
+    const absent = remembered.takeAbsence(directory, name);
+    if (absent || (was !== undefined && remembered.hasNode(was))) await device.notify(notification.invalidateEntry, invalidateEntryBody(directory, shownName(name, was ?? nobody, false)));
+  }
+  for (const node of nodes) if (remembered.hasNode(node)) await device.notify(notification.invalidateInode, invalidateInodeBody(node, 0n, 0n));
+}
+
+/** Attributes and pages of all that it knows. Names it goes on believing for as long as they are valid, unless the kernel can forget all at once (7.44). */
+async function takeBackAll({device, remembered}: Services): Promise<void> {
+  if (remembered.count === 0) return;
+  await device.notify(notification.nextEpoch, new Uint8Array(0));
+  for (const node of remembered.nodes()) await device.notify(notification.invalidateInode, invalidateInodeBody(node, 0n, 0n));
+}

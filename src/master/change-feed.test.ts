@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {inodeKey} from '#codec/namespace/keys.ts';
+import {systemContext} from '#contracts/context.ts';
+import type {Changes} from '#contracts/master-api.ts';
+import type {InodeId} from '#base/ids.ts';
+import {ChangeFeed} from '#master/change-feed.ts';
+import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+
+const id = (number: number): InodeId => number as InodeId;
+const empty: Transaction = {get: () => undefined, look: () => undefined, range: () => [], put: () => undefined, delete: () => undefined};
+/** A clock whose patience ends when the test says so. */
+function patience() {
+  let end = (): void => undefined;
+  return {clock: {after: (_ms: number, fn: () => void) => ((end = fn), {[Symbol.dispose]: () => undefined})}, runOut: () => end()};
+}
+const changed = (feed: ChangeFeed, inode: number, origin?: string): void => feed.noting(empty, origin, tx => tx.put(inodeKey(id(inode)), new Uint8Array(0))).publish();
+
+test('a change is answered when each listener has taken it in, and not told to who made it', async () => {
+  const feed = new ChangeFeed(patience().clock);
+  const listener = feed.watch('mount', systemContext)[Symbol.asyncIterator]();
+  assert.deepEqual((await listener.next()).value, {inodes: [], names: []});
+  changed(feed, 5, 'mount');
+  await feed.told();
+  changed(feed, 6);
+  let told = false;
+  const telling = feed.told().then(() => (told = true));
+  assert.deepEqual((await listener.next()).value, {inodes: [6], names: []});
+  changed(feed, 7);
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(told, false, 'it has it in hand');
+  const next = listener.next();
+  await telling;
+  assert.deepEqual((await next).value, {inodes: [7], names: []});
+  await listener.return?.(undefined);
+  await feed.told();
+  assert.equal(feed.count, 0);
+});
+
+test('who is slow is told that it has lost something, and not waited for until it has heard that', async () => {
+  const {clock, runOut} = patience();
+  const feed = new ChangeFeed(clock);
+  const listener = feed.watch('mount', systemContext)[Symbol.asyncIterator]();
+  await listener.next();
+  changed(feed, 5);
+  const telling = feed.told();
+  runOut();
+  await telling;
+  changed(feed, 6);
+  await feed.told();
+  assert.deepEqual((await listener.next()).value, {inodes: [6], names: [], lost: true});
+  const next = listener.next();
+  changed(feed, 7);
+  const waiting = feed.told();
+  assert.deepEqual((await next).value, {inodes: [7], names: []});
+  void listener.next();
+  await waiting;
+});
+
+test('names say what they led to, also where a directory comes to hide a file', async () => {
+  const world = new World();
+  world.store('mem://bucket/');
+  await world.life(async master => {
+    await mountBucket(master);
+    const told: Changes[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
+    })().catch(() => undefined);
+    const {inode} = await put(master, '/b/d/file', 'x');
+    await master.rename(bytes('/b/d/file'), bytes('/b/d/other'), {replace: false, kind: 'file'}, context);
+    await put(master, '/b/d/other/below', 'y');
+    await master.remove(bytes('/b/d/other'), {kind: 'file'}, {...context, origin: 'test'});
+    stop.abort();
+    await following;
+    const names = told.flatMap(({names}) => names.map(({name, was}) => [name, was]));
+    assert.deepEqual(names.filter(([name]) => name === 'file' || name === 'other'), [['file', undefined], ['file', inode.id], ['other', undefined], ['other', inode.id]]);
+  });
+});
