@@ -36,6 +36,7 @@ export const pendingBytesMax = 256 * 1024 * 1024;
 const groupBytesInitial = 256 * 1024;
 /** A buffer up to this size is used again for a later group: one for each would have the collector run after every hundred commits. */
 const spareBytesMax = 4 * groupBytesInitial;
+const sparesMax = 2;
 
 export interface Appended {
   readonly sequence: number;
@@ -87,8 +88,8 @@ export class ChangeLog implements AsyncDisposable {
   #written: Group[] = [];
   /** Being written. */
   #current: Group | undefined;
-  /** The buffer of a group that was written: gathering goes on in one while the other is written. */
-  #spare: Buffer | undefined;
+  /** Buffers of groups that were written, at most `sparesMax`: gathering goes on in one while the other is written. */
+  readonly #spares: Buffer[] = [];
   #writing = false;
   #syncing = false;
   #syncRun: Promise<void> = Promise.resolve();
@@ -191,9 +192,7 @@ export class ChangeLog implements AsyncDisposable {
       // Whoever needs them waits on them; a failure with nobody waiting is remembered in #failure.
       safe.promise.catch(() => undefined);
       durable.promise.catch(() => undefined);
-      const buffer = this.#spare ?? Buffer.allocUnsafeSlow(groupBytesInitial);
-      this.#spare = undefined;
-      group = {buffer, length: 0, firstSequence: this.#sequence + 1, lastSequence: 0, safe, durable};
+      group = {buffer: this.#spares.pop() ?? Buffer.allocUnsafeSlow(groupBytesInitial), length: 0, firstSequence: this.#sequence + 1, lastSequence: 0, safe, durable};
       this.#pending = group;
     }
     const need = group.length + recordHeaderBytes + sizeMax;
@@ -254,7 +253,7 @@ export class ChangeLog implements AsyncDisposable {
         await this.#file.write([group.buffer.subarray(0, group.length)], this.#fileBytes);
         crashPoint('journal.afterWrite');
         this.#fileBytes += group.length;
-        if (group.buffer.length <= spareBytesMax) this.#spare = group.buffer;
+        if (group.buffer.length <= spareBytesMax && this.#spares.length < sparesMax) this.#spares.push(group.buffer);
         group.safe.resolve();
         this.#written.push(group);
         this.#current = undefined;
