@@ -9,8 +9,11 @@ import {Weir} from '../../integration/harness.ts';
 import {exceptionsOf, type SuiteResult, testsOf, wordsOf} from './results.ts';
 
 const suiteMsMax = 10 * 60_000;
-/** It wants to see no bucket at all, and others leave some where they fail as declared. */
-const alone = 'ListBuckets_empty_success';
+/**
+ * Tests that may fail only because of those beside them have a second try alone: one wants to see no bucket at all, and others leave some
+ * where they fail as declared; locks are retained for seconds, in which a loaded machine may not come to the next request.
+ */
+const disturbed = /^ListBuckets_empty_success$|retention|WORM|object_lock/i;
 /** `PATCH /create-bucket` and the like. */
 const ownProtocol = /^IAM_/;
 
@@ -19,9 +22,7 @@ export const versitygwExceptions = 'versitygw-exceptions.tsv';
 /** By name: the reason. A test that fails in other words than the list has is no exception. */
 export const declaredExceptions = (): Promise<ReadonlyMap<string, string>> => exceptionsOf(versitygwExceptions);
 
-async function outputOf(program: string, args: readonly string[]): Promise<string> {
-  await using weir = await Weir.start({args: []});
-  const {s3, accessKeyId, secretAccessKey} = weir.ready;
+async function outputOf(program: string, {s3, accessKeyId, secretAccessKey}: Weir['ready'], args: readonly string[]): Promise<string> {
   const whole = ['test', '-a', accessKeyId, '-s', secretAccessKey, '-e', s3, ...args, '--versioning-enabled'];
   return await new Promise(resolve => {
     // In another directory: tests that administer versitygw look for ./versitygw.
@@ -50,20 +51,32 @@ function verdictsOf(output: string): Verdicts {
   return {passed, failed};
 }
 
+const isOutside = (name: string, why: string): boolean => why.includes('exec ./versitygw') || ownProtocol.test(name);
+
+async function onNewInstance<T>(use: (ready: Weir['ready']) => Promise<T>): Promise<T> {
+  await using weir = await Weir.start({args: []});
+  return await use(weir.ready);
+}
+
 /** Runs all of it on new instances. `program`: versitygw. */
 export async function runVersitygwSuite(program: string): Promise<SuiteResult[]> {
-  const [flow, lonely] = [await outputOf(program, ['full-flow', '--parallel']), await outputOf(program, [alone])];
+  const flow = await onNewInstance(ready => outputOf(program, ready, ['full-flow', '--parallel']));
   const {passed, failed} = verdictsOf(flow);
   const counts = new Map<string, number>();
   for (const name of passed) counts.set(name, (counts.get(name) ?? 0) + 1);
-  if (verdictsOf(lonely).passed.includes(alone)) counts.set(alone, 1);
+  const again = [...failed].filter(([name, why]) => disturbed.test(name) && !isOutside(name, why)).map(([name]) => name);
+  if (again.length > 0) {
+    await onNewInstance(async ready => {
+      for (const name of again) if (verdictsOf(await outputOf(program, ready, [name])).passed.includes(name)) counts.set(name, 1);
+    });
+  }
   const [declared, words] = [await declaredExceptions(), await wordsOf(versitygwExceptions)];
   return (await testsOf('versitygw-tests.tsv', [])).map(({feature, name}): SuiteResult => {
     const left = counts.get(name) ?? 0;
     counts.set(name, left - 1);
     const why = failed.get(name) ?? /panic: .*/.exec(flow)?.[0] ?? 'it has said nothing';
     if (left > 0) return {feature, name, state: 'passed', why: ''};
-    if (why.includes('exec ./versitygw') || ownProtocol.test(name)) return {feature, name, state: 'outside', why};
+    if (isOutside(name, why)) return {feature, name, state: 'outside', why};
     const reason = declared.get(name);
     return reason !== undefined && why.includes(words.get(name)!) ? {feature, name, state: 'declared', why: reason} : {feature, name, state: 'failed', why};
   });
