@@ -152,6 +152,8 @@ describe('REST', () => {
     await call('POST', '/api/v1/pin', {path: '/bucket/moved', pinned: true});
     await call('POST', '/api/v1/load', {path: '/bucket/moved'});
     await call('POST', '/api/v1/free', {path: '/bucket/moved'});
+    assert.deepEqual(await call('GET', '/api/v1/persist?path=/'), {entries: []});
+    await call('POST', '/api/v1/persist', {path: '/bucket/moved'});
     const outside = path.join(home, 'outside');
     await import('node:fs/promises').then(({mkdir}) => mkdir(outside));
     await call('POST', '/api/v1/mounts', {path: '/outside', uri: `file://${outside}`, options: {}});
