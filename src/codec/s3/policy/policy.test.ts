@@ -76,12 +76,13 @@ describe('documents', () => {
 
   it('name principals in one form, users by their keys too', () => {
     const formed = (Principal: unknown): unknown => {
-      const text = withPrincipalForm(textOf(statement({Principal})), (id) => (id === 'KEYOFALICE0123456' ? alice.arn : undefined));
+      const text = withPrincipalForm(textOf(statement({Principal})), (id) => (id === 'KEYOFALICE0123456' || id === 'made.else-where_1' ? alice.arn : undefined));
       return (JSON.parse(text) as {Statement: {Principal: unknown}[]}).Statement[0]!.Principal;
     };
     assert.equal(formed('*'), '*');
     assert.deepEqual(formed(['*']), {AWS: ['*']});
     assert.deepEqual(formed('KEYOFALICE0123456'), {AWS: alice.arn});
+    assert.deepEqual(formed('made.else-where_1'), {AWS: alice.arn}, 'keys of other places have other letters');
     assert.deepEqual(formed({AWS: ['KEYOFALICE0123456', 'KEYOFNOBODY0123456'], CanonicalUser: 'c'}), {AWS: [alice.arn, 'KEYOFNOBODY0123456'], CanonicalUser: 'c'});
     for (const text of ['', '{', '[]', 'null', '{"Statement":1}', '{"Statement":[1,null,[]]}', `{"Statement":{"Principal":"*"} }`]) assert.equal(withPrincipalForm(text, () => assert.fail()), text);
   });

@@ -6,7 +6,8 @@
 type Json = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const keyIdPattern = /^[A-Za-z0-9]{16,128}$/;
+/** As of keys that were made elsewhere, too. */
+const keyIdPattern = /^[A-Za-z0-9._-]{3,128}$/;
 
 /** The same text where nothing is to be done; what is no policy is left for its parser to refuse. `arnOfKey`: undefined for ids that are nobody's. */
 export function withPrincipalForm(text: string, arnOfKey: (accessKeyId: string) => string | undefined): string {
