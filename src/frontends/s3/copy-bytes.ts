@@ -41,7 +41,7 @@ export async function copyBytes(request: S3Request, info: FileInfo, to: ByteStri
     context,
   );
   try {
-    const bytes = bodyChunks(range.length > 0 ? opened(range, await file.read(range, context)) : noBytes);
+    const bytes = bodyChunks(range.length > 0 ? await opened(range, await file.read(range, context)) : noBytes);
     const expected = {length: range.length};
     if (sealed) return await writer.commit(expected, await writeSealed(request, writer, bytes, {sealing: sealed.sealing, checksums: [used], expected: () => expected}));
     for await (const chunk of bytes) await writer.write(chunk);

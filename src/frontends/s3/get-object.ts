@@ -190,7 +190,7 @@ async function getInTime(request: S3Request, path: ByteString, {key: customerKey
     throw isKind(error, 'RangeNotSatisfiable') ? notSatisfiable(length) : error;
   }
   if (wanted.length === 0) throw notSatisfiable(length);
-  const body = opened(wanted, await file.read(wanted, request.context));
+  const body = await opened(wanted, await file.read(wanted, request.context));
   if (!range) return answer(request, 200, headers, body);
   return answer(request, 206, [...headers, ...contentRange(wanted, length)], body);
 }

@@ -16,7 +16,10 @@ import {isSealed, sealEntry} from '#model/seal.ts';
 export const isSealedFile = ({inode: {content}}: FileInfo): boolean => content !== undefined && isSealed(content);
 
 /** An object's bytes can be read: those of a plain one as they are, those of a sealed one by this. */
-export type Opener = (range: {readonly offset: number}, body: Body) => Body;
+export type Opener = (range: {readonly offset: number}, body: Body) => Body | Promise<Body>;
+
+/** Bytes that are opened before the answer begins, and leave with its head in one write. */
+const smallBytesMax = 64 * 1024;
 
 const asIs: Opener = (_, body) => body;
 
@@ -41,7 +44,14 @@ export async function openerOf(request: S3Request, info: FileInfo, key: Customer
   const contentKey = checkKey(info, key);
   if (!contentKey) return asIs;
   const pieces = await piecesOf(request, info, key!, contentKey);
-  return ({offset}, body) => openedBody(pieces, offset, body);
+  return ({offset}, body) => (body.length <= smallBytesMax ? openedWhole(pieces, offset, body) : openedBody(pieces, offset, body));
+}
+
+async function openedWhole(pieces: SealedPieces, position: number, body: Body): Promise<Body> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of openedBytes(pieces, position, bodyChunks(body))) chunks.push(chunk);
+  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return {kind: 'bytes', length: bytes.length, bytes};
 }
 
 /** What is not read after all is let go as the body itself would be. */

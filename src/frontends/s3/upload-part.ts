@@ -94,7 +94,7 @@ export const uploadPartCopy: Operation = async (request) => {
   const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums: sealing ? [] : checksums}, request.context);
   try {
-    const bytes = bodyChunks(range.length > 0 ? opened(range, await file.read(range, request.context)) : noBytes);
+    const bytes = bodyChunks(range.length > 0 ? await opened(range, await file.read(range, request.context)) : noBytes);
     const expected = {length: range.length};
     const sealed = sealing && (await writeSealed(request, writer, bytes, {sealing, checksums, expected: () => expected}));
     if (!sealed) for await (const chunk of bytes) await writer.write(chunk);
