@@ -49,6 +49,8 @@ export class ServerExchange implements HttpExchange {
   #clientLeft: boolean;
   #answer: Answer = 'none';
   #keepAlive = false;
+  /** A bit for each length (of 32) that a header's name has: most headers that are asked for are not there. */
+  #nameLengths = 0;
 
   constructor(connection: ExchangeConnection, head: RequestHead) {
     this.#connection = connection;
@@ -81,7 +83,9 @@ export class ServerExchange implements HttpExchange {
   }
 
   header(name: string): string | undefined {
-    return findHeader(this.#head.rawHeaders, name);
+    const {rawHeaders} = this.#head;
+    if (this.#nameLengths === 0) for (let i = 0; i < rawHeaders.length; i += 2) this.#nameLengths |= 1 << rawHeaders[i]!.length;
+    return (this.#nameLengths & (1 << name.length)) === 0 ? undefined : findHeader(rawHeaders, name);
   }
 
   get body(): HttpRequestBody {

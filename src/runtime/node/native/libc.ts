@@ -54,6 +54,7 @@ function bind(koffi: Koffi): Libc {
 
   // One of each is enough: calls are synchronous, on one thread.
   const vector = Buffer.alloc(16);
+  const words = new Uint32Array(vector.buffer, vector.byteOffset, 4);
   const offset = Buffer.alloc(8);
   const range = Buffer.alloc(16);
   const statistics = Buffer.alloc(40);
@@ -71,10 +72,21 @@ function bind(koffi: Koffi): Libc {
     return {cached: Number(statistics.readBigUInt64LE(0)), pages};
   };
 
+  // Memory that buffers are views of stays where it is, and the same few are read into again and again; asking for an address makes a bigint.
+  const addresses = new WeakMap<ArrayBufferLike, number>();
+  const addressOf = (buffer: Uint8Array): number => {
+    const memory = buffer.buffer;
+    let start = addresses.get(memory);
+    if (start === undefined) addresses.set(memory, (start = Number(koffi.address(buffer)) - buffer.byteOffset));
+    return start + buffer.byteOffset;
+  };
+
   return {
     preadResident: (fd, into, position) => {
-      vector.writeBigUInt64LE(koffi.address(into), 0);
-      vector.writeUInt32LE(into.length, 8);
+      const address = addressOf(into);
+      words[0] = address % 2 ** 32;
+      words[1] = address / 2 ** 32;
+      words[2] = into.length;
       const count = answer(preadv2(fd, vector, 1, position, RWF_NOWAIT));
       if (count !== EOPNOTSUPP) return count;
       // tmpfs does not know the flag. What is in the page cache whole needs no waiting there either.
