@@ -10,7 +10,7 @@ import {eventMessage} from '#codec/s3/event-message.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {WebhookInfo, WebhookRequest} from '#contracts/master-api.ts';
 import type {BucketEvents} from '#master/events/bucket-events.ts';
-import {backlog, delivered, forgetQueue, stateOf, type Waiting, waiting} from '#master/events/outbox.ts';
+import {backlog, delivered, forgetQueue, giveUp, stateOf, type Waiting, waiting} from '#master/events/outbox.ts';
 import {getWebhook, listWebhooks, putWebhook, removeWebhook} from '#master/events/webhooks.ts';
 import type {Transactions} from '#master/transactions.ts';
 import {arnOfWebhook, type BucketEvent} from '#model/notification.ts';
@@ -19,12 +19,15 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 /** Of one webhook, at a time: looked at, and on their way. */
 const lookedAtMax = 256;
+/** While the first are all of a few keys, which wait for each other. */
+const lookedAtCrowdedMax = 8_192;
 const inFlightMax = 16;
 const answerMs = 15_000;
 /** Of an answer that is read, so that its connection can be used again. */
 const answerBytesMax = 64 * 1024;
 const retryMsMin = 1_000;
 const retryMsMax = 60_000;
+const giveUpMs = 7 * 86_400_000;
 const forgottenAtOnce = 1_000;
 
 export interface DeliveryServices {
@@ -42,6 +45,7 @@ interface Queue {
   /** Ends the rest between attempts. */
   wake: AbortController;
   failures: number;
+  crowded: boolean;
   lastError?: string | undefined;
   droppedTold: number;
   trust?: HttpTrust;
@@ -111,7 +115,7 @@ export class Deliveries {
   }
 
   #go(name: string): Queue {
-    const queue = this.#queues.get(name) ?? {running: undefined, wanted: false, wake: new AbortController(), failures: 0, droppedTold: 0};
+    const queue = this.#queues.get(name) ?? {running: undefined, wanted: false, wake: new AbortController(), failures: 0, crowded: false, droppedTold: 0};
     this.#queues.set(name, queue);
     queue.wanted = true;
     if (!queue.running && !this.#stop.signal.aborted && this.#services.http) queue.running = this.#run(name, queue);
@@ -143,13 +147,17 @@ export class Deliveries {
   /** Sends the oldest of each key. False when nothing is left. */
   async #round(name: string, queue: Queue): Promise<boolean> {
     const {transactions, runtime} = this.#services;
-    const {webhook, looked, dropped} = await transactions.read(reader => ({webhook: getWebhook(reader, name), looked: waiting(reader, name, lookedAtMax), dropped: stateOf(reader, name).dropped}));
+    const limit = queue.crowded ? lookedAtCrowdedMax : lookedAtMax;
+    const {webhook, looked, dropped} = await transactions.read(reader => ({webhook: getWebhook(reader, name), looked: waiting(reader, name, limit), dropped: stateOf(reader, name).dropped}));
     if (!webhook || looked.length === 0) return false;
-    if (dropped > queue.droppedTold) runtime.log.error('events were dropped: too many wait for a webhook', {webhook: name, dropped});
+    if (dropped > queue.droppedTold) runtime.log.error('events were dropped: too many wait for a webhook, or it has refused them for too long', {webhook: name, dropped});
     queue.droppedTold = dropped;
     const batch = firstOfEachKey(looked);
+    queue.crowded = looked.length === limit && batch.length < inFlightMax;
     let failure: Error | undefined;
     const done: number[] = [];
+    const hopeless: number[] = [];
+    const giveUpBefore = BigInt(runtime.clock.nowMs() - giveUpMs) * 1_000_000n;
     let next = 0;
     let failed = 0;
     const sendNext = async (): Promise<void> => {
@@ -161,6 +169,7 @@ export class Deliveries {
           done.push(order);
         } catch (error) {
           failed++;
+          if (event.time < giveUpBefore) hopeless.push(order);
           failure ??= error instanceof Error ? error : new Error('unknown');
         }
       }
@@ -168,7 +177,12 @@ export class Deliveries {
     await Promise.all(Array.from({length: Math.min(inFlightMax, batch.length)}, sendNext));
     this.#stop.signal.throwIfAborted();
     runtime.crashPoint('master.events.delivered');
-    if (done.length > 0) await transactions.changeQuietly(tx => delivered(tx, name, done));
+    if (done.length + hopeless.length > 0) {
+      await transactions.changeQuietly(tx => {
+        delivered(tx, name, done);
+        giveUp(tx, name, hopeless);
+      });
+    }
     this.#delivered += done.length;
     this.#failed += failed;
     this.#tell(name, queue, failure, done.length > 0);

@@ -158,6 +158,41 @@ test('who does not answer is tried again, ever more slowly, in order for each ke
   });
 });
 
+test('what is refused keeps nobody waiting but events of its own key', async () => {
+  await withReceiver({}, async (master, receiver, clock) => {
+    await listen(master, rule());
+    receiver.answer = ({key}) => (key === 'bad' ? 400 : 200);
+    for (let i = 0; i < 300; i++) await put(master, '/b/bad', 'x');
+    await put(master, '/b/good', 'x');
+    await clock.sleep(120_000);
+    assert.deepEqual(receiver.take(), ['ObjectCreated:Put good']);
+  });
+});
+
+test('what was refused for a week is given up', async () => {
+  const world = new World(8);
+  const receiver = new Receiver();
+  receiver.answer = () => 400;
+  world.http = receiver;
+  world.store('mem://bucket/');
+  await world.life(async master => {
+    await mountBucket(master);
+    await master.putWebhook('hook', {url: 'http://receiver.example/'}, context);
+    await listen(master, rule());
+    for (const body of ['1', '2']) await put(master, '/b/bad', body);
+  });
+  await world.simulation.run(async ({clock}) => clock.sleep(7 * 86_400_000));
+  await world.life(async (master, {clock}) => {
+    await put(master, '/b/bad', 'new');
+    await clock.sleep(600_000);
+    const [info] = await master.listWebhooks(context);
+    assert.deepEqual([info!.backlog, info!.dropped], [1, 3], 'the test of the configuration and two events');
+    receiver.answer = () => 200;
+    await clock.sleep(120_000);
+    assert.deepEqual(receiver.take(), ['ObjectCreated:Put bad']);
+  });
+});
+
 test('webhooks: what may be one, what a bucket may name, what may be removed', async () => {
   await withReceiver({}, async (master, receiver, clock) => {
     const refused = async (promise: Promise<unknown>, kind: 'InvalidArgument' | 'NotFound' | 'Busy'): Promise<void> => assert.rejects(promise, (error) => isKind(error, kind));

@@ -2,8 +2,8 @@
  * The outbox: events that webhooks have still to be told, in the metastore, a queue for each webhook. An event is appended in the
  * transaction of the change that it tells of and deleted when it was delivered.
  *
- * Bound: of a webhook that takes nothing, an event is given up when `backlogEventsMax` newer ones have come. It is counted in the
- * same transaction, told by a metric and in the log.
+ * Bounds: of a webhook that takes nothing, an event is given up when `backlogEventsMax` newer ones have come, or (deliveries.ts) when it
+ * was refused for days. It is counted in the same transaction, told by a metric and in the log.
  */
 import {decodeEvent, decodeWebhookState, encodeEvent, encodeWebhookState, type WebhookState} from '#codec/namespace/event-record.ts';
 import {orderOfOutboxKey, outboxKey, outboxOf, webhookStateKey} from '#codec/namespace/keys.ts';
@@ -47,6 +47,13 @@ export function backlog(reader: Reader, webhook: string): number {
 
 export function delivered(tx: Transaction, webhook: string, orders: readonly number[]): void {
   for (const order of orders) tx.delete(outboxKey(webhook, order));
+}
+
+/** What was refused for too long. */
+export function giveUp(tx: Transaction, webhook: string, orders: readonly number[]): void {
+  delivered(tx, webhook, orders);
+  const {next, dropped} = stateOf(tx, webhook);
+  if (orders.length > 0) tx.put(webhookStateKey(webhook), encodeWebhookState({next, dropped: dropped + orders.length}));
 }
 
 /** Up to `limit` of its events, and at the end its state; true when nothing is left. */
