@@ -15,8 +15,8 @@ import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml
 import {protectedError} from '#frontends/s3/object-lock.ts';
 import {versionOf, versionOption} from '#frontends/s3/versions.ts';
 
-/** At the store, at a time: batches of the whole list would hold its slowest. */
-const deletesInFlightMax = 32;
+/** Of one request at a time: so many share a sync of the log, and of a directory. Batches of the whole list would hold its slowest. */
+const deletesInFlightMax = 128;
 
 /** What is not there is deleted already; so is a version of which nobody knows. */
 async function removeKey(request: S3Request, bucket: ByteString, key: ByteString, version: {readonly version?: string}, precondition: Precondition | undefined): Promise<RemoveResult> {
