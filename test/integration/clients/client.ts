@@ -29,6 +29,10 @@ export interface Session extends AsyncDisposable {
   readonly presignPut?: (key: string) => Promise<string>;
   readonly remove?: (key: string) => Promise<unknown>;
   readonly removeMany?: (keys: readonly string[]) => Promise<unknown>;
+  /** By a committer for S3: 100 000 rows `id` below a prefix, in folders by `id % 7`. */
+  readonly putTable?: (prefix: string) => Promise<unknown>;
+  /** Rows of a table in one such folder. */
+  readonly countTable?: (prefix: string) => Promise<number>;
 }
 
 /** What of a session a client cannot do for some names. */

@@ -44,6 +44,7 @@ export async function driverSession(driver: Driver): Promise<Session> {
     ...(has.has('presign_put') ? {presignPut: async (key: string) => first(await driver.call('presign_put', key))} : {}),
     ...(has.has('remove') ? {remove: (key: string) => driver.call('remove', key)} : {}),
     ...(has.has('remove_many') ? {removeMany: (keys: readonly string[]) => driver.call('remove_many', ...keys)} : {}),
+    ...(has.has('put_table') ? {putTable: (prefix: string) => driver.call('put_table', prefix), countTable: async (prefix: string) => Number(first(await driver.call('count_table', prefix)))} : {}),
     [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
   };
 }

@@ -37,9 +37,12 @@ async function exercise(session: Session, bucket: string, scratch: string): Prom
   await session.copy?.('plain.txt', 'copied');
   await attempt(session.copy?.(key, `${key} copied`));
   await attempt(session.copy?.('large', 'large copied'));
-  const [get, put] = [await session.presignGet?.(key), await session.presignPut?.(key)];
-  if (get !== undefined) await rawFetch('GET', get);
-  if (put !== undefined) await rawFetch('PUT', put, 'by a presigned URL');
+  for (const name of ['plain.txt', key]) {
+    await attempt(session.presignGet?.(name).then(url => rawFetch('GET', url)));
+    await attempt(session.presignPut?.(name).then(url => rawFetch('PUT', url, 'by a presigned URL')));
+  }
+  await session.putTable?.('table');
+  await session.countTable?.('table');
   await session.remove?.('copied');
   await session.removeMany?.(['plain.txt', 'large']);
 }

@@ -177,6 +177,15 @@ export async function describeClients(title: string, clients: readonly Client[])
       });
     }, session => session.presignPut !== undefined);
 
+    phase('writes a table by a committer for S3', async one => {
+      await one.session.putTable!('table');
+      const keys = await reader.keys(one.bucket, 'table/');
+      assert.equal((JSON.parse((await text(one.bucket, 'table/_SUCCESS')) ?? '{}') as {committer?: string}).committer, 'magic');
+      assert.ok(!keys.some(key => /__magic|_temporary/.test(key)), keys.join(' '));
+      assert.ok(!(await reader.must('GET', `/${one.bucket}`, {query: 'uploads='})).body.toString().includes('<Upload>'), 'uploads that are left');
+      assert.equal(await one.session.countTable!('table'), Math.ceil((100_000 - 3) / 7));
+    }, session => session.putTable !== undefined);
+
     phase('deletes', async one => {
       const {remove, removeMany} = one.session;
       await one.prove('remove', key => remove!(key));
