@@ -1,5 +1,6 @@
 /** Changes of a request that know what its parts are: names and values of query and headers, frames, documents, lengths, keys. */
 import {chunks, headers as headerGrammar, mutate as mutateText, query as queryGrammar, type Random, xml} from '../mutate.ts';
+import {changeDocument} from './documents.ts';
 import {buckets} from './machine.ts';
 import {dataOf, type FuzzRequest, isFrames, setHeader} from './request.ts';
 import {documents} from './seeds.ts';
@@ -98,11 +99,12 @@ function ofPath(request: FuzzRequest, random: Random): void {
 function ofBody(request: FuzzRequest, random: Random, other: FuzzRequest): void {
   const {body} = request;
   if (isFrames(body)) return ofFrames(request, random);
-  switch (random.below(5)) {
+  switch (random.below(8)) {
     case 0: request.body = Buffer.from(random.of(documents)); return;
     case 1: request.body = dataOf(other.body); return;
     case 2: request.body = body.subarray(0, random.below(body.length + 1)); return;
     case 3: request.body = {frames: [{data: body}], trailers: []}; setHeader(request, 'x-amz-content-sha256', random.of(headerWords['x-amz-content-sha256']!)); return;
+    case 4: case 5: case 6: request.body = Buffer.from(changeDocument(body.toString('latin1'), random), 'latin1'); return;
     default: request.body = Buffer.from(mutateText([body, Buffer.from(random.of(documents))], random, xml));
   }
 }

@@ -30,7 +30,7 @@ async function faultOf(methods: (files: FileSystem) => Partial<FileSystem>, head
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     }});
   };
-  const {finding} = await fuzzRequests({executions: 30_000, seed: 1, wrap, head});
+  const {finding} = await fuzzRequests({executions: 60_000, seed: 1, wrap, head});
   assert.ok(finding, 'the planted fault was not found');
   return finding;
 }
@@ -46,7 +46,7 @@ test('planted: a byte of some pieces is stored wrong', async () => {
 });
 
 test('planted: escaped line ends in what an answer repeats become line ends of its head', async () => {
-  const {error} = await faultOf(() => ({}), (text) => text.replaceAll(/%0d%0a/gi, '\r\n'));
+  const {error} = await faultOf(() => ({}), (text) => text.replaceAll(/%0d%0a|%0a/gi, '\r\n'));
   assert.match(error.message, /wrote a header/);
 });
 

@@ -51,7 +51,7 @@ function planOf(request: FuzzRequest, random: Random, keys: readonly Key[]): Sig
     case 0: return {...plan, broken: how === 'header' || how === 'query'};
     case 1: return {...plan, scope: random.of([{region: 'eu-west-1'}, {service: 'iam'}, {date: '20261120'}, {service: 'sts'}, {region: ''}])};
     case 2: return {...plan, nowMs: nowMs + random.of([-16 * 60_000, 16 * 60_000, -86_400_000, -800_000, 3_600_000])};
-    case 3: return {...plan, keepHash: true};
+    case 3: case 5: case 6: return {...plan, keepHash: true};
     case 4: return {...plan, expires: random.of(['1', '0', '-1', '604800', '604801', 'x', '', '99999999999999999999'])};
     default: return plan;
   }

@@ -1,5 +1,6 @@
 /** Signs a request that was changed, so that it gets past the signature, or so that it must not. */
 import {createHash} from 'node:crypto';
+import {crc32} from 'node:zlib';
 import {canonicalRequest, hmacSha256, type Scope, SigningKeys} from '#codec/s3/sigv4.ts';
 import {parseQuery, parseTarget} from '#codec/s3/target.ts';
 import {dataOf, type FuzzRequest, type Frames, headerOf, isFrames, queryText, setHeader, wireOf} from './request.ts';
@@ -18,7 +19,7 @@ export interface SignPlan {
   readonly broken?: boolean;
   /** Instead of the right ones. */
   readonly scope?: Partial<Scope>;
-  /** The announced hash stays, whatever the body is now. */
+  /** The announced digests stay, whatever the body is now. */
   readonly keepHash?: boolean;
   readonly expires?: string;
 }
@@ -36,6 +37,7 @@ const spoil = (signature: string): string => `${signature.slice(0, 20)}${signatu
 export function encode(request: FuzzRequest, plan: SignPlan): Buffer {
   const {body} = request;
   if (isFrames(body)) setHeader(request, 'x-amz-decoded-content-length', request.decodedLength ?? String(dataOf(body).length));
+  if (!plan.keepHash) mendDigests(request);
   if (plan.how === 'as it was') return wireOf(request, isFrames(body) ? writeFrames(body, () => 'a'.repeat(64), () => 'b'.repeat(64), false) : body);
   request.headers = request.headers.filter(([name]) => !signingNames.test(name));
   request.query = request.query.filter(([name]) => !signingParameters.test(name));
@@ -84,6 +86,26 @@ export function encode(request: FuzzRequest, plan: SignPlan): Buffer {
   const signsChunks = payloadHash.startsWith('STREAMING-AWS4-HMAC');
   return wireOf(request, writeFrames(body, signsChunks ? (data) => chain('PAYLOAD', `${emptyHash}\n${sha256(data)}`) : undefined, signsChunks ? (lines) => chain('TRAILER', sha256(lines)) : undefined,
     payloadHash.endsWith('-TRAILER')));
+}
+
+/** Digests that have the right form say what the body is now: otherwise none that was changed would get any further. */
+function mendDigests(request: FuzzRequest): void {
+  const data = dataOf(request.body);
+  const crc = (): string => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(crc32(data));
+    return bytes.toString('base64');
+  };
+  const digest = (name: string) => (): string => createHash(name).update(data).digest('base64');
+  const lists = isFrames(request.body) ? [request.headers, request.body.trailers] : [request.headers];
+  for (const [name, of] of [['content-md5', digest('md5')], ['x-amz-checksum-crc32', crc], ['x-amz-checksum-sha1', digest('sha1')], ['x-amz-checksum-sha256', digest('sha256')]] as const) {
+    for (const list of lists) {
+      const pair = list.find(([candidate]) => candidate.toLowerCase() === name);
+      if (!pair) continue;
+      const right = of();
+      if (pair[1].length === right.length) pair[1] = right;
+    }
+  }
 }
 
 /** All that must be signed, and what was. */

@@ -16,6 +16,12 @@ export const injected = [
   'a%0d%0ax-injected: 1', 'a%0Ax-injected:%201', '=?UTF-8?Q?=0D=0Ax-injected:_1?=', '=?UTF-8?B?DQp4LWluamVjdGVkOiAx?=', '\xc3\xa9', '\x85', '\t', 'a\\r\\nx-injected: 1',
   '%E5%98%8A%E5%98%8Dx-injected:%201',
 ];
+/** Of documents. */
+export const texts = [
+  'Enabled', 'Disabled', 'Suspended', 'GOVERNANCE', 'COMPLIANCE', 'ON', 'OFF', 'true', 'FALSE', 'AES256', 'aws:kms', 'BucketOwner', 'Requester', 'READ', 'FULL_CONTROL', 'http', 'https', 'ftp', 'GET', 'http://*.*',
+  '*', 'a*b*c', ' ', 'é',
+  'STANDARD', 'GLACIER', 's3:ObjectCreated:Put', 's3:nonsense', 'arn:aws:sqs:us-east-1:1:q', 'Daily', 'Current', 'CSV', 'x'.repeat(260), '301', '404', 'index.html', 'a/b', 'null', 'LIVE',
+];
 export const digests = ['AAAAAA==', 'AAAAAAAAAAA=', 'AAAA', '', '=', 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=', 'mXFPMmx8HHdCEuMTf8jrBg==', 'mXFPMmx8HHdCEuMTf8jrBg==-2'];
 
 /** Of queries. */
