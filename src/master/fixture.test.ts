@@ -47,7 +47,7 @@ export class World {
 
   store(uri: string, capabilities: Partial<Capabilities> = {}): MemoryUnderStore {
     let store = this.stores.get(uri);
-    if (!store) this.stores.set(uri, (store = new MemoryUnderStore({clock: {nowNs: () => BigInt(Math.round(this.simulation.nowMs * 1e6)) + 1_700_000_000_000_000_000n}, capabilities})));
+    if (!store) this.stores.set(uri, (store = new MemoryUnderStore({clock: {nowNs: () => BigInt(Math.round(this.simulation.nowMs * 1e6)) + BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n}, capabilities})));
     return store;
   }
 

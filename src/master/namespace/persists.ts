@@ -79,12 +79,13 @@ export function pendingFile(reader: Reader, id: InodeId): PendingFile | undefine
   return inode?.content?.id === persist?.content && inode?.content?.pending ? {...found!, persist: persist!, inode, content: inode.content} : undefined;
 }
 
-/** It is about to be sent: from now on the store may have it. False when something else is to be sent by now. */
-export function noteAttempt(tx: Transaction, id: InodeId, attempt: Attempt): boolean {
+/** It is about to be sent: from now on the store may have it. `again`: it was sent before, and nobody knows what became of that. Undefined when something else is to be sent by now. */
+export function noteAttempt(tx: Transaction, id: InodeId, attempt: Attempt): 'first' | 'again' | undefined {
   const persist = getPersist(tx, id);
-  if (persist?.content !== attempt.content || persist.state !== 'pending') return false;
-  if (!persist.attempts.some(({content}) => content === attempt.content)) putPersist(tx, {...persist, attempts: [...persist.attempts, attempt].slice(-attemptsMax)});
-  return true;
+  if (persist?.content !== attempt.content || persist.state !== 'pending') return undefined;
+  if (persist.attempts.some(({content}) => content === attempt.content)) return 'again';
+  putPersist(tx, {...persist, attempts: [...persist.attempts, attempt].slice(-attemptsMax)});
+  return 'first';
 }
 
 /** The store has the content. False when the file has another by now, or has gone. */

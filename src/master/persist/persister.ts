@@ -38,6 +38,15 @@ export interface PendingCache {
   readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
 }
 
+/** An upload under way. */
+interface Running {
+  readonly id: InodeId;
+  /** The file that has got another content for the key meanwhile; else the same. */
+  successor: InodeId;
+  /** This content was not sent before. */
+  first: boolean;
+}
+
 export interface PersisterServices {
   readonly transactions: Transactions;
   readonly mounts: MountTable;
@@ -64,13 +73,14 @@ const noCache: PendingCache = {
 const settleMs = 30_000;
 /** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
 const lostMs = 1_000;
+const faultMs = 60_000;
 
 export class Persister {
   readonly #services: PersisterServices & {readonly cache: PendingCache};
   readonly #backlog: Backlog;
   readonly #lanes = new Map<MountId, PersistLane>();
   /** Uploads under way by the content that is sent, with the file that has got another content meanwhile. */
-  readonly #running = new Map<ContentId, {readonly id: InodeId; successor: InodeId}>();
+  readonly #running = new Map<ContentId, Running>();
   readonly #dropLater = new Set<ContentId>();
   readonly #uploaded;
   readonly #failed;
@@ -262,7 +272,7 @@ export class Persister {
 
   #lane(mount: MountId): PersistLane {
     let lane = this.#lanes.get(mount);
-    if (!lane) this.#lanes.set(mount, (lane = new PersistLane(this.#services.runtime.clock, (entry, from) => this.#attempt(entry, from))));
+    if (!lane) this.#lanes.set(mount, (lane = new PersistLane(this.#services.runtime.clock, (entry, from) => this.#safely(entry, from))));
     return lane;
   }
 
@@ -278,6 +288,17 @@ export class Persister {
     const free = [...this.#dropLater].filter((id) => !this.#running.has(id) && !this.#backlog.hasSent(id));
     for (const id of free) this.#dropLater.delete(id);
     if (free.length > 0) void this.#services.cache.drop(free);
+  }
+
+  /** What goes wrong in here itself stops one file for a while, and no other. */
+  async #safely(entry: Entry, lane: PersistLane): Promise<void> {
+    try {
+      await this.#attempt(entry, lane);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#services.runtime.log.error('a file could not be persisted because of a fault of Weir itself', {inode: entry.id, error: String(error)});
+      void this.#services.runtime.clock.sleep(faultMs, {unref: true}).then(() => lane.add(entry));
+    }
   }
 
   async #attempt(entry: Entry, lane: PersistLane): Promise<void> {
@@ -299,16 +320,16 @@ export class Persister {
     const upload = gate.enter(mount, storeKey);
     if (!upload) return lane.block(entry);
     // In this very turn, so that who replaces the content is told apart.
-    const running = {id: entry.id, successor: entry.id};
+    const running: Running = {id: entry.id, successor: entry.id, first: false};
     this.#running.set(file.content.id, running);
     entry.sentBytes = 0;
     try {
-      const object = await this.#send(entry, file, upload);
+      const object = await this.#send(entry, file, upload, running);
       if (object) await this.#arrived(entry, file, object, running.successor);
       else if (this.#backlog.get(entry.id) === entry) this.recheck(entry.id);
       lane.succeeded();
     } catch (error) {
-      this.#notArrived(entry, file, error, {lane, upload, successor: running.successor});
+      this.#notArrived(entry, file, error, {lane, upload, running});
     } finally {
       this.#running.delete(file.content.id);
       upload[Symbol.dispose]();
@@ -318,12 +339,13 @@ export class Persister {
     }
   }
 
-  async #send(entry: Entry, {content, persist}: PendingFile, upload: GatedUpload): Promise<StoreObject | undefined> {
+  async #send(entry: Entry, {content, persist}: PendingFile, upload: GatedUpload, running: Running): Promise<StoreObject | undefined> {
     const {transactions, mounts, written, runtime, cache} = this.#services;
     await written.mark(content.mount);
     const {id, length, etag} = content;
     const noted = await transactions.changeOwn((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}));
     if (!noted) return undefined;
+    running.first = noted === 'first';
     this.#backlog.noteSent(entry, id);
     runtime.crashPoint('master.persist.noted');
     const object = await uploadContent({
@@ -355,10 +377,11 @@ export class Persister {
     cache.persisted(id, mount);
   }
 
-  #notArrived(entry: Entry, {content}: PendingFile, error: unknown, {lane, upload, successor}: {readonly lane: PersistLane; readonly upload: GatedUpload; readonly successor: InodeId}): void {
+  #notArrived(entry: Entry, {content}: PendingFile, error: unknown, {lane, upload, running}: {readonly lane: PersistLane; readonly upload: GatedUpload; readonly running: Running}): void {
     const {transactions, runtime: {log}} = this.#services;
-    // Then the store has not got it, and will not.
-    const certain = !upload.isFinishing || isRefusal(error);
+    const {successor} = running;
+    // Then the store has not got it, and will not. Of what was sent before that says nothing.
+    const certain = running.first && (!upload.isFinishing || isRefusal(error));
     if (certain) {
       transactions.changeNow(undefined, (tx) => settleAttempt(tx, successor, content.id, undefined)).durable.catch(() => undefined);
       this.#backlog.forgetSent(this.#backlog.get(successor), content.id);

@@ -19,7 +19,7 @@ import {remove, removeMarker, type RemoveOptions as NameRemoval} from '#master/n
 import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
 import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
-import {beginStoreChange} from '#master/writes/store-change.ts';
+import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
@@ -119,7 +119,7 @@ export class Mutations {
     const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
     using hold = new DisposableStack();
-    hold.use(await ownership.turnOf(path, place.mount, [place.storeKey], context.signal));
+    hold.use(await turnOfCurrent(() => [this.#placeOf(path, context).storeKey], keys => ownership.turnOf(path, place.mount, keys, context.signal)));
     const {removed} = transactions.rehearse(context, (tx, op) => ({removed: remove(tx, op, path, options)}));
     // The store knows nothing of this name.
     if (removed.info.inode.links !== undefined) return await this.#commitRemoval(path, place, store, context);
@@ -140,6 +140,10 @@ export class Mutations {
       if (noted) archives.settle(noted, hold.move());
       throw error;
     }
+  }
+
+  #placeOf(path: Path, {principal}: CallContext): Place {
+    return this.#services.transactions.peek(reader => existing(reader, resolve(reader, path, principal)));
   }
 
   /** Where versions are kept: every key below is deleted as such, then the directories go that are left empty, the deepest first. */
@@ -198,12 +202,14 @@ export class Mutations {
     return page.entries.length === 0;
   }
 
-  async #removeDirectory(path: Path, place: Place, options: NameRemoval, context: CallContext): Promise<void> {
+  async #removeDirectory(path: Path, before: Place, options: NameRemoval, context: CallContext): Promise<void> {
     const {transactions, mounts, ownership, runtime, jobs} = this.#services;
-    if (place.mountPoint) throw new WeirError('Busy', `${toText(place.name)} is a mount point; unmount it`);
-    const store = mounts.writable(place.mount);
-    if (!options.recursive && !(await this.#isEmpty(path, context))) throw new WeirError('DirectoryNotEmpty', `${toText(place.name)} is not empty`);
-    using turn = await ownership.turnOfTree(formatPath(path), place.mount, [place.storeKey], context.signal);
+    if (before.mountPoint) throw new WeirError('Busy', `${toText(before.name)} is a mount point; unmount it`);
+    const {mount} = before;
+    const store = mounts.writable(mount);
+    if (!options.recursive && !(await this.#isEmpty(path, context))) throw new WeirError('DirectoryNotEmpty', `${toText(before.name)} is not empty`);
+    using turn = await turnOfCurrent(() => [this.#placeOf(path, context).storeKey], keys => ownership.turnOfTree(formatPath(path), mount, keys, context.signal));
+    const place = this.#placeOf(path, context);
     const tried = transactions.rehearse(context, (tx, op) => remove(tx, op, path, options));
     if (tried.tombstone === undefined) {
       // Under `recursive` the store may have more than we know; what is not empty there becomes a tree to follow.

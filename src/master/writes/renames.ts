@@ -24,7 +24,7 @@ import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.t
 import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
-import {beginStoreChange} from '#master/writes/store-change.ts';
+import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
@@ -62,19 +62,20 @@ export class Renames {
     if (goal.mount !== place.mount) throw new WeirError('CrossMount', `${toText(fromText)} and ${toText(toText_)} lie in different mounts`);
     mounts.writable(place.mount);
     const renaming: RenameOptions = {replace: options.replace, parents: options.kind === 'file' ? 'implied' : 'none', trees: 'prefix'};
-    if (goal.storeKey === place.storeKey || kind === 'directory') return await this.#renameTree(source, to, place, goal.storeKey, renaming, context);
-    return await this.#renameFile(source, to, place, goal.storeKey, renaming, context);
+    if (kind === 'directory') return await this.#renameTree(source, to, exact, place, renaming, context);
+    return await this.#renameFile(source, to, place, renaming, context);
   }
 
-  async #renameFile(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+  async #renameFile(from: Path, to: Path, place: Place, options: RenameOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
     await this.#keepReplaced(from, to, options, context);
     using hold = new DisposableStack();
     const target: Path = {names: to.names, kind: 'file'};
     hold.use(await persister.turnWhenWhole(
-      reader => fileAt(reader, from), () => ownership.turnOf(target, place.mount, [place.storeKey, toKey], context.signal), context.signal,
+      reader => fileAt(reader, from), () => turnOfCurrent(() => this.#keysOf(from, target), keys => ownership.turnOf(target, place.mount, keys, context.signal)), context.signal,
     ));
+    const [, toKey] = this.#keysOf(from, target);
     const tried = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
     // Two names of one file stay both, as POSIX has it.
     if (tried.fromKey === tried.toKey) return tried.info;
@@ -106,6 +107,11 @@ export class Renames {
       if (noted) archives.settle(noted, hold.move());
       throw error;
     }
+  }
+
+  /** In the store, of what is renamed and of where to. */
+  #keysOf(from: Path, to: Path): readonly [from: ByteString, to: ByteString] {
+    return this.#services.transactions.peek(reader => [existing(reader, resolve(reader, from)).storeKey, whereabouts(reader, to, undefined).storeKey]);
   }
 
   /** Where versions are kept at the target, what is there is deleted as a key first: it stays a version, behind a delete marker. */
@@ -172,8 +178,9 @@ export class Renames {
       return renamed.info;
     });
     committed();
-    this.#recheck(result.inode.id);
+    // What was sent for the one that gave way is the other's to know of from now on.
     this.#recheck(old?.id);
+    this.#recheck(result.inode.id);
     await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
     return result;
   }
@@ -217,14 +224,15 @@ export class Renames {
     return await transactions.change(context, (tx, op) => link(tx, op, from, to));
   }
 
-  async #renameTree(from: Path, to: Path, place: Place, toKey: ByteString, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+  /** `exact`: the target, as a directory's or a file's path. */
+  async #renameTree(from: Path, to: Path, exact: Path, place: Place, options: RenameOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, mounts, lister, runtime, jobs} = this.#services;
     const store = mounts.writable(place.mount);
     const tree = store.capabilities.rename === 'tree';
     // A store that cannot rename trees is copied object by object; until that is done the namespace alone tells what is there.
     if (!tree) await lister.coverTree(from, context);
     else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
-    using turn = await beginStoreChange(this.#services, place.mount, [place.storeKey, toKey], context.signal);
+    using turn = await turnOfCurrent(() => this.#keysOf(from, exact), keys => beginStoreChange(this.#services, place.mount, keys, context.signal));
     runtime.crashPoint('master.renameTree.commit');
     const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
     runtime.crashPoint('master.renameTree.committed');

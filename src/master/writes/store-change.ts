@@ -48,6 +48,17 @@ export async function beginStoreChange(services: StoreChangeServices, mount: Mou
   }
 }
 
+/** The turn of keys that may become others while one waits for it, because a tree above has followed its rename. Throws what `keysOf` does. */
+export async function turnOfCurrent(keysOf: () => readonly ByteString[], begin: (keys: readonly ByteString[]) => Promise<Disposable>): Promise<Disposable> {
+  for (;;) {
+    const keys = keysOf();
+    using hold = new DisposableStack();
+    hold.use(await begin(keys));
+    const now = keysOf();
+    if (now.length === keys.length && now.every((key, i) => key === keys[i])) return hold.move();
+  }
+}
+
 /** The same for a change of single keys that an earlier life has begun, before anything is served: nobody else can have a turn. */
 export function takeUpStoreChange(services: StoreChangeServices, mount: MountId, keys: readonly ByteString[]): Disposable {
   const turn = services.turns.acquire({mount, keys});

@@ -17,7 +17,7 @@ import {resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
-import {beginStoreChange} from '#master/writes/store-change.ts';
+import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -50,16 +50,17 @@ export class VersionRemovals {
   async deleteKey(path: Path, keeping: Keeping, options: Pick<RemoveOptions, 'precondition'>, context: CallContext): Promise<RemoveResult> {
     const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const {signal} = context;
-    const {mount, storeKey} = transactions.peek(reader => whereabouts(reader, path, context.principal));
+    const {mount} = transactions.peek(reader => whereabouts(reader, path, context.principal));
+    const keysOf = (): readonly ByteString[] => [transactions.peek(reader => whereabouts(reader, path, context.principal)).storeKey];
     const store = mounts.writable(mount);
     using hold = new DisposableStack();
-    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => ownership.turnOf(path, mount, [storeKey], signal), signal));
+    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => turnOfCurrent(keysOf, keys => ownership.turnOf(path, mount, keys, signal)), signal));
     transactions.rehearse(context, (tx, op) => deleteKey(tx, op, path, keeping, {archived: 'lost', precondition: options.precondition}));
     let noted: Relocation | undefined;
     try {
       const archived: Archived | undefined = await archives.archive(path, true, signal, relocation => (noted = relocation));
       const current = transactions.peek(reader => whereabouts(reader, path, context.principal)).place;
-      if (!archived && current) await removeObject(store, storeKey, signal);
+      if (!archived && current) await removeObject(store, current.storeKey, signal);
       runtime.crashPoint('master.delete.commit');
       let vanished: readonly ByteString[] = [];
       const {result, durable} = transactions.changeNow(context, (tx, op) => {
@@ -81,10 +82,11 @@ export class VersionRemovals {
     if (!keeping) throw noSuchVersion(path);
     const {transactions, mounts, jobs, runtime, persister} = this.#services;
     const {signal} = context;
-    const {mount, storeKey} = transactions.peek(reader => whereabouts(reader, path, context.principal));
+    const {mount} = transactions.peek(reader => whereabouts(reader, path, context.principal));
+    const keysOf = (): readonly ByteString[] => [transactions.peek(reader => whereabouts(reader, path, context.principal)).storeKey];
     const store = mounts.writable(mount);
     using hold = new DisposableStack();
-    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => beginStoreChange(this.#services, mount, [storeKey], signal), signal));
+    hold.use(await persister.turnWhenPersisted(reader => currentOf(reader, path), () => turnOfCurrent(keysOf, keys => beginStoreChange(this.#services, mount, keys, signal)), signal));
     const tried = transactions.rehearse(context, (tx, op) => removeVersion(tx, op, path, keeping, options));
     if (tried.storeKey !== undefined) {
       runtime.crashPoint('master.removeVersion.store');
