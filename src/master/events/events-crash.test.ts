@@ -92,6 +92,52 @@ test('whatever the moment of a crash, all that happened is told, and nothing els
   assert.ok(crashes > 20, `${crashes} crashes`);
 });
 
+/** How many tags were set, in order; what the namespace shows afterwards is the last that happened. */
+async function tag({world}: {world: World}): Promise<number> {
+  let done = 0;
+  try {
+    await world.life(async (master, {clock}) => {
+      for (const value of ['1', '2', '3']) {
+        await master.setAttributes(bytes('/b/k'), {xattrs: {'weir.s3.tagging': Buffer.from(value)}}, {kind: 'file'}, context);
+        done++;
+        await clock.sleep(100);
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof SimulatedCrash)) throw error;
+  }
+  return done;
+}
+
+async function prepareFile(): Promise<{world: World; receiver: Receiver}> {
+  const prepared = await prepare();
+  await prepared.world.life(async master => void (await put(master, '/b/k', 'x')));
+  prepared.receiver.take();
+  return prepared;
+}
+
+test('whatever the moment of a crash, a change that no store has a part in is told exactly if it happened', async () => {
+  const rehearsal = await prepareFile();
+  const before = new Map(rehearsal.world.simulation.pointsHit);
+  assert.equal(await tag(rehearsal), 3);
+  for (const [point, hits] of rehearsal.world.simulation.pointsHit) {
+    const count = hits - (before.get(point) ?? 0);
+    for (let hit = 1; hit <= Math.min(count, 6); hit++) {
+      const prepared = await prepareFile();
+      prepared.world.simulation.crashAt(point, hit);
+      const done = await tag(prepared);
+      const last = await prepared.world.life(async (master, {clock}) => {
+        await clock.sleep(5_000);
+        const {inode} = await master.stat(bytes('/b/k'), {kind: 'file'}, context);
+        return Number(Buffer.from(inode.xattrs?.['weir.s3.tagging'] ?? '0').toString());
+      });
+      assert.ok(last >= done, `${point}, hit ${hit}`);
+      const sequencers = prepared.receiver.told.filter(({event}) => event === 'ObjectTagging:Put').map(({record}) => (record['s3'] as {object: {sequencer: string}}).object.sequencer);
+      assert.equal(new Set(sequencers).size, last, `${point}, hit ${hit}: ${last} happened`);
+    }
+  }
+});
+
 const files = ['1', '2', 'd/3'];
 
 async function prepareTree(): Promise<{world: World; receiver: Receiver}> {
