@@ -26,12 +26,12 @@ export interface Mounted {
 const root = path.resolve(import.meta.dirname, '..');
 const stopMsMax = 15_000;
 
-export async function startWeir(mounts: readonly Mounted[], options: {readonly nodeOptions?: string} = {}): Promise<Weir> {
+export async function startWeir(mounts: readonly Mounted[], options: {readonly nodeOptions?: string; readonly flags?: readonly string[]} = {}): Promise<Weir> {
   const home = await mkdtemp(path.join(tmpdir(), 'weir-bench-home-'));
   const args = mounts.flatMap(({uri, options: given}) => [uri, ...Object.entries(given).flatMap(([name, value]) => ['-o', `${name}=${value}`])]);
   const ports = ['--s3-port', '0', '--http-port', '0', '--rpc-port', '0'];
   const started = performance.now();
-  const child = spawn(process.execPath, ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', '--json', '--home', home, ...ports, ...args], {
+  const child = spawn(process.execPath, ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', '--json', '--home', home, ...ports, ...(options.flags ?? []), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {...process.env, UV_THREADPOOL_SIZE: '16', ...(options.nodeOptions === undefined ? {} : {NODE_OPTIONS: options.nodeOptions})},
   });
