@@ -62,6 +62,10 @@ export class FileSystemClient implements FileSystem {
     return this.#start(info, options, probeId, context);
   }
 
+  openRetained(info: FileInfo): OpenFile {
+    return new OpenedFile(this.#services, info, contentOf(info), undefined);
+  }
+
   statNow(path: ByteString, options: PathOptions, {principal}: Pick<CallContext, 'principal'>): FileInfo | undefined {
     return this.#services.here?.master.statNow(path, options, principal);
   }

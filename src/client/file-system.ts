@@ -141,6 +141,8 @@ export interface FileSystem extends NamespaceCalls {
    * when it is not read after all. NotFound, IsADirectory, PermissionDenied (also: it is sealed, and `sealed` was not said).
    */
   open(path: ByteString, options: OpenOptions, context: CallContext): Promise<OpenFile>;
+  /** To read a file that was retained, as it is; also one that has no path any more. */
+  openRetained(info: FileInfo): OpenFile;
   /** What a path names, on the spot; undefined where that takes any waiting, or nothing is known to be there. */
   statNow(path: ByteString, options: PathOptions, context: Pick<CallContext, 'principal'>): FileInfo | undefined;
   /** The same of an inode, and of a name in a directory, for who may see everything. */

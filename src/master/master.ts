@@ -223,8 +223,13 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.#lookups.lookupNow(directory, name, kind);
   }
 
-  watch(origin: string, context: CallContext): AsyncIterable<Changes> {
-    return this.#feed.watch(origin, context);
+  /** Who does not listen any more has ended, and has nothing open. */
+  async *watch(origin: string, context: CallContext): AsyncGenerator<Changes> {
+    try {
+      yield* this.#feed.watch(origin, context);
+    } finally {
+      await this.#held.holds(origin, new Set());
+    }
   }
 
   /** What is answered is seen by all who remember answers. Mounts do not wait for each other: each may hold what the other would have to forget first. */

@@ -9,9 +9,8 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {opened} from '#frontends/fuse/files.ts';
+import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
@@ -58,8 +57,7 @@ function makeFile(services: MountServices, head: FuseHead, name: ByteString, mod
 
 export const create: Operation<'create'> = async (services, head, {name, flags, mode}, context) => {
   const info = await makeFile(services, head, name, mode, context);
-  const file = (flags & accessMode) === 1 ? undefined : await opened(services, info.inode.id, context);
-  const handle = services.handles.addFile({node: info.inode.id, writable: (flags & accessMode) !== 0, ...(file ? {file} : {})}, info, undefined);
+  const handle = await openedHandle(services, info, flags, context);
   return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
 };
 
@@ -89,23 +87,9 @@ export const link: Operation<'link'> = async (services, head, {source, name}, co
 };
 
 export const unlink: Operation<'unlink'> = async (services, head, {name}, context) => {
-  await atShown(services, nodeOf(head), name, context, async (path, at) => {
-    await keepForReaders(services, path, context);
-    await services.files.remove(path, {kind: 'file'}, at);
-  });
+  await atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'file'}, at));
   return undefined;
 };
-
-/** Who has a file open goes on with it when its name goes: the store will not have it any more, so its draft does. */
-async function keepForReaders(services: MountServices, path: ByteString, context: CallContext): Promise<void> {
-  if (services.handles.count === 0) return;
-  try {
-    const {inode} = await services.files.stat(path, {kind: 'file'}, context);
-    if (services.handles.inode(inode.id)) await draftOf(services, inode.id, {empty: false}, context);
-  } catch (error) {
-    if (!isKind(error, 'NotFound', 'NotADirectory')) throw error;
-  }
-}
 
 export const rmdir: Operation<'rmdir'> = async (services, head, {name}, context) => {
   await atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'directory'}, at));
@@ -116,10 +100,6 @@ export const rename: Operation<'rename'> = async (services, head, {name, newPare
   if (flags & ~noReplace) throw new Errno('EINVAL');
   const plain = plainName(newName);
   await atShown(services, nodeOf(head), name, context, (from, found) =>
-    atInode(services, newParent as InodeId, found, async (directory, at) => {
-      const to = (directory + plain) as ByteString;
-      await keepForReaders(services, to, context);
-      await services.files.rename(from, to, {replace: (flags & noReplace) === 0, kind: 'either'}, at);
-    }));
+    atInode(services, newParent as InodeId, found, (directory, at) => services.files.rename(from, (directory + plain) as ByteString, {replace: (flags & noReplace) === 0, kind: 'either'}, at)));
   return undefined;
 };

@@ -9,6 +9,7 @@ import {openFlag} from '#codec/fuse/abi.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
@@ -30,27 +31,46 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
   if (writable && services.readOnly) throw new Errno('EROFS');
   const info = await infoOfNode(services, node, context);
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
-  const file = (flags & accessMode) === writeOnly ? undefined : await opened(services, node, context);
-  try {
-    const known = handles.inode(node);
-    const backing = known ? known.backing : file && (await register(services, file, context));
-    const number = handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
-    // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
-    return openBody(number, backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
-  } catch (error) {
-    await file?.[Symbol.asyncDispose]();
-    throw error;
-  }
+  const handle = await openedHandle(services, info, flags, context);
+  const backing = handles.inode(node)?.backing;
+  // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
+  return openBody(handle, backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
 };
 
-/** The file, read as it is now. */
-export function opened({files}: MountServices, node: InodeId, context: CallContext): Promise<OpenFile> {
-  return atInode({files}, node, context, async path => {
-    const file = await files.open(path, {kind: 'file'}, context);
-    if (file.info.inode.id === node) return file;
-    await file[Symbol.asyncDispose]();
-    throw new Errno('ESTALE');
-  });
+/** Whoever opens a file goes on with it when its name goes, or leads to another one (MasterApi.retain): said by the first. Answers the handle's number. */
+export async function openedHandle(services: MountServices, info: FileInfo, flags: number, context: CallContext): Promise<number> {
+  const {handles, files, origin} = services;
+  const node = info.inode.id;
+  const writable = (flags & accessMode) !== readOnly;
+  if (!handles.inode(node)) await files.retain(node, origin, context);
+  let file: OpenFile | undefined;
+  try {
+    file = (flags & accessMode) === writeOnly ? undefined : await opened(services, node, context);
+    const known = handles.inode(node);
+    const backing = known ? known.backing : file && (await register(services, file, context));
+    return handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
+  } catch (error) {
+    await file?.[Symbol.asyncDispose]();
+    if (!handles.inode(node)) await files.release(node, origin, context);
+    throw error;
+  }
+}
+
+/** The file, read as it is now; also one that has lost its name, by those who retain it. */
+async function opened({files, origin}: MountServices, node: InodeId, context: CallContext): Promise<OpenFile> {
+  try {
+    return await atInode({files}, node, context, async path => {
+      const file = await files.open(path, {kind: 'file'}, context);
+      if (file.info.inode.id === node) return file;
+      await file[Symbol.asyncDispose]();
+      throw new Errno('ESTALE');
+    });
+  } catch (error) {
+    if (!isKind(error, 'NotFound') && !(error instanceof Errno)) throw error;
+    const info = await files.retain(node, origin, context);
+    if (info.path !== '') throw error;
+    return files.openRetained(info);
+  }
 }
 
 /** The whole file as one file of the cache, known to the kernel; undefined where it is not all there or may not be handed over. */
@@ -90,7 +110,7 @@ async function readFile(file: OpenFile, from: number, size: number, context: Cal
   return length <= 0 ? undefined : await bytesOf(await file.read({offset: from, length}, context));
 }
 
-/** A renamed file lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
+/** A file that was renamed, or has lost its name, lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
 async function reopened(services: MountServices, open: FileHandle, context: CallContext): Promise<OpenFile | undefined> {
   const file = await opened(services, open.node, context).catch(() => undefined);
   if (!file) return undefined;
@@ -149,8 +169,12 @@ export const release: Operation<'release'> = async (services, _head, {handle}, c
 };
 
 async function close(services: MountServices, number: number, context: CallContext): Promise<void> {
+  const node = services.handles.file(number)?.node;
   const last = await services.handles.closeFile(number);
-  if (last) await endDraft(services, last, context);
+  if (!last || node === undefined) return;
+  await endDraft(services, last, context);
+  // Opened again meanwhile: then it is let go by that one's end.
+  if (!services.handles.inode(node)) await services.files.release(node, services.origin, context);
 }
 
 export function handleOf({handles}: MountServices, number: number): FileHandle {

@@ -15,11 +15,11 @@ const retryMs = 1_000;
 /** A name that led nowhere is shown as it is. */
 const nobody = 0 as InodeId;
 
-type Services = Pick<MountServices, 'files' | 'device' | 'remembered' | 'log'> & {readonly clock: Pick<Clock, 'sleep'>};
+type Services = Pick<MountServices, 'files' | 'device' | 'remembered' | 'log' | 'origin'> & {readonly clock: Pick<Clock, 'sleep'>};
 
 /** Until the signal aborts. While nothing can be heard, nothing is valid. */
-export async function followChanges(services: Services, origin: string, context: CallContext): Promise<void> {
-  const {files, remembered, clock, log} = services;
+export async function followChanges(services: Services, context: CallContext): Promise<void> {
+  const {files, remembered, clock, log, origin} = services;
   for (let heard = false; !context.signal.aborted; ) {
     try {
       for await (const changes of files.watch(origin, context)) {

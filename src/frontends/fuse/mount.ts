@@ -42,7 +42,6 @@ export class Mount implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
   readonly #running = new Map<bigint, AbortController>();
-  readonly #origin: string;
   readonly #following = new AbortController();
   readonly #requests: Counter;
   #services: MountServices;
@@ -52,8 +51,8 @@ export class Mount implements AsyncDisposable {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
     this.#handles = new Handles(device);
-    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs())};
-    this.#origin = `mount-${runtime.random.id()}`;
+    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs()), origin: `mount-${runtime.random.id()}`};
+
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
     runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);
     this.#requests = runtime.metrics.counter('weir_fuse_requests_total', 'Requests of the kernel.');
@@ -74,7 +73,7 @@ export class Mount implements AsyncDisposable {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
     this.#following.abort();
     for (const running of this.#running.values()) running.abort(new WeirError('Cancelled', 'the mount has gone'));
-    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#origin});
+    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#services.origin});
     this.#ended.resolve();
   }
 
@@ -121,7 +120,7 @@ export class Mount implements AsyncDisposable {
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: Math.min(readAheadBytesMax, readAheadBytes), flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
       stackDepthMax: passthrough ? 1 : 0,
     });
-    void followChanges({...this.#services, clock: runtime.clock}, this.#origin, {...systemContext, signal: this.#following.signal});
+    void followChanges({...this.#services, clock: runtime.clock}, {...systemContext, signal: this.#following.signal});
     runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
     this.#reply(head.unique, 0, answer);
   }
@@ -137,7 +136,7 @@ export class Mount implements AsyncDisposable {
     let error = 0;
     let answer: Answer;
     try {
-      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal, origin: this.#origin, turn});
+      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal, origin: this.#services.origin, turn});
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {

@@ -19,6 +19,8 @@ export interface MountServices {
   readonly clock: Pick<Clock, 'nowNs'>;
   readonly log: Log;
   readonly remembered: Remembered;
+  /** Names this mount to the master: as who has files open, and whose changes need not be told to it. */
+  readonly origin: string;
 }
 
 export interface RequestContext extends CallContext {

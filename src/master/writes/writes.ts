@@ -139,7 +139,8 @@ export class Writes {
         }
         keeping = keepingOf(reader, path, resolution.top) !== undefined;
       });
-      keeping ||= this.#services.archives.isOpen(path);
+      // Who has open what is written in place sees that.
+      keeping ||= options.inode === undefined && this.#services.archives.isOpen(path);
       mounts.writable(ticket.mount);
       // The ticket may have been given back while we waited.
       this.#state(writeId);
