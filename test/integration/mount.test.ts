@@ -230,6 +230,17 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
       assert.equal((await file.stat()).size, 5);
     }
     assert.equal(await readFile(at('box', 'going'), 'utf8'), 'other');
+    await writeFile(at('box', 'orphan'), big);
+    await using orphan = await open(at('box', 'orphan'), 'r+');
+    await unlink(at('box', 'orphan'));
+    assert.ok((await orphan.readFile()).equals(big));
+    await orphan.write('changed', 5);
+    await orphan.truncate(20);
+    await orphan.chmod(0o600);
+    await orphan.sync();
+    const {size, mode, nlink} = await orphan.stat();
+    assert.deepEqual([size, mode & 0o777, nlink], [20, 0o600, 0]);
+    assert.equal((await orphan.read(Buffer.alloc(20), 0, 20, 0)).buffer.subarray(5, 12).toString(), 'changed');
   });
 
   it('is a plain file under random reads, writes, truncations, renames and re-opening', async () => {

@@ -1,4 +1,5 @@
 /** SETATTR, SETXATTR, REMOVEXATTR. A new size goes to the file's draft; all else to its inode. */
+import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
 import type {SetattrBody} from '#codec/fuse/request.ts';
@@ -8,7 +9,7 @@ import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {infoOfNode} from '#frontends/fuse/names.ts';
+import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {AttributePatch} from '#model/inode.ts';
 
@@ -18,19 +19,31 @@ const own = 'weir.';
 
 export const setattr: Operation<'setattr'> = async (services, head, body, context) => {
   const node = nodeOf(head);
-  let info = await infoOfNode(services, node, context);
+  let info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
   if (body.size !== undefined) {
     if (info.inode.kind === 'directory') throw new Errno('EISDIR');
     await resize(services, info, body.size, context);
-    if (info.inode.content) info = await infoOfNode(services, node, context);
+    if (info.inode.content && info.path !== '') info = await infoOfNode(services, node, context);
   }
   const patch = patchOf(body, services.clock.nowNs());
   if (Object.keys(patch).length > 0) {
-    info = await patched(services, node, patch, context);
+    info = info.path === '' ? patchedOrphan(services, node, patch) : await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
   }
   return attributesBody(attributesOf(info, services.handles), 0);
 };
+
+/** Of a file without a name only those know who have it open: nothing of it is kept. */
+function patchedOrphan({handles, clock}: MountServices, node: InodeId, {mode, uid, gid, atime, mtime}: AttributePatch): FileInfo {
+  const open = handles.inode(node);
+  if (!open) throw new Errno('ESTALE');
+  const {inode} = open.info;
+  open.info = {
+    ...open.info, path: '' as ByteString,
+    inode: {...inode, mode: mode ?? inode.mode, uid: uid ?? inode.uid, gid: gid ?? inode.gid, atime: atime ?? inode.atime, mtime: mtime ?? inode.mtime, ctime: clock.nowNs()},
+  };
+  return open.info;
+}
 
 function patchOf({mode, uid, gid, atime, mtime}: SetattrBody, now: bigint): AttributePatch {
   return {

@@ -17,7 +17,6 @@ import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/reques
 
 const typeMask = 0o170000;
 const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
-const accessMode = 3;
 const noReplace = 1;
 
 /** A name that may be made: what is shown under another name cannot be made under that one. */

@@ -18,8 +18,8 @@ export interface Backing {
 
 export interface OpenInode {
   handles: number;
-  /** As it was when it was opened first. */
-  readonly info: FileInfo;
+  /** As it was when it was opened first; without a name, as whoever has it open made it since. */
+  info: FileInfo;
   readonly backing: Backing | undefined;
   /** Being made, or there. */
   drafting?: Promise<InodeDraft>;

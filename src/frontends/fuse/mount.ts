@@ -51,7 +51,10 @@ export class Mount implements AsyncDisposable {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
     this.#handles = new Handles(device);
-    this.#services = {files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs()), origin: `mount-${runtime.random.id()}`};
+    this.#services = {
+      files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log,
+      remembered: new Remembered(() => runtime.clock.nowMs()), origin: `mount-${runtime.random.id()}`,
+    };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
     runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);

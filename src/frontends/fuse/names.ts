@@ -58,12 +58,16 @@ export const getattr: Operation<'getattr'> = async (services, head, _body, conte
   try {
     return attributesAnswer(services, await services.files.statInode(node, context), context.turn);
   } catch (error) {
-    const open = services.handles.inode(node);
-    if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
-    // Open and without a name: it is what it was when it was opened.
-    return attributesBody({...attributesOf(open.info, services.handles), links: 0}, 0);
+    return attributesBody({...attributesOf(orphanOf(services, node, error), services.handles), links: 0}, 0);
   }
 };
+
+/** What an inode is that is open and has no name any more, which is what `error` said of it; throws it otherwise. */
+export function orphanOf({handles}: Pick<MountServices, 'handles'>, node: InodeId, error: unknown): FileInfo {
+  const open = handles.inode(node);
+  if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
+  return {...open.info, path: '' as ByteString};
+}
 
 export function getattrNow(services: MountServices, head: FuseHead): Answer {
   const found = services.files.statInodeNow(nodeOf(head));
