@@ -3,7 +3,6 @@ import type {InodeId} from '#base/ids.ts';
 import type {BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import type {Clock} from '#runtime/clock.ts';
 
-const uploadsAtOnce = 16;
 const backoffMinMs = 500;
 const backoffMaxMs = 60_000;
 
@@ -12,6 +11,7 @@ export class PersistLane {
   readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
   readonly #ready = new Set<Entry>();
   readonly #running = new Set<Entry>();
+  readonly #uploadsAtOnce: number;
   /** Their key is being changed, or another content of it is on its way. */
   readonly #blocked = new Set<Entry>();
   readonly #delayed = new Map<InodeId, {readonly timer: Disposable; readonly untilMs: number; readonly entry: Entry}>();
@@ -20,8 +20,9 @@ export class PersistLane {
   #pause: {readonly timer: Disposable; readonly untilMs: number} | undefined;
   #closed = false;
 
-  constructor(clock: Clock, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
+  constructor(clock: Clock, uploadsAtOnce: number, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
     this.#clock = clock;
+    this.#uploadsAtOnce = uploadsAtOnce;
     this.#attempt = attempt;
   }
 
@@ -115,7 +116,7 @@ export class PersistLane {
   #pump(): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
-    const most = this.#pauseMs > 0 ? 1 : uploadsAtOnce;
+    const most = this.#pauseMs > 0 ? 1 : this.#uploadsAtOnce;
     for (const entry of this.#ready) {
       if (this.#running.size >= most) return;
       this.#ready.delete(entry);

@@ -73,6 +73,9 @@ const noCache: PendingCache = {
 const settleMs = 30_000;
 /** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
 const lostMs = 1_000;
+/** Of one mount. A store on a disk of this machine works against those who write to the cache: it follows more slowly. */
+const uploadsAtOnce = 16;
+const uploadsAtOnceHere = 2;
 const faultMs = 60_000;
 
 export class Persister {
@@ -271,8 +274,12 @@ export class Persister {
   }
 
   #lane(mount: MountId): PersistLane {
+    const {mounts, runtime} = this.#services;
     let lane = this.#lanes.get(mount);
-    if (!lane) this.#lanes.set(mount, (lane = new PersistLane(this.#services.runtime.clock, (entry, from) => this.#safely(entry, from))));
+    if (!lane) {
+      const atOnce = mounts.has(mount) && mounts.get(mount).capabilities.localFile ? uploadsAtOnceHere : uploadsAtOnce;
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, atOnce, (entry, from) => this.#safely(entry, from))));
+    }
     return lane;
   }
 
