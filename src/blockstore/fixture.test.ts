@@ -297,7 +297,12 @@ export class Model {
   }
 
   async #seal(store: BlockStore, content: ContentHandle): Promise<void> {
-    const draft = await store.draft(content.length);
+    if (content.length <= segmentContentBytesMax && this.#random() < 0.5) {
+      this.#gone.delete(content.id);
+      if (await store.keep(content, [bytesOf(content.id, 0, content.length)])) this.#dirty.add(content.id);
+      return await this.#cleanSome(store, content);
+    }
+    const draft = this.#random() < 0.5 ? await store.draft(content.length) : await store.lastingDraft(content.length);
     if (!draft) return;
     this.#gone.delete(content.id);
     const middle = Math.floor(this.#random() * content.length);
@@ -306,7 +311,11 @@ export class Model {
     if (this.#random() < 0.1) return await draft.discard();
     const dirty = this.#random() < 0.4;
     if ((await draft.seal(content, {dirty})) && dirty) this.#dirty.add(content.id);
-    // Half of what may be dirty at once would fill the store.
+    await this.#cleanSome(store, content);
+  }
+
+  /** Half of what may be dirty at once would fill the store. */
+  async #cleanSome(store: BlockStore, content: ContentHandle): Promise<void> {
     if (this.#dirty.size <= 6) return;
     this.#dirty.delete(content.id);
     await store.clean(content.id);
