@@ -9,6 +9,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
+import {writeTypes} from '#model/mount.ts';
 import {eventually, Weir} from './harness.ts';
 
 const run = promisify(execFile);
@@ -70,7 +71,7 @@ async function randomOperations(directory: string, seed: number, steps: number):
   await unlink(name);
 }
 
-describe('the mount', {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
+for (const writeType of writeTypes) describe(`the mount, written as ${writeType}`, {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
   const big = randomBytes(3 * 1024 * 1024 + 17);
   let place: string;
   let weir: Weir;
@@ -79,7 +80,7 @@ describe('the mount', {skip: mountable() ? false : 'needs root and /dev/fuse'}, 
 
   before(async () => {
     place = await mkdtemp(path.join(tmpdir(), 'weir-mount-'));
-    weir = await Weir.start({args: ['--fuse', place]});
+    weir = await Weir.start({args: ['--write-type', writeType, '--fuse', place]});
     await weir.s3.must('PUT', '/box');
     await put('dir/big', big);
     await put('dir/small', 'small');
