@@ -48,7 +48,8 @@ function changeJson(document: string, random: Random): string {
     case 1: holder[name] = [old, old]; break;
     case 2: holder[name] = random.of<unknown>([1, null, true, {}, [], '', {a: 'b'}]); break;
     case 3: holder[random.of(names)] = old; break;
-    case 4: holder[name] = random.of(places)!.holder[name] ?? random.of(words); break;
+    // A copy: it may be what this value lies in.
+    case 4: holder[name] = structuredClone(random.of(places)!.holder[name]) ?? random.of(words); break;
     default: holder[name] = random.of(words);
   }
   return JSON.stringify(root);
