@@ -10,6 +10,8 @@ interface FollowedTree {
   readonly mount: MountId;
   /** Each ends in `/`. */
   readonly prefixes: readonly ByteString[];
+  /** The namespace may never have heard of all that lies there. */
+  readonly unloaded: boolean;
   readonly done: Promise<void>;
   readonly finish: () => void;
 }
@@ -19,10 +21,11 @@ export class Following {
   readonly #trees = new Map<InodeId, FollowedTree>();
   readonly #keys = new Map<string, number>();
 
-  beginTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[]): void {
+  /** `unloaded`: the store moves the tree by itself, whatever is in it. */
+  beginTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[], unloaded = false): void {
     const {promise, resolve} = Promise.withResolvers<void>();
     this.#trees.get(id)?.finish();
-    this.#trees.set(id, {mount, prefixes, done: promise, finish: resolve});
+    this.#trees.set(id, {mount, prefixes, unloaded, done: promise, finish: resolve});
   }
 
   endTree(id: InodeId): void {
@@ -50,6 +53,11 @@ export class Following {
 
   covers(mount: MountId, key: ByteString): boolean {
     return (this.#keys.size > 0 && this.#keys.has(`${mount}:${key}`)) || this.#treeOver(mount, key) !== undefined;
+  }
+
+  /** Whether a key lies in a tree that is being moved and of which the namespace may not know all. */
+  hides(mount: MountId, key: ByteString): boolean {
+    return this.#treeOver(mount, key)?.unloaded === true;
   }
 
   /** Whether single objects below a directory are between the store's change and the commit. */

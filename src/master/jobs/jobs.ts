@@ -103,7 +103,7 @@ export class Jobs {
   /** In the turn of the commit that noted the move; the store is not touched before that is `durable`. */
   startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString, durable: Promise<void> = settled): true {
     const {transactions, following, mounts, runtime, forget} = this.#services;
-    following.beginTree(id, mount, [from, to]);
+    following.beginTree(id, mount, [from, to], mounts.has(mount) && mounts.get(mount).capabilities.rename === 'tree');
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {

@@ -232,8 +232,12 @@ export class Lister {
       const start = capabilities.orderedList ? from : scope.storeKey;
       const fetched = capabilities.orderedList ? await this.#nextPage(store, scope, space, from, flightSignal) : await wholeDirectory(store, scope.storeKey, flightSignal);
       let unknown = false;
+      let hidden: ByteString | undefined;
       const changedSince = (key: ByteString): boolean => {
-        if (following.covers(scope.mount, key)) return true;
+        if (following.covers(scope.mount, key)) {
+          if (following.hides(scope.mount, key)) hidden = key;
+          return true;
+        }
         const tree = recent.treeChangedSince(scope.mount, key, startedAt);
         unknown ||= tree;
         return tree || recent.changedSince(scope.mount, key, startedAt);
@@ -243,12 +247,14 @@ export class Lister {
       if (marker) await this.#loader.takeInDirectory({mount: scope.mount, storeKey: scope.storeKey, path: scope.path}, {object: marker}, startedAt);
       const relative = (key: ByteString): ByteString => key.slice(scope.storeKey.length) as ByteString;
       await takeListing(transactions, {
-        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown, impliedBelow: key => following.changesBelow(scope.mount, key),
+        mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown && hidden === undefined,
+        impliedBelow: key => following.changesBelow(scope.mount, key),
         from: start === scope.storeKey ? ('' as ByteString) : relative(keyBefore(start)), observed: observed(fetched, relative), ...(fetched.last === undefined ? {} : {to: relative(fetched.last)}),
       });
       const end = fetched.last === undefined ? (scope.storeKey === '' ? undefined : prefixEnd(scope.storeKey)) : keyAfter(fetched.last, !scope.recursive && fetched.last.endsWith('/'));
-      // A tree was changed here meanwhile, and what the page said of it was ignored: the next round asks again.
-      if (unknown) await transactions.pause();
+      // A tree was changed here meanwhile, or is being moved, and what the page said of it was ignored: the next round asks again.
+      if (hidden !== undefined) await following.quiet(scope.mount, hidden, flightSignal);
+      if (unknown || hidden !== undefined) await transactions.pause();
       else coverage.add(scope.mount, scope.recursive ? undefined : scope.storeKey, {from: start, end, at: startedAt});
     });
   }
