@@ -229,6 +229,13 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
       assert.equal(await file.readFile('utf8'), 'here');
       await file.write('!', 4);
       assert.equal((await file.stat()).size, 5);
+      // What is changed of it is seen by whoever has it.
+      await file.chmod(0o640);
+      await file.chown(1, 2);
+      const {mode, uid, gid, nlink, size} = await file.stat();
+      assert.deepEqual([mode, uid, gid, nlink, size], [0o100640, 1, 2, 0, 5]);
+      await file.truncate(3);
+      assert.equal(await readFile(`/proc/self/fd/${file.fd}`, 'utf8'), 'her');
     }
     assert.equal(await readFile(at('box', 'going'), 'utf8'), 'other');
     await writeFile(at('box', 'orphan'), big);

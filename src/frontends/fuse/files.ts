@@ -14,7 +14,7 @@ import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {Backing, FileHandle} from '#frontends/fuse/handles.ts';
-import {infoOfNode} from '#frontends/fuse/names.ts';
+import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type Answer, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
@@ -29,7 +29,8 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
   const node = nodeOf(head);
   const writable = (flags & accessMode) !== readOnly;
   if (writable && services.readOnly) throw new Errno('EROFS');
-  const info = await infoOfNode(services, node, context);
+  // Also by its descriptor, in /proc, when it has no name any more.
+  const info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
   const handle = await openedHandle(services, info, flags, context);
   const backing = handles.inode(node)?.backing;
@@ -45,7 +46,8 @@ export async function openedHandle(services: MountServices, info: FileInfo, flag
   if (!handles.inode(node)) await files.retain(node, origin, context);
   let file: OpenFile | undefined;
   try {
-    file = (flags & accessMode) === writeOnly ? undefined : await opened(services, node, context);
+    // What is being written is read from its draft, by everybody.
+    file = (flags & accessMode) === writeOnly || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
     const known = handles.inode(node);
     const backing = known ? known.backing : file && (await register(services, file, context));
     return handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
