@@ -110,6 +110,23 @@ export async function goTool(name: string, module: string): Promise<string> {
   });
 }
 
+/** A program of a crate, built with the versions that the crate has locked. `libraries`: Debian packages with the C headers that it needs. */
+export async function cargoTool(name: string, version: string, libraries: readonly string[] = []): Promise<string> {
+  const directory = path.join(toolsDirectory, `cargo-${name}-${version}`);
+  const program = path.join(directory, 'bin', name);
+  if (existsSync(program)) return program;
+  return await installing(`cargo-${name}`, async () => {
+    if (existsSync(program)) return program;
+    const cargo = await findProgram('cargo');
+    if (!cargo) throw new Error('there is no cargo');
+    for (const library of libraries) await debianPackage(library);
+    const built = path.join(directory, 'target');
+    await command(cargo, ['install', '--quiet', '--locked', '--root', directory, '--version', version, name], {env: {CARGO_TARGET_DIR: built}});
+    await rm(built, {recursive: true, force: true});
+    return program;
+  });
+}
+
 const goMinorMin = 25;
 
 async function recentGo(): Promise<string> {

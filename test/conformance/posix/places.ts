@@ -1,0 +1,56 @@
+/** Where the suites run: a new instance with a mount, over a store of its own on the disk or over a real S3 server. */
+import {execFile} from 'node:child_process';
+import {accessSync, constants} from 'node:fs';
+import {chmod, mkdir, mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {promisify} from 'node:util';
+import {startStack, Weir} from '../../integration/harness.ts';
+
+const run = promisify(execFile);
+/** What tests of special files and set-id bits need; who mounts decides. */
+const mountArgs = (place: string): string[] => ['--fuse', place, '--fuse-options', 'dev,suid'];
+
+export interface Place extends AsyncDisposable {
+  /** A directory of the mount. */
+  readonly directory: string;
+  readonly weir: Weir;
+}
+
+/** Why there can be no mount here; undefined where there can. */
+export function unmountable(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  try {
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return 'needs /dev/fuse';
+  }
+}
+
+/** Undefined where the S3 server cannot be had. */
+export async function startPlace(store: 'home' | 's3'): Promise<Place | undefined> {
+  // Short: the name of a socket has 107 bytes at most, and the suites add their own directories.
+  const place = await mkdtemp(path.join(tmpdir(), 'weir-'));
+  const stack = store === 's3' ? await startStack('the mount over S3', {bucket: 'posix', args: mountArgs(place), rttMs: 0}) : undefined;
+  if (store === 's3' && !stack) {
+    await rm(place, {recursive: true});
+    return undefined;
+  }
+  const weir = stack?.weir ?? (await Weir.start({args: mountArgs(place)}));
+  const directory = path.join(place, 'posix');
+  const end = async (): Promise<void> => {
+    await weir.kill('SIGTERM');
+    await run('umount', ['-l', place]).catch(() => undefined);
+    await (stack ?? weir)[Symbol.asyncDispose]();
+    await rm(place, {recursive: true});
+  };
+  try {
+    await mkdir(directory, {recursive: true});
+    await chmod(directory, 0o755);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return {directory, weir, [Symbol.asyncDispose]: end};
+}
