@@ -12,9 +12,12 @@ export async function renameInStore(store: UnderStore, from: ByteString, to: Byt
   return moved;
 }
 
-/** By a store that does not, or through this process. ContentChanged when the source is another version. */
+/**
+ * By a store that does not, or through this process. ContentChanged when the source is another version. Markers of directories are read
+ * and written: an S3 over a file system (versitygw 1.8) takes its directory's size for theirs, and refuses to copy them.
+ */
 export async function copyObject(store: UnderStore, {storeKey, fingerprint}: Pick<Content, 'storeKey' | 'fingerprint'>, to: ByteString, signal: AbortSignal): Promise<StoreObject> {
-  if (store.capabilities.copy) return await store.copy(storeKey, to, {ifFingerprint: fingerprint}, {signal});
+  if (store.capabilities.copy && !storeKey.endsWith('/')) return await store.copy(storeKey, to, {ifFingerprint: fingerprint}, {signal});
   const read = await store.read(storeKey, {ifFingerprint: fingerprint}, {signal});
   const write = await store.write({key: to, metadata: read.object.metadata ?? {}, length: read.length, ...(read.object.mode === undefined ? {} : {mode: read.object.mode})}, {signal});
   try {
