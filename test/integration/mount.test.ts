@@ -218,6 +218,25 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     assert.equal((await weir.s3.get('box', 'ranges'))?.length, 1_000_010);
   });
 
+  it('has no access control lists, and says so: then programs keep the mode', async () => {
+    await writeFile(at('box', 'edited'), 'one', {mode: 0o640});
+    await run('sed', ['-i', 's/one/two/', at('box', 'edited')]);
+    assert.equal(await readFile(at('box', 'edited'), 'utf8'), 'two');
+    assert.equal((await stat(at('box', 'edited'))).mode, 0o100640);
+  });
+
+  it('says when a file was changed that is being written', async () => {
+    await using file = await open(at('box', 'dirty'), 'w');
+    await file.write('x');
+    let before = (await file.stat({bigint: true})).ctimeNs;
+    for (const change of [() => file.chmod(0o600), () => rename(at('box', 'dirty'), at('box', 'renamed')), () => file.write('y')]) {
+      await change();
+      const {ctimeNs} = await file.stat({bigint: true});
+      assert.ok(ctimeNs > before);
+      before = ctimeNs;
+    }
+  });
+
   it('keeps a file that was unlinked or replaced for those who have it open', async () => {
     for (const gone of [(name: string) => unlink(name), async (name: string) => {
       await writeFile(`${name}.new`, 'other');

@@ -9,6 +9,7 @@ import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
+import {refuseAcl} from '#frontends/fuse/extended-attributes.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {AttributePatch} from '#model/inode.ts';
@@ -68,6 +69,7 @@ async function resize(services: MountServices, info: FileInfo, size: number, con
 
 export const setxattr: Operation<'setxattr'> = async (services, head, {name, value, flags}, context) => {
   if (name.startsWith(own)) throw new Errno('EPERM');
+  refuseAcl(name);
   const info = await infoOfNode(services, nodeOf(head), context);
   const there = info.inode.xattrs !== undefined && Object.hasOwn(info.inode.xattrs, name);
   if (flags & createOnly && there) throw new Errno('EEXIST');
@@ -78,6 +80,7 @@ export const setxattr: Operation<'setxattr'> = async (services, head, {name, val
 
 export const removexattr: Operation<'removexattr'> = async (services, head, {name}, context) => {
   if (name.startsWith(own)) throw new Errno('EPERM');
+  refuseAcl(name);
   const info = await infoOfNode(services, nodeOf(head), context);
   if (!info.inode.xattrs || !Object.hasOwn(info.inode.xattrs, name)) throw new Errno('ENODATA');
   await patched(services, nodeOf(head), {xattrs: {[name]: null}}, context);

@@ -9,8 +9,14 @@ import {infoOfNode} from '#frontends/fuse/names.ts';
 import {type Answer, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const own = 'weir.';
+const aclPrefix = 'system.posix_acl_';
 /** Asked for by its name, and in no list: copies of a file do not have it. JSON; absent on what is no file. */
 const persistAttribute = 'weir.persist';
+
+/** A list that is kept but not obeyed would be worse than none: told so, programs that keep a file's rights (sed -i, cp -p) set its mode. */
+export function refuseAcl(name: string): void {
+  if (name.startsWith(aclPrefix)) throw new Errno('ENOTSUP');
+}
 
 async function persistValue({files}: Parameters<Operation<'getxattr'>>[0], {path, inode}: FileInfo, context: CallContext): Promise<Uint8Array> {
   if (inode.kind !== 'file' || path === '') throw new Errno('ENODATA');
@@ -19,6 +25,7 @@ async function persistValue({files}: Parameters<Operation<'getxattr'>>[0], {path
 }
 
 export const getxattr: Operation<'getxattr'> = async (services, head, {name, size}, context) => {
+  refuseAcl(name);
   const info = await infoOfNode(services, nodeOf(head), context);
   if (name === persistAttribute) return sized(await persistValue(services, info, context), size);
   const {xattrs} = info.inode;

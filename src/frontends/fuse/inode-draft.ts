@@ -87,7 +87,9 @@ export class InodeDraft {
   /** What the file is to those who have it open or look at it. */
   over(attributes: FuseAttributes): FuseAttributes {
     const size = this.#draft.length;
-    const changed = this.#dirty ? {mtime: this.#draft.modified, ctime: this.#changedAt ?? attributes.ctime} : {};
+    // A rename or a new mode may be later than the last change of the bytes.
+    const ctime = this.#changedAt !== undefined && this.#changedAt > attributes.ctime ? this.#changedAt : attributes.ctime;
+    const changed = this.#dirty ? {mtime: this.#draft.modified, ctime} : {};
     return {...attributes, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), ...changed};
   }
 
