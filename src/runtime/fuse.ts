@@ -26,6 +26,8 @@ export interface FuseDevice extends AsyncDisposable {
   /** Hands a file to the kernel, to be named in the answer to OPEN. Undefined where kernel or privileges do not allow it. */
   registerBacking(file: Descriptor): number | undefined;
   releaseBacking(id: number): void;
+  /** Whether this thread has been killed and ends as soon as its request is answered; true also where that cannot be seen. */
+  isKilled(thread: number): boolean;
   /** The largest message that the device reads: a WRITE of `writeBytesMax` with its header. */
   readonly writeBytesMax: number;
 }

@@ -225,6 +225,21 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     assert.equal((await stat(at('box', 'edited'))).mode, 0o100640);
   });
 
+  it('is not interrupted by signals that a program survives', async () => {
+    const script = `
+import ctypes, os, signal, sys
+os.chdir(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGALRM, lambda *_: None); signal.siginterrupt(signal.SIGALRM, True); signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+for n in range(30):
+    f = libc.open(b'alarmed%d' % n, os.O_CREAT | os.O_RDWR, 0o600); assert f >= 0, ctypes.get_errno()
+    assert libc.write(f, b'x' * 100000, 100000) == 100000 and libc.close(f) == 0, ctypes.get_errno()
+signal.setitimer(signal.ITIMER_REAL, 0)
+`;
+    await run('python3', ['-c', script, at('box')]);
+    assert.equal((await weir.s3.get('box', 'alarmed29'))?.length, 100_000);
+  });
+
   it('says when a file was changed that is being written', async () => {
     await using file = await open(at('box', 'dirty'), 'w');
     await file.write('x');

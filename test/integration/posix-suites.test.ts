@@ -3,12 +3,16 @@
  * once, by cargo; what cannot be had is left out and said. `npm run conformance:posix` runs more, over S3 too.
  */
 import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {readFile} from 'node:fs/promises';
 import {after, before, describe, it} from 'node:test';
 import {applicationNames, runApplication} from '../conformance/posix/applications.ts';
 import {fsxProgram, profileNames, runFsx} from '../conformance/posix/fsx.ts';
 import {pjdfstestProgram, runPjdfstest} from '../conformance/posix/pjdfstest.ts';
 import {type Place, startPlace, unmountable} from '../conformance/posix/places.ts';
 import type {SuiteResult} from '../conformance/posix/results.ts';
+import {eventually} from './harness.ts';
 import {need} from '../servers/tools.ts';
 
 const why = unmountable();
@@ -43,6 +47,21 @@ describe('the mount, by the suites of others', {skip: why ?? false}, () => {
     await using s3 = await startPlace('s3');
     if (!s3) return t.skip('needs versitygw');
     assert.deepEqual(failed(await runPjdfstest((programs as {pjdfstest: string}).pjdfstest, s3.directory, ['rename', 'rmdir', 'unlink', 'link'])), []);
+  });
+
+  it('lets a program go that is killed while the store hangs', async (t) => {
+    await using s3 = await startPlace('s3');
+    if (!s3?.store) return t.skip('needs versitygw');
+    process.kill(s3.store.pid, 'SIGSTOP');
+    try {
+      const waiting = spawn('sh', ['-c', 'echo x >hung'], {cwd: s3.directory, stdio: 'ignore'});
+      const gone = once(waiting, 'exit');
+      await eventually('it waits for the store', async () => (await readFile(`/proc/${waiting.pid}/wchan`, 'utf8')).includes('request_wait'));
+      waiting.kill('SIGKILL');
+      assert.deepEqual(await gone, [null, 'SIGKILL']);
+    } finally {
+      process.kill(s3.store.pid, 'SIGCONT');
+    }
   });
 
   it('is the file that fsx expects', {skip: !(programs && programs.fsx)}, async () => {

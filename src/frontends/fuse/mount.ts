@@ -1,6 +1,6 @@
 /**
  * A mount: agrees with the kernel at INIT, lets one operation answer each request, and says what went wrong as errno. Requests run beside
- * each other; one that the program has given up (INTERRUPT) is aborted.
+ * each other; one whose program was killed meanwhile (INTERRUPT) is aborted.
  */
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
@@ -36,12 +36,21 @@ const wanted: readonly InitFlag[] = [
 const readAheadBytes = 1024 * 1024;
 const backgroundRequests = 64;
 
+/** How long a program that was killed may wait for a store that hangs, beyond. */
+const killedPollMs = 200;
+
+interface Running {
+  /** Of the program, that waits for the answer. */
+  readonly thread: number;
+  readonly abort: AbortController;
+}
+
 export class Mount implements AsyncDisposable {
   readonly #options: MountOptions;
   readonly #handles: Handles;
   readonly #ended = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
-  readonly #running = new Map<bigint, AbortController>();
+  readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
   readonly #requests: Counter;
   #services: MountServices;
@@ -75,7 +84,7 @@ export class Mount implements AsyncDisposable {
   async #end(failure: Error | undefined): Promise<void> {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
     this.#following.abort();
-    for (const running of this.#running.values()) running.abort(new WeirError('Cancelled', 'the mount has gone'));
+    for (const {abort} of this.#running.values()) abort.abort(new WeirError('Cancelled', 'the mount has gone'));
     for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#services.origin});
     this.#ended.resolve();
   }
@@ -100,7 +109,7 @@ export class Mount implements AsyncDisposable {
       case 'destroy':
         return;
       case 'interrupt':
-        return this.#running.get(body.interrupted)?.abort(new WeirError('Cancelled', 'the program was interrupted'));
+        return void this.#interrupt(body.interrupted);
       default:
         void this.#serve(head, body);
     }
@@ -134,18 +143,30 @@ export class Mount implements AsyncDisposable {
     if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
     if (this.#answeredNow(head, body)) return;
     const {turn} = this.#services.remembered;
-    const running = new AbortController();
-    this.#running.set(head.unique, running);
+    const abort = new AbortController();
+    this.#running.set(head.unique, {thread: head.pid, abort});
     let error = 0;
     let answer: Answer;
     try {
-      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: running.signal, origin: this.#services.origin, turn});
+      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: abort.signal, origin: this.#services.origin, turn});
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {
       this.#running.delete(head.unique);
     }
     this.#reply(head.unique, error, answer);
+  }
+
+  /**
+   * Any signal brings one, and only one; but reading and writing files is not ended by signals that a program survives, as on a disk: it
+   * would take EINTR from write(2) or close(2) for a loss. So a request is given up when the program has been killed, then or later.
+   */
+  async #interrupt(unique: bigint): Promise<void> {
+    const {device, runtime} = this.#options;
+    for (let running = this.#running.get(unique); running && !running.abort.signal.aborted; running = this.#running.get(unique)) {
+      if (device.isKilled(running.thread)) return running.abort.abort(new WeirError('Cancelled', 'the program was killed'));
+      await runtime.clock.sleep(killedPollMs, {unref: true});
+    }
   }
 
   /** Without a promise, or anything that an interruption could end. */

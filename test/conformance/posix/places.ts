@@ -6,6 +6,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {promisify} from 'node:util';
 import {startStack, Weir} from '../../integration/harness.ts';
+import type {S3Server} from '../../servers/s3-servers.ts';
 
 const run = promisify(execFile);
 /** What tests of special files and set-id bits need; who mounts decides. */
@@ -15,6 +16,8 @@ export interface Place extends AsyncDisposable {
   /** A directory of the mount. */
   readonly directory: string;
   readonly weir: Weir;
+  /** The S3 server. */
+  readonly store?: S3Server;
 }
 
 /** Why there can be no mount here; undefined where there can. */
@@ -52,5 +55,5 @@ export async function startPlace(store: 'home' | 's3'): Promise<Place | undefine
     await end();
     throw error;
   }
-  return {directory, weir, [Symbol.asyncDispose]: end};
+  return {directory, weir, ...(stack ? {store: stack.store} : {}), [Symbol.asyncDispose]: end};
 }

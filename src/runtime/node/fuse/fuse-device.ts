@@ -26,6 +26,8 @@ const endings = new Set(['ENODEV', 'ECONNABORTED', 'EOF']);
 /** What an answer meets when its request was interrupted or its mount has gone. */
 const unwanted = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED']);
 
+const sigkillBit = 1n << 8n;
+
 export class NodeFuseDevice implements FuseDevice {
   readonly writeBytesMax = writeBytesMax;
   readonly #device: number;
@@ -109,6 +111,16 @@ export class NodeFuseDevice implements FuseDevice {
 
   releaseBacking(id: number): void {
     this.#calls.releaseBacking(this.#device, id);
+  }
+
+  isKilled(thread: number): boolean {
+    try {
+      // Whatever a signal is that ends a process, the kernel leaves SIGKILL with each of its threads. procfs waits for no disk.
+      const pending = /^SigPnd:\s*([\da-f]+)$/m.exec(fs.readFileSync(`/proc/${thread}/status`, 'latin1'))?.[1];
+      return pending === undefined || (BigInt(`0x${pending}`) & sigkillBit) !== 0n;
+    } catch {
+      return true;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
