@@ -99,7 +99,7 @@ if (installed) {
       `import {connect, type FileEntry, isKind, WeirError} from 'weir/client';
       const weir = await connect({home: '/h'});
       const entry: FileEntry = await weir.stat('/x');
-      const kind: 'file' | 'directory' | 'symlink' = entry.kind;
+      const kind: 'file' | 'directory' | 'symlink' | 'special' = entry.kind;
       const stream: ReadableStream<Uint8Array> = await weir.read('/x', {offset: 1}, {signal: AbortSignal.timeout(5)});
       for await (const {path, length} of weir.list('/', {recursive: true})) console.log(path.length + length, kind, stream, isKind(new WeirError('NotFound', ''), 'NotFound'));
       // @ts-expect-error: a path is text

@@ -13,6 +13,7 @@ import type {HttpExchange} from '#runtime/http.ts';
 import {makeDescriptor} from '#runtime/node/descriptor.ts';
 import {readAll} from '#runtime/node/http/fixture.test.ts';
 import {HttpConnection} from '#runtime/node/http/http-connection.ts';
+import {reopen} from '#runtime/node/http/own-receiving.ts';
 import {ServerConnections} from '#runtime/node/http/server-connections.ts';
 
 const stallMs = 60_000;
@@ -35,7 +36,12 @@ class HeldClock extends ServerConnections {
 /** One connection, of which the client's end is paused. */
 async function withClient(handler: (exchange: HttpExchange) => Promise<void>, fn: (shared: HeldClock, client: Socket) => Promise<void>): Promise<void> {
   const shared = new HeldClock({address: {host: '127.0.0.1', port: 0}, stallMs}, handler, undefined);
-  const server = createServer({allowHalfOpen: true}, (socket) => void shared.connections.add(new HttpConnection(socket, shared)));
+  const server = createServer({allowHalfOpen: true, pauseOnConnect: true}, (accepted) => {
+    const socket = reopen(accepted, (bytes) => connection.received(bytes, true));
+    const connection = new HttpConnection(socket ?? accepted, shared);
+    if (!socket) accepted.on('data', (chunk: Buffer) => connection.received(chunk, false)).resume();
+    shared.connections.add(connection);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
