@@ -225,6 +225,13 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     assert.equal((await stat(at('box', 'edited'))).mode, 0o100640);
   });
 
+  it('is changed again as soon as it is closed, while its draft is being put away', async () => {
+    await writeFile(at('box', 'again'), '');
+    const script = 'import os, sys\nfor n in range(300):\n f = os.open(sys.argv[1], os.O_WRONLY); os.pwrite(f, b"%03d" % n, 3 * n); os.close(f)\n if n % 50 == 49: os.truncate(sys.argv[1], 3 * n + 3)';
+    await run('python3', ['-c', script, at('box', 'again')]);
+    assert.equal(await readFile(at('box', 'again'), 'utf8'), Array.from({length: 300}, (_, n) => String(n).padStart(3, '0')).join(''));
+  });
+
   it('is not interrupted by signals that a program survives', async () => {
     const script = `
 import ctypes, os, signal, sys

@@ -20,6 +20,7 @@ const own = 'weir.';
 
 export const setattr: Operation<'setattr'> = async (services, head, body, context) => {
   const node = nodeOf(head);
+  if (body.size !== undefined) await services.handles.ended(node);
   let info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
   if (body.size !== undefined) {
     if (info.inode.kind === 'directory') throw new Errno('EISDIR');

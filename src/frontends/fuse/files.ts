@@ -172,9 +172,10 @@ export const release: Operation<'release'> = async (services, _head, {handle}, c
 
 async function close(services: MountServices, number: number, context: CallContext): Promise<void> {
   const node = services.handles.file(number)?.node;
-  const last = await services.handles.closeFile(number);
-  if (!last || node === undefined) return;
-  await endDraft(services, last, context);
+  if (node === undefined) return;
+  const closing = services.handles.closeFile(number);
+  if (services.handles.inode(node)) return void (await closing);
+  await services.handles.ending(node, closing.then(last => last && endDraft(services, last, context)));
   // Opened again meanwhile: then it is let go by that one's end.
   if (!services.handles.inode(node)) await services.files.release(node, services.origin, context);
 }

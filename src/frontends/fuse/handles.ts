@@ -52,6 +52,8 @@ export class Handles {
   readonly #files = new Map<number, FileHandle>();
   readonly #directories = new Map<number, DirectoryHandle>();
   readonly #inodes = new Map<InodeId, OpenInode>();
+  /** Of inodes that nobody has open any more, until their drafts are put away; no more than there are requests. */
+  readonly #ending = new Map<InodeId, Promise<void>>();
   #next = 1;
 
   constructor(device: Pick<FuseDevice, 'releaseBacking'>) {
@@ -97,6 +99,21 @@ export class Handles {
     }
     await handle.file?.[Symbol.asyncDispose]();
     return last ? open : undefined;
+  }
+
+  /** Nobody waits for a RELEASE: the file may be opened, and changed, before it is done. */
+  async ending(node: InodeId, end: Promise<void>): Promise<void> {
+    this.#ending.set(node, end);
+    try {
+      await end;
+    } finally {
+      if (this.#ending.get(node) === end) this.#ending.delete(node);
+    }
+  }
+
+  /** Until the draft of those who had the file open before is put away. */
+  async ended(node: InodeId): Promise<void> {
+    await this.#ending.get(node)?.catch(() => undefined);
   }
 
   addDirectory(node: InodeId): number {
