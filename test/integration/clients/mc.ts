@@ -1,7 +1,7 @@
 import {goTool, need} from '../../servers/tools.ts';
 import {commandLine} from './command-line.ts';
 import type {Client} from './client.ts';
-import {markers, outsideXml} from './names.ts';
+import {markers} from './names.ts';
 import {clientEnvironment} from './python.ts';
 
 export const mc: Client = {
@@ -9,7 +9,6 @@ export const mc: Client = {
   version: 'RELEASE.2025-03-12',
   cannot: [
     {names: markers, why: 'a name that ends in a slash is a folder'},
-    {names: outsideXml, doing: ['removeMany'], why: 'deletes several by DeleteObjects, and XML 1.0 cannot hold them'},
   ],
   start: async access => {
     const program = await need('mc', 'stock clients', () => goTool('mc', 'github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9'));

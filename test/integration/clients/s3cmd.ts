@@ -12,7 +12,6 @@ export const s3cmd: Client = {
     {names: ['tab and line feed', 'carriage return'], why: 'cuts its arguments at the end of a line'},
     {names: ['globs'], doing: ['get', 'copy', 'remove', 'removeMany'], why: 'expands patterns'},
     {names: outsideXml, doing: ['list'], why: 'asks for listings without encoding-type=url, and XML 1.0 cannot hold them'},
-    {names: outsideXml, doing: ['removeMany'], why: 'deletes several by DeleteObjects, and XML 1.0 cannot hold them'},
   ],
   start: async access => {
     const bin = await moreClients();
