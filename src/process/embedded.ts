@@ -56,6 +56,8 @@ export interface EmbeddedOptions {
 export interface EmbeddedServices {
   readonly runtime: Runtime;
   readonly http: Http;
+  /** Of stores on this host, kept open. */
+  readonly openFilesMax?: number;
   /** Needed where `up.fuse` asks for a mount. */
   readonly fuse?: Fuse;
   /** Ends a start that takes too long; the running instance is ended by disposing of it. */
@@ -74,7 +76,7 @@ const backlogShare = 0.5;
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
-export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, signal}: EmbeddedServices): Promise<Instance> {
+export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, openFilesMax, signal}: EmbeddedServices): Promise<Instance> {
   const home = homeAt(options.home);
   const {up} = options;
   const down = new StopSteps(runtime);
@@ -91,6 +93,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
+    let running: Worker | undefined;
     const master: Master = await down.add(
       'master',
       Master.open({
@@ -99,7 +102,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         stores: registry,
         root: {uri: fileUri(home.data), options: {}, freshness: {kind: 'immutable'}},
         onContentDropped: async (contents) => {
-          for (const id of contents) await blocks.drop(id);
+          for (const id of contents) await (running ? running.dropped(id) : blocks.drop(id));
         },
         http,
         pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile),
@@ -111,7 +114,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
     const audit = up.audit === false ? undefined : await down.add('audit log', AuditLog.open(runtime, {path: home.auditFile}));
-    const worker = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts});
+    const worker = (running = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts, ...(openFilesMax === undefined ? {} : {openFilesMax})}));
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     signal.throwIfAborted();

@@ -4,7 +4,7 @@ import type {InstanceControl, InstanceInfo, RootKey, Terminal, UpOptions} from '
 import {findInstance, homeAt, lockHome} from '#process/home.ts';
 import {readRootKey} from '#process/keys.ts';
 import {exists, removeTree} from '#process/small-files.ts';
-import {boundGarbage, isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
+import {boundGarbage, descriptorsMax, isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface InstanceControlOptions {
@@ -18,6 +18,9 @@ export interface InstanceControlOptions {
 
 /** An instance stops its parts one after the other; each has its deadline. */
 const stopMs = 60_000;
+/** Files of stores on this host that are kept open: at most so many, and this share of the descriptors. Connections take half of those, the cache some 1 500. */
+const openFilesMax = 16_384;
+const openFilesShare = 0.2;
 const pollMs = 50;
 
 export function instanceControl({home: directory, runtime, terminal, version, signal}: InstanceControlOptions): InstanceControl {
@@ -34,7 +37,8 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       await usableHome(directory);
       const real = instanceRuntime(home, terminal);
       const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
-      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), signal});
+      const keptOpen = Math.min(openFilesMax, Math.floor(descriptorsMax() * openFilesShare));
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), openFilesMax: keptOpen, signal});
       await onReady(instance.info, instance.key);
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       real.log.info('stopping');

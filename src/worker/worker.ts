@@ -45,6 +45,8 @@ export interface WorkerParts {
   /** The directory of drafts; made when the first one is. Absolute. */
   readonly drafts: string;
   readonly limits?: Partial<FillLimits>;
+  /** Files of stores on this host that are kept open. */
+  readonly openFilesMax?: number;
 }
 
 export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
@@ -52,11 +54,12 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #stores: StoreProvider;
   readonly #fills: Fills;
   readonly #probes: Probes;
-  readonly #inPlace = new InPlaceReads();
+  readonly #inPlace: InPlaceReads;
   readonly #writes: Writes;
   readonly #drafts: Drafts;
 
-  constructor({runtime, blocks, stores, drafts, limits}: WorkerParts) {
+  constructor({runtime, blocks, stores, drafts, limits, openFilesMax}: WorkerParts) {
+    this.#inPlace = new InPlaceReads(openFilesMax);
     this.#blocks = blocks;
     this.#stores = stores;
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
@@ -64,6 +67,12 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     this.#writes = new Writes({blocks, stores, clock: runtime.clock, digestsElsewhere: runtime.digestsElsewhere});
     this.#drafts = new Drafts(runtime.disk, drafts);
     registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
+  }
+
+  /** Nothing refers to the content any more. */
+  async dropped(id: ContentId): Promise<void> {
+    this.#inPlace.drop(id);
+    await this.#blocks.drop(id);
   }
 
   readNow(content: ReadableContent, range: ByteRange): Body | undefined {

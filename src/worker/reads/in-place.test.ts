@@ -102,3 +102,15 @@ test('a file that was renamed while it is open is still the version that its new
   const body = await read({...before, storeKey: moved, fingerprint: object.fingerprint});
   assert.equal(body.kind === 'bytes' && Buffer.from(body.bytes).toString(), 'first');
 });
+
+test('keeps so many files open as it may, and none whose content was dropped', async () => {
+  const few = new InPlaceReads(2);
+  const content = await version();
+  for (const id of [1, 2, 3] as ContentId[]) await few.read(store, {...content, id}, {offset: 0, length: content.length}, 100, signal);
+  assert.equal(few.openFiles, 2);
+  few.drop(1 as ContentId);
+  assert.equal(few.openFiles, 2, 'it had given way');
+  few.drop(3 as ContentId);
+  assert.equal(few.openFiles, 1);
+  await few.close();
+});

@@ -12,7 +12,8 @@ import type {FileLease} from '#model/file-lease.ts';
 import type {DiskFile, FileStat} from '#runtime/disk.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
-const openFilesMax = 512;
+/** Where nobody says how many descriptors there are. */
+const openFilesDefault = 512;
 
 interface OpenFile {
   readonly file: DiskFile;
@@ -24,9 +25,15 @@ interface OpenFile {
 }
 
 export class InPlaceReads {
+  readonly #openFilesMax: number;
   readonly #files = new Map<ContentId, Promise<OpenFile>>();
   /** Of those, the ones that are open by now. */
   readonly #ready = new Map<ContentId, OpenFile>();
+
+  /** `openFilesMax`: descriptors that are kept. Opening and comparing a small file costs several times what reading an open one does. */
+  constructor(openFilesMax = openFilesDefault) {
+    this.#openFilesMax = openFilesMax;
+  }
 
   /** ContentChanged when the file is not (or no longer) this version. Up to `inlineBytesMax` come as bytes, more as a lease. */
   async read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
@@ -97,6 +104,11 @@ export class InPlaceReads {
     return this.#files.size;
   }
 
+  /** Nothing refers to the content any more: an open descriptor would keep its file's room. */
+  drop(id: ContentId): void {
+    if (this.#files.has(id)) this.#forget(id);
+  }
+
   async close(): Promise<void> {
     for (const id of this.#files.keys()) this.#forget(id);
   }
@@ -109,7 +121,7 @@ export class InPlaceReads {
         this.#files.delete(content.id);
       } else {
         opening = openChecked(store, content);
-        if (this.#files.size >= openFilesMax) this.#forget(this.#files.keys().next().value!);
+        if (this.#files.size >= this.#openFilesMax) this.#forget(this.#files.keys().next().value!);
       }
       this.#files.set(content.id, opening);
       let open: OpenFile;
