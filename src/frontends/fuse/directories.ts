@@ -14,13 +14,26 @@ import {shownName} from '#frontends/fuse/file-names.ts';
 import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import {type Answer, type MountServices, nodeOf, type Operation, type RequestContext} from '#frontends/fuse/request.ts';
+import type {Inode} from '#model/inode.ts';
 
 const entriesAtOnce = 512;
 const dot = 1n;
 const dotDot = 2n;
-/** Inode ids begin at 1, cookies of `.` and `..` come first. */
-const cookieOf = (id: InodeId): bigint => BigInt(id) + dotDot;
-const inodeOfCookie = (cookie: bigint): InodeId => Number(cookie - dotDot) as InodeId;
+/** Below it an inode's id, behind those of `.` and `..`; above it, for an inode with several names, something of this one. */
+const nameShift = 53n;
+const nameBits = 0x3ff;
+/** Entries that a handle can go back behind, whatever has become of them since. */
+const passedMax = 20_000;
+
+function cookieOf({id, links}: Inode, key: ByteString): bigint {
+  const cookie = BigInt(id) + dotDot;
+  if (links === undefined) return cookie;
+  let hash = 0;
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+  return cookie | (BigInt(hash & nameBits) << nameShift);
+}
+
+const inodeOfCookie = (cookie: bigint): InodeId => Number(BigInt.asUintN(Number(nameShift), cookie) - dotDot) as InodeId;
 
 export const opendir: Operation<'opendir'> = async (services, head, _body, context) => {
   const {info, validUntil} = services.files.statInodeNow(nodeOf(head)) ?? (await services.files.statInode(nodeOf(head), context));
@@ -77,14 +90,21 @@ function add({handles, remembered}: MountServices, handle: DirectoryHandle, buff
     const {inode} = info;
     // Of a file with several names, the inode has the first.
     const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
-    const cookie = cookieOf(inode.id);
+    const cookie = cookieOf(inode, key);
     if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, handles) : undefined, validMs)) break;
     if (plus) remembered.node(inode.id, 0);
     handle.cookie = cookie;
     handle.after = key;
+    pass(handle, cookie, key);
     taken++;
   }
   return taken;
+}
+
+/** The kernel takes as much of an answer as its reader has room for, and comes back for the rest: what was last taken may be gone by then. */
+function pass({passed}: DirectoryHandle, cookie: bigint, key: ByteString): void {
+  passed.set(cookie, key);
+  if (passed.size > passedMax) passed.delete(passed.keys().next().value!);
 }
 
 /** `.` and `..`; false when they did not both fit. */
@@ -98,13 +118,15 @@ async function addDots(services: MountServices, handle: DirectoryHandle, buffer:
   return true;
 }
 
-/** Goes on behind the entry that the cookie names. One that is gone is answered as the end: its place is not known any more. */
+/** Goes on behind the entry that the cookie names. One that is gone, and was passed too long ago, is answered as the end: its place is not known any more. */
 async function seek(services: MountServices, handle: DirectoryHandle, cookie: bigint, context: CallContext): Promise<void> {
   handle.rest = [];
   handle.ended = false;
   handle.after = undefined;
   handle.cookie = cookie;
   if (cookie <= dotDot) return;
+  handle.after = handle.passed.get(cookie);
+  if (handle.after !== undefined) return;
   const path = await services.files.pathOf(inodeOfCookie(cookie), context).catch(() => undefined);
   if (path === undefined) handle.ended = true;
   else handle.after = path.slice(path.lastIndexOf('/', path.length - 2) + 1) as ByteString;

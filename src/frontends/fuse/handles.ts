@@ -43,6 +43,8 @@ export interface DirectoryHandle {
   /** Of `rest`: ListPage.validUntil, and Remembered.turn when it was asked for. */
   validUntil: number;
   turn: number;
+  /** Entries that were answered, in this order: their keys by their cookies. Bounded by who answers. */
+  readonly passed: Map<bigint, ByteString>;
   /** The cookie behind which `rest` begins. */
   cookie: bigint;
 }
@@ -118,7 +120,7 @@ export class Handles {
 
   addDirectory(node: InodeId): number {
     const number = this.#next++;
-    this.#directories.set(number, {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, cookie: 0n});
+    this.#directories.set(number, {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, passed: new Map(), cookie: 0n});
     return number;
   }
 
