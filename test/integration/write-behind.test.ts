@@ -18,6 +18,7 @@ test('files written while the store is away are kept, shown and brought to it', 
   await s3.must('PUT', `/${bucket}/seen`, {body: Buffer.from('seen')});
   await s3.keys(bucket, '');
   await eventually('the store has the first', async () => (await direct.get(bucket, 'seen'))?.toString() === 'seen');
+  await eventually('which is known', async () => (await pending()).entries.length === 0);
 
   await stack.link[Symbol.asyncDispose]();
   const large = Buffer.alloc(3 << 20, 'large ');

@@ -20,7 +20,7 @@ export interface Answer {
 const patienceMs = 20_000;
 /** Turns of the event loop without a change: what a request has set in motion behind its answer is over. */
 const quietTurns = 3;
-const statuses = /^(200|204|206|301|303|304|307|400|403|404|405|409|411|412|413|416|501)$/;
+const statuses = /^(200|202|204|206|301|303|304|307|400|403|404|405|409|411|412|413|416|501)$/;
 
 class Wrong extends Error {
   override name = 'Wrong';
