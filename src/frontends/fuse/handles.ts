@@ -66,6 +66,10 @@ export class Handles {
     return this.#files.size + this.#directories.size;
   }
 
+  get openInodes(): readonly InodeId[] {
+    return [...this.#inodes.keys()];
+  }
+
   /** Undefined when it is not open. */
   inode(node: InodeId): OpenInode | undefined {
     return this.#inodes.get(node);
