@@ -259,6 +259,17 @@ signal.setitimer(signal.ITIMER_REAL, 0)
     }
   });
 
+  it('reads what was written where versions are kept', async () => {
+    await mkdir(at('kept'));
+    await weir.s3.must('PUT', '/kept', {query: 'versioning=', body: Buffer.from('<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>')});
+    for (const text of ['one', 'two', 'three']) {
+      await writeFile(at('kept', 'file'), text);
+      assert.equal(await readFile(at('kept', 'file'), 'utf8'), text);
+    }
+    await truncate(at('kept', 'file'), 2);
+    assert.equal(await readFile(at('kept', 'file'), 'utf8'), 'th');
+  });
+
   it('keeps a file that was unlinked or replaced for those who have it open', async () => {
     for (const gone of [(name: string) => unlink(name), async (name: string) => {
       await writeFile(`${name}.new`, 'other');
@@ -402,7 +413,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
     assert.deepEqual(await readdir(place), []);
     assert.ok((await weir.s3.get('box', 'dir/big'))?.equals(big), 'the instance goes on');
     await weir.restart('SIGTERM');
-    assert.deepEqual(await readdir(place), ['box']);
+    assert.deepEqual(await readdir(place), ['box', 'kept']);
     await weir.kill('SIGTERM');
     assert.deepEqual(await readdir(place), []);
     await rmdir(place);

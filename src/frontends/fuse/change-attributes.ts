@@ -7,7 +7,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {draftOf, openDraft} from '#frontends/fuse/drafting.ts';
+import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {refuseAcl} from '#frontends/fuse/extended-attributes.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
@@ -62,7 +62,8 @@ async function resize(services: MountServices, info: FileInfo, size: number, con
   try {
     await draft.truncate(size, context);
     draft.modified = services.clock.nowNs();
-    await draft.publish(context);
+    const published = await draft.publish(context);
+    if (published) await forget(services, info.inode.id, published);
   } finally {
     await draft.close({keep: false}, context);
   }

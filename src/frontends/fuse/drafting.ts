@@ -2,11 +2,13 @@
 import type {InodeId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
 import {notification} from '#codec/fuse/abi.ts';
-import {invalidateInodeBody, notificationHead} from '#codec/fuse/reply.ts';
+import {invalidateEntryBody, invalidateInodeBody, notificationHead} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {systemContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {OpenInode} from '#frontends/fuse/handles.ts';
+import {shownName} from '#frontends/fuse/file-names.ts';
 import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
@@ -38,20 +40,26 @@ export async function openDraft({files}: Pick<MountServices, 'files'>, info: Par
 
 export async function publish(services: MountServices, node: InodeId, context: CallContext): Promise<void> {
   const published = await services.handles.inode(node)?.draft?.publish(context);
-  if (published) forgetAttributes(services, node);
+  if (published) await forget(services, node, published);
 }
 
-/** They are others now than while it was a draft. Attributes alone are forgotten without waiting for anybody. */
-function forgetAttributes({device}: Pick<MountServices, 'device'>, node: InodeId): void {
+/**
+ * What the kernel remembers of a file is not what was published. Attributes alone are forgotten without waiting for anybody. Where versions are
+ * kept, what was published is another inode: then the name is forgotten too, before whoever closes the file is answered. Nobody who closes
+ * one holds its directory, which that may wait for.
+ */
+export async function forget({device}: Pick<MountServices, 'device'>, node: InodeId, {inode}: FileInfo): Promise<void> {
   const body = invalidateInodeBody(node, -1n, 0n);
   device.send(notificationHead(notification.invalidateInode, body.length), body);
+  if (inode.id !== node) await device.notify(notification.invalidateEntry, invalidateEntryBody(inode.parent, shownName(inode.name, inode.id, false)));
 }
 
 /** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */
 export async function endDraft({log, device}: Pick<MountServices, 'log' | 'device'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
   if (!draft) return;
   try {
-    if (await draft.publish(context)) forgetAttributes({device}, info.inode.id);
+    const published = await draft.publish(context);
+    if (published) await forget({device}, info.inode.id, published);
   } catch (error) {
     log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
   }
