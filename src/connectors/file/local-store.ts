@@ -135,8 +135,7 @@ export class LocalStore implements UnderStore {
   async remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]> {
     const failed: {key: ByteString; error: Error}[] = [];
     const changedDirectories = new Set<ByteString>();
-    const queue = keys.values();
-    const workers = Array.from({length: Math.min(removalsInFlightMax, keys.length)}, async () => {
+    const removeThem = async (queue: Iterable<ByteString>): Promise<void> => {
       for (const key of queue) {
         try {
           options.signal.throwIfAborted();
@@ -146,8 +145,12 @@ export class LocalStore implements UnderStore {
           failed.push({key, error: error instanceof Error ? error : new WeirError('Cancelled', String(error))});
         }
       }
-    });
-    await Promise.all(workers);
+    };
+    const files = keys.filter(key => !key.endsWith('/'));
+    const queue = files.values();
+    await Promise.all(Array.from({length: Math.min(removalsInFlightMax, files.length)}, () => removeThem(queue)));
+    // A directory goes after what is in it, and the key of what is within sorts behind its own.
+    await removeThem(keys.filter(key => key.endsWith('/')).toSorted().toReversed());
     for (const directory of changedDirectories) {
       try {
         await this.#place.syncs.sync(directory);
