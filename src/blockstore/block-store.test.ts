@@ -219,6 +219,10 @@ describe('block store', () => {
       const answers = Array.from({length: 20}, () => store.readResident(content, 10, 100));
       assert.ok(answers.some((bytes) => bytes !== undefined));
       for (const bytes of answers) if (bytes) assert.deepEqual(bytes, bytesOf(1, 5000).subarray(10, 110));
+      const into = new Uint8Array(102);
+      const copied = Array.from({length: 20}, () => store.readResident(content, 10, 100, into.subarray(1, 101)));
+      assert.ok(copied.some((bytes) => bytes !== undefined));
+      assert.deepEqual(into, Uint8Array.from([0, ...bytesOf(1, 5000).subarray(10, 110), 0]), 'where they were asked for');
     });
   });
 

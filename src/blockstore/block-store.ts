@@ -82,8 +82,11 @@ export interface BlockStore extends AsyncDisposable {
    * for other bytes then. Counts as an insertion to the eviction policy.
    */
   fill(content: ContentHandle, firstPage: number, bytes: readonly Uint8Array[]): Promise<boolean>;
-  /** Small present ranges, at once and without waiting for a disk; undefined when they are absent, unverified or not in memory. Counts as use. */
-  readResident(content: ContentHandle, offset: number, length: number): Uint8Array | undefined;
+  /**
+   * Present ranges, at once and without waiting for a disk; undefined when they are absent, unverified or not in memory. Counts as use.
+   * `into`: of that length, where the bytes go instead of into memory of their own.
+   */
+  readResident(content: ContentHandle, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined;
   /** Reads a present range into memory. Undefined when any page of it is absent (or proved corrupt). Counts as use. */
   read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined>;
   /** A descriptor for a present range that is wholly within one file; undefined when any page is absent or on another tier. Pages not yet verified are verified first. Counts as use. */

@@ -187,11 +187,11 @@ class TieredBlockStore implements BlockStore {
     return false;
   }
 
-  readResident({id, length: whole}: ContentHandle, offset: number, length: number): Uint8Array | undefined {
+  readResident({id, length: whole}: ContentHandle, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined {
     if (length === 0) return undefined;
-    if (isSmall(whole)) return this.#small.readResident(id, offset, length);
+    if (isSmall(whole)) return this.#small.readResident(id, offset, length, into);
     const content = this.#large.files.home(id, Math.floor(offset / blockBytes));
-    return content && this.#large.readResident(content, offset, length);
+    return content && this.#large.readResident(content, offset, length, into);
   }
 
   async read({id, length: whole}: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined> {

@@ -28,6 +28,8 @@ export interface OpenFile extends AsyncDisposable {
   /** The range that a RangeSpec means here. RangeNotSatisfiable, with the length in the details. */
   resolve(range: RangeSpec | undefined): ByteRange;
   read(range: ByteRange, context: CallContext): Promise<Body>;
+  /** As many bytes as `into` has, from `offset` on, all of them within the file; false when that would take waiting. */
+  readNow(offset: number, into: Uint8Array): boolean;
 }
 
 /** A read that has begun already. */

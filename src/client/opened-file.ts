@@ -4,29 +4,42 @@ import type {OpenFile, RangeSpec} from '#client/file-system.ts';
 import {resolveRange} from '#client/range.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, MasterApi} from '#contracts/master-api.ts';
+import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Content} from '#model/content.ts';
 
 /** A read that was started before anybody asked for it, or a probe whose bytes wait for the first read. */
 export type Started = {readonly range: ByteRange; readonly body: Body} | {readonly probeId: number};
 
+export interface OpenedFileServices {
+  readonly master: Pick<MasterApi, 'contentChanged'>;
+  readonly worker: Pick<WorkerApi, 'read'>;
+  readonly here?: {readonly worker: Pick<WorkerOnTheSpot, 'readInto'>};
+}
+
 export class OpenedFile implements OpenFile {
   readonly info: FileInfo;
   readonly #content: Content;
   readonly #master: Pick<MasterApi, 'contentChanged'>;
   readonly #worker: Pick<WorkerApi, 'read'>;
+  readonly #here: Pick<WorkerOnTheSpot, 'readInto'> | undefined;
   #started: Started | undefined;
 
-  constructor(services: {readonly master: Pick<MasterApi, 'contentChanged'>; readonly worker: Pick<WorkerApi, 'read'>}, info: FileInfo, content: Content, started: Started | undefined) {
+  constructor(services: OpenedFileServices, info: FileInfo, content: Content, started: Started | undefined) {
     this.info = info;
     this.#content = content;
     this.#master = services.master;
     this.#worker = services.worker;
+    this.#here = services.here?.worker;
     this.#started = started;
   }
 
   resolve(range: RangeSpec | undefined): ByteRange {
     return resolveRange(range, this.#content.length);
+  }
+
+  readNow(offset: number, into: Uint8Array): boolean {
+    return this.#here !== undefined && this.#here.readInto(this.#content, offset, into);
   }
 
   async read(range: ByteRange, context: CallContext): Promise<Body> {

@@ -23,4 +23,6 @@ export interface MasterOnTheSpot {
 export interface WorkerOnTheSpot {
   /** Bytes that are cached and known to be sound. `range` lies within the content. */
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
+  /** The same from `offset` on, as many bytes as `into` has, which lie within the content: copied there, if that needs no waiting. */
+  readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
 }

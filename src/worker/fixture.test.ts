@@ -191,10 +191,11 @@ export class MemoryBlocks implements BlockStore {
     for (let page = firstPage; page * pageBytes < start + bytes.length; page++) cached.pages.add(page);
     return true;
   }
-  readResident(content: ContentHandle, offset: number, length: number): Uint8Array | undefined {
+  readResident(content: ContentHandle, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined {
     const cached = this.contents.get(content.id);
     if (!cached || length === 0 || this.missing(content, Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)).length > 0) return undefined;
-    return cached.bytes.subarray(offset, offset + length);
+    into?.set(cached.bytes.subarray(offset, offset + length));
+    return into ?? cached.bytes.subarray(offset, offset + length);
   }
   async read(content: ContentHandle, offset: number, length: number): Promise<Uint8Array | undefined> {
     await new Promise(resolve => setImmediate(resolve));

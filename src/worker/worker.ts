@@ -89,6 +89,13 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return {kind: 'bytes', length, bytes};
   }
 
+  readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean {
+    const {length} = into;
+    if (!this.#blocks.readResident(content, offset, length, into)) return !content.pending && this.#inPlace.readInto(content, offset, into);
+    this.#servedNow(content, {offset, length});
+    return true;
+  }
+
   read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body> {
     assert(range.offset >= 0 && range.length >= 0 && range.offset + range.length <= content.length, 'a read lies within its content');
     if (range.length <= inlineBytesMax && options.probeId === undefined) {

@@ -140,10 +140,10 @@ export class LargeContents {
     this.#log(content, 0, content.pages - 1);
   }
 
-  readResident(content: LargeContent, offset: number, length: number): Uint8Array | undefined {
+  readResident(content: LargeContent, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined {
     const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
     if (!content.handle || !this.#verifiedNow(content, first, last)) return undefined;
-    const bytes = Buffer.allocUnsafe(length);
+    const bytes = into ?? Buffer.allocUnsafe(length);
     if (content.handle.readResident(bytes, offset) !== length) return undefined;
     this.use(content, first, last);
     return bytes;

@@ -112,7 +112,7 @@ export class SmallContents {
     return this.#nodes.has(node, nodeVerified) && this.segmentOf(node).file !== undefined;
   }
 
-  readResident(id: ContentId, offset: number, length: number): Uint8Array | undefined {
+  readResident(id: ContentId, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined {
     const node = this.#index.find(id);
     if (node === 0) return undefined;
     const segment = this.segmentOf(node);
@@ -120,9 +120,9 @@ export class SmallContents {
     const whole = this.#nodes.length.get(node);
     assert(offset + length <= whole, 'a read lies within its content');
     const place = this.#nodes.offset.get(node);
-    let bytes: Buffer;
+    let bytes: Uint8Array;
     if (this.#nodes.has(node, nodeVerified)) {
-      bytes = Buffer.allocUnsafe(length);
+      bytes = into ?? Buffer.allocUnsafe(length);
       if (segment.file.readResident(bytes, place + offset) !== length) return undefined;
     } else {
       // The first use of this life: a checksum over so little costs less than a turn of the event loop.
@@ -131,6 +131,7 @@ export class SmallContents {
       if (segment.file.readResident(entry, place - entryHeaderBytes) !== entry.length || !isEntry(entry, id)) return undefined;
       this.#nodes.setFlag(node, nodeVerified, true);
       bytes = entry.subarray(entryHeaderBytes + offset, entryHeaderBytes + offset + length);
+      into?.set(bytes);
     }
     segment.recent = true;
     segment.tier.use(node, length);

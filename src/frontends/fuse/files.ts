@@ -6,6 +6,7 @@
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
+import type {FuseHead} from '#codec/fuse/request.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -15,7 +16,7 @@ import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {Backing, FileHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
-import {type Answer, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 const accessMode = 3;
@@ -91,6 +92,17 @@ async function register({device, passthrough, readOnly: unchanging}: MountServic
 }
 
 export const read: Operation<'read'> = (services, _head, {handle, offset, size}, context) => readHandle(services, handleOf(services, handle), Number(offset), size, context);
+
+/** On the spot, where the bytes are cached and in memory. */
+export function readNow({handles, room}: MountServices, _head: FuseHead, {handle, offset, size}: BodyOf<'read'>): Answer {
+  const open = handles.file(handle);
+  if (!open?.file || handles.inode(open.node)!.draft) return undefined;
+  const from = Number(offset);
+  const length = Math.min(size, open.file.info.length - from, room.length);
+  if (length <= 0) return undefined;
+  const bytes = room.subarray(0, length);
+  return open.file.readNow(from, bytes) ? bytes : undefined;
+}
 
 /** The file as it is to whoever has it open; short at its end. */
 export async function readHandle(services: MountServices, open: FileHandle, from: number, size: number, context: CallContext): Promise<Answer> {

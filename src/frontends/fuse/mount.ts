@@ -36,6 +36,9 @@ const wanted: readonly InitFlag[] = [
 const readAheadBytes = 1024 * 1024;
 const backgroundRequests = 64;
 
+/** What the kernel asks for in one READ at most: as many pages as it is told at INIT that a message has. */
+const readBytesMax = 1024 * 1024;
+
 /** How long a program that was killed may wait for a store that hangs, beyond. */
 const killedPollMs = 200;
 
@@ -61,7 +64,7 @@ export class Mount implements AsyncDisposable {
     this.#options = options;
     this.#handles = new Handles(device);
     this.#services = {
-      files, device, handles: this.#handles, passthrough: false, readOnly, clock: runtime.clock, log: runtime.log,
+      files, device, handles: this.#handles, passthrough: false, readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
       remembered: new Remembered(() => runtime.clock.nowMs()), origin: `mount-${runtime.random.id()}`,
     };
 

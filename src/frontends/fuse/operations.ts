@@ -5,7 +5,7 @@ import {create, link, mkdir, mknod, rename, rmdir, symlink, unlink} from '#front
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
-import {flush, fsync, open, read, release, write} from '#frontends/fuse/files.ts';
+import {flush, fsync, open, read, readNow, release, write} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
 import type {Answer, BodyOf, MountServices, Operation, OperationName} from '#frontends/fuse/request.ts';
@@ -21,7 +21,7 @@ const operations: Operations = {
 export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy']);
 
 /** What is tried on the spot first: undefined when that takes waiting. */
-export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow};
+export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow, read: readNow};
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

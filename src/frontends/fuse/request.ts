@@ -17,6 +17,8 @@ export interface MountServices {
   readonly passthrough: boolean;
   readonly readOnly: boolean;
   readonly clock: Pick<Clock, 'nowNs'>;
+  /** Where bytes are put that are answered on the spot: room for the largest READ. */
+  readonly room: Uint8Array;
   readonly log: Log;
   readonly remembered: Remembered;
   /** Names this mount to the master: as who has files open, and whose changes need not be told to it. */

@@ -80,6 +80,10 @@ test('a file that is open and in memory is read on the spot', async () => {
   }
   const part = reads.readNow(content, {offset: 1, length: 2}, 100);
   assert.equal(part?.kind === 'bytes' && Buffer.from(part.bytes).toString(), 'ir');
+  const into = Buffer.from('.....');
+  assert.ok(reads.readInto(content, 2, into.subarray(1, 4)));
+  assert.equal(into.toString(), '.rst.');
+  assert.ok(!reads.readInto(content, 3, into), 'more than there is');
 });
 
 /** Whether reads on the spot begin: the kind of file system is found out behind the first. */

@@ -57,8 +57,13 @@ export class InPlaceReads {
       return this.#lease(open, content, range, systemContext.signal);
     }
     const bytes = Buffer.allocUnsafe(range.length);
-    if (open.file.readResident(bytes, range.offset) !== range.length || !isUnchanged(open, open.file.statNow())) return undefined;
-    return {kind: 'bytes', length: range.length, bytes};
+    return this.readInto(content, range.offset, bytes) ? {kind: 'bytes', length: range.length, bytes} : undefined;
+  }
+
+  /** The same, as many bytes as `into` has. False: not now. */
+  readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean {
+    const open = this.#ready.get(content.id);
+    return open !== undefined && open.file.readResident(into, offset) === into.length && isUnchanged(open, open.file.statNow());
   }
 
   async #read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
