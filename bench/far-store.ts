@@ -37,10 +37,10 @@ export class FarStore implements AsyncDisposable {
     return startLink({target: {host: '127.0.0.1', port: this.server.port}, ...shape});
   }
 
-  /** A new instance with the bucket mounted by way of `link`, or directly; the mount believes for a day what it knows. */
-  weir(link?: Link): Promise<Weir> {
+  /** A new instance (`options` of startWeir) with the bucket mounted by way of `link`, or directly; the mount believes for a day what it knows. */
+  weir(link?: Link, options: Parameters<typeof startWeir>[1] = {}): Promise<Weir> {
     const {accessKeyId, secretAccessKey} = this.server;
-    return startWeir([{uri: `s3://${this.bucket}`, options: {endpoint: `http://127.0.0.1:${link?.address.port ?? this.server.port}`, accessKeyId, secretAccessKey, maxAge: '1d'}}]);
+    return startWeir([{uri: `s3://${this.bucket}`, options: {endpoint: `http://127.0.0.1:${link?.address.port ?? this.server.port}`, accessKeyId, secretAccessKey, maxAge: '1d'}}], options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,10 +10,11 @@ import {hot} from './hot.ts';
 import {listing} from './listing.ts';
 import {metadata} from './metadata.ts';
 import {asText, keep} from './report.ts';
+import {posix} from './posix.ts';
 import {s3} from './s3.ts';
 import {start} from './start.ts';
 
-const benches: Readonly<Record<string, Bench>> = {start, hot, s3, cold, listing, metadata, duckdb};
+const benches: Readonly<Record<string, Bench>> = {start, hot, s3, cold, listing, metadata, duckdb, posix};
 const kept = path.resolve(import.meta.dirname, '../docs/bench.md');
 
 const args = process.argv.slice(2);

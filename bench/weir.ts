@@ -1,4 +1,4 @@
-/** Starts `weir up` for a bench, over a home of its own: what `./weir` starts once it is set up. */
+/** Starts `weir up` for a bench, over a home of its own unless one is given, which is left as it is then: what `./weir` starts once it is set up. */
 import {spawn} from 'node:child_process';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -26,8 +26,8 @@ export interface Mounted {
 const root = path.resolve(import.meta.dirname, '..');
 const stopMsMax = 15_000;
 
-export async function startWeir(mounts: readonly Mounted[], options: {readonly nodeOptions?: string; readonly flags?: readonly string[]} = {}): Promise<Weir> {
-  const home = await mkdtemp(path.join(tmpdir(), 'weir-bench-home-'));
+export async function startWeir(mounts: readonly Mounted[], options: {readonly nodeOptions?: string; readonly flags?: readonly string[]; readonly home?: string} = {}): Promise<Weir> {
+  const home = options.home ?? (await mkdtemp(path.join(tmpdir(), 'weir-bench-home-')));
   const args = mounts.flatMap(({uri, options: given}) => [uri, ...Object.entries(given).flatMap(([name, value]) => ['-o', `${name}=${value}`])]);
   const ports = ['--s3-port', '0', '--http-port', '0', '--rpc-port', '0'];
   const started = performance.now();
@@ -56,7 +56,7 @@ export async function startWeir(mounts: readonly Mounted[], options: {readonly n
       const timer = setTimeout(() => process.kill(info.pid, 'SIGKILL'), stopMsMax);
       await ended;
       clearTimeout(timer);
-      await rm(home, {recursive: true, force: true, maxRetries: 3});
+      if (options.home === undefined) await rm(home, {recursive: true, force: true, maxRetries: 3});
     },
   };
 }

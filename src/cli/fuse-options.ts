@@ -5,12 +5,14 @@ export interface FuseOptions {
   readonly readOnly: boolean;
   /** Others than the mounting user may use it. */
   readonly allowOther: boolean;
+  /** Files may be handed to the kernel, where it can read them by itself. */
+  readonly passthrough: boolean;
   /** Flags of mount(8), each on its own. */
   readonly flags: readonly string[];
 }
 
 /** Set-id bits and devices count only where the administrator says so: what the stores hold was written by others. */
-export const defaultFuseOptions: FuseOptions = {readOnly: false, allowOther: true, flags: ['nosuid', 'nodev']};
+export const defaultFuseOptions: FuseOptions = {readOnly: false, allowOther: true, passthrough: true, flags: ['nosuid', 'nodev']};
 
 const opposites = [['suid', 'nosuid'], ['dev', 'nodev'], ['exec', 'noexec'], ['atime', 'noatime'], ['diratime', 'nodiratime']] as const;
 const others = ['sync', 'dirsync', 'async', 'relatime', 'strictatime'];
@@ -20,17 +22,19 @@ const ignored = new Set(['defaults', 'rw', 'auto', 'noauto', 'user', 'nofail', '
 
 /** Adds a comma-separated list to what is set already; a later option wins. Throws InvalidArgumentError. */
 export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptions): FuseOptions {
-  let {readOnly, allowOther} = before;
+  let {readOnly, allowOther, passthrough} = before;
   let flags = [...before.flags];
   for (const option of list.split(',').filter(part => part !== '')) {
     if (option === 'ro') readOnly = true;
     else if (option === 'rw') readOnly = false;
     else if (option === 'allow_other') allowOther = true;
     else if (option === 'noallow_other') allowOther = false;
+    else if (option === 'passthrough') passthrough = true;
+    else if (option === 'nopassthrough') passthrough = false;
     else if (known.has(option)) {
       const opposite = opposites.find(pair => (pair as readonly string[]).includes(option))?.find(other => other !== option);
       flags = [...flags.filter(flag => flag !== opposite && flag !== option), option];
     } else if (!ignored.has(option) && !option.startsWith('x-')) throw new InvalidArgumentError(`${JSON.stringify(option)} is not an option of a mount.`);
   }
-  return {readOnly, allowOther, flags};
+  return {readOnly, allowOther, passthrough, flags};
 }

@@ -147,7 +147,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
       const device = await fuse.mount({...up.fuse, source: 'weir'});
-      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: up.fuse.readOnly})));
+      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: up.fuse.readOnly, passthrough: up.fuse.passthrough})));
     }
 
     const info: InstanceInfo = {

@@ -56,7 +56,7 @@ const environment: CliEnvironment = {
     try {
       const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
       const device = await new NodeFuse().mount({...options, directory, source: 'weir'});
-      const mount = new Mount({files, device, runtime, readOnly: options.readOnly});
+      const mount = new Mount({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

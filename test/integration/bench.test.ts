@@ -9,7 +9,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 it('runs every bench with small sizes', {timeout: 300_000}, () => {
   const {status, stdout, stderr} = spawnSync(process.execPath, ['--conditions=source', 'bench/run.ts', '--quick'], {cwd: root, encoding: 'utf8'});
   assert.equal(status, 0, stderr);
-  for (const title of ['Start and memory', 'Hot GET', 'Small S3 requests', 'Cold GET', 'Metadata', 'DuckDB']) assert.match(stdout, new RegExp(`^${title}`, 'm'));
+  for (const title of ['Start and memory', 'Hot GET', 'Small S3 requests', 'Cold GET', 'Metadata', 'DuckDB', 'Mount']) assert.match(stdout, new RegExp(`^${title}`, 'm'));
 });
 
 it('refuses names that are no bench', () => {

@@ -25,6 +25,8 @@ export interface MountOptions {
   readonly files: FileSystem;
   readonly device: FuseDevice;
   readonly readOnly: boolean;
+  /** Whether files may be handed to the kernel. */
+  readonly passthrough: boolean;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
@@ -126,6 +128,7 @@ export class Mount implements AsyncDisposable {
     }
     const agreed: [number, number] = [0, 0];
     for (const name of wanted) {
+      if (name === 'passthrough' && !this.#options.passthrough) continue;
       const [word, bit] = initFlag[name];
       agreed[word] |= flags[word] & bit;
     }

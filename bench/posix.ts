@@ -1,0 +1,269 @@
+/**
+ * The mount beside a folder of the same disk (ext4, where it was written for), job by job in the same run: reads of a cached file by the kernel itself
+ * and through Weir, many small files, writes, names, programs, and cold reads behind a link. Needs root and /dev/fuse.
+ */
+import {spawnSync} from 'node:child_process';
+import {accessSync, constants} from 'node:fs';
+import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {type BenchOptions, gb, kib, mb, mib, scattered} from './bench.ts';
+import {FarStore, farLink} from './far-store.ts';
+import {makeTree, makeWorkTree} from './mount-trees.ts';
+import {type MountJob, work} from './mount-work.ts';
+import {cpuSeconds} from './processes.ts';
+import {atLeast, atMost, type Goal, median, number, type Row, type Section} from './report.ts';
+import {startWeir, type Weir} from './weir.ts';
+
+interface Scale {
+  readonly rounds: number;
+  readonly bigBytes: number;
+  readonly randomReads: number;
+  readonly smallFiles: number;
+  readonly writtenBytes: number;
+  /** For each of the writers. */
+  readonly created: number;
+  readonly listed: number;
+  readonly worktree: number;
+  readonly archived: number;
+  readonly inserts: number;
+  readonly coldBytes: number;
+  /** For each of the readers. */
+  readonly coldReads: number;
+}
+
+const full: Scale = {
+  rounds: 3, bigBytes: 512 * mib, randomReads: 20_000, smallFiles: 10_000, writtenBytes: 512 * mib, created: 1000, listed: 100_000, worktree: 50_000, archived: 2000, inserts: 300, coldBytes: 256 * mib, coldReads: 16,
+};
+const small: Scale = {
+  rounds: 1, bigBytes: 4 * mib, randomReads: 200, smallFiles: 20, writtenBytes: 2 * mib, created: 10, listed: 200, worktree: 60, archived: 20, inserts: 5, coldBytes: 2 * mib, coldReads: 2,
+};
+
+const smallFileBytes = 128 * kib;
+const createdBytes = 4 * kib;
+const writers = 4;
+const readers = 16;
+const coldChunkBytes = 64 * kib;
+const bucket = 'mount';
+/** Of 4 KiB reads that the kernel answers, which take a microsecond each. */
+const kernelReads = 5;
+
+/** What one side took for a job. */
+interface Taken {
+  readonly seconds: number;
+  readonly operations: number;
+  readonly bytes: number;
+  readonly cpuSeconds: number;
+}
+
+/** The mount's directory beside the plain one, and who serves the mount. */
+interface Sides {
+  readonly weir: Weir;
+  readonly mount: string;
+  readonly plain: string;
+}
+
+type Jobs = (directory: string, round: number) => readonly MountJob[];
+
+export async function posix({quick, say}: BenchOptions): Promise<Section> {
+  const title = 'Mount beside a folder of the same disk';
+  if (!mountable()) return {name: 'posix', title, rows: [], notes: ['left out: needs root and /dev/fuse']};
+  const scale = quick ? small : full;
+  const root = await mkdtemp(path.join(tmpdir(), 'weir-bench-mount-'));
+  await using _folder = {[Symbol.asyncDispose]: () => rm(root, {recursive: true, force: true, maxRetries: 3})};
+  await mkdir(path.join(root, 'mounted'));
+  const notes = [`medians of ${scale.rounds} rounds, the plain folder and the mount in turn; CPU is Weir's, user and system`];
+  const rows: Row[] = [];
+  const store = await FarStore.start('bench posix', bucket);
+  if (store) {
+    await using _store = store;
+    rows.push(...(await cachedFiles(store, root, scale, say)), ...(await coldReads(store, root, scale, say)));
+  } else notes.push('left out, for want of versitygw: reads of cached files, cold reads');
+  rows.push(...(await ownFiles(root, scale, say)));
+  return {name: 'posix', title, rows, notes};
+}
+
+function mountable(): boolean {
+  try {
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+    return process.getuid?.() === 0;
+  } catch {
+    return false;
+  }
+}
+
+const mounted = (root: string): string => path.join(root, 'mounted');
+const flags = (root: string, options = 'dev,suid'): {flags: readonly string[]} => ({flags: ['--fuse', mounted(root), '--fuse-options', options]});
+
+/** Files of an S3 store, cached whole. */
+async function cachedFiles(store: FarStore, root: string, scale: Scale, say: BenchOptions['say']): Promise<Row[]> {
+  say('writing files behind the mount, and the same beside it');
+  const behind = path.join(store.server.data, bucket);
+  const plain = path.join(root, 'plain');
+  const names = Array.from({length: scale.smallFiles}, (_, i) => `s${i}`);
+  for (const directory of [behind, plain]) {
+    await mkdir(directory, {recursive: true});
+    await work([{kind: 'sequential-write', file: path.join(directory, 'big'), bytes: scale.bigBytes}]);
+    for (const name of names) await writeFile(path.join(directory, name), Buffer.alloc(smallFileBytes, name));
+  }
+  const home = path.join(root, 'home');
+  const mount = path.join(mounted(root), bucket);
+  const reading: Jobs = directory => [{kind: 'sequential-read', file: path.join(directory, 'big')}];
+  const random = (reads: number, direct: boolean): Jobs => (directory, round) => [{kind: 'random-read', file: path.join(directory, 'big'), reads, chunkBytes: 4 * kib, seed: round, direct}];
+  const everyFile: Jobs = (directory, round) => [{kind: 'read-files', files: scattered(names.length, names.length, round).map(i => path.join(directory, names[i]!))}];
+  const rows: Row[] = [];
+  {
+    await using weir = await store.weir(undefined, {...flags(root), home});
+    const sides = {weir, mount, plain};
+    say('first reads');
+    await work(reading(mount, 0));
+    const parts = Array.from({length: 8}, (_, part) => names.filter((_name, i) => i % 8 === part));
+    await work(parts.map(part => ({kind: 'read-files', files: part.map(name => path.join(mount, name))})));
+    const sequential = await compare(sides, scale, say, 'sequential reads by the kernel', reading);
+    rows.push(
+      rateRow('sequential read, hot, by the kernel itself', sequential, ({bytes, seconds}) => bytes / seconds / mb, ' MB/s', atLeast(0.95)),
+      cpuRow('the same: CPU of Weir a GB', sequential, perGb, ' s', atMost(0.02)),
+      rateRow('4 KiB random reads, hot, by the kernel itself', await compare(sides, scale, say, 'random reads by the kernel', random(scale.randomReads * kernelReads, false)), perSecond, '/s', atLeast(0.95)),
+      rateRow(`${number(scale.smallFiles)} files of 128 KiB in random order: open, read, close`,
+        await compare(sides, scale, say, 'small files', everyFile), perSecond, '/s', atLeast(0.3)),
+    );
+  }
+  {
+    await using weir = await store.weir(undefined, {...flags(root), home});
+    const first = await taken(weir, [{kind: 'random-read', file: path.join(mount, 'big'), reads: 1, chunkBytes: 4 * kib, seed: 1}]);
+    rows.push({what: `first open after a restart, of ${number(scale.bigBytes / mib)} MiB, and a read of 4 KiB`, measured: `${number(first.seconds * 1000)} ms, CPU ${number(first.cpuSeconds)} s`, beside: ''});
+  }
+  {
+    await using weir = await store.weir(undefined, {...flags(root, 'dev,suid,nopassthrough'), home});
+    const sides = {weir, mount, plain};
+    await work(reading(mount, 0));
+    const sequential = await compare(sides, scale, say, 'sequential reads through Weir', reading, directory => {
+      if (directory === mount) spawnSync('dd', [`if=${path.join(mount, 'big')}`, 'iflag=nocache', 'count=0']);
+    });
+    const reads = await compare(sides, scale, say, 'random reads through Weir', random(scale.randomReads, true), undefined, true);
+    rows.push(
+      ownRow('sequential read through Weir: GB/s', sequential, ({bytes, seconds}) => bytes / seconds / gb, ' GB/s', atLeast(1.5)),
+      cpuRow('the same: CPU of Weir a GB', sequential, perGb, ' s'),
+      ownRow('4 KiB random reads through Weir, past the kernel’s cache: reads per CPU-second', reads, perCpuSecond, '/CPU-s', atLeast(25_000)),
+    );
+  }
+  await rm(home, {recursive: true});
+  return rows;
+}
+
+async function coldReads(store: FarStore, root: string, {rounds, coldBytes, coldReads: count}: Scale, say: BenchOptions['say']): Promise<Row[]> {
+  say('cold reads behind a link');
+  const behind = path.join(store.server.data, bucket);
+  for (let i = 0; i <= rounds; i++) await work([{kind: 'sequential-write', file: path.join(behind, `cold-${i}`), bytes: coldBytes}]);
+  await using link = await store.link(farLink);
+  await using weir = await store.weir(link, flags(root));
+  const rates: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const {bytes, seconds} = await taken(weir, [{kind: 'sequential-read', file: path.join(mounted(root), bucket, `cold-${i}`)}]);
+    rates.push(bytes / seconds);
+  }
+  const before = link.counters.bytesDown;
+  const file = path.join(mounted(root), bucket, `cold-${rounds}`);
+  const {bytes} = await taken(weir, Array.from({length: readers}, (_, i) => ({kind: 'random-read', file, reads: count, chunkBytes: coldChunkBytes, seed: i + 1}) as const));
+  // What is read ahead after the last answer counts too.
+  for (let last = -1; last !== link.counters.bytesDown; ) {
+    last = link.counters.bytesDown;
+    await new Promise(resolve => setTimeout(resolve, 300));
+  }
+  const ratio = (link.counters.bytesDown - before) / bytes;
+  const rate = median(rates);
+  return [
+    {what: 'cold sequential read behind 25 ms and 200 MB/s: share of the link', measured: `${number(rate / mb)} MB/s`, beside: '200 MB/s', figure: rate / farLink.bytesPerSecond, goal: atLeast(0.9)},
+    {what: `random reads of 64 KiB of one file by ${readers} readers: bytes fetched ÷ asked`, measured: number(ratio), beside: '', figure: ratio, goal: atMost(1.3)},
+  ];
+}
+
+/** Files of the home, and of a folder that is mounted: writing, names, programs. */
+async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): Promise<Row[]> {
+  say('making trees behind the mount, and the same beside it');
+  const trees = [path.join(root, 'store'), path.join(root, 'plain')];
+  for (const tree of trees) {
+    await makeTree(path.join(tree, 'tree'), scale.listed);
+    await makeWorkTree(path.join(tree, 'worktree'), scale.worktree);
+  }
+  const archive = path.join(root, 'source.tar');
+  await makeTree(path.join(root, 'source'), scale.archived);
+  spawnSync('tar', ['-cf', archive, '-C', root, 'source']);
+  await using weir = await startWeir([{uri: `file://${trees[0]!}`, options: {maxAge: '1d'}}], flags(root));
+  const sides = {weir, mount: path.join(mounted(root), 'store'), plain: trees[1]!};
+  const home = {weir, mount: path.join(mounted(root), 'made'), plain: path.join(root, 'made')};
+  for (const directory of [home.mount, home.plain]) await mkdir(directory);
+  const files = Array.from({length: 1000}, (_, i) => i % scale.listed).map(i => `tree/d${Math.floor(i / 1000)}/f${i}`);
+  const stats: Jobs = directory => [{kind: 'stat', files: Array.from({length: 20}, () => files.map(file => path.join(directory, file))).flat()}];
+  const once: Jobs = directory => [{kind: 'stat', files: files.map(file => path.join(directory, file))}];
+  const running = (command: string, args: readonly string[], at: string): Jobs => directory => [{kind: 'run', command, args, directory: path.join(directory, at)}];
+  const untar: Jobs = (directory, round) => [{kind: 'run', command: 'tar', args: ['-xf', archive, '--transform', `s,^source,source-${round},`], directory}];
+  const creating: Jobs = (directory, round) => Array.from({length: writers}, (_, i) => ({kind: 'create', directory: path.join(directory, `c${round}-${i}`), files: scale.created, bytes: createdBytes}));
+  const inserting: Jobs = (directory, round) => [{kind: 'insert', database: path.join(directory, `rows-${round}.db`), rows: scale.inserts}];
+  say('first looks');
+  for (const jobs of [running('ls', ['-lR'], 'tree'), running('git', ['status'], 'worktree')]) for (const directory of [sides.mount, sides.plain]) await work(jobs(directory, 0));
+  const written = await compare(home, scale, say, 'sequential writes', (directory, round) => [{kind: 'sequential-write', file: path.join(directory, `written-${round}`), bytes: scale.writtenBytes}]);
+  const created = await compare(home, scale, say, 'creates', creating, async (directory, round) => {
+    for (let i = 0; i < writers; i++) await mkdir(path.join(directory, `c${round}-${i}`));
+  });
+  return [
+    rateRow('sequential write with fsync at the end', written, ({bytes, seconds}) => bytes / seconds / mb, ' MB/s', atLeast(0.8)),
+    cpuRow('the same: CPU of Weir a GB', written, perGb, ' s'),
+    {...ownRow(`4 KiB create, write, close by ${writers} writers`, created, perSecond, '/s', atLeast(6000)), beside: `${number(median(created.plain.map(perSecond)))}/s`},
+    cpuRow('the same: CPU of Weir a file', created, perOperation, ' µs'),
+    rateRow('stat, cached', await compare(sides, scale, say, 'cached stats', stats, async (directory, round) => void (await work(once(directory, round)))), perSecond, '/s', atLeast(0.9)),
+    ownRow('stat, forgotten by the kernel: per CPU-second', await compare(sides, scale, say, 'uncached stats', once, () => writeFile('/proc/sys/vm/drop_caches', '2'), true), perCpuSecond, '/CPU-s', atLeast(18_000)),
+    timeRow(`ls -lR of ${number(scale.listed)} files, again`, await compare(sides, scale, say, 'ls -lR', running('ls', ['-lR'], 'tree')), atMost(3)),
+    timeRow(`untar of ${number(scale.archived)} files`, await compare(home, scale, say, 'untar', untar), atMost(4)),
+    timeRow(`git status of ${number(scale.worktree)} files, again`, await compare(sides, scale, say, 'git status', running('git', ['status'], 'worktree')), atMost(2)),
+    rateRow('sqlite, synchronous=FULL: inserts', await compare(home, scale, say, 'inserts', inserting), perSecond, '/s', atLeast(0.5)),
+  ];
+}
+
+interface Compared {
+  readonly plain: readonly Taken[];
+  readonly weir: readonly Taken[];
+}
+
+const perSecond = ({operations, seconds}: Taken): number => operations / seconds;
+const perCpuSecond = ({operations, cpuSeconds}: Taken): number => operations / cpuSeconds;
+const perOperation = ({operations, cpuSeconds}: Taken): number => (1e6 * cpuSeconds) / operations;
+const perGb = ({bytes, cpuSeconds}: Taken): number => cpuSeconds / (bytes / gb);
+
+/** `before` each, of a directory: not measured. */
+async function compare({weir, mount, plain}: Sides, {rounds}: Scale, say: BenchOptions['say'], what: string, jobs: Jobs, before?: (directory: string, round: number) => unknown, oursOnly = false): Promise<Compared> {
+  const results = {plain: [] as Taken[], weir: [] as Taken[]};
+  for (let round = 0; round < rounds; round++) {
+    say(`${what}, round ${round + 1} of ${rounds}`);
+    for (const directory of oursOnly ? [mount] : [plain, mount]) {
+      await before?.(directory, round);
+      results[directory === mount ? 'weir' : 'plain'].push(await taken(weir, jobs(directory, round)));
+    }
+  }
+  return results;
+}
+
+async function taken(weir: Weir, jobs: readonly MountJob[]): Promise<Taken> {
+  const before = cpuSeconds(weir.pid);
+  const done = await work(jobs);
+  return {...done, cpuSeconds: cpuSeconds(weir.pid) - before};
+}
+
+const of = (all: readonly Taken[], figure: (one: Taken) => number): number => median(all.map(figure));
+
+function rateRow(what: string, {plain, weir}: Compared, rate: (one: Taken) => number, unit: string, goal: Goal): Row {
+  return {what, measured: `${number(of(weir, rate))}${unit} (${number(of(weir, perOperation))} µs CPU each)`, beside: `${number(of(plain, rate))}${unit}`, figure: of(weir, rate) / of(plain, rate), goal};
+}
+
+function timeRow(what: string, {plain, weir}: Compared, goal: Goal): Row {
+  const ms = (all: readonly Taken[]): number => of(all, ({seconds}) => seconds * 1000);
+  return {what, measured: `${number(ms(weir))} ms (CPU of Weir ${number(of(weir, one => one.cpuSeconds))} s)`, beside: `${number(ms(plain))} ms`, figure: ms(weir) / ms(plain), goal};
+}
+
+function ownRow(what: string, {weir}: Compared, figure: (one: Taken) => number, unit: string, goal: Goal): Row {
+  return {what, measured: `${number(of(weir, figure))}${unit}`, beside: '', figure: of(weir, figure), goal};
+}
+
+function cpuRow(what: string, {weir}: Compared, figure: (one: Taken) => number, unit: string, goal?: Goal): Row {
+  return {what, measured: `${number(of(weir, figure))}${unit}`, beside: '', ...(goal ? {figure: of(weir, figure), goal} : {})};
+}
