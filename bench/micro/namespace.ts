@@ -130,7 +130,7 @@ export async function measureNamespace(files: number, seconds: number): Promise<
 
 function codecCost(): void {
   const tx = {get: () => undefined, look: () => undefined, range: () => [], put: () => undefined, delete: () => undefined};
-  ids.ensure({transact: (fn) => ({result: fn(tx), sequence: 0, safe: Promise.resolve(), durable: Promise.resolve()})});
+  ids.ensure({transact: (fn) => ({result: fn(tx), sequence: 0, safe: Promise.resolve(), durable: Promise.resolve(), eventually: Promise.resolve()})});
   const key = 'bucket/data/file' as ByteString;
   const inode: Inode = {
     id: 5000 as Inode['id'], kind: 'file', parent: 4000 as Inode['id'], name: 'file-000000001.parquet' as ByteString, mode: 0o644, uid: 0, gid: 0, atime: clock, mtime: clock, ctime: clock,

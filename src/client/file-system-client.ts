@@ -178,6 +178,9 @@ export class FileSystemClient implements FileSystem {
   release(inode: InodeId, holder: string, context: CallContext): Promise<void> {
     return this.#master.release(inode, holder, context);
   }
+  sync(context: CallContext): Promise<void> {
+    return this.#master.sync(context);
+  }
   hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void> {
     return this.#master.hold(holder, inodes, context);
   }

@@ -31,6 +31,8 @@ export interface CallContext {
   readonly owner?: {readonly uid: number; readonly gid: number};
   /** Who makes a change, to be left out when it is told to those who remember answers (MasterApi.watch). */
   readonly origin?: string;
+  /** The answer comes when a change survives the process; what it takes to survive power loss follows within a second, or with MasterApi.sync. Default: it survives power loss. */
+  readonly moment?: 'safe';
   /** Names the request in logs and audit. */
   readonly trace?: string;
   /** The address from which it came by a front end. Does not travel further. */

@@ -2,7 +2,7 @@
  * What the master offers: the namespace, the mounts, and the commit of writes. Paths are ByteStrings in the form of
  * `model/path.ts`; without a trailing slash a path means what `kind` says (default `either`: the directory first).
  *
- * Every answer is durable in the sense of design 4.1: it waits for whatever it has read or written. Errors are WeirErrors;
+ * Every answer is durable in the sense of design 4.1, unless the caller is content with less (CallContext.moment): it waits for whatever it has read or written. Errors are WeirErrors;
  * each method names the kinds that are its own. Any method may also fail with PermissionDenied, Cancelled, Timeout,
  * Overloaded, and, where it must ask an under store, with Unavailable.
  */
@@ -379,6 +379,8 @@ export interface MasterApi {
   retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo>;
   /** What is not held is fine. */
   release(inode: InodeId, holder: string, context: CallContext): Promise<void>;
+  /** Resolves when every change that was answered before, to whomever, survives power loss (CallContext.moment). */
+  sync(context: CallContext): Promise<void>;
   /** The holder has exactly these open: said by one that has come back after a restart, and (with none) by or for one that has ended. */
   hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void>;
   /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */

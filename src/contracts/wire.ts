@@ -33,6 +33,7 @@ export const masterWire: Wire<MasterApi> = {
   watch: 'items',
   retain: 'call',
   release: 'call',
+  sync: 'call',
   hold: 'call',
   open: 'call',
   observe: 'call',

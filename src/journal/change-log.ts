@@ -10,7 +10,7 @@
  * 4. Damage before the durable end is Corrupt, never silently shortened.
  *
  * Writing and syncing overlap: while one group is synced, the next is gathered and written. One datasync covers everything written
- * before it (group commit).
+ * before it (group commit). What nobody waits for (`unhurried`) is synced with what comes after it, or by itself after a moment.
  *
  * Files: `NNNNNNNNNNNNNNNN.log`, sixteen hexadecimal digits of the first sequence; format in codec/journal/record.ts.
  */
@@ -37,6 +37,8 @@ const groupBytesInitial = 256 * 1024;
 /** A buffer up to this size is used again for a later group: one for each would have the collector run after every hundred commits. */
 const spareBytesMax = 4 * groupBytesInitial;
 const sparesMax = 2;
+/** How long what is unhurried may lie unsynced. */
+const unhurriedMs = 500;
 
 export interface Appended {
   readonly sequence: number;
@@ -70,7 +72,7 @@ interface Segment {
   readonly path: string;
 }
 
-type Machine = Pick<Runtime, 'disk' | 'crashPoint' | 'log'>;
+type Machine = Pick<Runtime, 'clock' | 'disk' | 'crashPoint' | 'log'>;
 
 const segmentName = (firstSequence: number) => `${firstSequence.toString(16).padStart(16, '0')}.log`;
 
@@ -82,7 +84,12 @@ export class ChangeLog implements AsyncDisposable {
   #file: DiskFile;
   #fileBytes: number;
   #sequence: number;
+  #safeSequence: number;
   #durableSequence: number;
+  /** Up to here somebody waits for durability. */
+  #wanted = 0;
+  /** Until what is unhurried is synced all the same. */
+  #patience: Disposable | undefined;
   #pending: Group | undefined;
   /** Written and not yet synced, oldest first. */
   #written: Group[] = [];
@@ -105,6 +112,7 @@ export class ChangeLog implements AsyncDisposable {
     this.#file = file;
     this.#fileBytes = fileBytes;
     this.#sequence = sequence;
+    this.#safeSequence = sequence;
     this.#durableSequence = sequence;
   }
 
@@ -163,6 +171,11 @@ export class ChangeLog implements AsyncDisposable {
     return this.#sequence;
   }
 
+  /** Of the last one that survives the process. */
+  get safeSequence(): number {
+    return this.#safeSequence;
+  }
+
   get durableSequence(): number {
     return this.#durableSequence;
   }
@@ -178,9 +191,9 @@ export class ChangeLog implements AsyncDisposable {
 
   /**
    * Adds one record of at most `sizeMax` bytes, which `encode` writes at `at` and returns its end. Io after a failure, Overloaded when the
-   * disk cannot keep up.
+   * disk cannot keep up. `unhurried`: its `durable` comes within a second, sooner only for others or by `hurry`.
    */
-  append(sizeMax: number, encode: (buffer: Buffer, at: number) => number): Appended {
+  append(sizeMax: number, encode: (buffer: Buffer, at: number) => number, unhurried = false): Appended {
     if (this.#failure) throw this.#failure;
     assert(!this.#closing, 'the log is open');
     if (sizeMax > recordPayloadBytesMax) throw new WeirError('TooLarge', `a transaction of ${sizeMax} bytes is over the limit of ${recordPayloadBytesMax}`);
@@ -207,11 +220,18 @@ export class ChangeLog implements AsyncDisposable {
     sealRecord(group.buffer, at, end - at - recordHeaderBytes, this.#sequence, this.#durableSequence);
     group.length = end;
     group.lastSequence = this.#sequence;
+    if (!unhurried) this.#wanted = this.#sequence;
     if (!this.#writing) {
       this.#writing = true;
       queueMicrotask(() => void this.#write());
     }
     return {sequence: this.#sequence, safe: group.safe.promise, durable: group.durable.promise};
+  }
+
+  /** Somebody waits for the durability of everything up to `sequence`. */
+  hurry(sequence = this.#sequence): void {
+    this.#wanted = Math.max(this.#wanted, sequence);
+    this.#syncSoon();
   }
 
   /** Segments that hold nothing after `sequence` are removed. */
@@ -231,6 +251,7 @@ export class ChangeLog implements AsyncDisposable {
     this.#closing = true;
     if (this.#writing || this.#syncing || this.#written.length > 0) {
       this.#idle = Promise.withResolvers<void>();
+      this.hurry();
       if (!this.#failure) await this.#idle.promise;
     }
     await this.#file.close();
@@ -254,13 +275,11 @@ export class ChangeLog implements AsyncDisposable {
         crashPoint('journal.afterWrite');
         this.#fileBytes += group.length;
         if (group.buffer.length <= spareBytesMax && this.#spares.length < sparesMax) this.#spares.push(group.buffer);
+        this.#safeSequence = group.lastSequence;
         group.safe.resolve();
         this.#written.push(group);
         this.#current = undefined;
-        if (!this.#syncing) {
-          this.#syncing = true;
-          this.#syncRun = this.#sync();
-        }
+        this.#syncSoon();
       }
       this.#writing = false;
     } catch (error) {
@@ -270,10 +289,25 @@ export class ChangeLog implements AsyncDisposable {
     this.#settle();
   }
 
+  #syncSoon(): void {
+    if (this.#syncing || this.#written.length === 0 || this.#failure) return;
+    if (this.#wanted <= this.#durableSequence) {
+      this.#patience ??= this.#machine.clock.after(unhurriedMs, () => {
+        this.#patience = undefined;
+        this.hurry();
+      });
+      return;
+    }
+    this.#patience?.[Symbol.dispose]();
+    this.#patience = undefined;
+    this.#syncing = true;
+    this.#syncRun = this.#sync();
+  }
+
   async #sync(): Promise<void> {
     const {crashPoint} = this.#machine;
     try {
-      while (this.#written.length > 0) {
+      while (this.#written.length > 0 && this.#wanted > this.#durableSequence) {
         const covered = this.#written;
         this.#written = [];
         try {
@@ -288,6 +322,7 @@ export class ChangeLog implements AsyncDisposable {
         for (const group of covered) group.durable.resolve();
       }
       this.#syncing = false;
+      this.#syncSoon();
     } catch (error) {
       this.#syncing = false;
       this.#fail(error);
@@ -297,6 +332,7 @@ export class ChangeLog implements AsyncDisposable {
 
   /** A new segment begins only when the old one is wholly durable, so that at most one file ever has a torn end. */
   async #roll(firstSequence: number): Promise<void> {
+    this.hurry(this.#safeSequence);
     await this.#syncRun;
     if (this.#failure) throw this.#failure;
     assert(this.#written.length === 0, 'everything written is synced');
@@ -320,7 +356,7 @@ export class ChangeLog implements AsyncDisposable {
   }
 
   #settle(): void {
-    if (!this.#writing && !this.#syncing) this.#idle?.resolve();
+    if (!this.#writing && !this.#syncing && (this.#written.length === 0 || this.#failure)) this.#idle?.resolve();
   }
 }
 

@@ -69,8 +69,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.statNow(path, options, context.principal) ?? (await this.#parts.reading.stat(parsePath(path, options.kind), context));
   }
 
-  async pathOf(inode: InodeId, _context: CallContext): Promise<ByteString> {
-    const found = await this.#parts.transactions.read(reader => locate(reader, inode));
+  async pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
+    const found = await this.#parts.transactions.read(reader => locate(reader, inode), context);
     if (!found) throw new WeirError('NotFound', `inode ${inode} has no name any more`);
     return found.path;
   }
@@ -121,6 +121,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async release(inode: InodeId, holder: string, _context: CallContext): Promise<void> {
     await this.#parts.held.release(inode, holder);
+  }
+
+  async sync(_context: CallContext): Promise<void> {
+    await this.#parts.transactions.sync();
   }
 
   async hold(holder: string, inodes: readonly InodeId[], _context: CallContext): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * How the master speaks to its metastore: synchronous functions, run at once, answered when what they read or wrote is
- * durable. Repeated request ids get the result that was stored with the first.
+ * durable, or safe for callers who are content with that. Repeated request ids get the result that was stored with the first.
  */
 import {toBytes, fromBytes} from '#base/byte-string.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -50,12 +50,19 @@ export class Transactions {
     this.#watch = fn;
   }
 
-  /** Runs `fn` for the caller and commits at once; the answer comes when it is durable. */
+  /** Runs `fn` for the caller and commits at once; the answer comes when it is as lasting as the caller wants it. */
   async change<T>(context: CallContext, fn: (tx: Transaction, op: Operation) => T): Promise<T> {
-    return await answered(this.changeNow(context, fn));
+    const commit = this.changeNow(context, fn);
+    await lasting(commit, context);
+    return commit.result;
   }
 
-  /** The same for who must do more in this very turn; `durable` of the commit is the caller's to await. */
+  /** Resolves when everything that was changed before is durable. */
+  async sync(): Promise<void> {
+    await this.metastore.sync();
+  }
+
+  /** The same for who must do more in this very turn; `lasting` of the commit is the caller's to await. */
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {
@@ -69,7 +76,7 @@ export class Transactions {
       const noted = this.#feed.noting(tx, context?.origin, inner => this.#watch(inner, watched => fn(watched, op)));
       ({publish} = noted);
       return noted.result;
-    }, request);
+    }, request, {unhurried: context?.moment === 'safe'});
     publish();
     this.#onCommit();
     return commit;
@@ -140,9 +147,17 @@ export class Transactions {
     return this.metastore.read(fn).result;
   }
 
-  async read<T>(fn: (reader: Reader) => T): Promise<T> {
-    return await answered(this.metastore.read(fn));
+  /** Answers when what was read is as lasting as the caller wants it. */
+  async read<T>(fn: (reader: Reader) => T, context?: Pick<CallContext, 'moment'>): Promise<T> {
+    const read = this.metastore.read(fn);
+    await lasting(read, context ?? {});
+    return read.result;
   }
+}
+
+/** Resolves when the change is as lasting as the caller wants it before he is answered. */
+export function lasting(commit: Commit<unknown>, {moment}: Pick<CallContext, 'moment'>): Promise<void> {
+  return moment === 'safe' ? commit.safe : commit.durable;
 }
 
 async function answered<T>(commit: Commit<T>): Promise<T> {

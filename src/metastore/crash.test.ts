@@ -36,7 +36,10 @@ interface History {
 }
 
 /** What a transaction must have reached to survive each end of a life. */
-const promiseOf = {crash: 'durable', kill: 'safe'} as const satisfies Record<Death, keyof Commit<unknown>>;
+function promiseOf(commit: Commit<unknown>, death: Death, patient: boolean): Promise<void> {
+  if (death === 'kill') return commit.safe;
+  return patient ? commit.eventually : commit.durable;
+}
 
 /** What goes between the store and the machine, or between the test and the store, in the test's own hands. */
 interface Fault {
@@ -119,7 +122,8 @@ function commitOne(store: Metastore, history: History, fault: Fault, random: () 
     }
     return result;
   };
-  const commit = fault.dropsRequests ? store.transact(fn) : store.transact(fn, {id: {...request, acknowledged: 0}, codec: textCodec});
+  const options = {unhurried: random() < 0.4};
+  const commit = fault.dropsRequests ? store.transact(fn, undefined, options) : store.transact(fn, {id: {...request, acknowledged: 0}, codec: textCodec}, options);
   history.transactions[commit.sequence - 1] = {changes, request, result};
   return commit;
 }
@@ -145,7 +149,7 @@ async function workload(runtime: Runtime, medium: MemoryMedium, history: History
       for (let i = 0; i < commitsEach; i++) {
         const begun = witness.writesBegun;
         const commit = commitOne(store, history, fault, random);
-        await commit[promiseOf[death]];
+        await promiseOf(commit, death, random() < 0.3);
         if (death === 'crash') assert.ok(witness.covered > begun, `transaction ${commit.sequence} was called durable before a sync that covers it`);
         history.promised = Math.max(history.promised, commit.sequence);
         if (random() < 0.3) await runtime.clock.sleep(random() * 30);
@@ -239,6 +243,35 @@ for (const [name, deaths] of Object.entries(ends)) {
 }
 
 describe('the metastore', () => {
+  it('syncs what is unhurried when somebody waits for it, and by itself within a second', async () => {
+    const simulation = createSimulation(6);
+    await simulation.run(async (runtime) => {
+      const store = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, new MemoryMedium())});
+      const put = (key: string) => store.transact((tx) => tx.put(key as ByteString, Buffer.from('1')), undefined, {unhurried: true});
+      const alone = put('a');
+      const begun = runtime.clock.monotonicMs();
+      await alone.safe;
+      assert.equal(store.safeSequence, alone.sequence);
+      assert.ok(store.durableSequence < alone.sequence);
+      await alone.eventually;
+      const tookMs = runtime.clock.monotonicMs() - begun;
+      assert.ok(tookMs > 100 && tookMs < 1000, `${tookMs} ms`);
+      for (const wait of [async () => await put('b').durable, async () => {
+        put('c');
+        await store.sync();
+      }, async () => {
+        put('d');
+        await store.read((reader) => reader.get('d' as ByteString)).durable;
+      }]) {
+        const started = runtime.clock.monotonicMs();
+        await wait();
+        assert.equal(store.durableSequence, store.sequence);
+        assert.ok(runtime.clock.monotonicMs() - started < 100);
+      }
+      await store.close();
+    });
+  });
+
   it('accepts nothing after a sync has failed, and calls nothing durable', async () => {
     const simulation = createSimulation(5);
     const medium = new MemoryMedium();

@@ -47,8 +47,10 @@ export interface Commit<T> {
   readonly sequence: number;
   /** In the log file: survives the process. */
   readonly safe: Promise<void>;
-  /** Synced: survives power loss. */
+  /** Synced: survives power loss. Whoever takes this promise is waited for: the sync begins at once. */
   readonly durable: Promise<void>;
+  /** The same, for who can wait a second. */
+  readonly eventually: Promise<void>;
 }
 
 export interface RequestId {
@@ -84,8 +86,12 @@ export interface Metastore extends AsyncDisposable {
   read<T>(fn: (reader: Reader) => T): Commit<T>;
   /** Number of the last transaction: what was read stays as it is while this does. */
   readonly sequence: number;
+  /** Of the last one that survives the process. */
+  readonly safeSequence: number;
   /** Of the last one that survives power loss. */
   readonly durableSequence: number;
+  /** Resolves when everything that was committed before survives power loss. */
+  sync(): Promise<void>;
   snapshot(): Promise<MetastoreSnapshot>;
   status(): MetastoreStatus;
   /** Applies and syncs everything, then closes. */
@@ -97,7 +103,9 @@ export interface TransactOptions {
    * What it writes can be learned again when it is lost (a store said it). Its `durable`, and that of whoever reads it, waits only for what
    * it was made from. It is in the log all the same, in order: whatever becomes durable after it keeps it too.
    */
-  readonly relearnable: boolean;
+  readonly relearnable?: boolean;
+  /** Nobody waits for its `durable` for now, which comes within a second. */
+  readonly unhurried?: boolean;
 }
 
 export interface ResultCodec<T> {

@@ -11,7 +11,7 @@ import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
 import {keyBytesMax, type StateEngine} from '#metastore/engine.ts';
-import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, Transaction} from '#metastore/metastore.ts';
+import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
 import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
 import {readRestoreMark} from '#metastore/restore-mark.ts';
@@ -105,7 +105,7 @@ class LoggedMetastore implements Metastore {
     return store;
   }
 
-  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}, options?: {readonly relearnable: boolean}): Commit<T> {
+  transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}, options?: TransactOptions): Commit<T> {
     if (request) checkClient(request.id.client);
     this.#enter();
     try {
@@ -116,7 +116,7 @@ class LoggedMetastore implements Metastore {
       const changes = new Changes(this);
       const result = fn(changes);
       if (changes.size === 0 && !request) return this.#readCommit(result);
-      return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)}, options?.relearnable === true);
+      return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)}, options);
     } finally {
       this.#running = false;
     }
@@ -142,8 +142,19 @@ class LoggedMetastore implements Metastore {
     return this.#log.sequence;
   }
 
+  get safeSequence(): number {
+    return this.#log.safeSequence;
+  }
+
   get durableSequence(): number {
     return this.#log.durableSequence;
+  }
+
+  async sync(): Promise<void> {
+    if (this.#log.failure) throw this.#log.failure;
+    if (this.#log.durableSequence >= this.#log.sequence) return;
+    this.#log.hurry();
+    await this.#moments.at(-1)?.durable;
   }
 
   async snapshot(): Promise<MetastoreSnapshot> {
@@ -224,18 +235,18 @@ class LoggedMetastore implements Metastore {
 
   #readCommit<T>(result: T): Commit<T> {
     const sequence = this.#observed;
-    if (sequence <= this.#log.durableSequence) return {result, sequence, safe: settled, durable: settled};
+    if (sequence <= this.#log.durableSequence) return {result, sequence, safe: settled, durable: settled, eventually: settled};
     const moment = this.#moments.find((candidate) => candidate.sequence >= sequence);
     assert(moment, 'what is not durable yet has its moments');
-    return {result, sequence, safe: moment.safe, durable: moment.durable};
+    return new UnhurriedCommit(result, sequence, moment, this.#log);
   }
 
-  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, relearnable: boolean): Commit<T> {
+  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false}: TransactOptions = {}): Commit<T> {
     const mutations = changes.mutations();
     const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
     if (request) mutations.push(...this.#forgotten(client, acknowledged));
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
-    const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at));
+    const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at), unhurried);
     if (request) mutations.push({key: requestKey(client, counter), value: request.result, sequence, waitFor: sequence});
     if (relearnable) this.#takeRelearnable(mutations, sequence);
     else this.#take(mutations, sequence);
@@ -244,7 +255,8 @@ class LoggedMetastore implements Metastore {
     else this.#moments[this.#moments.length - 1] = {sequence, safe, durable};
     while (this.#moments.length > 0 && this.#moments[0]!.sequence <= this.#log.durableSequence) this.#moments.shift();
     this.#scheduleApply();
-    return relearnable ? this.#readCommit(result) : {result, sequence, safe, durable};
+    if (relearnable) return this.#readCommit(result);
+    return unhurried ? new UnhurriedCommit(result, sequence, {safe, durable}, this.#log) : {result, sequence, safe, durable, eventually: durable};
   }
 
   #forgotten(client: string, acknowledged: number): Overlaid[] {
@@ -295,6 +307,7 @@ class LoggedMetastore implements Metastore {
   async #applyNow(): Promise<void> {
     if (this.#log.failure) throw this.#log.failure;
     if (this.#applyFailure) throw this.#applyFailure;
+    this.#log.hurry();
     this.#scheduleApply();
     this.#hurry();
     await this.#applying;
@@ -332,6 +345,28 @@ class LoggedMetastore implements Metastore {
     const ready = this.#snapshotsWanted.filter(({target}) => target <= through);
     this.#snapshotsWanted = this.#snapshotsWanted.filter(({target}) => target > through);
     for (const {taken} of ready) taken.resolve(this.#engine.snapshot());
+  }
+}
+
+/** Who takes its `durable` waits for it, and so the log hurries. */
+class UnhurriedCommit<T> implements Commit<T> {
+  readonly result: T;
+  readonly sequence: number;
+  readonly safe: Promise<void>;
+  readonly eventually: Promise<void>;
+  readonly #log: ChangeLog;
+
+  constructor(result: T, sequence: number, {safe, durable}: {readonly safe: Promise<void>; readonly durable: Promise<void>}, log: ChangeLog) {
+    this.result = result;
+    this.sequence = sequence;
+    this.safe = safe;
+    this.eventually = durable;
+    this.#log = log;
+  }
+
+  get durable(): Promise<void> {
+    this.#log.hurry(this.sequence);
+    return this.eventually;
   }
 }
 

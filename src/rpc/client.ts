@@ -80,7 +80,7 @@ export class RpcClient implements AsyncDisposable {
     const callbacks = args.filter((arg) => typeof arg === 'function') as Ready[];
     assert(callbacks.length <= 1, 'a method has at most one callback');
     const plain = args.slice(0, -1).map((arg) => (typeof arg === 'function' ? null : arg));
-    channel.post(FrameKind.call, stream.id, encodeValue([name, plain, {request: context.request, expects: context.expects, owner: context.owner, origin: context.origin, trace: context.trace}]));
+    channel.post(FrameKind.call, stream.id, encodeValue([name, plain, {request: context.request, expects: context.expects, owner: context.owner, origin: context.origin, moment: context.moment, trace: context.trace}]));
     return {stream, channel, context, ready: callbacks[0]};
   }
 

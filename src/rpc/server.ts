@@ -51,7 +51,7 @@ export async function serveRpc(runtime: Runtime, options: RpcServerOptions): Pro
 }
 
 /** What of a CallContext travels; null where it has none. */
-type Travelled = {readonly [field in 'request' | 'expects' | 'owner' | 'origin' | 'trace']?: CallContext[field] | null};
+type Travelled = {readonly [field in 'request' | 'expects' | 'owner' | 'origin' | 'moment' | 'trace']?: CallContext[field] | null};
 
 class Session {
   readonly #runtime: Runtime;
@@ -155,6 +155,7 @@ class Session {
       ...(travelled?.request ? {request: travelled.request} : {}),
       ...(Array.isArray(travelled?.expects) ? {expects: travelled.expects as NonNullable<CallContext['expects']>} : {}),
       ...(typeof travelled?.origin === 'string' ? {origin: travelled.origin} : {}),
+      ...(travelled?.moment === 'safe' ? {moment: 'safe'} : {}),
       ...(travelled?.owner ? {owner: travelled.owner} : {}),
       ...(travelled?.trace ? {trace: travelled.trace} : {}),
     };

@@ -48,8 +48,10 @@ export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {han
   return undefined;
 };
 
-/** Names are durable when their change is answered. */
-export const fsyncdir: Operation<'fsyncdir'> = async () => undefined;
+export const fsyncdir: Operation<'fsyncdir'> = async ({files}, _head, _body, context) => {
+  await files.sync(context);
+  return undefined;
+};
 
 export const readdir: Operation<'readdir'> = (services, _head, body, context) => read(services, body, false, context);
 export const readdirplus: Operation<'readdirplus'> = (services, _head, body, context) => read(services, body, true, context);

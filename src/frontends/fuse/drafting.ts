@@ -22,7 +22,7 @@ export async function draftOf(services: MountServices, node: InodeId, options: {
 
 async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal, origin}: CallContext): Promise<InodeDraft> {
   // Others may wait for it too: who asked first does not take it along when he goes.
-  const context = {...systemContext, principal, ...(origin === undefined ? {} : {origin})};
+  const context: CallContext = {...systemContext, principal, moment: 'safe', ...(origin === undefined ? {} : {origin})};
   await services.handles.ended(node);
   const info = await infoOfNode(services, node, context).catch(error => (isKind(error, 'NotFound') ? services.files.retain(node, services.origin, context) : Promise.reject(error as Error)));
   const draft = await openDraft(services, info, empty, context);

@@ -173,7 +173,7 @@ export const flush: Operation<'flush'> = async (services, _head, {handle}, conte
 
 export const fsync: Operation<'fsync'> = async (services, _head, {handle}, context) => {
   const {node} = handleOf(services, handle);
-  await services.handles.inode(node)?.draft?.sync(context);
+  await Promise.all([services.handles.inode(node)?.draft?.sync(context), services.files.sync(context)]);
   return undefined;
 };
 

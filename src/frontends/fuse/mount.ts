@@ -154,7 +154,7 @@ export class Mount implements AsyncDisposable {
     let error = 0;
     let answer: Answer;
     try {
-      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: abort.signal, origin: this.#services.origin, turn});
+      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: abort.signal, origin: this.#services.origin, moment: 'safe', turn});
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {

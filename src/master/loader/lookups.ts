@@ -39,7 +39,7 @@ export class Lookups {
     this.#loader = loader;
   }
 
-  /** On the spot (contracts/on-the-spot.ts). Undefined also when it has no name any more. */
+  /** On the spot (contracts/on-the-spot.ts), of what is safe: for mounts. Undefined also when it has no name any more. */
   statNow(id: InodeId): NodeInfo | undefined {
     return this.#now(reader => {
       const where = this.#whereabouts(reader, id);
@@ -53,8 +53,9 @@ export class Lookups {
   }
 
   /** NotFound when it has no name any more. */
-  async stat(id: InodeId, {principal, signal}: CallContext): Promise<NodeInfo> {
-    return await this.#ask(signal, `inode ${id} has no name any more`, reader => this.#whereabouts(reader, id)?.path, 'file', reader => {
+  async stat(id: InodeId, context: CallContext): Promise<NodeInfo> {
+    const {principal} = context;
+    return await this.#ask(context, `inode ${id} has no name any more`, reader => this.#whereabouts(reader, id)?.path, 'file', reader => {
       const where = this.#whereabouts(reader, id);
       if (where && !isUnchecked(principal)) resolve(reader, parsePath(where.path, 'file'), principal);
       return where && {path: where.path, answer: this.#node(reader, where, inodeAt(reader, where.place), false)!};
@@ -62,31 +63,31 @@ export class Lookups {
   }
 
   /** NotFound (the directory), NotADirectory, PermissionDenied, NameTooLong. */
-  async lookup(directory: InodeId, name: ByteString, kind: PathKind, {principal, signal}: CallContext): Promise<LookupResult> {
+  async lookup(directory: InodeId, name: ByteString, kind: PathKind, context: CallContext): Promise<LookupResult> {
     const pathOf = (reader: Reader): ByteString | undefined => {
       const above = this.#whereabouts(reader, directory);
       if (above && above.place.kind !== 'directory') throw new WeirError('NotADirectory', `${shown(parsePath(above.path))} is no directory`);
       // Only a directory can have no name; without its slash the path would be its parent's.
       return above && (`${above.path}${name === '' ? '/' : name}` as ByteString);
     };
-    return await this.#ask(signal, `inode ${directory} has no name any more`, pathOf, kind, reader => {
+    return await this.#ask(context, `inode ${directory} has no name any more`, pathOf, kind, reader => {
       const path = pathOf(reader);
-      if (path !== undefined) resolve(reader, parsePath(path, kind), principal);
+      if (path !== undefined) resolve(reader, parsePath(path, kind), context.principal);
       return path === undefined ? undefined : {path, answer: this.#lookup(reader, directory, name, kind, false)!};
     });
   }
 
   /** Freshens what lies at a path until it is still the right path afterwards. */
   async #ask<T>(
-    signal: AbortSignal, gone: string, pathOf: (reader: Reader) => ByteString | undefined, kind: PathKind, answer: (reader: Reader) => {readonly path: ByteString; readonly answer: T} | undefined,
+    context: CallContext, gone: string, pathOf: (reader: Reader) => ByteString | undefined, kind: PathKind, answer: (reader: Reader) => {readonly path: ByteString; readonly answer: T} | undefined,
   ): Promise<T> {
     const {transactions} = this.#services;
     const askedAt = transactions.now();
     for (let round = 0; round < roundsMax; round++) {
       const path = transactions.peek(pathOf);
       if (path === undefined) break;
-      await this.#loader.freshen(parsePath(path, kind), {askedAt, signal, complete: true});
-      const found = await transactions.read(answer);
+      await this.#loader.freshen(parsePath(path, kind), {askedAt, signal: context.signal, complete: true});
+      const found = await transactions.read(answer, context);
       if (found?.path === path) return found.answer;
     }
     throw new WeirError('NotFound', gone);
@@ -95,7 +96,7 @@ export class Lookups {
   #now<T>(look: (reader: Reader) => T | undefined): T | undefined {
     const {metastore} = this.#services.transactions;
     const {result, sequence} = metastore.read(look);
-    return sequence <= metastore.durableSequence ? result : undefined;
+    return sequence <= metastore.safeSequence ? result : undefined;
   }
 
   #lookup(reader: Reader, directory: InodeId, name: ByteString, kind: PathKind, unasked: boolean): LookupResult | undefined {

@@ -70,10 +70,10 @@ export class Reading {
     return info;
   }
 
-  async stat(path: Path, {principal, signal}: CallContext): Promise<FileInfo> {
+  async stat(path: Path, context: CallContext): Promise<FileInfo> {
     const {transactions} = this.#services;
-    await this.#loader.freshen(path, {askedAt: transactions.now(), signal, complete: true});
-    return await transactions.read(reader => stat(reader, path, principal));
+    await this.#loader.freshen(path, {askedAt: transactions.now(), signal: context.signal, complete: true});
+    return await transactions.read(reader => stat(reader, path, context.principal), context);
   }
 
   /**
@@ -94,7 +94,7 @@ export class Reading {
       if (unread && !mounts.get(question.mount).capabilities.localFile) return {unknown: {mount: question.mount, storeKey: question.storeKey}};
     }
     if (questions.length > 0) await this.#loader.freshen(path, {askedAt, signal: context.signal, complete: true});
-    return {known: await transactions.read(reader => readable(stat(reader, path, context.principal), context))};
+    return {known: await transactions.read(reader => readable(stat(reader, path, context.principal), context), context)};
   }
 
   /** One version of a key by its id; a delete marker is one too. The store is asked only where the namespace might not know what is current. */
@@ -119,7 +119,7 @@ export class Reading {
     const {mount, storeKey, inode} = this.#question(file, context);
     if (this.#loader.overtaken(mount, storeKey, startedAt)) return readable(await this.stat(file, context), context);
     await this.#loader.takeInFile({mount, storeKey, path: file, ...(inode === undefined ? {} : {inode})}, object, startedAt);
-    return await transactions.read(reader => readable(stat(reader, file, context.principal), context));
+    return await transactions.read(reader => readable(stat(reader, file, context.principal), context), context);
   }
 
   async contentChanged(path: Path, content: ContentId, context: CallContext): Promise<FileInfo> {
@@ -138,7 +138,7 @@ export class Reading {
       await this.#loader.ask({...question, path: file}, context.signal);
       if (!this.#loader.overtaken(question.mount, question.storeKey, before)) break;
     }
-    return await transactions.read(reader => readable(stat(reader, file, context.principal), context));
+    return await transactions.read(reader => readable(stat(reader, file, context.principal), context), context);
   }
 
   #question(path: Path, {principal}: CallContext) {

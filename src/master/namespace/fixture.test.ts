@@ -78,7 +78,7 @@ export class FixtureStore implements Transaction {
     const keys = this.keys.slice();
     const values = new Map(this.values);
     try {
-      return {result: fn(this), sequence: 0, safe: Promise.resolve(), durable: Promise.resolve()};
+      return {result: fn(this), sequence: 0, safe: Promise.resolve(), durable: Promise.resolve(), eventually: Promise.resolve()};
     } catch (error) {
       this.keys = keys;
       this.values = values;

@@ -22,6 +22,7 @@ import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import type {Operation} from '#master/namespace/operation.ts';
+import {lasting} from '#master/transactions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
@@ -166,11 +167,11 @@ export class Mutations {
   /** Of a single name that the store has removed. */
   async #commitRemoval(path: Path, {mount}: Place, store: UnderStore, context: CallContext, before: (tx: Transaction) => void = () => undefined): Promise<void> {
     let vanished = nothing;
-    const {durable} = this.#services.transactions.changeNow(context, (tx, op) => {
+    const commit = this.#services.transactions.changeNow(context, (tx, op) => {
       before(tx);
       ({vanished} = remove(tx, op, path, {}));
     });
-    await Promise.all([durable, pruneDirectories(this.#services, store, mount, vanished, context.signal)]);
+    await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, mount, vanished, context.signal)]);
   }
 
   /** The S3 key `k/`: the directory stays while other keys imply it. */

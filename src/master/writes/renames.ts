@@ -29,6 +29,7 @@ import type {InodeId} from '#base/ids.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
+import {lasting} from '#master/transactions.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
@@ -144,7 +145,7 @@ export class Renames {
     const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
     let vanished = nothing;
     let replacedId: InodeId | undefined;
-    const {result, durable} = transactions.changeNow(context, (tx, op) => {
+    const commit = transactions.changeNow(context, (tx, op) => {
       archives.commit(tx, replaced);
       replacedId = fileAt(tx, {names: to.names, kind: 'file'})?.id;
       const renamed = rename(tx, op, from, to, {...options, relocate});
@@ -153,8 +154,8 @@ export class Renames {
     });
     committed();
     this.#recheck(replacedId);
-    await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
-    return result;
+    await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, commit.result.mount, vanished, context.signal)]);
+    return commit.result;
   }
 
   /** Of a file of which the store has nothing yet: it gets it under the new name. What it has there already is known with what is replaced. */
@@ -166,7 +167,7 @@ export class Renames {
     runtime.crashPoint('master.rename.unborn');
     let vanished = nothing;
     let old: Inode | undefined;
-    const {result, durable} = transactions.changeNow(context, (tx, op) => {
+    const commit = transactions.changeNow(context, (tx, op) => {
       old = fileAt(tx, {names: to.names, kind: 'file'});
       const inherited = archives.leavesNothing(renamedMount, replaced) ? nothingThere : inheritedFrom(tx, old, toKey, 'absent');
       archives.commit(tx, replaced);
@@ -180,9 +181,9 @@ export class Renames {
     committed();
     // What was sent for the one that gave way is the other's to know of from now on.
     this.#recheck(old?.id);
-    this.#recheck(result.inode.id);
-    await Promise.all([durable, pruneDirectories(this.#services, store, result.mount, vanished, context.signal)]);
-    return result;
+    this.#recheck(commit.result.inode.id);
+    await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, commit.result.mount, vanished, context.signal)]);
+    return commit.result;
   }
 
   #recheck(id: InodeId | undefined): void {

@@ -29,7 +29,7 @@ import {keepingOf} from '#master/namespace/versioning.ts';
 import {writeTypeSetAbove} from '#master/namespace/write-type.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Persister} from '#master/persist/persister.ts';
-import type {Transactions} from '#master/transactions.ts';
+import {lasting, type Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
@@ -210,10 +210,10 @@ export class Writes {
       state.archived = undefined;
       state.committed = true;
       const {inode} = commit.result;
-      if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, replaced?.id, commit.durable);
+      if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, replaced?.id, commit.eventually);
       else if (replaced) persister.recheck(replaced.id);
       this.#end(state);
-      await commit.durable;
+      await lasting(commit, context);
       return commit.result;
     } finally {
       this.#end(state);
