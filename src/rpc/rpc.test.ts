@@ -9,7 +9,8 @@ import type {Body} from '#contracts/worker-api.ts';
 import type {Wire} from '#contracts/wire.ts';
 import {RpcClient} from '#rpc/client.ts';
 import {windowBytes} from '#rpc/channel.ts';
-import {rpcService, serveRpc} from '#rpc/server.ts';
+import {rpcService} from '#rpc/served-calls.ts';
+import {serveRpc} from '#rpc/server.ts';
 import type {Connection, Net} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 

@@ -4,7 +4,7 @@ import {describe, it} from 'node:test';
 import {isKind} from '#base/errors.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {Digests} from '#model/digests.ts';
-import {makeRing, recordBytesMax, RingReader, RingWriter} from '#runtime/node/digest-threads/byte-ring.ts';
+import {makeRing, recordBytesMax, RingReader, RingWriter} from '#runtime/node/threads/byte-ring.ts';
 import {DigestThreads} from '#runtime/node/digest-threads/digest-threads.ts';
 
 const clock = {yield: () => Promise.resolve()};

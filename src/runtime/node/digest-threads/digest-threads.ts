@@ -12,7 +12,7 @@ import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {ComputedDigests, DigestsElsewhere, DigestWork} from '#model/digests.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
-import {makeRing, recordBytesMax, RingWriter} from '#runtime/node/digest-threads/byte-ring.ts';
+import {makeRing, recordBytesMax, RingWriter} from '#runtime/node/threads/byte-ring.ts';
 import {Task, type ThreadAnswer} from '#runtime/node/digest-threads/task.ts';
 
 export interface DigestThreadOptions {

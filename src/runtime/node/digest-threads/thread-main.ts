@@ -2,7 +2,7 @@
 import {parentPort, workerData} from 'node:worker_threads';
 import {Digester} from '#model/digests.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
-import {RingReader} from '#runtime/node/digest-threads/byte-ring.ts';
+import {RingReader} from '#runtime/node/threads/byte-ring.ts';
 import {Task, type ThreadAnswer} from '#runtime/node/digest-threads/task.ts';
 
 const ring = new RingReader(workerData as SharedArrayBuffer);

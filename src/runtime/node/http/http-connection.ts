@@ -12,6 +12,7 @@ import {RequestRefused} from '#codec/http/request-head.ts';
 import {RequestParser} from '#codec/http/request-parser.ts';
 import {formatResponseHead} from '#codec/http/response-head.ts';
 import {type ExchangeConnection, ServerExchange} from '#runtime/node/http/http-exchange.ts';
+import {duplicateOf} from '#runtime/node/http/own-receiving.ts';
 import type {ServedConnection, ServerConnections} from '#runtime/node/http/server-connections.ts';
 import type {Address} from '#runtime/net.ts';
 
@@ -52,12 +53,14 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   #heldBytes = 0;
   #movedMs = 0;
 
-  constructor(socket: Socket, server: ServerConnections) {
+  /** `kept`: it has had answers already, from another thread. */
+  constructor(socket: Socket, server: ServerConnections, kept = false) {
     this.socket = socket;
     this.server = server;
     this.parser = new RequestParser(server.headerBytesMax);
     this.remote = {host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0};
-    this.#deadlineMs = server.nowMs() + server.headersTimeoutMs;
+    this.#served = kept ? 1 : 0;
+    this.#deadlineMs = server.nowMs() + (kept ? server.keepAliveMs : server.headersTimeoutMs);
     socket.on('end', () => this.#ended());
     socket.on('close', () => this.#closed());
     socket.on('error', () => {}); // 'close' follows and says enough
@@ -123,6 +126,14 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
 
   stop(): void {
     if (this.#phase === 'waiting' || this.#phase === 'head') this.socket.destroy();
+  }
+
+  leave(): number {
+    if (this.server.secure || !this.idle || this.inputEnded || this.socket.destroyed || this.socket.writableLength > 0) return -1;
+    const fd = duplicateOf(this.socket);
+    // The other descriptor keeps the connection: nobody is told of an end.
+    if (fd >= 0) this.socket.destroy();
+    return fd;
   }
 
   /**
@@ -214,6 +225,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   #release(): void {
     this.#phase = 'waiting';
     this.#exchange = undefined;
+    if (this.server.handAway?.(this)) return;
     this.#resume();
     this.#advance();
   }

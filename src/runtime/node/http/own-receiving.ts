@@ -15,15 +15,27 @@ let receiving: Buffer | undefined;
  * Undefined where there is no way to: the accepted connection is as it was.
  */
 export function reopen(accepted: Socket, received: (bytes: Buffer) => void): Socket | undefined {
-  const fd = (accepted as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
-  const duplicate = fd < 0 ? -1 : (libc()?.duplicate(fd) ?? -1);
+  const duplicate = duplicateOf(accepted);
   if (duplicate < 0) return undefined;
+  const socket = openReceiving(duplicate, received);
+  accepted.destroy();
+  return socket;
+}
+
+/** A second descriptor of a socket's connection; negative where there is no way to. */
+export function duplicateOf(socket: Socket): number {
+  const fd = (socket as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
+  return fd < 0 ? -1 : (libc()?.duplicate(fd) ?? -1);
+}
+
+/** A connection by its descriptor, which is used up. Without `received` its bytes come as those of a stream. */
+export function openReceiving(fd: number, received?: (bytes: Buffer) => void): Socket {
+  const settings = {fd, readable: true, writable: true, allowHalfOpen: true};
+  if (!received) return new Socket(settings);
   const buffer = (receiving ??= Buffer.allocUnsafeSlow(receiveBytes));
   const callback = (count: number): boolean => {
     received(buffer.subarray(0, count));
     return true;
   };
-  const socket = new Socket({fd: duplicate, readable: true, writable: true, allowHalfOpen: true, onread: {buffer, callback}});
-  accepted.destroy();
-  return socket;
+  return new Socket({...settings, onread: {buffer, callback}});
 }

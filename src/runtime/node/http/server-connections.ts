@@ -20,6 +20,8 @@ export interface ServedConnection {
   readonly idle: 'new' | 'kept' | false;
   /** The server stops: who has nothing to wait for goes at once. */
   stop(): void;
+  /** Ends here and lives on by the descriptor that is returned, between two requests and without TLS; negative when that cannot be. */
+  leave(): number;
 }
 
 export class ServerConnections {
@@ -34,10 +36,12 @@ export class ServerConnections {
   readonly keepAliveLines: string;
   readonly connections = new Set<ServedConnection>();
   closing = false;
+  /** Asked of each connection that has had its answer: true when it has left for another thread. */
+  handAway: ((connection: ServedConnection) => boolean) | undefined;
   #dateSecond = 0;
   #date = '';
 
-  constructor(options: HttpServerOptions, handler: Handler, log: Log | undefined) {
+  constructor(options: Omit<HttpServerOptions, 'address'>, handler: Handler, log: Log | undefined) {
     this.handler = handler;
     this.log = log;
     this.secure = options.tls !== undefined;

@@ -35,7 +35,7 @@ class HeldClock extends ServerConnections {
 
 /** One connection, of which the client's end is paused. */
 async function withClient(handler: (exchange: HttpExchange) => Promise<void>, fn: (shared: HeldClock, client: Socket) => Promise<void>): Promise<void> {
-  const shared = new HeldClock({address: {host: '127.0.0.1', port: 0}, stallMs}, handler, undefined);
+  const shared = new HeldClock({stallMs}, handler, undefined);
   const server = createServer({allowHalfOpen: true, pauseOnConnect: true}, (accepted) => {
     const socket = reopen(accepted, (bytes) => connection.received(bytes, true));
     const connection = new HttpConnection(socket ?? accepted, shared);
@@ -162,9 +162,9 @@ describe('clients that stop', () => {
 
   it('lets idle connections give way, first those that never asked anything', async () => {
     const closed: string[] = [];
-    const shared = new HeldClock({address: {host: '127.0.0.1', port: 0}}, () => Promise.resolve(), undefined);
+    const shared = new HeldClock({}, () => Promise.resolve(), undefined);
     const add = (name: string, idle: 'new' | 'kept' | false): void => {
-      const connection = {idle, check: () => {}, stop: () => (closed.push(name), shared.connections.delete(connection))};
+      const connection = {idle, check: () => {}, stop: () => (closed.push(name), shared.connections.delete(connection)), leave: () => -1};
       shared.connections.add(connection);
     };
     add('busy', false);

@@ -13,7 +13,11 @@ export const recordBytesMax = 128 * KiB;
 const headerBytes = 12;
 const written = 0;
 const read = 1;
-const controlBytes = 8;
+/** 1 while the reader will not look by itself, and 1 while the writer wants to know of room. */
+const asleep = 2;
+const crowded = 3;
+const controlWords = 4;
+const controlBytes = controlWords * 4;
 const skipped = -1;
 /** For how long a writer waits before it looks whether the reader is still alive. */
 const waitMs = 1_000;
@@ -30,7 +34,7 @@ export class RingWriter {
   readonly #bytes: Uint8Array;
 
   constructor(ring: SharedArrayBuffer) {
-    this.#control = new Int32Array(ring, 0, 2);
+    this.#control = new Int32Array(ring, 0, controlWords);
     this.#words = new Int32Array(ring, controlBytes);
     this.#bytes = new Uint8Array(ring, controlBytes);
   }
@@ -57,6 +61,18 @@ export class RingWriter {
     return true;
   }
 
+  /** True when the reader said that it will not look by itself: then whoever asked wakes it. */
+  wakes(): boolean {
+    return Atomics.exchange(this.#control, asleep, 0) === 1;
+  }
+
+  /** There was no room: the reader is asked to say when it has gone on. False when it has by now, so that writing may be tried again. */
+  awaitRoom(): boolean {
+    const seen = Atomics.load(this.#control, read);
+    Atomics.store(this.#control, crowded, 1);
+    return Atomics.load(this.#control, read) === seen && seen !== Atomics.load(this.#control, written);
+  }
+
   /** Resolves when the reader may have gone on, or after a while. */
   async moved(): Promise<void> {
     const seen = Atomics.load(this.#control, read);
@@ -79,15 +95,25 @@ export class RingReader {
   readonly #payload = Buffer.allocUnsafeSlow(recordBytesMax);
 
   constructor(ring: SharedArrayBuffer) {
-    this.#control = new Int32Array(ring, 0, 2);
+    this.#control = new Int32Array(ring, 0, controlWords);
     this.#words = new Int32Array(ring, controlBytes);
     this.#bytes = new Uint8Array(ring, controlBytes);
   }
 
   /** The next record; blocks the thread until there is one. */
   next(): RingRecord {
+    for (;;) {
+      const record = this.take();
+      if (record) return record;
+      const at = Atomics.load(this.#control, read);
+      while (Atomics.load(this.#control, written) === at) Atomics.wait(this.#control, written, at);
+    }
+  }
+
+  /** The next record, where there is one. */
+  take(): RingRecord | undefined {
     let at = Atomics.load(this.#control, read);
-    while (Atomics.load(this.#control, written) === at) Atomics.wait(this.#control, written, at);
+    if (Atomics.load(this.#control, written) === at) return undefined;
     let place = (at >>> 0) % ringBytes;
     if (this.#words[place / 4] === skipped) {
       at = (at + ringBytes - place) | 0;
@@ -99,5 +125,18 @@ export class RingReader {
     Atomics.store(this.#control, read, (at + headerBytes + paddedTo4(length)) | 0);
     Atomics.notify(this.#control, read);
     return record;
+  }
+
+  /** Says that nobody looks until the writer wakes; false when there is a record after all. */
+  sleeps(): boolean {
+    Atomics.store(this.#control, asleep, 1);
+    if (Atomics.load(this.#control, read) === Atomics.load(this.#control, written)) return true;
+    Atomics.store(this.#control, asleep, 0);
+    return false;
+  }
+
+  /** True when the writer waits for room: then whoever asked tells it. */
+  madeRoom(): boolean {
+    return Atomics.load(this.#control, crowded) === 1 && Atomics.exchange(this.#control, crowded, 0) === 1;
   }
 }
