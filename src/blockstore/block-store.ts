@@ -71,6 +71,68 @@ export interface Draft {
   discard(): Promise<void>;
 }
 
+/**
+ * A draft under a name: a file on a tier that lasts. What is written to it survives the process at once, and power loss after `sync`; whoever
+ * made it finds it again by its name. Calls for ranges that overlap are the caller's to order. Calls throw what the disk says, and
+ * NoSpace where the tier has no room.
+ */
+export interface NamedDraft {
+  readonly name: string;
+  /** Bytes: where it ends. */
+  readonly length: number;
+  /** Takes room for bytes that will be written where nothing was before. False when there is none. */
+  reserve(bytes: number): Promise<boolean>;
+  /** Gives back what was reserved and not written to. */
+  unreserve(): void;
+  /** The buffers must not be changed before it resolves. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** Bytes read, fewer than asked for at the end only. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  truncate(length: number): Promise<void>;
+  /** The range becomes zeros; the length stays. */
+  punch(position: number, length: number): Promise<void>;
+  /** As DiskFile.seek. */
+  seek(position: number, to: 'data' | 'hole'): Promise<number | undefined>;
+  /** Of the last change. */
+  modified(): Promise<bigint>;
+  /** What was written before the call survives power loss, the name too. Those who call at once share one sync. */
+  sync(): Promise<void>;
+  /** At once for who looks for it here; on disk for good after the next `sync`. AlreadyExists. */
+  rename(name: string): Promise<void>;
+  /**
+   * Makes the first `content.length` bytes that content, dirty; the id must be new. Large ones share the draft's file: nothing is copied, and
+   * what is changed in that range afterwards would change the content, so nothing may be. `durable`: the content survives power loss when this
+   * resolves, else only the process (`makeDurable`). False when it could not be kept: then the draft is as it was.
+   * The draft stays, and with it a way back: `discard` when what names the content is committed; `drop` of the content first to go on with the draft.
+   */
+  seal(content: ContentHandle, options: {readonly durable: boolean}): Promise<boolean>;
+  /** Takes the name away, and the bytes that are no content's. */
+  discard(): Promise<void>;
+  /** Leaves it on disk, to be opened again. */
+  close(): Promise<void>;
+}
+
+/** A draft that is on disk and not open. */
+export interface LeftDraft {
+  readonly name: string;
+  /** Bytes. */
+  readonly length: number;
+  /** The content that it was sealed as, whether or not that was committed. */
+  readonly sealed?: ContentId;
+}
+
+/** Their names are up to 200 of `[A-Za-z0-9_-]`. */
+export interface NamedDrafts {
+  /** Empty, with room for so many bytes reserved. Undefined when no tier that lasts has that. AlreadyExists. */
+  make(name: string, bytes?: number): Promise<NamedDraft | undefined>;
+  /** One of `left`. A content that it was sealed as is dropped: who opens it knows that it was not committed. NotFound. */
+  open(name: string): Promise<NamedDraft>;
+  /** All that are on disk and not open, once the store knows them: from earlier lives, or closed in this one. */
+  left(): Promise<readonly LeftDraft[]>;
+  /** Discards one of `left`. Absent ones are fine. */
+  discard(name: string): Promise<void>;
+}
+
 export interface BlockStore extends AsyncDisposable {
   /** Undefined: nothing cached. Does not count as use. */
   presence(id: ContentId): Presence | undefined;
@@ -97,6 +159,10 @@ export interface BlockStore extends AsyncDisposable {
   draft(lengthHint: number | undefined): Promise<Draft | undefined>;
   /** Room for a content that is to be sealed dirty, all of it taken now where the length is known; undefined when there is none, or nothing here lasts. */
   lastingDraft(length: number | undefined): Promise<Draft | undefined>;
+  /** Drafts that outlive the process. */
+  readonly drafts: NamedDrafts;
+  /** A content that was sealed without that survives power loss when this answers true. */
+  makeDurable(id: ContentId): Promise<boolean>;
   /** A content of segment size, dirty: it survives power loss when this answers true. The buffers must not be changed before. */
   keep(content: ContentHandle, bytes: readonly Uint8Array[]): Promise<boolean>;
   /** Dirty contents of previous lives, when all of what those left is known. */

@@ -18,6 +18,8 @@ export interface DraftServices {
   readonly setDirty: (id: ContentId, dirty: boolean) => void;
   /** What the logs say of this tier's contents, and of dirt, survives power loss. */
   readonly sync: (tier: Tier) => Promise<void>;
+  /** The same survives the process. */
+  readonly written: (tier: Tier) => Promise<void>;
 }
 
 export class DraftPlace {
@@ -133,17 +135,8 @@ export class DraftPlace {
     return sealed;
   }
 
-  /** Marks the content dirty while `work` makes it last; takes mark and content back when that fails and it was not dirty before. */
-  async #keep(id: ContentId, work: () => Promise<boolean>): Promise<boolean> {
-    const {small, large, isDirty, setDirty} = this.#services;
-    const before = isDirty(id);
-    setDirty(id, true);
-    if (await this.#attempt(work)) return true;
-    if (before) return false;
-    setDirty(id, false);
-    small.drop(id);
-    large.dropAll(id);
-    return false;
+  #keep(id: ContentId, work: () => Promise<boolean>): Promise<boolean> {
+    return keepDirty(this.#services, id, () => this.#attempt(work));
   }
 
   async #syncFile(content: LargeContent): Promise<boolean> {
@@ -163,4 +156,16 @@ export class DraftPlace {
       return false;
     }
   }
+}
+
+/** Marks the content dirty while `work` makes it last; takes mark and content back when that fails and it was not dirty before. */
+export async function keepDirty({small, large, isDirty, setDirty}: DraftServices, id: ContentId, work: () => Promise<boolean>): Promise<boolean> {
+  const before = isDirty(id);
+  setDirty(id, true);
+  if (await work()) return true;
+  if (before) return false;
+  setDirty(id, false);
+  small.drop(id);
+  large.dropAll(id);
+  return false;
 }

@@ -53,6 +53,7 @@ export class Mortal {
       makeDirectory: pass((path, options) => disk.makeDirectory(path, options)),
       unlink: pass((path) => disk.unlink(path)),
       rename: pass((from, to) => disk.rename(from, to)),
+      link: pass((from, to) => disk.link(from, to)),
       syncDirectory: pass((path) => disk.syncDirectory(path)),
       space: pass((path) => disk.space(path)),
       lock: pass(async (path) => {

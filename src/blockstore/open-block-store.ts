@@ -6,6 +6,7 @@ import {blockBytes, type BlockStore, type ContentHandle, type Draft, pageBytes, 
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
 import type {PolicyName} from '#blockstore/eviction/policy.ts';
 import {DraftPlace, type DraftServices} from '#blockstore/draft-place.ts';
+import {DraftRegistry} from '#blockstore/drafts/draft-registry.ts';
 import {FileDraft} from '#blockstore/file-draft.ts';
 import {BlockMover} from '#blockstore/files/block-mover.ts';
 import {blockPages} from '#blockstore/files/large-content.ts';
@@ -16,6 +17,7 @@ import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
 import {TierMoves} from '#blockstore/moves/tier-moves.ts';
 import {RangeLease} from '#blockstore/range-lease.ts';
+import {tierSync} from '#blockstore/segments/scan-segment.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Slices} from '#blockstore/slices.ts';
 import {Tier} from '#blockstore/tier.ts';
@@ -54,6 +56,7 @@ class TieredBlockStore implements BlockStore {
   readonly #large: LargeContents;
   readonly #moves: TierMoves;
   readonly #drafts: DraftServices;
+  readonly drafts: DraftRegistry;
   readonly #locks: AsyncDisposable[] = [];
   #warm = false;
   /** Dropped before the logs were read, so again when they are. */
@@ -96,18 +99,21 @@ class TieredBlockStore implements BlockStore {
         this.#kept.log(id);
       },
       sync: (tier) => this.#logs[tier.number]!.sync(),
+      written: (tier) => this.#logs[tier.number]!.written(),
     };
+    this.drafts = new DraftRegistry({drafts: this.#drafts, tiers: this.#tiers.filter((tier) => tier.persistent), drop: (id) => this.drop(id), loaded: () => this.#loading});
     for (const tier of this.#tiers) tier.freeSome = () => this.#freeSome(tier);
   }
 
   async open(): Promise<void> {
     let before = 0;
     for (const tier of this.#tiers) {
-      for (const folder of ['segments', 'files']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
+      for (const folder of ['segments', 'files', 'drafts']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
       await this.#syncAbove(tier.path());
       this.#locks.push(await this.#runtime.disk.lock(tier.path('lock')));
       before = Math.max(before, await this.#logs[tier.number]!.last());
     }
+    await this.drafts.look();
     // Every tier begins its log with the number of the life, so none of them ever saw a later one, whichever are replaced.
     const life = before + 1;
     for (const log of this.#logs) await log.open(life);
@@ -270,6 +276,19 @@ class TieredBlockStore implements BlockStore {
     return false;
   }
 
+  async makeDurable(id: ContentId): Promise<boolean> {
+    try {
+      const content = this.#large.files.of(id).find((file) => file.complete && file.tier.persistent);
+      if (content) await Promise.all([this.#large.file(content).then((file) => file.datasync()), tierSync(content.tier, 'files', content.folder)]);
+      else if (this.#small.nodeOf(id) !== 0) await this.#small.syncEntry(id);
+      await Promise.all(this.#kept.tiers.map((tier) => this.#logs[tier.number]!.sync()));
+      return true;
+    } catch (error) {
+      this.#tiers[0]!.failed(error);
+      return false;
+    }
+  }
+
   async leftDirty(): Promise<readonly ContentId[]> {
     await this.#loading;
     return this.#leftDirty;
@@ -326,6 +345,7 @@ class TieredBlockStore implements BlockStore {
     await this.#loading;
     await this.#moves.close();
     const attempt = (work: Promise<void>) => work.catch((error: unknown) => this.#tiers[0]!.failed(error));
+    await attempt(this.drafts.close());
     await attempt(this.#small.close());
     for (const log of this.#logs) await attempt(log.close());
     await attempt(this.#large.close());
@@ -437,6 +457,7 @@ class TieredBlockStore implements BlockStore {
       }
     }
     await this.#large.replayed(new Slices(this.#runtime.clock));
+    this.drafts.replayed();
     const early = this.#droppedEarly;
     this.#droppedEarly = undefined;
     for (const id of early ?? []) await this.drop(id);

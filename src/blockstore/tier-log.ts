@@ -84,8 +84,17 @@ export class TierLog {
 
   /** Resolves when all that was appended survives power loss. Throws what the disk says. */
   sync(): Promise<void> {
+    return this.#wait(true);
+  }
+
+  /** Resolves when all that was appended survives the process. Throws what the disk says. */
+  written(): Promise<void> {
+    return this.#wait(false);
+  }
+
+  #wait(sync: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({sync: true, resolve, reject});
+      this.#waiters.push({sync, resolve, reject});
       this.#run();
     });
   }

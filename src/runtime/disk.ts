@@ -85,6 +85,8 @@ export interface Disk {
   removeDirectory(path: DiskPath): Promise<void>;
   /** Replaces `to` atomically when it is a file. */
   rename(from: DiskPath, to: DiskPath): Promise<void>;
+  /** Gives the file another name (AlreadyExists), which survives power loss by itself. Unsupported where files have one name. */
+  link(from: DiskPath, to: DiskPath): Promise<void>;
   /** Copies a file's bytes to a new file (AlreadyExists), by sharing blocks or within the kernel where the file system can. */
   copy(from: DiskPath, to: DiskPath): Promise<void>;
   /** Names made, renamed and removed in this directory before the call survive power loss after it. */

@@ -1,9 +1,10 @@
 /** What the worker's tests stand on: a block store in memory, a clock that jumps, and objects whose every 4 KiB say what they are. */
 import assert from 'node:assert/strict';
 import {asciiBytes, type ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {KiB} from '#base/units.ts';
-import {type BlockStore, type ContentHandle, type Draft, pageBytes, type Place, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import {type BlockStore, type ContentHandle, type Draft, type NamedDrafts, pageBytes, type Place, type Presence, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {Body, ByteStream} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
@@ -234,6 +235,16 @@ export class MemoryBlocks implements BlockStore {
   }
   lastingDraft(): Promise<Draft | undefined> {
     return this.draft();
+  }
+  /** Nothing lasts in memory. */
+  readonly drafts: NamedDrafts = {
+    make: async () => undefined,
+    open: async (name) => Promise.reject(new WeirError('NotFound', `there is no draft ${name}`)),
+    left: async () => [],
+    discard: async () => {},
+  };
+  async makeDurable(): Promise<boolean> {
+    return false;
   }
   async keep(content: ContentHandle, buffers: readonly Uint8Array[]): Promise<boolean> {
     const kept = content.length === 0 || (await this.fill(content, 0, buffers));

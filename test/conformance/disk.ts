@@ -187,6 +187,20 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       assert.deepEqual(await disk.readDirectory(`${directory}/d`), ['x']);
     });
 
+    it('gives a file a second name, which stays when the first goes', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/a`, {mode: 'create'});
+      await file.write([text('shared')], 0);
+      await disk.link(`${directory}/a`, `${directory}/b`);
+      await file.write([text('SH')], 0);
+      await fails('AlreadyExists', disk.link(`${directory}/a`, `${directory}/b`));
+      await fails('NotFound', disk.link(`${directory}/none`, `${directory}/c`));
+      await disk.unlink(`${directory}/a`);
+      await using other = await disk.open(`${directory}/b`, {mode: 'read'});
+      const into = Buffer.alloc(6);
+      assert.equal(await other.read(into, 0), 6);
+      assert.equal(into.toString(), 'SHared');
+    });
+
     it('copies to a new name only', async (disk, directory) => {
       await using file = await disk.open(`${directory}/a`, {mode: 'create'});
       await file.write([Buffer.alloc(10_000, 3)], 0);

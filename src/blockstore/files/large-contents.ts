@@ -42,7 +42,23 @@ export class LargeContents {
   }
 
   make(id: ContentId, length: number, tier: Tier): LargeContent {
-    return new LargeContent(id, length, tier, this.#nextNumber++);
+    return new LargeContent(id, length, tier, this.nextNumber());
+  }
+
+  /** For a file that is named before it is a content's. */
+  nextNumber(): number {
+    return this.#nextNumber++;
+  }
+
+  /** In a file that has its number already. */
+  numbered({id, length}: ContentHandle, tier: Tier, number: number): LargeContent {
+    return new LargeContent(id, length, tier, number);
+  }
+
+  /** Undefined when there is none with that number on the tier. */
+  byNumber(tier: Tier, number: number): LargeContent | undefined {
+    const content = this.#byNumber.get(number);
+    return content?.tier === tier ? content : undefined;
   }
 
   /** A draft's file becomes the file of a content. */

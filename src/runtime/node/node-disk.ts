@@ -258,6 +258,7 @@ export const nodeDisk: Disk = {
   unlink: (path) => attempt('removing', path, (short) => fsp.unlink(short)),
   removeDirectory: (path) => attempt('removing the directory', path, (short) => fsp.rmdir(short)),
   rename: (from, to) => attempt('renaming', from, (short) => byShortPath(native(to), (shortTo) => fsp.rename(short, shortTo))),
+  link: (from, to) => attempt('naming again', from, (short) => byShortPath(native(to), (shortTo) => fsp.link(short, shortTo))),
   copy: (from, to) => attempt('copying', from, (short) => byShortPath(native(to), (shortTo) => fsp.copyFile(short, shortTo, fs.constants.COPYFILE_EXCL | fs.constants.COPYFILE_FICLONE))),
   syncDirectory: (path) =>
     attempt('syncing the directory', path, async (short) => {

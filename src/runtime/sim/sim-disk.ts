@@ -146,6 +146,16 @@ export class SimDisk {
         link({directory: source.parent, name: source.name, node: undefined}, {directory: target.parent, name: target.name, node: source.node});
         life.note(`rename ${source.canonical} ${target.canonical}`);
       },
+      link: async (from, to) => {
+        await wait(times.name);
+        this.#mayFail('write', to);
+        const [source, target] = [place(from), place(to)];
+        if (!source.node) return missing(from);
+        if (target.node) throw new WeirError('AlreadyExists', `naming ${shown(from)} again: ${shown(to)} exists`);
+        if (source.node.kind === 'directory') throw new WeirError('PermissionDenied', `naming ${shown(from)} again: it is a directory`);
+        link({directory: target.parent, name: target.name, node: source.node});
+        life.note(`link ${source.canonical} ${target.canonical}`);
+      },
       copy: async (from, to) => {
         await using source = await open(from, {mode: 'read'});
         await using target = await open(to, {mode: 'exclusive'});
