@@ -21,7 +21,7 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord, PathExplanation, PathOptions,
-  PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  PersistPage, PersistRequest, RemoveOptions, RemoveResult, RenamePathOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -208,7 +208,7 @@ export class FileSystemClient implements FileSystem {
   setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
     return this.#master.setSetting(path, name, value, context);
   }
-  rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+  rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.rename(from, to, options, context);
   }
   remove(path: ByteString, options: RemoveOptions & PathOptions, context: CallContext): Promise<RemoveResult> {

@@ -110,6 +110,13 @@ export interface RemoveOptions {
   readonly bypassGovernance?: boolean;
 }
 
+export interface RenamePathOptions extends PathOptions {
+  /** What is at the target gives way: a file to a file, an empty directory to a directory. */
+  readonly replace: boolean;
+  /** Both names change what they lead to, whatever that is. `replace` is false then, so that who does not know this refuses. */
+  readonly exchange?: boolean;
+}
+
 export interface LockChange {
   /** Null removes it. */
   readonly retention?: Retention | null;
@@ -404,8 +411,11 @@ export interface MasterApi {
   getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}>;
   /** Sets one, or removes it (null). The directory stays from now on, also when only keys had called it into being. InvalidArgument (the name), TooLarge. */
   setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo>;
-  /** NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself), ReadOnly. */
-  rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo>;
+  /**
+   * NotFound, AlreadyExists, DirectoryNotEmpty, CrossMount, InvalidArgument (into itself; an exchange with a directory whose store cannot rename
+   * trees, or where versions are kept), ReadOnly.
+   */
+  rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo>;
   /**
    * Gives a file a further name in its mount. The store has the object under the first one; when that goes, it is moved to another.
    * NotFound, AlreadyExists, CrossMount, PermissionDenied (a directory), Unsupported (a symbolic link; a bucket that keeps versions), ReadOnly.

@@ -8,11 +8,11 @@ import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {Capabilities, UnderStore} from '#understore/under-store.ts';
 
-type Step = {readonly kind: 'put' | 'delete' | 'rename' | 'renameTree' | 'removeTree' | 'stat' | 'list'; readonly key: string; readonly to: string; readonly wait: number};
+type Step = {readonly kind: 'put' | 'delete' | 'rename' | 'exchange' | 'exchangeTrees' | 'renameTree' | 'removeTree' | 'stat' | 'list'; readonly key: string; readonly to: string; readonly wait: number};
 
 const key = fc.constantFrom('a', 'd/a', 'd/b', 'e/a');
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom('put', 'put', 'delete', 'rename', 'renameTree', 'removeTree', 'stat', 'list'), key, to: key, wait: fc.nat(40),
+  kind: fc.constantFrom('put', 'put', 'delete', 'rename', 'exchange', 'exchangeTrees', 'renameTree', 'removeTree', 'stat', 'list'), key, to: key, wait: fc.nat(40),
 });
 
 /** Answers take a random while, so that requests overtake each other. */
@@ -43,6 +43,10 @@ async function take(master: Master, {kind, key: from, to}: Step, body: string): 
         return void (await master.rename(bytes(`/b/${from}`), bytes(`/b/${to}`), {replace: true, kind: 'file'}, context));
       case 'renameTree':
         return void (await master.rename(bytes(`/b/${tree(from)}`), bytes(`/b/${tree(to)}`), {replace: true}, context));
+      case 'exchange':
+        return void (await master.rename(bytes(`/b/${from}`), bytes(`/b/${to}`), {replace: false, exchange: true}, context));
+      case 'exchangeTrees':
+        return void (await master.rename(bytes(`/b/${tree(from)}`), bytes(`/b/${tree(to)}`), {replace: false, exchange: true}, context));
       case 'removeTree':
         return void (await master.remove(bytes(`/b/${tree(from)}`), {recursive: true}, context));
       case 'list':

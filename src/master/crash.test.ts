@@ -13,6 +13,8 @@ interface Operation {
   /** What it has made of `initial`. */
   readonly before?: Readonly<Record<string, string>>;
   readonly run: (master: Master) => Promise<unknown>;
+  /** Only stores that rename trees can. */
+  readonly treesOnly?: true;
   /** Keys with contents after it; before it they are `initial`. */
   readonly after: Readonly<Record<string, string>>;
 }
@@ -22,6 +24,7 @@ const implied: Readonly<Record<string, string>> = {'i/j/t/1': '1', 'i/j/t/2': '2
 const initial: Readonly<Record<string, string>> = {'t/a': 'A', 't/d/b': 'B', 't/d/c': 'C', 'u/z': 'Z', ...implied};
 const {'t/a': _a, ...withoutA} = initial;
 const {'u/z': _z, ...withoutU} = initial;
+const {'t/a': _ta, ...withoutBoth} = withoutU;
 const {'i/j/t/1': _1, 'i/j/t/2': _2, ...withoutI} = initial;
 
 const operations: readonly Operation[] = [
@@ -57,6 +60,17 @@ const operations: readonly Operation[] = [
     run: async master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z', 'u/a2': 'A', ...implied},
   },
   {name: 'rename a tree', run: master => master.rename(bytes('/b/t/'), bytes('/b/w/'), {replace: false}, context), after: {'w/a': 'A', 'w/d/b': 'B', 'w/d/c': 'C', 'u/z': 'Z', ...implied}},
+  {name: 'exchange two files, rename a way', run: master => exchange(master, '/b/t/a', '/b/u/z'), after: {...initial, 't/a': 'Z', 'u/z': 'A'}},
+  {
+    name: 'exchange a file of two names with another', prepare: async master => master.link(bytes('/b/t/a'), bytes('/b/u/a2'), context), before: {...initial, 'u/a2': 'A'},
+    run: async master => exchange(master, '/b/t/a', '/b/u/z'), after: {...initial, 't/a': 'Z', 'u/z': 'A', 'u/a2': 'A'},
+  },
+  {name: 'exchange two trees', run: master => exchange(master, '/b/t/', '/b/u/'), after: {'u/a': 'A', 'u/d/b': 'B', 'u/d/c': 'C', 't/z': 'Z', ...implied}, treesOnly: true},
+  {
+    name: 'exchange two trees whose files have names elsewhere', prepare: async master => master.link(bytes('/b/t/a'), bytes('/b/u/a2'), context), before: {...initial, 'u/a2': 'A'},
+    run: async master => exchange(master, '/b/t/', '/b/u/'), after: {'u/a': 'A', 'u/d/b': 'B', 'u/d/c': 'C', 't/z': 'Z', 't/a2': 'A', ...implied}, treesOnly: true,
+  },
+  {name: 'exchange a file with a tree', run: master => exchange(master, '/b/t/a', '/b/u/'), after: {...withoutBoth, u: 'A', 't/a/z': 'Z'}, treesOnly: true},
   {name: 'remove a tree from a directory that only it implies', run: master => master.remove(bytes('/b/i/j/t/'), {recursive: true}, context), after: withoutI},
   {name: 'rename a tree out of a directory that only it implies', run: master => master.rename(bytes('/b/i/j/t/'), bytes('/b/w/'), {replace: false}, context), after: {...withoutI, 'w/1': '1', 'w/2': '2'}},
   {name: 'remove a tree', run: master => master.remove(bytes('/b/u/'), {recursive: true}, context), after: withoutU},
@@ -74,6 +88,10 @@ async function whileOpen(master: Master, path: string, work: () => Promise<unkno
   assert.equal(Buffer.concat(await Array.fromAsync(read.body)).toString(), path.at(-1)!.toUpperCase());
   await master.release(id, 'test', context);
   await assert.rejects(master.retain(id, 'test', context), {kind: 'NotFound'});
+}
+
+function exchange(master: Master, from: string, to: string): Promise<unknown> {
+  return master.rename(bytes(from), bytes(to), {replace: false, exchange: true}, context);
 }
 
 const stores: Readonly<Record<string, Partial<Capabilities>>> = {
@@ -131,6 +149,7 @@ async function run(world: World, operation: Operation): Promise<'done' | 'crashe
 for (const [kind, capabilities] of Object.entries(stores)) {
   for (const operation of operations) {
     // What a store's abilities do not matter for is tried on one kind.
+    if (operation.treesOnly && capabilities.rename !== 'tree') continue;
     if (kind === 'that renames files' && !/tree|rename a|open|names/.test(operation.name)) continue;
     test(`${operation.name}, on a store ${kind}, whatever the moment of a crash`, async () => {
       const {before: initialState = initial} = operation;

@@ -27,13 +27,15 @@ async function seen(master: Master): Promise<Map<string, string>> {
 }
 
 interface Step {
-  readonly what: 'put' | 'link' | 'remove' | 'rename' | 'rename tree' | 'remove tree' | 'refresh';
+  readonly what: 'put' | 'link' | 'remove' | 'rename' | 'exchange' | 'exchange trees' | 'rename tree' | 'remove tree' | 'refresh';
   readonly name: string;
   readonly other: string;
 }
 
 const name = fc.constantFrom('a', 'b', 'd/a', 'd/b', 'e/a');
-const step: fc.Arbitrary<Step> = fc.record({what: fc.constantFrom('put', 'put', 'put', 'link', 'link', 'link', 'link', 'remove', 'rename', 'rename', 'rename tree', 'remove tree', 'refresh'), name, other: name});
+const step: fc.Arbitrary<Step> = fc.record({
+  what: fc.constantFrom('put', 'put', 'put', 'link', 'link', 'link', 'link', 'remove', 'rename', 'rename', 'exchange', 'exchange trees', 'rename tree', 'remove tree', 'refresh'), name, other: name,
+});
 
 async function refused(kinds: readonly ErrorKind[], work: () => Promise<unknown>): Promise<boolean> {
   try {
@@ -66,6 +68,10 @@ test('random links, renames, removals and writes', {timeout: 120_000}, async () 
         } else if (what === 'rename tree') {
           if (await refused(['NotFound', 'AlreadyExists', 'DirectoryNotEmpty'], async () => master.rename(bytes('/b/d/'), bytes('/b/e/'), {replace: true}, context))) continue;
           names = new Map(Array.from(names, ([key, each]) => [key.startsWith('d/') ? `e${key.slice(1)}` : key, each]));
+        } else if (what === 'exchange trees') {
+          const swap = async (): Promise<unknown> => master.rename(bytes('/b/d/'), bytes('/b/e/'), {replace: false, exchange: true}, context);
+          if (await refused(directories ? ['NotFound'] : ['NotFound', 'InvalidArgument'], swap)) continue;
+          names = new Map(Array.from(names, ([key, each]) => [key.replace(/^[de]\//, top => (top === 'd/' ? 'e/' : 'd/')), each]));
         } else if (what === 'remove tree') {
           const directory = `${from[0] === 'd' ? 'd' : 'e'}/`;
           if (await refused(['NotFound'], async () => master.remove(bytes(`/b/${directory}`), {recursive: true}, context))) continue;
@@ -78,6 +84,13 @@ test('random links, renames, removals and writes', {timeout: 120_000}, async () 
           const no = await refused(['AlreadyExists', 'NotFound'], async () => master.link(path, target, context));
           assert.equal(no, names.has(other) || !haveParents, `step ${i}`);
           if (!no) names.set(other, file);
+        } else if (what === 'exchange') {
+          const swapped = names.get(other);
+          const no = await refused(['NotFound'], async () => master.rename(path, target, {replace: false, exchange: true}, context));
+          assert.equal(no, swapped === undefined, `step ${i}`);
+          if (!swapped) continue;
+          names.set(from, swapped);
+          names.set(other, file);
         } else if (from !== other && haveParents) {
           await master.rename(path, target, {replace: true, kind: 'file'}, context);
           if (names.get(other) === file) continue;

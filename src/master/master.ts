@@ -5,7 +5,7 @@ import type {ContentId, InodeId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest,
-  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, UploadRecord, UsageInfo, VersionPage, WebhookInfo,
+  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, RenamePathOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo,
   WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -194,8 +194,9 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value)), context);
   }
 
-  async rename(from: ByteString, to: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
-    return await this.#told(this.#parts.renames.rename(from, to, options, context), context);
+  async rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
+    const {renames, exchanges} = this.#parts;
+    return await this.#told(options.exchange ? exchanges.exchange(from, to, context) : renames.rename(from, to, options, context), context);
   }
 
   async link(from: ByteString, to: ByteString, context: CallContext): Promise<FileInfo> {

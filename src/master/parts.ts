@@ -31,6 +31,7 @@ import {type PendingCache, Persister} from '#master/persist/persister.ts';
 import {UploadGate} from '#master/persist/upload-gate.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
+import {Exchanges} from '#master/writes/exchanges.ts';
 import {Mutations} from '#master/writes/mutations.ts';
 import {Ownership} from '#master/writes/ownership.ts';
 import {Renames} from '#master/writes/renames.ts';
@@ -110,13 +111,14 @@ export function assemble(services: MasterServices) {
   });
   const timers = new TimerQueue(transactions, runtime, {lifecycle: lifecycle.walk});
   const renames = new Renames(mutating);
+  const exchanges = new Exchanges(mutating);
   const mounting: Mounting = new Mounting({...loading, registry: stores, loader, jobs, persister});
   runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => writes.count);
   runtime.metrics.gauge('weir_master_held_inodes', 'Open files times who has them open.', () => held.count);
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, events, persister, persistRequests,
+    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests,
   };
 }
 

@@ -22,15 +22,16 @@ const pieceBytes = 200;
 
 /** The directory of Weir's own things at the root of a mount. */
 export const ownDirectory = '.weir' as ByteString;
-/** In it, where the master keeps old versions: a file each, by keys like any other. */
+/** In it, where the master keeps old versions: a file each, by keys like any other; and a tree that is exchanged with another. */
 const versionsDirectory = 'versions';
+const treeOnItsWay = 'tree-';
 
 /** The path of a key below the root, without a trailing slash; empty for the root. InvalidPath: NUL, a leading slash, Weir's own place. */
 export function pathOfKey(key: ByteString): ByteString {
   if (key === '') return key;
   if (key.includes('\0')) throw new WeirError('InvalidPath', `a key cannot hold a NUL byte: ${JSON.stringify(toText(key))}`);
   const names = (key.endsWith('/') ? key.slice(0, -1) : key).split('/') as ByteString[];
-  if (names[0] === ownDirectory && !(names[1] === versionsDirectory && names.length === 3)) throw new WeirError('InvalidPath', `${ownDirectory}/ is Weir's own place, not a key`);
+  if (names[0] === ownDirectory && !(names[1] === versionsDirectory && (names.length === 3 || names[2]?.startsWith(treeOnItsWay)))) throw new WeirError('InvalidPath', `${ownDirectory}/ is Weir's own place, not a key`);
   return names.map(escapeName).join('/') as ByteString;
 }
 

@@ -18,6 +18,7 @@ import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/reques
 const typeMask = 0o170000;
 const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
 const noReplace = 1;
+const exchanging = 2;
 
 /** A name that may be made: what is shown under another name cannot be made under that one. */
 function plainName(name: ByteString): ByteString {
@@ -96,7 +97,13 @@ export const rmdir: Operation<'rmdir'> = async (services, head, {name}, context)
 };
 
 export const rename: Operation<'rename'> = async (services, head, {name, newParent, newName, flags}, context) => {
-  if (flags & ~noReplace) throw new Errno('EINVAL');
+  // A whiteout is made where a union of file systems keeps its upper layer, which is not what this is.
+  if (flags & ~(noReplace | exchanging)) throw new Errno('EINVAL');
+  if (flags & exchanging) {
+    await atShown(services, nodeOf(head), name, context, (from, found) =>
+      atShown(services, newParent as InodeId, newName, found, (to, at) => services.files.rename(from, to, {replace: false, exchange: true, kind: 'either'}, at)));
+    return undefined;
+  }
   const plain = plainName(newName);
   await atShown(services, nodeOf(head), name, context, (from, found) =>
     atInode(services, newParent as InodeId, found, (directory, at) => services.files.rename(from, (directory + plain) as ByteString, {replace: (flags & noReplace) === 0, kind: 'either'}, at)));

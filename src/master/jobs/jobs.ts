@@ -12,7 +12,7 @@ import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
 import {renameFile, withdrawRename} from '#master/jobs/rename-file.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
-import {moveTree} from '#master/jobs/move-tree.ts';
+import {asidePlace, exchangeTrees, moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {forgetFileRename, getFileRename, listFileRenames} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
@@ -33,6 +33,14 @@ export interface JobServices extends StoreChangeServices {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
 }
 
+/** A renamed directory: where its store has it, and where its name says that it is to be. */
+export interface TreeToMove {
+  readonly id: InodeId;
+  readonly mount: MountId;
+  readonly from: ByteString;
+  readonly to: ByteString;
+}
+
 const recordsAtOnce = 1_000;
 /** Who cancels a job wants to see what the store has: also in the listings above, and of directories that have gone with a tree. */
 const wholeMount = '' as ByteString;
@@ -51,9 +59,15 @@ export class Jobs {
   /** Takes up what an earlier life has left. Before anything is served. */
   resume(): void {
     const {transactions} = this.#services;
-    for (const move of transactions.peek(listMoves)) {
+    const moves = transactions.peek(listMoves).flatMap(move => {
       const to = transactions.peek(reader => this.#keyByNames(move, locate(reader, move.id)?.path));
-      if (to !== undefined) this.startMove(move.id, move.mount, move.from, to);
+      return to === undefined ? [] : [{...move, to}];
+    });
+    for (const move of moves) {
+      const partner = moves.find(({mount, from}) => mount === move.mount && from === move.to);
+      // Of two that were exchanged, the one that must wait is named first.
+      if (partner && partner.id !== move.id && !(partner.to === move.from && partner.id < move.id)) void this.startExchange(move, partner);
+      else if (!moves.some(({mount, to}) => mount === move.mount && to === move.from)) this.startMove(move.id, move.mount, move.from, move.to);
     }
     for (const {id} of transactions.peek(listTombstones)) this.startRemoval(id);
     for (const intent of transactions.peek(listFileRenames)) {
@@ -121,6 +135,29 @@ export class Jobs {
       this.#runner.start(id, {kind: 'move', path, run, abandon, end: () => this.#endTree(id, mount, [from, to], held)});
     } else following.endTree(id);
     return true;
+  }
+
+  /** The same of two trees that were exchanged; answered when both are where their names say. It cannot stop half way. */
+  startExchange(first: TreeToMove, second: TreeToMove, durable: Promise<void> = settled): Promise<JobOutcome | undefined> {
+    const {transactions, following, mounts, runtime, forget} = this.#services;
+    const {mount, id} = first;
+    const both = [first, second];
+    const prefixes = [first.from, first.to, asidePlace(id)];
+    for (const each of both) following.beginTree(each.id, mount, prefixes, true);
+    const moves = transactions.peek(listMoves);
+    const run: JobWork['run'] = async (signal, progress) => {
+      await durable;
+      const work = {transactions, store: mounts.get(mount), signal, progress, prune: async () => undefined, crashPoint: (name: string) => runtime.crashPoint(name)};
+      const [one, other] = both.map(tree => ({...work, to: tree.to, move: moves.find(each => each.id === tree.id) ?? {...tree, startedAt: 0}}));
+      await exchangeTrees(one!, other!);
+    };
+    const end = (): void => {
+      for (const prefix of prefixes) forget(mount, prefix);
+      for (const each of both) this.#endTree(each.id, mount, prefixes, undefined);
+    };
+    const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: first.to};
+    this.#runner.start(id, {kind: 'move', path, run, end});
+    return this.#runner.ended(id);
   }
 
   /** In the turn of the commit that removed the tree; the store is not touched before that is `durable`. */

@@ -5,10 +5,12 @@
  * simply done again: what was copied and committed is only removed at its old key.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
 import {copyObject, removeObject} from '#master/jobs/move-object.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {finishMove, relocate} from '#master/namespace/moves.ts';
+import {finishMove, listMoves, moveAside, relocate} from '#master/namespace/moves.ts';
+import {versionPlace} from '#master/namespace/relocations.ts';
 import {rebase} from '#master/namespace/persists.ts';
 import {childOf, inodeAt, type Place} from '#master/namespace/place.ts';
 import type {Transactions} from '#master/transactions.ts';
@@ -37,10 +39,7 @@ export async function moveTree(job: MoveTree): Promise<void> {
   const {store, move, to, signal, transactions} = job;
   if (store.capabilities.rename === 'tree') {
     job.crashPoint('master.move.rename');
-    await store.rename(move.from, to, {signal}).catch(async (error: unknown) => {
-      // Renamed by an earlier life, or never known to the store: there is nothing left to rename.
-      if (!isKind(error, 'NotFound') && (await store.stat(move.from, {signal}))) throw error;
-    });
+    await renameTree(store, move.from, to, signal);
   } else {
     await moveBelow(job, move.from);
   }
@@ -48,6 +47,36 @@ export async function moveTree(job: MoveTree): Promise<void> {
   await job.prune();
   job.crashPoint('master.move.finish');
   await transactions.changeOwn(tx => finishMove(tx, move.id));
+}
+
+/** Both of two trees that were exchanged, on a store that renames trees: each is to go where the other is, so the first steps aside. */
+export async function exchangeTrees(first: MoveTree, second: MoveTree): Promise<void> {
+  const {store, transactions, signal} = first;
+  const intentOf = ({move: {id}}: MoveTree): MoveIntent | undefined => transactions.peek(listMoves).find(each => each.id === id);
+  const move = intentOf(first);
+  if (move?.from === second.to) {
+    const aside = asidePlace(move.id);
+    first.crashPoint('master.exchange.aside');
+    await renameTree(store, move.from, aside, signal);
+    first.crashPoint('master.exchange.gone');
+    await transactions.changeOwn(tx => moveAside(tx, move, aside));
+  }
+  for (const job of [second, first]) {
+    const left = intentOf(job);
+    if (left) await moveTree({...job, move: left});
+  }
+}
+
+/** Where a tree waits until the other of the two has gone. */
+export function asidePlace(id: InodeId): ByteString {
+  return `${versionPlace(`tree-${id}`)}/` as ByteString;
+}
+
+async function renameTree(store: UnderStore, from: ByteString, to: ByteString, signal: AbortSignal): Promise<void> {
+  await store.rename(from, to, {signal}).catch(async (error: unknown) => {
+    // Renamed by an earlier life, or never known to the store: there is nothing left to rename.
+    if (!isKind(error, 'NotFound') && (await store.stat(from, {signal}))) throw error;
+  });
 }
 
 /** All objects below a prefix, which is a directory within the tree; directories by themselves go when they are empty. */

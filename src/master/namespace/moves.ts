@@ -35,6 +35,17 @@ export function relocate(tx: Transaction, id: InodeId, content: Content): boolea
   return true;
 }
 
+/** The store has a tree that is to be moved under another prefix meanwhile. */
+export function moveAside(tx: Transaction, move: MoveIntent, aside: ByteString): void {
+  const found = locate(tx, move.id);
+  if (!found?.place.prefixed) return;
+  const {content, ...inode} = inodeAt(tx, found.place);
+  followTree(tx, move.from, aside, move.mount);
+  const marker = content && {content: content.storeKey === move.from ? {...content, storeKey: aside} : content};
+  writeInode(tx, {...inode, ...marker, storePrefix: aside}, found.place.storeKey);
+  tx.put(moveKey(move.id), encodeMove({...move, from: aside}));
+}
+
 /** Nothing lies under the old prefix any more: keys follow the names again. */
 export function finishMove(tx: Transaction, id: InodeId): void {
   tx.delete(moveKey(id));

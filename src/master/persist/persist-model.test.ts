@@ -173,6 +173,10 @@ async function play(seed: number, capabilities: Partial<Capabilities>, fault?: F
     // One that fails in the middle leaves what nobody knows of: rightly a conflict with what is pending.
     if (choice < 0.56 && calm) return model.change([[key, body]], () => put(master, `/b/${key}`, body, {writeType: 'CACHE_THROUGH'}));
     if (choice < 0.7) return model.change([[from, absent]], () => master.remove(bytes(`/b/${from}`), {kind: 'file'}, context));
+    if (choice < 0.74 && from !== key && model.get(key) !== absent) {
+      const changes = [[from, model.get(key)], [key, model.get(from)]] as const;
+      return model.change(changes, () => master.rename(bytes(`/b/${from}`), bytes(`/b/${key}`), {replace: false, exchange: true}, context));
+    }
     if (choice < 0.88 && from !== key) {
       const moved = model.get(from);
       return model.change([[from, absent], [key, moved]], () => master.rename(bytes(`/b/${from}`), bytes(`/b/${key}`), {replace: true, kind: 'file'}, context));

@@ -57,6 +57,15 @@ export class Ownership {
     return await this.#turn(reader => this.#ofPath(reader, path), mount, keys, signal, alone);
   }
 
+  /** The same for two names that are not of one file. */
+  async turnOfNames(paths: readonly Path[], mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
+    const find = (reader: Reader): Pass | undefined => {
+      const passes = paths.flatMap(path => this.#ofPath(reader, path) ?? []);
+      return new Set(paths.map(path => resolve(reader, path).place?.id)).size < paths.length ? undefined : passes[0];
+    };
+    return await this.#turn(find, mount, keys, signal, true);
+  }
+
   /** The same in which no file below a directory has its first name there and others elsewhere. */
   async turnOfTree(directory: ByteString, mount: MountId, keys: readonly ByteString[], signal: AbortSignal): Promise<Disposable> {
     return await this.#turn(reader => this.#below(reader, directory), mount, keys, signal, true);

@@ -52,8 +52,9 @@ export function holdAbove(services: PruneServices, mount: MountId, key: ByteStri
   return mounts.isOpen(mount) && mounts.get(mount).capabilities.directories ? following.keys(mount, goneAbove(services, mount, key)) : undefined;
 }
 
-/** Directories above `key` that the namespace does not have, from below. */
+/** Directories above `key` that the namespace does not have, from below; Weir's own stay. */
 function goneAbove({transactions, mounts}: PruneServices, mount: MountId, key: ByteString): ByteString[] {
+  if (key.startsWith('.weir/')) return [];
   const root = mounts.mount(mount).path;
   const gone: ByteString[] = [];
   for (let end = parentEnd(key, key.length); end > 0; end = parentEnd(key, end)) {

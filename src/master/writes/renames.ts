@@ -7,7 +7,7 @@ import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo, PathOptions} from '#contracts/master-api.ts';
+import type {FileInfo, RenamePathOptions} from '#contracts/master-api.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import {renameInStore} from '#master/jobs/move-object.ts';
@@ -44,7 +44,7 @@ export class Renames {
     this.#versions = new VersionRemovals(services);
   }
 
-  async rename(fromText: ByteString, toText_: ByteString, options: {replace: boolean} & PathOptions, context: CallContext): Promise<FileInfo> {
+  async rename(fromText: ByteString, toText_: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, loader, mounts} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;

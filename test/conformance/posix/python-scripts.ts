@@ -86,6 +86,24 @@ os.makedirs('d/e'); os.rename('c', 'd/e/f'); os.rename('d', 'g'); os.write(f, b'
 refused(errno.EINVAL, os.rename, 'g', 'g/e/inside'); refused(errno.ENOTEMPTY, os.rmdir, 'g'); os.mkdir('h'); os.rename('h', 'i'); refused(errno.ENOTEMPTY, os.rename, 'i', 'g')
 rename = ctypes.CDLL(None, use_errno=True).renameat2
 open('x', 'w').close(); assert rename(-100, b'x', -100, b'g', 1) == -1 and ctypes.get_errno() == errno.EEXIST; assert rename(-100, b'x', -100, b'y', 1) == 0`),
+  'exchanging names': script(`
+libc = ctypes.CDLL(None, use_errno=True)
+def exchange(a, b, flags=2):
+    if libc.renameat2(-100, a.encode(), -100, b.encode(), flags) != 0: raise OSError(ctypes.get_errno(), a)
+def write(name, text): open(name, 'w').write(text)
+write('a', 'a'); write('b', 'b'); os.mkdir('d'); write('d/c', 'c'); inode = os.stat('a').st_ino
+refused(errno.EEXIST, exchange, 'a', 'b', 1); refused(errno.ENOENT, exchange, 'a', 'none'); refused(errno.EINVAL, exchange, 'a', 'e', 4); refused(errno.EINVAL, exchange, 'd', 'd/c')
+f = os.open('a', os.O_RDWR); exchange('a', 'b'); assert read('a') == b'b' and read('b') == b'a' and os.stat('b').st_ino == inode
+os.write(f, b'open'); os.close(f); assert read('b') == b'open' and read('a') == b'b'; exchange('a', 'd/c'); assert read('a') == b'c' and read('d/c') == b'b'
+os.link('a', 'l'); exchange('l', 'b'); assert read('a') == b'c' and read('b') == b'c' and read('l') == b'open' and os.stat('a').st_nlink == 2; exchange('a', 'b'); assert read('a') == b'c'
+os.symlink('a', 's'); exchange('s', 'b'); assert os.readlink('b') == 'a' and os.stat('s').st_nlink == 2; assert sorted(os.listdir('.')) == ['a', 'b', 'd', 'l', 's']
+os.makedirs('e/f/g'); write('e/f/g/h', 'h'); write('e/x', 'x'); held = os.open('e/x', os.O_RDONLY)
+try: exchange('d', 'e'); trees = True
+except OSError as e: assert e.errno == errno.EINVAL; trees = False
+if trees:
+    assert read('d/f/g/h') == b'h' and read('e/c') == b'b' and os.pread(held, 9, 0) == b'x' and sorted(os.listdir('d')) == ['f', 'x'] and os.stat('d').st_nlink == 3 and os.stat('e').st_nlink == 2
+    exchange('a', 'e'); assert read('e') == b'c' and read('a/c') == b'b'; exchange('e', 'd/f'); assert read('d/f') == b'c' and read('e/g/h') == b'h' and os.stat('d').st_nlink == 2
+    write('e/new', 'new'); assert sorted(os.listdir('e')) == ['g', 'new']; exchange('e', 'a'); assert sorted(os.listdir('a')) == ['g', 'new'] and read('a/g/h') == b'h'`),
   'names of all kinds': script(`
 names = [b'two words', b'line\\nbreak', b'\\xff\\xfe', b'\\xc3\\xa4', b'a\\xcc\\x88', b'CASE', b'case', b'-n', b'%41', b'.dot', b'*', b'a:b', b'back\\\\slash', b'~', b'end.', b'w' * 255, '\\u4e2d'.encode() * 85]
 for n in names: open(n, 'wb').write(n)
