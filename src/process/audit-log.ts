@@ -1,6 +1,6 @@
 /**
  * The audit log: one JSON line for each request that changed something or was denied, in the order in which they were answered. Lines are
- * gathered while the disk is busy and written together. A file that is full becomes `audit.log.1`, the one before `.2`; the oldest goes.
+ * gathered for some milliseconds and written together. A file that is full becomes `audit.log.1`, the one before `.2`; the oldest goes.
  */
 import {isKind} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
@@ -9,8 +9,10 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 const fileBytesMax = 64 * MiB;
 const filesKept = 8;
-/** Lines that wait for the disk; what comes on top is counted and said, not kept. */
-const waitingBytesMax = 16 * MiB;
+/** Characters of lines that wait for the disk; what comes on top is counted and said, not kept. */
+const waitingMax = 16 * MiB;
+/** A write of its own for each line would cost a small request as much as all the rest of the line. */
+const gatherMs = 5;
 
 export interface AuditLogOptions {
   readonly path: string;
@@ -23,10 +25,12 @@ export class AuditLog implements AsyncDisposable {
   readonly #fileBytes: number;
   #file: DiskFile;
   #size: number;
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  #waiting: string[] = [];
+  #waitingSize = 0;
   #lost = 0;
   #writing: Promise<void> | undefined;
+  #hurry: () => void = () => undefined;
+  #closing = false;
 
   /** Goes on at the end of the file that is there. */
   static async open(runtime: Pick<Runtime, 'disk' | 'clock' | 'log'>, {path, fileBytes = fileBytesMax}: AuditLogOptions): Promise<AuditLog> {
@@ -44,25 +48,26 @@ export class AuditLog implements AsyncDisposable {
 
   /** Never waits and never throws. */
   readonly record = (entry: Readonly<Record<string, unknown>>): void => {
-    const line = Buffer.from(`${JSON.stringify({time: new Date(this.#runtime.clock.nowMs()).toISOString(), ...entry})}\n`, 'utf8');
-    if (this.#waitingBytes + line.length > waitingBytesMax) {
+    const line = `${JSON.stringify({time: new Date(this.#runtime.clock.nowMs()).toISOString(), ...entry})}\n`;
+    if (this.#waitingSize + line.length > waitingMax) {
       this.#lost++;
       return;
     }
     this.#waiting.push(line);
-    this.#waitingBytes += line.length;
+    this.#waitingSize += line.length;
     this.#writing ??= this.#write();
   };
 
   async #write(): Promise<void> {
     try {
       while (this.#waiting.length > 0) {
-        const lines = this.#waiting;
+        if (!this.#closing) await this.#gather();
+        const lines = Buffer.from(this.#waiting.join(''), 'utf8');
         this.#waiting = [];
-        this.#waitingBytes = 0;
+        this.#waitingSize = 0;
         if (this.#size >= this.#fileBytes) await this.#rotate();
-        await this.#file.write(lines, this.#size);
-        for (const line of lines) this.#size += line.length;
+        await this.#file.write([lines], this.#size);
+        this.#size += lines.length;
       }
       if (this.#lost > 0) this.#runtime.log.warn('audit: lines were lost, the disk is too slow', {lines: this.#lost});
       this.#lost = 0;
@@ -71,6 +76,13 @@ export class AuditLog implements AsyncDisposable {
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  async #gather(): Promise<void> {
+    const {promise, resolve} = Promise.withResolvers<void>();
+    this.#hurry = resolve;
+    using _delay = this.#runtime.clock.after(gatherMs, resolve);
+    await promise;
   }
 
   async #rotate(): Promise<void> {
@@ -87,6 +99,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    this.#hurry();
     await this.#writing;
     await this.#file.datasync();
     await this.#file.close();
