@@ -41,6 +41,8 @@ export interface OpenOptions {
    * it, wherever symbolic links on the way led. Checked on the open file, so nobody can change the path in between.
    */
   readonly beneath?: ByteString;
+  /** What is written survives power loss, with the size, as soon as its write has resolved: one call where a write and a sync are two. Says nothing of what was written otherwise. */
+  readonly durable?: boolean;
 }
 
 export interface DiskFile extends AsyncDisposable {
@@ -68,8 +70,23 @@ export interface DiskFile extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** A directory that is kept open, for names that are made and changed in it again and again. */
+export interface DiskDirectory extends AsyncDisposable {
+  /** On the spot: whether it lies where it was opened, still with no symbolic link on the way. */
+  isThere(): boolean;
+  /** As Disk.open, of a name in this very directory, wherever that may be by now; NotFound when it was removed. */
+  open(name: ByteString, options: Pick<OpenOptions, 'mode' | 'permissions' | 'durable'>): Promise<DiskFile>;
+  /** A path of a name in this very directory, while it is open: nobody can lead it elsewhere. */
+  at(name: ByteString): DiskPath;
+  /** As Disk.syncDirectory. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
 export interface Disk {
   open(path: DiskPath, options: OpenOptions): Promise<DiskFile>;
+  /** Undefined where a symbolic link is on the way, or where a server may have to be asked whether it is still there. NotFound, NotADirectory. */
+  openDirectory(path: DiskPath): Promise<DiskDirectory | undefined>;
   /** Of a symbolic link: the link itself. */
   stat(path: DiskPath): Promise<FileStat>;
   /** Names as text, unsorted. For Weir's own directories. */

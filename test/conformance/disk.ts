@@ -1,7 +1,7 @@
 /** What every Disk must do: one suite for the real and the simulated one. */
 import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
-import {fromText, toText} from '#base/byte-string.ts';
+import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {isKind, type ErrorKind} from '#base/errors.ts';
 import type {Disk} from '#runtime/disk.ts';
 
@@ -126,6 +126,49 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       await disk.syncDirectory(`${directory}/a/b`);
       assert.equal((await disk.stat(`${directory}/a/b`)).kind, 'directory');
       await disk.unlink(`${directory}/a/größe`);
+    });
+
+    it('writes durably in one call', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'exclusive', durable: true});
+      await file.write([text('some '), text('bytes')], 0);
+      await using again = await disk.open(`${directory}/f`, {mode: 'write', durable: true});
+      await again.write([text('more')], 0);
+      const into = Buffer.alloc(11);
+      assert.equal(await file.read(into, 0), 10);
+      assert.equal(into.subarray(0, 10).toString(), 'more bytes');
+    });
+
+    it('knows an open directory', async (disk, directory) => {
+      await fails('NotFound', disk.openDirectory(`${directory}/d`));
+      await disk.makeDirectory(`${directory}/d`);
+      await (await disk.open(`${directory}/f`, {mode: 'exclusive'})).close();
+      await fails('NotADirectory', disk.openDirectory(`${directory}/f`));
+      await using open = await disk.openDirectory(`${directory}/d`);
+      if (!open) return;
+      assert.ok(open.isThere());
+      const name = '\xff \xc3\xb6' as ByteString;
+      {
+        await using file = await open.open(name, {mode: 'exclusive', durable: true});
+        await file.write([text('x')], 0);
+        await fails('AlreadyExists', open.open(name, {mode: 'exclusive'}));
+        const now = file.statNow();
+        if (now) assert.deepEqual(now, await file.stat());
+      }
+      await open.sync();
+      assert.deepEqual((await Array.fromAsync(disk.scanDirectory(`${directory}/d`))).flat(), [{name, kind: 'file'}]);
+      await disk.rename(`${directory}/f`, open.at(name));
+      assert.equal((await disk.stat(open.at(name))).size, 0);
+      await disk.unlink(open.at(name));
+      await disk.rename(`${directory}/d`, `${directory}/moved`);
+      assert.ok(!open.isThere());
+      await disk.makeDirectory(`${directory}/d`);
+      assert.ok(!open.isThere());
+      await disk.removeDirectory(`${directory}/d`);
+      await disk.rename(`${directory}/moved`, `${directory}/d`);
+      assert.ok(open.isThere());
+      await disk.removeDirectory(`${directory}/d`);
+      assert.ok(!open.isThere());
+      await fails('NotFound', open.open(fromText('g'), {mode: 'create'}));
     });
 
     it('takes names of any bytes', async (disk, directory) => {

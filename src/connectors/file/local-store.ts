@@ -20,6 +20,8 @@ const capabilities: Capabilities = {
 };
 
 const readBytes = 256 * KiB;
+/** Up to this a file is gathered in memory, and written by one call. */
+const smallBytesMax = 64 * KiB;
 const removalsInFlightMax = 16;
 
 export class LocalStore implements UnderStore {
@@ -81,7 +83,39 @@ export class LocalStore implements UnderStore {
     const {key} = request;
     pathOfKey(key);
     if (key.endsWith('/')) return this.#directoryWrite(request, options);
-    return this.#fileWrite(await this.#publisher.create(request.mode), request, options);
+    if (request.length !== undefined && request.length <= smallBytesMax) return this.#smallWrite(request, options);
+    return this.#fileWrite(await this.#publisher.create({permissions: request.mode}), request, options);
+  }
+
+  /** Touches the disk only when all is there. */
+  #smallWrite({key, mode, condition, length = 0}: StoreWriteRequest, options: StoreCallOptions): StoreWrite {
+    const bytes = Buffer.allocUnsafe(length);
+    let position = 0;
+    let open = true;
+    return {
+      write: async chunk => {
+        options.signal.throwIfAborted();
+        if (position + chunk.length <= length) bytes.set(chunk, position);
+        position += chunk.length;
+      },
+      finish: async () => {
+        options.signal.throwIfAborted();
+        if (!open) throw ended(key);
+        assertComplete(key, position, length);
+        open = false;
+        const temporary = await this.#publisher.create({permissions: mode, durable: length > 0});
+        try {
+          if (length > 0) await temporary.file.write([bytes], 0);
+        } catch (error) {
+          await this.#publisher.discard(temporary);
+          throw error;
+        }
+        return await this.#publisher.publish(temporary, key, condition);
+      },
+      abort: async () => {
+        open = false;
+      },
+    };
   }
 
   #fileWrite(temporary: TemporaryFile, request: StoreWriteRequest, options: StoreCallOptions): StoreWrite {
@@ -97,10 +131,8 @@ export class LocalStore implements UnderStore {
       },
       finish: async () => {
         options.signal.throwIfAborted();
-        if (!open) throw new WeirError('Cancelled', `the write of ${toText(key)} has ended`);
-        if (request.length !== undefined && position !== request.length) {
-          throw new WeirError('IncompleteBody', `${toText(key)}: ${position} of ${request.length} announced bytes were written`);
-        }
+        if (!open) throw ended(key);
+        if (request.length !== undefined) assertComplete(key, position, request.length);
         open = false;
         return await this.#publisher.publish(temporary, key, request.condition);
       },
@@ -118,7 +150,7 @@ export class LocalStore implements UnderStore {
     return {
       write: async chunk => {
         if (chunk.length === 0) return;
-        bytes ??= this.#fileWrite(await this.#publisher.create(mode), {key, metadata: {}, ...(length === undefined ? {} : {length})}, options);
+        bytes ??= this.#fileWrite(await this.#publisher.create({permissions: mode}), {key, metadata: {}, ...(length === undefined ? {} : {length})}, options);
         await bytes.write(chunk);
       },
       finish: async () => {
@@ -225,9 +257,13 @@ export class LocalStore implements UnderStore {
     return {file, object: this.#place.objectOf(key, stat)!};
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#place.known.close();
+  }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 
   /** NotFound. */
   async #existing(key: ByteString, options: StoreCallOptions): Promise<StoreObject> {
@@ -344,4 +380,12 @@ function fileBody(file: DiskFile, object: StoreObject, offset: number, length: n
 
 function changed(key: ByteString): WeirError {
   return new WeirError('ContentChanged', `${toText(key)} is another version now`);
+}
+
+function ended(key: ByteString): WeirError {
+  return new WeirError('Cancelled', `the write of ${toText(key)} has ended`);
+}
+
+function assertComplete(key: ByteString, written: number, announced: number): void {
+  if (written !== announced) throw new WeirError('IncompleteBody', `${toText(key)}: ${written} of ${announced} announced bytes were written`);
 }

@@ -8,6 +8,7 @@ import {WeirError, isKind} from '#base/errors.ts';
 import type {Disk, DiskFile, FileStat} from '#runtime/disk.ts';
 import type {StoreObject} from '#understore/under-store.ts';
 import {DirectorySync} from '#connectors/file/directory-sync.ts';
+import {KnownDirectories} from '#connectors/file/known-directories.ts';
 import {MovedFiles} from '#connectors/file/moved-files.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {objectOf} from '#connectors/file/objects.ts';
@@ -27,6 +28,7 @@ export class Place {
   readonly root: ByteString;
   readonly syncs: DirectorySync;
   readonly moved: MovedFiles;
+  readonly known: KnownDirectories;
 
   readonly #inode: bigint;
   /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths; the value tells one making from the next. */
@@ -39,6 +41,7 @@ export class Place {
     this.#inode = root.inode;
     this.syncs = new DirectorySync(disk);
     this.moved = new MovedFiles(disk, this.root);
+    this.known = new KnownDirectories(disk);
   }
 
   /** The absolute path of a path relative to the root. */
@@ -54,7 +57,10 @@ export class Place {
   /** The file or link of a key (or, for a directory's key, the directory), and where it was found; undefined when there is none. */
   async find(key: ByteString): Promise<{path: ByteString; stat: FileStat} | undefined> {
     const relative = pathOfKey(key);
-    if (!(await this.#enter(parentOf(relative)))) return undefined;
+    {
+      using known = this.known.enter(this.absolute(parentOf(relative)));
+      if (!known && !(await this.#enter(parentOf(relative)))) return undefined;
+    }
     const wantsDirectory = key === '' || key.endsWith('/');
     const found = await this.#stat(relative);
     if (found && (found.kind === 'directory') === wantsDirectory) return {path: this.absolute(relative), stat: found};
@@ -146,6 +152,15 @@ export class Place {
       if (!isKind(error, 'AlreadyExists')) throw error;
     }
     await this.#makeDurable(relative);
+  }
+
+  /** Something was put into this directory (absolute), whose name, and those above, survive power loss. */
+  async wroteTo(directory: ByteString): Promise<void> {
+    const relative = directory.slice(this.root.length + 1) as ByteString;
+    await this.known.met(directory, () => {
+      for (let path = relative; path !== ''; path = parentOf(path)) if (this.#undurable.has(path)) return false;
+      return true;
+    });
   }
 
   /** Whoever finds a directory that another caller has just made waits for its name like the other. */

@@ -1,6 +1,7 @@
 /**
  * New files, whole or not at all: written under a name of their own in `.weir/tmp` (the same file system), made durable,
  * renamed to their place, and the name made durable. What a crash leaves behind in `.weir/tmp` is swept when it is a day old.
+ * A small file in a directory that is known costs four calls of the disk: open, a durable write, rename, close; and its share of a sync.
  *
  * Conditions are checked under a lock of the key: they hold against all writers of this process; a file system has no
  * way to hold them against others.
@@ -12,7 +13,7 @@ import type {Clock} from '#runtime/clock.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
 import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
-import {diskPath, ownDirectory, parentOf} from '#connectors/file/names.ts';
+import {diskPath, ownDirectory, parentOf, pathOfKey} from '#connectors/file/names.ts';
 import {attemptsMax, type Place} from '#connectors/file/place.ts';
 
 const leftoverAgeMs = 24 * 3_600_000;
@@ -20,43 +21,62 @@ const leftoverAgeMs = 24 * 3_600_000;
 export interface TemporaryFile {
   readonly file: DiskFile;
   readonly path: ByteString;
+  /** Its bytes are, as soon as they are written. */
+  readonly isDurable?: boolean;
+  /** Looking at it waits for nobody. */
+  readonly isLocal?: boolean;
+}
+
+export interface CreateOptions {
+  readonly permissions?: number | undefined;
+  /** See OpenOptions: for a file that is written at once. */
+  readonly durable?: boolean;
 }
 
 export class Publisher {
   readonly #place: Place;
   readonly #disk: Disk;
-  readonly #random: Random;
   readonly #keys = new KeyedMutex();
+  /** Of the names that this process gives; numbers tell them apart. */
+  readonly #prefix: string;
+  #made = 0;
   #ready = false;
 
   constructor(place: Place, random: Random) {
     this.#place = place;
     this.#disk = place.disk;
-    this.#random = random;
+    this.#prefix = random.id();
   }
 
   get #directory(): ByteString {
     return this.#place.absolute(`${ownDirectory}/tmp` as ByteString);
   }
 
-  create(permissions = 0o666): Promise<TemporaryFile> {
-    return this.#make(path => this.#disk.open(diskPath(path), {mode: 'exclusive', permissions}));
+  create({permissions = 0o666, durable = false}: CreateOptions = {}): Promise<TemporaryFile> {
+    const options = {mode: 'exclusive', permissions, durable} as const;
+    return this.#make(async (name, path) => {
+      using known = this.#place.known.enter(this.#directory);
+      if (known) return {file: await known.open(name, options), path, isDurable: durable, isLocal: true};
+      const file = await this.#disk.open(diskPath(path), options);
+      await this.#place.wroteTo(this.#directory);
+      return {file, path, isDurable: durable};
+    });
   }
 
   /** With the bytes of another file; shares its blocks where the file system can. */
   createCopy(of: ByteString): Promise<TemporaryFile> {
-    return this.#make(async path => {
+    return this.#make(async (_name, path) => {
       await this.#disk.copy(diskPath(of), diskPath(path));
-      return await this.#disk.open(diskPath(path), {mode: 'write'});
+      return {file: await this.#disk.open(diskPath(path), {mode: 'write'}), path};
     });
   }
 
-  async #make(open: (path: ByteString) => Promise<DiskFile>): Promise<TemporaryFile> {
+  async #make<T>(make: (name: ByteString, path: ByteString) => Promise<T>): Promise<T> {
     if (!this.#ready) await this.#disk.makeDirectory(diskPath(this.#directory), {recursive: true});
     this.#ready = true;
-    const path = `${this.#directory}/${this.#random.id()}` as ByteString;
+    const name = `${this.#prefix}-${(this.#made++).toString(36)}` as ByteString;
     try {
-      return {file: await open(path), path};
+      return await make(name, `${this.#directory}/${name}` as ByteString);
     } catch (error) {
       // Somebody removed our directory: make it anew the next time.
       this.#ready = false;
@@ -65,20 +85,40 @@ export class Publisher {
   }
 
   /** Puts a finished temporary file at its key; the file is closed and gone from its temporary name whatever happens. */
-  async publish({file, path}: TemporaryFile, key: ByteString, condition: StoreWriteRequest['condition']): Promise<StoreObject> {
+  async publish({file, path, isDurable, isLocal}: TemporaryFile, key: ByteString, condition: StoreWriteRequest['condition']): Promise<StoreObject> {
     try {
-      await file.datasync();
+      if (isDurable !== true) await file.datasync();
       using _turn = await this.#keys.acquire(key);
       if (condition) await this.#check(key, condition);
-      await this.intoPlace(path, () => this.#place.target(key));
+      if (!(await this.#intoKnown(path, key))) {
+        const target = await this.intoPlace(path, () => this.#place.target(key));
+        await this.#place.wroteTo(parentOf(target) || ('/' as ByteString));
+      }
       // Renaming changes ctime, so the fingerprint is that of after.
-      return this.#place.objectOf(key, await file.stat())!;
+      return this.#place.objectOf(key, (isLocal === true ? file.statNow() : undefined) ?? (await file.stat()))!;
     } catch (error) {
       await this.#remove(path);
       throw error;
     } finally {
       await file.close();
     }
+  }
+
+  /** The short way. False, with nothing done, where the directory is not known, or where it is not as simple: a directory of that name, say. */
+  async #intoKnown(from: ByteString, key: ByteString): Promise<boolean> {
+    const target = this.#place.absolute(pathOfKey(key));
+    if (key.endsWith('/') || key === '') return false;
+    const parent = parentOf(target) || ('/' as ByteString);
+    using known = this.#place.known.enter(parent);
+    if (!known) return false;
+    try {
+      await this.#disk.rename(diskPath(from), known.at(target.slice(target.lastIndexOf('/') + 1) as ByteString));
+    } catch {
+      // Whatever it is: the other way finds out what to do about it.
+      return false;
+    }
+    await known.sync();
+    return true;
   }
 
   /** Moves what lies at `from` to where `place` says, durably; again when the directory there was removed meanwhile. */

@@ -2,10 +2,10 @@
 import * as fs from 'node:fs';
 import {type FileHandle, open as openFile} from 'node:fs/promises';
 import * as fsp from 'node:fs/promises';
-import {type ByteString, fromBytes} from '#base/byte-string.ts';
+import {type ByteString, fromBytes, fromText, toBytes} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import type {DirectoryEntry, Disk, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
+import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
 import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
 import {byShortPath, isLong} from '#runtime/node/long-paths.ts';
 import {libc} from '#runtime/node/native/libc.ts';
@@ -13,7 +13,7 @@ import {isOnLocalFileSystem} from '#runtime/node/local-file-systems.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 // Without O_NONBLOCK, opening a named pipe that lies among the files would hold a thread for ever.
-const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY} = fs.constants;
+const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY, O_DSYNC} = fs.constants;
 const openFlags: Readonly<Record<OpenOptions['mode'], number>> = {read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT, exclusive: O_RDWR | O_CREAT | O_EXCL};
 const scanBatchEntries = 512;
 const ENXIO = 6;
@@ -51,9 +51,10 @@ class NodeFile implements DiskFile {
   /** Undefined until somebody wants to know. */
   #isLocal: boolean | undefined;
 
-  constructor(handle: FileHandle, path: string) {
+  constructor(handle: FileHandle, path: string, isLocal?: boolean) {
     this.#handle = handle;
     this.#path = path;
+    this.#isLocal = isLocal;
     this.descriptor = makeDescriptor(handle.fd);
   }
 
@@ -164,6 +165,57 @@ class NodeFile implements DiskFile {
   }
 }
 
+/** Known by its descriptor; the kernel says where that is without asking a medium. */
+class NodeDirectory implements DiskDirectory {
+  readonly #handle: FileHandle;
+  readonly #path: ByteString;
+  readonly #link: string;
+
+  private constructor(handle: FileHandle, path: ByteString) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#link = `/proc/self/fd/${handle.fd}`;
+  }
+
+  static async open(path: DiskPath): Promise<NodeDirectory | undefined> {
+    const bytes = native(path);
+    if (isLong(bytes)) return undefined;
+    const handle = await openFile(bytes, O_RDONLY | O_DIRECTORY);
+    const directory = new NodeDirectory(handle, fromBytes(Buffer.from(bytes)));
+    if ((await isOnLocalFileSystem(handle.fd)) && directory.isThere()) return directory;
+    await handle.close();
+    return undefined;
+  }
+
+  isThere(): boolean {
+    // Of a directory that was removed this has " (deleted)" behind it.
+    return fs.readlinkSync(this.#link, 'latin1') === this.#path;
+  }
+
+  open(name: ByteString, {mode, permissions = 0o600, durable = false}: Pick<OpenOptions, 'mode' | 'permissions' | 'durable'>): Promise<DiskFile> {
+    const flags = openFlags[mode] | O_NONBLOCK | O_NOFOLLOW | (durable ? O_DSYNC : 0);
+    return attempt('opening', this.at(name), async (path) => new NodeFile(await openFile(path, flags, permissions), `${shown(toBytes(this.#path))}/${shown(toBytes(name))}`, true));
+  }
+
+  at(name: ByteString): DiskPath {
+    return fromText(name) === name ? `${this.#link}/${name}` : toBytes(`${this.#link}/${name}` as ByteString);
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.sync().catch((error: unknown) => {
+      throw systemError(error, `syncing the directory ${shown(toBytes(this.#path))}`);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
 /** One place that turns failures of a call into ours. */
 async function attempt<T>(what: string, path: DiskPath, call: (path: string | Buffer) => Promise<T>): Promise<T> {
   try {
@@ -190,8 +242,9 @@ async function openBeneath(path: DiskPath, options: OpenOptions, beneath: ByteSt
     await handle.close();
     throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
   };
+  const durable = options.durable === true ? O_DSYNC : 0;
   const existing = async (): Promise<FileHandle> => {
-    const handle = await openFile(native(path), (options.mode === 'read' ? O_RDONLY : O_RDWR) | O_NONBLOCK);
+    const handle = await openFile(native(path), (options.mode === 'read' ? O_RDONLY : O_RDWR) | O_NONBLOCK | durable);
     await check(handle, (real) => real.startsWith(`${beneath}/`));
     if (!options.truncate) return handle;
     try {
@@ -215,13 +268,13 @@ async function openBeneath(path: DiskPath, options: OpenOptions, beneath: ByteSt
   await using parent = await openFile(bytes.subarray(0, Math.max(1, slash)), O_RDONLY | O_DIRECTORY);
   await check(parent, (real) => real === beneath || real.startsWith(`${beneath}/`));
   const made = Buffer.concat([Buffer.from(`/proc/self/fd/${parent.fd}/`), bytes.subarray(slash + 1)]);
-  return await openFile(made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, options.permissions ?? 0o600);
+  return await openFile(made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | durable, options.permissions ?? 0o600);
 }
 
 export const nodeDisk: Disk = {
   open: async (path, options) => {
-    const {beneath, mode, truncate = false, permissions = 0o600} = options;
-    const flags = openFlags[mode] | O_NONBLOCK | (truncate ? O_TRUNC : 0);
+    const {beneath, mode, truncate = false, permissions = 0o600, durable = false} = options;
+    const flags = openFlags[mode] | O_NONBLOCK | (truncate ? O_TRUNC : 0) | (durable ? O_DSYNC : 0);
     if (beneath === undefined) return await attempt('opening', path, async (short) => new NodeFile(await openFile(short, flags, permissions), shown(path)));
     try {
       const long = isLong(native(path));
@@ -231,6 +284,7 @@ export const nodeDisk: Disk = {
       throw systemError(error, `opening ${shown(path)}`);
     }
   },
+  openDirectory: (path) => attempt('opening the directory', path, () => NodeDirectory.open(path)),
   stat: (path) => attempt('looking at', path, async (short) => toStat(await fsp.lstat(short, {bigint: true}))),
   readDirectory: (path) => attempt('listing', path, (short) => fsp.readdir(short, {encoding: 'utf8'})),
   async *scanDirectory(path): AsyncGenerator<readonly DirectoryEntry[]> {

@@ -32,9 +32,9 @@ export class SimFile {
     this.#pending.push(change);
   }
 
-  /** Names the changes made so far; calling the answer keeps them. */
-  prepareSync(): () => void {
-    const named = this.#pending.slice();
+  /** Names the changes made so far, or only the last of them; calling the answer keeps them. */
+  prepareSync(last = this.#pending.length): () => void {
+    const named = this.#pending.slice(this.#pending.length - last);
     return () => {
       // Another sync that was quicker may have kept some of them already.
       const still = new Set(this.#pending);

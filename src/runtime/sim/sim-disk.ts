@@ -2,10 +2,10 @@
  * A disk from a seed. Every call takes a little random time, so that calls under way at once end in any order; a crash can come between
  * any two. What survives it: platter.ts.
  */
-import {type ByteString, fromBytes, fromText, toText} from '#base/byte-string.ts';
-import {type ErrorKind, WeirError} from '#base/errors.ts';
+import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
+import {type ErrorKind, isKind, WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import type {DirectoryEntry, Disk, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
+import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
 import type {Life} from '#runtime/sim/life.ts';
 import {type NameChange, Platter, type SimDirectory, type SimFile, type SimNode, statOf} from '#runtime/sim/platter.ts';
 
@@ -48,7 +48,14 @@ export class SimDisk {
     const platter = this.#platter;
     const nowNs = (): bigint => BigInt(Math.floor(life.scheduler.nowMs * 1e6));
     const wait = ([min, max]: readonly [number, number]): Promise<void> => life.pause(min, max);
-    const place = (path: DiskPath) => locate(platter.root, path);
+    const opened: OpenDirectory[] = [];
+    const place = (path: DiskPath): Place => {
+      const [, number, name] = /^\/descriptor\/(\d+)\/([^]+)$/.exec(bytesOf(path)) ?? [];
+      if (number === undefined) return locate(platter.root, path);
+      const {node, at} = opened[Number(number)]!;
+      if (nodeAt(platter.root, at) !== node) return missing(path);
+      return locate(platter.root, toBytes(`${bytesOf(at)}/${name}` as ByteString));
+    };
     const existing = async (path: DiskPath): Promise<SimNode> => {
       await wait(times.name);
       return place(path).node ?? missing(path);
@@ -77,11 +84,31 @@ export class SimDisk {
         make(parent, name, file);
       } else if (options.truncate) file.change({kind: 'cut', size: 0});
       life.note(`open ${canonical}`);
-      return new OpenFile(this, life, file, canonical, options.mode !== 'read', nowNs);
+      return new OpenFile(this, life, file, canonical, {writable: options.mode !== 'read', durable: options.durable === true}, nowNs);
+    };
+    const syncDirectory = async (node: SimDirectory, path: DiskPath): Promise<void> => {
+      this.#mayFail('sync', path);
+      this.counts.directorySyncs++;
+      const keep = platter.prepareSync(node);
+      await wait(times.sync);
+      keep();
     };
 
     return {
       open,
+      openDirectory: async (path) => {
+        const node = await directory(path);
+        const number = opened.push({node, at: path}) - 1;
+        const at = (name: ByteString): DiskPath => toBytes(`/descriptor/${number}/${name}` as ByteString);
+        return {
+          isThere: () => nodeAt(platter.root, path) === node,
+          at,
+          open: (name, options) => open(at(name), options),
+          sync: () => syncDirectory(node, path),
+          close: () => wait([0, 0]),
+          [Symbol.asyncDispose]: () => wait([0, 0]),
+        } satisfies DiskDirectory;
+      },
       stat: async (path) => statOf(await existing(path)),
       readDirectory: async (path) => [...(await directory(path)).seen.keys()].map((name) => toText(name as ByteString)),
       scanDirectory: async function* (path): AsyncGenerator<readonly DirectoryEntry[]> {
@@ -163,14 +190,7 @@ export class SimDisk {
         await source.read(bytes, 0);
         await target.write([bytes], 0);
       },
-      syncDirectory: async (path) => {
-        const node = await directory(path);
-        this.#mayFail('sync', path);
-        this.counts.directorySyncs++;
-        const keep = platter.prepareSync(node);
-        await wait(times.sync);
-        keep();
-      },
+      syncDirectory: async (path) => await syncDirectory(await directory(path), path),
       space: async () => {
         await wait(times.name);
         return {free: totalBytes, total: totalBytes};
@@ -203,22 +223,32 @@ export class SimDisk {
   }
 }
 
+interface OpenDirectory {
+  readonly node: SimDirectory;
+  readonly at: DiskPath;
+}
+
+interface OpenWays {
+  readonly writable: boolean;
+  readonly durable: boolean;
+}
+
 class OpenFile implements DiskFile {
   readonly descriptor = Object.freeze({}) as Descriptor;
   readonly file: SimFile;
   readonly #disk: SimDisk;
   readonly #life: Life;
   readonly #path: string;
-  readonly #writable: boolean;
+  readonly #ways: OpenWays;
   readonly #nowNs: () => bigint;
   #closed = false;
 
-  constructor(disk: SimDisk, life: Life, file: SimFile, path: string, writable: boolean, nowNs: () => bigint) {
+  constructor(disk: SimDisk, life: Life, file: SimFile, path: string, ways: OpenWays, nowNs: () => bigint) {
     this.#disk = disk;
     this.#life = life;
     this.file = file;
     this.#path = path;
-    this.#writable = writable;
+    this.#ways = ways;
     this.#nowNs = nowNs;
   }
 
@@ -248,7 +278,12 @@ class OpenFile implements DiskFile {
       this.#disk.counts.bytesWritten += at - position;
       this.#life.note(`write ${this.#path} ${position}+${at - position}`);
     }
-    await this.#life.pause(...times.write);
+    if (!this.#ways.durable) return await this.#life.pause(...times.write);
+    this.#disk.begin('sync', this.#path);
+    const keep = this.file.prepareSync(buffers.length);
+    await this.#life.pause(...times.sync);
+    keep();
+    this.#life.note(`datasync ${this.#path}`);
   }
 
   async datasync(): Promise<void> {
@@ -309,7 +344,7 @@ class OpenFile implements DiskFile {
 
   #check(writing = false): void {
     if (this.#closed) throw new WeirError('Io', `${this.#path} is closed`);
-    if (writing && !this.#writable) throw new WeirError('Io', `${this.#path} is open for reading only`);
+    if (writing && !this.#ways.writable) throw new WeirError('Io', `${this.#path} is open for reading only`);
   }
 }
 
@@ -337,6 +372,15 @@ interface Place {
   readonly name: string;
   readonly node: SimNode | undefined;
   readonly canonical: ByteString;
+}
+
+function nodeAt(root: SimDirectory, path: DiskPath): SimNode | undefined {
+  try {
+    return locate(root, path).node;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
+    throw error;
+  }
 }
 
 /** Where a path leads; its parent must be there. The root is its own parent. */
