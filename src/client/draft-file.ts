@@ -1,11 +1,12 @@
 /** A draft of a worker, and its publication by the steps of every write. */
+import type {ByteString} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {MiB} from '#base/units.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo, MasterApi} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, MasterApi, Unnamed} from '#contracts/master-api.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {ContentMetadata, TimeNs} from '#model/content.ts';
 import {withoutSeal} from '#model/seal.ts';
@@ -72,7 +73,7 @@ export class DraftFile implements FileDraft {
       let path;
       try {
         path = await this.#services.master.pathOf(this.#inode, context);
-        const info = await this.#publishAt(path, context);
+        const info = await this.#publishAt(path, {inode: this.#inode}, context);
         this.#inode = info.inode.id;
         await this.#services.worker.rebaseDraft(this.#draft, info.inode.id, info.inode.content!.id, context);
         return info;
@@ -83,13 +84,19 @@ export class DraftFile implements FileDraft {
     }
   }
 
+  async publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo> {
+    const info = await this.#publishAt(path, {unnamed, precondition: {ifNoneMatch: '*'}}, context);
+    await this.#services.worker.rebaseDraft(this.#draft, info.inode.id, info.inode.content!.id, context);
+    return info;
+  }
+
   async close(options: {readonly keep: boolean}, context: CallContext): Promise<void> {
     await this.#services.worker.closeDraft(this.#draft, options, context);
   }
 
-  async #publishAt(path: Awaited<ReturnType<MasterApi['pathOf']>>, context: CallContext): Promise<FileInfo> {
+  async #publishAt(path: ByteString, which: Pick<BeginWriteOptions, 'inode' | 'unnamed' | 'precondition'>, context: CallContext): Promise<FileInfo> {
     const {master, worker} = this.#services;
-    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', inode: this.#inode, mtime: this.modified, metadata: this.#metadata}, context);
+    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', ...which, mtime: this.modified, metadata: this.#metadata}, context);
     const length = this.#length;
     let writer: TicketWriter;
     try {

@@ -132,10 +132,10 @@ export class FileSystemClient implements FileSystem {
   }
 
   async openDraft(file: FileInfo, {empty}: {readonly empty: boolean}, context: CallContext): Promise<FileDraft> {
-    const content = contentOf(file);
-    if (!empty) refuseSealed(content);
-    const base = empty ? {...content, length: 0} : content;
-    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content.metadata);
+    const content = empty ? file.inode.content : contentOf(file);
+    if (!empty && content) refuseSealed(content);
+    const base = empty && content ? {...content, length: 0} : content;
+    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content?.metadata ?? {});
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {
@@ -174,6 +174,9 @@ export class FileSystemClient implements FileSystem {
   }
   retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo> {
     return this.#master.retain(inode, holder, context);
+  }
+  reserveInode(context: CallContext): Promise<InodeId> {
+    return this.#master.reserveInode(context);
   }
   release(inode: InodeId, holder: string, context: CallContext): Promise<void> {
     return this.#master.release(inode, holder, context);

@@ -5,7 +5,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, UploadRecord} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {WriteType} from '#model/mount.ts';
@@ -14,7 +14,7 @@ import type {PathKind} from '#model/path.ts';
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'release' | 'hold' | 'sync'
+  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'reserveInode' | 'release' | 'hold' | 'sync'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
   | 'unmount' | 'listMounts' | 'listPending' | 'persist' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
@@ -80,6 +80,8 @@ export interface FileDraft {
    * when the file has no name any more: then nobody could read it. Whatever else fails leaves the draft as it was.
    */
   publish(context: CallContext): Promise<FileInfo | undefined>;
+  /** Publishes a file that had no name, under one. PreconditionFailed, IsADirectory: there is something of that name. */
+  publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo>;
   /** `keep`: the bytes stay, to be found after a restart. */
   close(options: {readonly keep: boolean}, context: CallContext): Promise<void>;
 }
@@ -165,7 +167,7 @@ export interface FileSystem extends NamespaceCalls {
   completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo>;
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
-  /** To write a file in place: with its bytes, or `empty`. AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
+  /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
   openDraft(file: FileInfo, options: {readonly empty: boolean}, context: CallContext): Promise<FileDraft>;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;

@@ -185,6 +185,16 @@ export interface Precondition {
   readonly ifModifiedAt?: number;
 }
 
+/** A file that was made without a name, by who has it open alone: what it is when it gets one. */
+export interface Unnamed {
+  /** MasterApi.reserveInode. */
+  readonly id: InodeId;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+}
+
 export interface BeginWriteOptions {
   readonly metadata?: ContentMetadata;
   readonly mode?: number;
@@ -197,6 +207,8 @@ export interface BeginWriteOptions {
   readonly xattrs?: Readonly<Record<string, Uint8Array>>;
   /** The content is the next one of this inode, which stays, as when a file is written in place: Conflict when the path leads elsewhere by now. */
   readonly inode?: InodeId;
+  /** The file is this one, which nobody has seen before. Only of callers that may do everything. */
+  readonly unnamed?: Unnamed;
   /** When the bytes were last changed; default now. */
   readonly mtime?: TimeNs;
   /** How it came, where that is no plain write: told to who listens to the bucket. */
@@ -388,6 +400,8 @@ export interface MasterApi {
   release(inode: InodeId, holder: string, context: CallContext): Promise<void>;
   /** Resolves when every change that was answered before, to whomever, survives power loss (CallContext.moment). */
   sync(context: CallContext): Promise<void>;
+  /** The id of a file that is not in the namespace yet (BeginWriteOptions.unnamed). It never belongs to anything else. */
+  reserveInode(context: CallContext): Promise<InodeId>;
   /** The holder has exactly these open: said by one that has come back after a restart, and (with none) by or for one that has ended. */
   hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void>;
   /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */

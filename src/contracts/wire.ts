@@ -34,6 +34,7 @@ export const masterWire: Wire<MasterApi> = {
   retain: 'call',
   release: 'call',
   sync: 'call',
+  reserveInode: 'call',
   hold: 'call',
   open: 'call',
   observe: 'call',

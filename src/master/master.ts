@@ -127,6 +127,12 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#parts.transactions.sync();
   }
 
+  async reserveInode(_context: CallContext): Promise<InodeId> {
+    const {transactions} = this.#parts;
+    transactions.ids.ensure(transactions.metastore);
+    return transactions.ids.next<InodeId>();
+  }
+
   async hold(holder: string, inodes: readonly InodeId[], _context: CallContext): Promise<void> {
     await this.#parts.held.holds(holder, new Set(inodes));
   }

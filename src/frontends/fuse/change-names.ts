@@ -13,6 +13,7 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
+import {giveName} from '#frontends/fuse/unnamed.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
@@ -81,6 +82,11 @@ export const symlink: Operation<'symlink'> = async (services, head, {name, targe
 
 export const link: Operation<'link'> = async (services, head, {source, name}, context) => {
   const plain = plainName(name);
+  const open = services.handles.inode(source as InodeId);
+  if (open?.unnamed) {
+    const named = await atInode(services, nodeOf(head), context, (directory, at) => giveName(open, (directory + plain) as ByteString, at));
+    return madeBody(services, named);
+  }
   const made = await atInode(services, source as InodeId, context, (from, found) =>
     atInode(services, nodeOf(head), found, (directory, at) => services.files.link(from, (directory + plain) as ByteString, at)));
   return madeBody(services, made);

@@ -2,11 +2,12 @@
  * A file that is open and has been changed: everybody on the mount reads and writes the one draft, until the last of them closes it. A
  * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes.
  */
+import type {ByteString} from '#base/byte-string.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import type {FuseAttributes} from '#codec/fuse/reply.ts';
 import {blockBytes} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo, Unnamed} from '#contracts/master-api.ts';
 import type {TimeNs} from '#model/content.ts';
 import type {Clock} from '#runtime/clock.ts';
 
@@ -74,6 +75,15 @@ export class InodeDraft {
     return this.#inTurn(async () => {
       if (!this.#dirty) return undefined;
       const info = await this.#draft.publish(context);
+      this.#dirty = false;
+      return info;
+    });
+  }
+
+  /** The first name of a file that was made without one. */
+  publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo> {
+    return this.#inTurn(async () => {
+      const info = await this.#draft.publishAs(path, unnamed, context);
       this.#dirty = false;
       return info;
     });

@@ -8,17 +8,18 @@ import {statfs} from '#frontends/fuse/file-system-status.ts';
 import {flush, fsync, open, read, readNow, release, write} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
+import {tmpfile} from '#frontends/fuse/unnamed.ts';
 import type {Answer, BodyOf, MountServices, Operation, OperationName} from '#frontends/fuse/request.ts';
 
 type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
 const operations: Operations = {
   lookup, getattr, readlink, opendir, readdir, readdirplus, releasedir, fsyncdir, open, read, write, flush, fsync, release, getxattr, listxattr, statfs,
-  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr, fallocate, lseek, copy,
+  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr, fallocate, lseek, copy, tmpfile,
 };
 
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */
-export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy']);
+export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy', 'tmpfile']);
 
 /** What is tried on the spot first: undefined when that takes waiting. */
 export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow, read: readNow};

@@ -28,6 +28,8 @@ export const fileModeDefault = 0o644;
 export interface PutFileOptions {
   /** Absent: a file that is being written and has no content yet. */
   readonly content?: Content;
+  /** That of a file which had no name; default: a new one. */
+  readonly id?: InodeId;
   readonly mode?: number | undefined;
   /** Default: the operation's principal. */
   readonly uid?: number | undefined;
@@ -112,9 +114,10 @@ export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 
 
 function newFile(tx: Transaction, op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
   const owner = ownerOf(tx, op, parent);
+  if (options.id !== undefined && tx.get(inodeKey(options.id))) throw new WeirError('Conflict', `inode ${options.id} has a name already`);
   const xattrs = keeping ? attributesOfNew(tx, keeping, options.xattrs, op.now) : options.xattrs;
   return {
-    id: op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
+    id: options.id ?? op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
     atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.checkedAt ?? (options.content ? millisecondsOf(op.now) : 0),
     ...(options.content ? {content: options.content} : {}), ...(xattrs ? {xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
     ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {}),

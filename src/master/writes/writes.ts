@@ -10,6 +10,7 @@
 import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {isUnchecked} from '#master/namespace/access.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -93,6 +94,7 @@ export class Writes {
     const {transactions, mounts, following, loader, persister} = this.#services;
     const parsed = parsePath(text, options.kind ?? 'file');
     const path: Path = {names: parsed.names, kind: parsed.kind === 'directory' ? 'directory' : 'file'};
+    if (options.unnamed && !isUnchecked(context.principal)) throw new WeirError('PermissionDenied', 'only who may do everything gives a name to what had none');
     if (this.#tickets.size >= ticketsMax) throw new WeirError('Overloaded', `${ticketsMax} writes are under way`);
     await this.#load(path, options, context);
     for (;;) {
@@ -192,6 +194,7 @@ export class Writes {
         const parents = options.parents === 'none' ? 'explicit' : (options.parents ?? 'implied');
         const mtime = object.mtime ?? options.mtime;
         const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
+        const {unnamed} = options;
         const was = pending || !persister.isIdle ? resolve(tx, path) : undefined;
         replaced = was?.place && inodeAt(tx, was.place);
         const inherited = pending && (archives.leavesNothing(ticket.mount, state.archived) ? nothingThere : inheritedFrom(tx, replaced, ticket.storeKey, state.otherwise));
@@ -200,7 +203,7 @@ export class Writes {
         const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
         const info = inPlace
           ? setContent(tx, op, options.inode, content, mtime)
-          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs});
+          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs, ...unnamed});
         if (inherited) notePending(tx, info.inode.id, content, inherited, millisecondsOf(op.now));
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);

@@ -86,6 +86,19 @@ os.makedirs('d/e'); os.rename('c', 'd/e/f'); os.rename('d', 'g'); os.write(f, b'
 refused(errno.EINVAL, os.rename, 'g', 'g/e/inside'); refused(errno.ENOTEMPTY, os.rmdir, 'g'); os.mkdir('h'); os.rename('h', 'i'); refused(errno.ENOTEMPTY, os.rename, 'i', 'g')
 rename = ctypes.CDLL(None, use_errno=True).renameat2
 open('x', 'w').close(); assert rename(-100, b'x', -100, b'g', 1) == -1 and ctypes.get_errno() == errno.EEXIST; assert rename(-100, b'x', -100, b'y', 1) == 0`),
+  'files made without a name': script(`
+libc = ctypes.CDLL(None, use_errno=True)
+def link(f, name):
+    if libc.linkat(-100, b'/proc/self/fd/%d' % f, -100, name.encode(), 0x400) != 0: raise OSError(ctypes.get_errno(), name)
+f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o640); assert os.fstat(f).st_nlink == 0 and os.listdir('.') == []; os.write(f, b'one'); os.pwrite(f, b'far', 100_000); inode = os.fstat(f).st_ino
+again = os.open('/proc/self/fd/%d' % f, os.O_RDONLY); assert os.pread(again, 3, 100_000) == b'far' and os.fstat(again).st_ino == inode; os.close(again)
+os.fchmod(f, 0o604); os.fsync(f); open('there', 'w').close(); refused(errno.EEXIST, link, f, 'there'); link(f, 'n'); s = os.stat('n')
+assert (s.st_ino, s.st_size, s.st_nlink, stat.S_IMODE(s.st_mode)) == (inode, 100_003, 1, 0o604)
+os.pwrite(f, b'two', 0); assert read('n')[:4] == b'two\\0'; link(f, 'm'); assert os.stat('n').st_nlink == 2; os.close(f); os.unlink('m'); assert read('n')[:3] == b'two'
+e = os.open('.', os.O_TMPFILE | os.O_WRONLY | os.O_EXCL); os.write(e, b'x'); refused(errno.ENOENT, link, e, 'e'); os.close(e); e = os.open('.', os.O_TMPFILE | os.O_WRONLY); link(e, 'empty')
+os.close(e); assert read('empty') == b''
+g = os.open('.', os.O_TMPFILE | os.O_RDWR); m = mmap.mmap(-1, 10); os.ftruncate(g, 5000); m = mmap.mmap(g, 5000); m[7:9] = b'mm'; os.close(g); m.flush(); m.close()
+assert sorted(os.listdir('.')) == ['empty', 'n', 'there']`),
   'exchanging names': script(`
 libc = ctypes.CDLL(None, use_errno=True)
 def exchange(a, b, flags=2):
