@@ -248,6 +248,46 @@ describe('block store', () => {
     });
   });
 
+  it('punches no hole into a file that the kernel was given, also in an earlier life: it goes as a whole', async () => {
+    for (const [lending, again] of [[true, false], [true, true], [false, false], [false, true]] as const) {
+      await createSimulation(16).run(async (runtime) => {
+        let punched = 0;
+        const counting: Runtime = {
+          ...runtime,
+          disk: {
+            ...runtime.disk,
+            open: async (path, options) => {
+              const file = await runtime.disk.open(path, options);
+              const punch = file.punch.bind(file);
+              file.punch = (...range) => (punched++, punch(...range));
+              return file;
+            },
+          },
+        };
+        const big = handle(1, 3 * blockBytes);
+        const press = async (store: BlockStore) => {
+          for (let id = 2; id < 8; id++) assert.ok(await store.fill(handle(id, MiB), 0, [bytesOf(id, MiB)]), `content ${id}`);
+          assert.equal(store.presence(big.id), undefined);
+        };
+        {
+          await using store = await open(counting, 6 * MiB);
+          for (const block of [0, 1, 2]) assert.ok(await store.fill(big, block * 1024, [bytesOf(block, MiB)]));
+          if (lending) {
+            using lease = await store.lease(big, 0, MiB);
+            assert.ok(await lease!.lend!());
+          }
+          if (!again) await press(store);
+        }
+        if (again) {
+          await using store = await open(counting, 6 * MiB);
+          await warmed(store, runtime);
+          await press(store);
+        }
+        assert.equal(punched > 0, !lending);
+      });
+    }
+  });
+
   it('writes a page once, however many fill it', async () => {
     const simulation = createSimulation(15);
     await simulation.run(async (runtime) => {

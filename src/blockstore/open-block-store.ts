@@ -10,7 +10,7 @@ import {DraftRegistry} from '#blockstore/drafts/draft-registry.ts';
 import {FileDraft} from '#blockstore/file-draft.ts';
 import {BlockMover} from '#blockstore/files/block-mover.ts';
 import {blockPages} from '#blockstore/files/large-content.ts';
-import {LargeContents} from '#blockstore/files/large-contents.ts';
+import {hasMark, LargeContents} from '#blockstore/files/large-contents.ts';
 import {runs, slice} from '#blockstore/files/page-runs.ts';
 import {KeptContents} from '#blockstore/kept-contents.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
@@ -111,6 +111,7 @@ class TieredBlockStore implements BlockStore {
       for (const folder of ['segments', 'files', 'drafts']) await this.#runtime.disk.makeDirectory(tier.path(folder), {recursive: true});
       await this.#syncAbove(tier.path());
       this.#locks.push(await this.#runtime.disk.lock(tier.path('lock')));
+      tier.hasLent = await hasMark(this.#runtime.disk, tier);
       before = Math.max(before, await this.#logs[tier.number]!.last());
     }
     await this.drafts.look();
@@ -240,7 +241,7 @@ class TieredBlockStore implements BlockStore {
       const file = await this.#large.file(content);
       if (await this.#large.verify(content, first, last)) {
         this.#large.use(content, first, last);
-        return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error));
+        return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error), () => this.#large.lend(content));
       }
     } catch (error) {
       this.#large.unreadable(content, first, last, error);
@@ -400,7 +401,7 @@ class TieredBlockStore implements BlockStore {
       hold[Symbol.dispose]();
       this.#large.settle(content);
     };
-    return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error));
+    return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error), () => this.#large.lend(content));
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {

@@ -11,15 +11,17 @@ export class RangeLease implements FileLease {
   readonly length: number;
   readonly #file: DiskFile;
   readonly #unreadable: (error: unknown) => void;
+  readonly #lend: (() => Promise<boolean>) | undefined;
   #release: (() => void) | undefined;
 
-  /** `release` is called once, when the lease ends; `unreadable` when the disk does not give the bytes. */
-  constructor(file: DiskFile, offset: number, length: number, release: () => void, unreadable: (error: unknown) => void) {
+  /** `release` is called once, when the lease ends; `unreadable` when the disk does not give the bytes; `lend` as FileLease, where the file may be lent. */
+  constructor(file: DiskFile, offset: number, length: number, release: () => void, unreadable: (error: unknown) => void, lend?: () => Promise<boolean>) {
     this.#file = file;
     this.offset = offset;
     this.length = length;
     this.#release = release;
     this.#unreadable = unreadable;
+    this.#lend = lend;
   }
 
   get file(): Descriptor {
@@ -40,6 +42,10 @@ export class RangeLease implements FileLease {
       this.#unreadable(error);
       throw error;
     }
+  }
+
+  async lend(): Promise<Descriptor | undefined> {
+    return (await this.#lend?.()) === true ? this.#file.descriptor : undefined;
   }
 
   [Symbol.dispose](): void {

@@ -33,6 +33,8 @@ export class Tier {
   state: 'ok' | 'full' | 'failed' = 'ok';
   /** False until the log of the previous life is read: what is there is not known yet, so nothing new is taken. */
   ready = false;
+  /** Files of it were given to the kernel, in this life or an earlier one. */
+  hasLent = false;
   freeSome: FreeSome = () => Promise.resolve(false);
   /** With more in use than this, `onPressed` is called at every reservation. */
   pressedBytes = Infinity;

@@ -19,7 +19,7 @@ async function recovered(then: (master: Master, client: FileSystemClient, publis
   let left = 0;
   await world.life(async (master, runtime: Runtime) => {
     await master.mount({path: bytes('/b'), uri: 'mem://bucket/', options: {}}, context);
-    const make = (): Worker => new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => store}});
+    const make = (): Worker => new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => store, isOurs: () => false}});
     {
       await using worker = make();
       const client = new FileSystemClient({master, worker});

@@ -6,7 +6,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
-import type {InodeId} from '#base/ids.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {namesInOnePiece} from '#client/names-in-one-piece.ts';
@@ -72,6 +72,10 @@ export class FileSystemClient implements FileSystem {
 
   statInodeNow(inode: InodeId): NodeInfo | undefined {
     return this.#services.here?.master.statInodeNow(inode);
+  }
+
+  isReadOnlyNow(mount: MountId): boolean {
+    return this.#services.here?.master.isReadOnlyNow(mount) ?? false;
   }
 
   watch(origin: string, context: CallContext): AsyncIterable<Changes> {

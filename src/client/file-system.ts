@@ -3,11 +3,12 @@
  * `model/path.ts`. The same class works over a master and worker in this process and over connections to them.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId} from '#base/ids.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
 import type {WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -30,6 +31,8 @@ export interface OpenFile extends AsyncDisposable {
   read(range: ByteRange, context: CallContext): Promise<Body>;
   /** As many bytes as `into` has, from `offset` on, all of them within the file; false when that would take waiting. */
   readNow(offset: number, into: Uint8Array): boolean;
+  /** All of it, which is some bytes, as one file of this host; undefined where that takes long, or cannot be had. */
+  lease(context: CallContext): Promise<FileLease | undefined>;
 }
 
 /** A read that has begun already. */
@@ -152,6 +155,8 @@ export interface FileSystem extends NamespaceCalls {
   /** The same of an inode, and of a name in a directory, for who may see everything. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
+  /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
+  isReadOnlyNow(mount: MountId): boolean;
   /**
    * The first read of a file on the spot, where everything is known, cached and in this process; undefined otherwise, also where the range
    * is not satisfiable or the file is sealed: then `open` it. The body must be used or let go. PermissionDenied.

@@ -7,6 +7,7 @@ import type {FileInfo, MasterApi} from '#contracts/master-api.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {Content} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
 
 /** A read that was started before anybody asked for it, or a probe whose bytes wait for the first read. */
 export type Started = {readonly range: ByteRange; readonly body: Body} | {readonly probeId: number};
@@ -14,7 +15,7 @@ export type Started = {readonly range: ByteRange; readonly body: Body} | {readon
 export interface OpenedFileServices {
   readonly master: Pick<MasterApi, 'contentChanged'>;
   readonly worker: Pick<WorkerApi, 'read'>;
-  readonly here?: {readonly worker: Pick<WorkerOnTheSpot, 'readInto'>};
+  readonly here?: {readonly worker: WorkerOnTheSpot};
 }
 
 export class OpenedFile implements OpenFile {
@@ -22,7 +23,7 @@ export class OpenedFile implements OpenFile {
   readonly #content: Content;
   readonly #master: Pick<MasterApi, 'contentChanged'>;
   readonly #worker: Pick<WorkerApi, 'read'>;
-  readonly #here: Pick<WorkerOnTheSpot, 'readInto'> | undefined;
+  readonly #here: WorkerOnTheSpot | undefined;
   #started: Started | undefined;
 
   constructor(services: OpenedFileServices, info: FileInfo, content: Content, started: Started | undefined) {
@@ -40,6 +41,10 @@ export class OpenedFile implements OpenFile {
 
   readNow(offset: number, into: Uint8Array): boolean {
     return this.#here !== undefined && this.#here.readInto(this.#content, offset, into);
+  }
+
+  async lease(context: CallContext): Promise<FileLease | undefined> {
+    return await this.#here?.leaseWhole(this.#content, context);
   }
 
   async read(range: ByteRange, context: CallContext): Promise<Body> {

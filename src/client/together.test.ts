@@ -17,7 +17,7 @@ it('what is in the bucket is read in one request, what is written is read back, 
   store.outside.put(bytes('dir/cold'), first);
   await world.life(async (master, runtime) => {
     await master.mount({path: bytes('/b'), uri: 'mem://bucket/', options: {}}, context);
-    await using worker = new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => store}});
+    await using worker = new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => store, isOurs: () => false}});
     const client = new FileSystemClient({master, worker});
     const before = {...store.counters.requests};
     {

@@ -3,11 +3,12 @@
  * `undefined` always means: not now, ask the ordinary way; what is thrown, that way would throw too. Nothing of this travels.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId} from '#base/ids.ts';
-import type {Principal} from '#contracts/context.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, LookupResult, NodeInfo, PathOptions} from '#contracts/master-api.ts';
 import type {Body, ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
 import type {PathKind} from '#model/path.ts';
 
 export interface MasterOnTheSpot {
@@ -16,6 +17,8 @@ export interface MasterOnTheSpot {
   /** The same by inode, and by what a directory has under a name; also that it has nothing. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
+  /** Nothing can be written below the mount, whoever asks. */
+  isReadOnlyNow(mount: MountId): boolean;
   /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */
   openNow(path: ByteString, principal: Principal): FileInfo | undefined;
 }
@@ -25,4 +28,6 @@ export interface WorkerOnTheSpot {
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
   /** The same from `offset` on, as many bytes as `into` has, which lie within the content: copied there, if that needs no waiting. */
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
+  /** The content, which has some bytes, as one local file, where it is all there and known to be sound; neither store nor a long check is waited for. */
+  leaseWhole(content: ReadableContent, context: CallContext): Promise<FileLease | undefined>;
 }

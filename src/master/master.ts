@@ -1,7 +1,7 @@
 /** The master: the namespace, the mounts, and the commit of writes (contracts/master-api.ts). This class only delegates; what to is in parts.ts. */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {ContentId, InodeId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest,
@@ -85,6 +85,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   statInodeNow(inode: InodeId): NodeInfo | undefined {
     return this.#parts.lookups.statNow(inode);
+  }
+
+  isReadOnlyNow(mount: MountId): boolean {
+    return this.#parts.mounts.isReadOnly(mount);
   }
 
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined {

@@ -19,4 +19,9 @@ export interface FileLease extends Disposable {
    * is vouched for. Throws ContentChanged; then what was sent must not look complete.
    */
   validate?(): Promise<void>;
+  /**
+   * Lets the kernel have the file, to read it by itself: programs may map it, and their maps outlive descriptors, this lease and this process, and
+   * nobody is told. So the file stays as it is from now on, until it is forgotten as a whole. Undefined where that cannot be promised.
+   */
+  lend?(): Promise<Descriptor | undefined>;
 }

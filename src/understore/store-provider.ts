@@ -6,6 +6,8 @@ import type {UnderStore, UploadNotes} from '#understore/under-store.ts';
 export interface StoreProvider {
   /** NotFound when there is no such mount (any more). */
   get(mount: MountId): UnderStore;
+  /** Nobody but Weir changes what the mount's store holds (its contract is `immutable`), and Weir puts a new object in the place of the old. */
+  isOurs(mount: MountId): boolean;
 }
 
 /** What can be mounted: schemes and their connectors, loaded when first used. */

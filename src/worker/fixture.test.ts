@@ -340,7 +340,7 @@ export function workerOver(clock: Clock, blocks: BlockStore, store: UnderStore, 
   let random = 0;
   return new Worker({
     runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
-    blocks, drafts: '/nowhere', stores: {get: () => store}, ...(limits ? {limits} : {}),
+    blocks, drafts: '/nowhere', stores: {get: () => store, isOurs: () => false}, ...(limits ? {limits} : {}),
   });
 }
 

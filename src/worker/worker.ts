@@ -19,6 +19,7 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
+import type {FileLease} from '#model/file-lease.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 import type {FlightSource} from '#worker/fills/flight.ts';
@@ -30,6 +31,7 @@ import {InPlaceReads} from '#worker/reads/in-place.ts';
 import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import {loadContent} from '#worker/reads/load.ts';
 import {Probes} from '#worker/reads/probes.ts';
+import {WholeLeases} from '#worker/reads/whole-leases.ts';
 import {Writes} from '#worker/writes/writes.ts';
 
 /** Present ranges up to this size are answered as bytes rather than as a lease. */
@@ -57,10 +59,12 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #inPlace: InPlaceReads;
   readonly #writes: Writes;
   readonly #drafts: Drafts;
+  readonly #wholeLeases: WholeLeases;
 
   constructor({runtime, blocks, stores, drafts, limits, openFilesMax}: WorkerParts) {
     this.#inPlace = new InPlaceReads(openFilesMax);
     this.#blocks = blocks;
+    this.#wholeLeases = new WholeLeases(blocks);
     this.#stores = stores;
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
@@ -94,6 +98,13 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     if (!this.#blocks.readResident(content, offset, length, into)) return !content.pending && this.#inPlace.readInto(content, offset, into);
     this.#servedNow(content, {offset, length});
     return true;
+  }
+
+  async leaseWhole(content: ReadableContent, {signal}: CallContext): Promise<FileLease | undefined> {
+    const range = {offset: 0, length: content.length};
+    if (!this.#isInPlace(content)) return await this.#wholeLeases.lease(content);
+    const body = await this.#inPlace.read(this.#stores.get(content.mount), content, range, {inlineBytesMax: 0, isOurs: this.#stores.isOurs(content.mount)}, signal);
+    return body.kind === 'lease' ? body.lease : undefined;
   }
 
   read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body> {
@@ -256,7 +267,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     }
     if (content.pending) return (await this.#readPresent(content, range)) ?? {kind: 'stream', length, stream: pendingBytes(this.#blocks, content, range, context.signal)};
     const store = this.#stores.get(content.mount);
-    if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, inlineBytesMax, context.signal);
+    if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, {inlineBytesMax, isOurs: this.#stores.isOurs(content.mount)}, context.signal);
     const fills = this.#fills.of(content);
     if (source && !fills.adopt(source, range)) giveBack(source);
     const isCached = fills.presentUntil(offset, offset + length) === offset + length;

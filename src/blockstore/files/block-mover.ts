@@ -42,7 +42,7 @@ export class BlockMover {
   async #move(from: LargeContent, number: number, tier: Tier): Promise<number> {
     const large = this.#large;
     const block = from.blocks[number];
-    if (!block || block.bytes === 0 || block.leaving || from.gone || !this.#terms.mayMove(from.id, from.tier, tier)) return 0;
+    if (!block || block.bytes === 0 || block.leaving || from.gone || from.lent || !this.#terms.mayMove(from.id, from.tier, tier)) return 0;
     if (large.files.on(from.id, tier)?.blocks[number]) return 0;
     const first = number * blockPages;
     const last = first + block.present.length - 1;
@@ -68,7 +68,7 @@ export class BlockMover {
       reserved += Math.max(0, more);
       if (!(await this.#copy(move))) return 0;
       tier.runtime.crashPoint('blockstore.afterTierCopy');
-      if (block.bytes === 0 || to.blocks[number] || !this.#terms.mayMove(from.id, from.tier, tier)) return 0;
+      if (block.bytes === 0 || to.blocks[number] || from.lent || !this.#terms.mayMove(from.id, from.tier, tier)) return 0;
       moved = large.handOver(from, number, to, move.copied);
       reserved -= moved;
       tier.worked();

@@ -40,16 +40,20 @@ export class LargeContent {
   readonly leaving = new Set<number>();
   /** Unlinked; what is left goes with the last hold. */
   gone = false;
+  /** The kernel has it, or had it in an earlier life: no hole is punched any more, it goes as a whole. */
+  lent: boolean;
   /** A punch under way; writes wait for it. */
   punching: Promise<void> = Promise.resolve();
   /** Pages that are being written. */
   readonly #writes = new Set<{readonly first: number; readonly last: number; readonly done: PromiseWithResolvers<void>}>();
 
-  constructor(id: ContentId, length: number, tier: Tier, number: number) {
+  constructor(id: ContentId, length: number, tier: Tier, number: number, lent = false) {
     this.id = id;
     this.length = length;
     this.tier = tier;
     this.number = number;
+    // Which of the files of earlier lives were is not known.
+    this.lent = lent;
   }
 
   get pages(): number {

@@ -13,12 +13,22 @@ import type {Slices} from '#blockstore/slices.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
-import type {DiskFile} from '#runtime/disk.ts';
+import type {Disk, DiskFile} from '#runtime/disk.ts';
 
 const openFilesMax = 1024;
 /** Pages that a read on the spot may verify: some microseconds each. */
 const residentChecksMax = 2;
 const numbersPerLife = 2 ** 31;
+
+const lentMark = (tier: Tier): string => tier.path('lent');
+
+/** Whether files of the tier were lent in earlier lives. */
+export async function hasMark(disk: Disk, tier: Tier): Promise<boolean> {
+  return await disk.stat(lentMark(tier)).then(() => true, (error: unknown) => {
+    if (isKind(error, 'NotFound')) return false;
+    throw error;
+  });
+}
 
 export class LargeContents {
   readonly files = new ContentFiles();
@@ -144,6 +154,26 @@ export class LargeContents {
     }
   }
 
+  /**
+   * FileLease.lend: the caller holds the content. That some file was lent is remembered beyond this life, but not which: then all that are found
+   * go as wholes. False where the file may have to make room for a move already under way.
+   */
+  async lend(content: LargeContent): Promise<boolean> {
+    const {tier} = content;
+    if (!tier.hasLent) {
+      try {
+        await (await tier.runtime.disk.open(lentMark(tier), {mode: 'create'})).close();
+      } catch (error) {
+        tier.failed(error);
+        return false;
+      }
+      tier.hasLent = true;
+    }
+    if (content.gone || content.leaving.size > 0 || content.blocks.some((block) => block?.leaving)) return false;
+    content.lent = true;
+    return true;
+  }
+
   adopt(content: LargeContent): void {
     this.files.add(content);
     this.#byNumber.set(content.number, content);
@@ -258,7 +288,7 @@ export class LargeContents {
     const block = content.blocks[number]!;
     assert(block.holds === 0, 'what is leased is not punched');
     content.leaving.delete(number);
-    if (content.holds === 0 && content.blocks.every((other) => other === block || !other || other.bytes === 0)) return this.drop(content);
+    if ((content.lent && !this.#isKept(content.id)) || (content.holds === 0 && content.blocks.every((other) => other === block || !other || other.bytes === 0))) return this.drop(content);
     if (block.node !== 0) this.#table.forget(content, block);
     content.blocks[number] = undefined;
     this.#logs[content.tier.number]!.append({kind: 'absent', file: content.number, first: number * blockPages, count: block.present.length});
@@ -330,7 +360,7 @@ export class LargeContents {
     let content = this.#byNumber.get(record.file);
     if (content && content.tier !== tier) return;
     if (record.kind === 'pages') {
-      if (!content) this.#byNumber.set(record.file, (content = new LargeContent(record.id, record.length, tier, record.file)));
+      if (!content) this.#byNumber.set(record.file, (content = new LargeContent(record.id, record.length, tier, record.file, tier.hasLent)));
       if (record.first + record.checksums.length <= content.pages) tier.usedBytes += this.#table.enter(content, record.first, record.checksums, false);
     } else if (!content) return;
     else if (record.kind === 'absent') {

@@ -17,6 +17,7 @@ import type {MountServices} from '#frontends/fuse/request.ts';
 export async function draftOf(services: MountServices, node: InodeId, options: {readonly empty: boolean}, context: CallContext): Promise<InodeDraft> {
   const open = services.handles.inode(node);
   if (!open) throw new Errno('EBADF');
+  if (open.backing) throw new Errno('ETXTBSY');
   return open.draft ?? (await (open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting)));
 }
 

@@ -1,7 +1,6 @@
 /**
- * OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. On a read-only mount a file that the cache has whole is handed to the kernel, which then reads it
- * without us; all else is read through the client: one version of the file, as it was when it was opened, or its draft once it was changed
- * on this mount.
+ * OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. What may be is handed to the kernel (passthrough.ts), which then reads it without us; all else is read
+ * through the client: one version of the file, as it was when it was opened, or its draft once it was changed on this mount.
  */
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
@@ -14,16 +13,15 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import type {Backing, FileHandle} from '#frontends/fuse/handles.ts';
+import type {FileHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
+import {handOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 const accessMode = 3;
 const readOnly = 0;
 const writeOnly = 1;
-/** Smaller files come with the first READ as quickly, and need no registration. */
-const passthroughBytesMin = 256 * 1024;
 
 export const open: Operation<'open'> = async (services, head, {flags}, context) => {
   const {handles} = services;
@@ -44,13 +42,13 @@ export async function openedHandle(services: MountServices, info: FileInfo, flag
   const {handles, files, origin} = services;
   const node = info.inode.id;
   const writable = (flags & accessMode) !== readOnly;
+  if (writable && handles.inode(node)?.backing) throw new Errno('ETXTBSY');
   if (!handles.inode(node)) await files.retain(node, origin, context);
   let file: OpenFile | undefined;
   try {
     // What is being written is read from its draft, by everybody.
     file = (flags & accessMode) === writeOnly || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
-    const known = handles.inode(node);
-    const backing = known ? known.backing : file && (await register(services, file, context));
+    const backing = file && !writable && !handles.inode(node) ? await handOver(services, file, context) : undefined;
     return handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
   } catch (error) {
     await file?.[Symbol.asyncDispose]();
@@ -74,21 +72,6 @@ async function opened({files, origin}: MountServices, node: InodeId, context: Ca
     if (info.path !== '') throw error;
     return files.openRetained(info);
   }
-}
-
-/** The whole file as one file of the cache, known to the kernel; undefined where it is not all there or may not be handed over. */
-async function register({device, passthrough, readOnly: unchanging}: MountServices, file: OpenFile, context: CallContext): Promise<Backing | undefined> {
-  const {length} = file.info;
-  if (!passthrough || !unchanging || length < passthroughBytesMin) return undefined;
-  const body = await file.read({offset: 0, length}, context);
-  if (body.kind === 'lease') {
-    const {lease} = body;
-    // What others may change under the kernel's reads is checked with every read instead.
-    const id = lease.offset === 0 && lease.length === length && !lease.validate ? device.registerBacking(lease.file) : undefined;
-    if (id !== undefined) return {id, lease};
-    lease[Symbol.dispose]();
-  } else if (body.kind === 'stream') await body.stream[Symbol.asyncIterator]().return?.();
-  return undefined;
 }
 
 export const read: Operation<'read'> = (services, _head, {handle, offset, size}, context) => readHandle(services, handleOf(services, handle), Number(offset), size, context);

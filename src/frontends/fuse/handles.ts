@@ -77,13 +77,15 @@ export class Handles {
     return this.#inodes.get(node);
   }
 
-  /** `backing`: the one that the inode has, or, for the first that opens it, what was registered. */
+  /** `backing`: what was registered for it, which is let go when another was quicker to open the inode: that one says how it is open. */
   addFile(handle: FileHandle, info: FileInfo, backing: Backing | undefined): number {
     const number = this.#next++;
     this.#files.set(number, handle);
     const open = this.#inodes.get(handle.node);
-    if (open) open.handles++;
-    else this.#inodes.set(handle.node, {handles: 1, backing, info});
+    if (open) {
+      open.handles++;
+      if (backing) this.#letGo(backing);
+    } else this.#inodes.set(handle.node, {handles: 1, backing, info});
     return number;
   }
 
@@ -100,10 +102,7 @@ export class Handles {
     const last = --open.handles === 0;
     if (last) {
       this.#inodes.delete(handle.node);
-      if (open.backing) {
-        this.#device.releaseBacking(open.backing.id);
-        open.backing.lease[Symbol.dispose]();
-      }
+      if (open.backing) this.#letGo(open.backing);
     }
     await handle.file?.[Symbol.asyncDispose]();
     return last ? open : undefined;
@@ -136,6 +135,11 @@ export class Handles {
 
   closeDirectory(number: number): void {
     this.#directories.delete(number);
+  }
+
+  #letGo({id, lease}: Backing): void {
+    this.#device.releaseBacking(id);
+    lease[Symbol.dispose]();
   }
 
   /** The mount has gone: nobody will release what is open. Answers the inodes that were. */

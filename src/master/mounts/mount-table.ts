@@ -75,6 +75,16 @@ export class MountTable implements StoreProvider {
     return this.#entry(id).mount;
   }
 
+  isOurs(id: MountId): boolean {
+    return this.#entries.get(id)?.mount.freshness.kind === 'immutable';
+  }
+
+  /** Nothing can be written there: by its options, or by what its store can. */
+  isReadOnly(id: MountId): boolean {
+    const entry = this.#entries.get(id);
+    return entry !== undefined && (entry.mount.readOnly || entry.store?.capabilities.write === false);
+  }
+
   /** ReadOnly when the mount or its store takes no writes. */
   writable(id: MountId): UnderStore {
     const {mount} = this.#entry(id);

@@ -35,7 +35,7 @@ async function version(): Promise<ReadableContent> {
   const object = (await store.stat(storeKey, {signal}))!;
   return {id: 1 as ContentId, length: object.length, mount: 1 as MountId, storeKey, fingerprint: object.fingerprint};
 }
-const read = async (content: ReadableContent, inline = 100) => reads.read(store, content, {offset: 0, length: content.length}, inline, signal);
+const read = async (content: ReadableContent, inline = 100) => reads.read(store, content, {offset: 0, length: content.length}, {inlineBytesMax: inline, isOurs: false}, signal);
 const isChanged = (error: unknown): boolean => isKind(error, 'ContentChanged');
 
 const changes: Readonly<Record<string, () => Promise<void>>> = {
@@ -110,7 +110,7 @@ test('a file that was renamed while it is open is still the version that its new
 test('keeps so many files open as it may, and none whose content was dropped', async () => {
   const few = new InPlaceReads(2);
   const content = await version();
-  for (const id of [1, 2, 3] as ContentId[]) await few.read(store, {...content, id}, {offset: 0, length: content.length}, 100, signal);
+  for (const id of [1, 2, 3] as ContentId[]) await few.read(store, {...content, id}, {offset: 0, length: content.length}, {inlineBytesMax: 100, isOurs: false}, signal);
   assert.equal(few.openFiles, 2);
   few.drop(1 as ContentId);
   assert.equal(few.openFiles, 2, 'it had given way');

@@ -24,6 +24,13 @@ interface OpenFile {
   evicted: boolean;
 }
 
+export interface InPlaceOptions {
+  /** Up to so many come as bytes, more as a lease. */
+  readonly inlineBytesMax: number;
+  /** StoreProvider.isOurs: a file that has its name stays as it is, so that the kernel may have it. */
+  readonly isOurs: boolean;
+}
+
 export class InPlaceReads {
   readonly #openFilesMax: number;
   readonly #files = new Map<ContentId, Promise<OpenFile>>();
@@ -35,15 +42,15 @@ export class InPlaceReads {
     this.#openFilesMax = openFilesMax;
   }
 
-  /** ContentChanged when the file is not (or no longer) this version. Up to `inlineBytesMax` come as bytes, more as a lease. */
-  async read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
+  /** ContentChanged when the file is not (or no longer) this version. */
+  async read(store: UnderStore, content: ReadableContent, range: ByteRange, {inlineBytesMax, isOurs}: InPlaceOptions, signal: AbortSignal): Promise<Body> {
     const known = this.#files.has(content.id);
     try {
-      return await this.#read(store, content, range, inlineBytesMax, signal);
+      return await this.#read(store, content, range, {inlineBytesMax, isOurs}, signal);
     } catch (error) {
       // Renaming a file of ours changes its times too: what was open before is compared with the version as it is known now.
       if (!known || !isKind(error, 'ContentChanged')) throw error;
-      return await this.#read(store, content, range, inlineBytesMax, signal);
+      return await this.#read(store, content, range, {inlineBytesMax, isOurs}, signal);
     }
   }
 
@@ -54,7 +61,7 @@ export class InPlaceReads {
     if (range.length > inlineBytesMax) {
       if (!isUnchanged(open, open.file.statNow())) return undefined;
       open.users++;
-      return this.#lease(open, content, range, systemContext.signal);
+      return this.#lease(open, content, range, false, systemContext.signal);
     }
     const bytes = Buffer.allocUnsafe(range.length);
     return this.readInto(content, range.offset, bytes) ? {kind: 'bytes', length: range.length, bytes} : undefined;
@@ -66,7 +73,7 @@ export class InPlaceReads {
     return open !== undefined && open.file.readResident(into, offset) === into.length && isUnchanged(open, open.file.statNow());
   }
 
-  async #read(store: UnderStore, content: ReadableContent, range: ByteRange, inlineBytesMax: number, signal: AbortSignal): Promise<Body> {
+  async #read(store: UnderStore, content: ReadableContent, range: ByteRange, {inlineBytesMax, isOurs}: InPlaceOptions, signal: AbortSignal): Promise<Body> {
     const open = await this.#acquire(store, content);
     try {
       if (range.length <= inlineBytesMax) {
@@ -83,11 +90,11 @@ export class InPlaceReads {
       this.#release(open);
       throw error;
     }
-    return this.#lease(open, content, range, signal);
+    return this.#lease(open, content, range, isOurs, signal);
   }
 
   /** `open` is in use by the lease until that ends. */
-  #lease(open: OpenFile, content: ReadableContent, range: ByteRange, signal: AbortSignal): Body {
+  #lease(open: OpenFile, content: ReadableContent, range: ByteRange, isOurs: boolean, signal: AbortSignal): Body {
     let disposed = false;
     const lease: FileLease = {
       file: open.file.descriptor,
@@ -96,6 +103,7 @@ export class InPlaceReads {
       resident: false,
       read: (into, position) => open.file.read(into, position),
       validate: () => validate(open, content, signal),
+      ...(isOurs ? {lend: () => Promise.resolve(open.file.descriptor)} : {}),
       [Symbol.dispose]: () => {
         if (disposed) return;
         disposed = true;
