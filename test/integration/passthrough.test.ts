@@ -80,7 +80,7 @@ describe('passthrough', {skip: (await kernelReads()) ? false : 'needs root, /dev
   before(async () => {
     source = await Weir.start({args: []});
     await source.s3.must('PUT', '/box');
-    for (const name of ['fixed', 'open', 'mapped', 'replaced', 'gone']) await source.s3.put('box', name, big);
+    for (const name of ['fixed', 'written', 'mapped', 'replaced', 'gone', 'below']) await source.s3.put('box', name, big);
   });
   after(async () => source[Symbol.asyncDispose]());
 
@@ -181,7 +181,7 @@ describe('passthrough', {skip: (await kernelReads()) ? false : 'needs root, /dev
 
   it('shows new bytes in maps of what may be written, also in those whose descriptors are closed', async () => {
     await mounted('dev,suid', async (place) => {
-      const file = path.join(place, 'box', 'open');
+      const file = path.join(place, 'box', 'written');
       assert.ok((await readFile(file)).equals(big));
       await using map = await MappedFile.of(file);
       assert.equal(await map.digest(), await digestOf(big));
@@ -196,7 +196,7 @@ describe('passthrough', {skip: (await kernelReads()) ? false : 'needs root, /dev
   it('gives the kernel everything below a mount of the namespace that cannot be written', async () => {
     await mounted('dev,suid', async (place, weir) => {
       await run(process.execPath, ['--conditions=source', main, 'mount', 'set', '/box', '--read-only', '--home', weir.home]);
-      const file = path.join(place, 'box', 'open');
+      const file = path.join(place, 'box', 'below');
       await readFile(file);
       assert.ok(!(await asksWeir(weir, file)));
       await assert.rejects(writeFile(file, 'x'), (error: unknown) => ['EROFS', 'ETXTBSY'].includes((error as NodeJS.ErrnoException).code!));
