@@ -27,8 +27,9 @@ export interface CallContext {
    * they are there, checked in its transaction; else Conflict.
    */
   readonly expects?: readonly {readonly path: ByteString; readonly inode: InodeId}[];
-  /** To whom what is made belongs, where somebody who may do everything (a mount) acts for others; in a set-group-id directory the group is that one's. Default: the principal. */
-  readonly owner?: {readonly uid: number; readonly gid: number};
+  /** To whom what is made belongs, where somebody who may do everything (a mount) acts for others; in a set-group-id directory the group is that one's. Default: the principal.
+   * `umask`: taken from the mode, unless the directory has a default access control list. */
+  readonly owner?: {readonly uid: number; readonly gid: number; readonly umask?: number};
   /** Who makes a change, to be left out when it is told to those who remember answers (MasterApi.watch). */
   readonly origin?: string;
   /** The answer comes when a change survives the process; what it takes to survive power loss follows within a second, or with MasterApi.sync. Default: it survives power loss. */

@@ -218,7 +218,7 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     assert.equal((await weir.s3.get('box', 'ranges'))?.length, 1_000_010);
   });
 
-  it('has no access control lists, and says so: then programs keep the mode', async () => {
+  it('keeps the mode of what is edited in its place', async () => {
     await writeFile(at('box', 'edited'), 'one', {mode: 0o640});
     await run('sed', ['-i', 's/one/two/', at('box', 'edited')]);
     assert.equal(await readFile(at('box', 'edited'), 'utf8'), 'two');

@@ -53,7 +53,7 @@ export type FuseBody =
   | {readonly op: 'release' | 'releasedir'; readonly handle: number; readonly flags: number; readonly lockOwner: bigint}
   | {readonly op: 'flush'; readonly handle: number; readonly lockOwner: bigint}
   | {readonly op: 'fsync' | 'fsyncdir'; readonly handle: number; readonly dataOnly: boolean}
-  | {readonly op: 'setxattr'; readonly name: ByteString; readonly value: Uint8Array; readonly flags: number}
+  | {readonly op: 'setxattr'; readonly name: ByteString; readonly value: Uint8Array; readonly flags: number; readonly killSetGroupId: boolean}
   | {readonly op: 'getxattr'; readonly name: ByteString; readonly size: number}
   | {readonly op: 'listxattr'; readonly size: number}
   | {readonly op: 'init'; readonly major: number; readonly minor: number; readonly readAheadBytesMax: number; readonly flags: readonly [low: number, high: number]}
@@ -192,7 +192,7 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
       const size = u32(0);
       const key = name(fixed);
       need(key.next + size);
-      return {op: 'setxattr', flags: u32(4), name: key.text, value: Uint8Array.from(message.subarray(at + key.next, at + key.next + size))};
+      return {op: 'setxattr', flags: u32(4), name: key.text, killSetGroupId: options.setxattrExtended && (u32(8) & 1) !== 0, value: Uint8Array.from(message.subarray(at + key.next, at + key.next + size))};
     }
     case opcode.getxattr:
       need(8);

@@ -137,6 +137,7 @@ export interface InodeHead {
   readonly implied: boolean;
   readonly hasContent: boolean;
   readonly hasSettings: boolean;
+  readonly hasXattrs: boolean;
   readonly mtime: TimeNs;
 }
 
@@ -146,6 +147,6 @@ export function peekInode(record: Uint8Array): InodeHead {
   const flags = reader.byte() | (reader.byte() << 8);
   reader.byte();
   reader.byte();
-  return {implied: (flags & flag.implied) !== 0, hasContent: (flags & flag.content) !== 0, hasSettings: (flags & flag.settings) !== 0, mtime: reader.int64()};
+  return {implied: (flags & flag.implied) !== 0, hasContent: (flags & flag.content) !== 0, hasSettings: (flags & flag.settings) !== 0, hasXattrs: (flags & flag.xattrs) !== 0, mtime: reader.int64()};
 }
 

@@ -1,6 +1,7 @@
 /** SETATTR, SETXATTR, REMOVEXATTR. A new size goes to the file's draft; all else to its inode. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
+import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
 import type {SetattrBody} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -9,12 +10,13 @@ import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {refuseAcl} from '#frontends/fuse/extended-attributes.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {AttributePatch} from '#model/inode.ts';
+import {accessAcl} from '#model/posix-acl.ts';
 
 const createOnly = 1;
+const setGroupId = 0o2000;
 const replaceOnly = 2;
 const own = 'weir.';
 
@@ -42,9 +44,18 @@ function patchedOrphan({handles, clock}: MountServices, node: InodeId, {mode, ui
   const {inode} = open.info;
   open.info = {
     ...open.info, path: '' as ByteString,
-    inode: {...inode, mode: mode ?? inode.mode, uid: uid ?? inode.uid, gid: gid ?? inode.gid, atime: atime ?? inode.atime, mtime: mtime ?? inode.mtime, ctime: clock.nowNs()},
+    inode: {...inode, ...protectionAfter(inode, mode, inode.xattrs, false), uid: uid ?? inode.uid, gid: gid ?? inode.gid, atime: atime ?? inode.atime, mtime: mtime ?? inode.mtime, ctime: clock.nowNs()},
   };
   return open.info;
+}
+
+/** As patchedOrphan. */
+function setOfOrphan({handles}: MountServices, node: InodeId, name: ByteString, value: Uint8Array | undefined): undefined {
+  const open = handles.inode(node);
+  if (!open) throw new Errno('ESTALE');
+  const {[name]: _, ...others} = open.info.inode.xattrs ?? {};
+  const xattrs = value ? {...others, [name]: value} : others;
+  open.info = {...open.info, path: '' as ByteString, inode: {...open.info.inode, ...protectionAfter(open.info.inode, undefined, xattrs, value !== undefined && name === accessAcl)}};
 }
 
 function patchOf({mode, uid, gid, atime, mtime}: SetattrBody, now: bigint): AttributePatch {
@@ -69,22 +80,23 @@ async function resize(services: MountServices, info: FileInfo, size: number, con
   }
 }
 
-export const setxattr: Operation<'setxattr'> = async (services, head, {name, value, flags}, context) => {
+export const setxattr: Operation<'setxattr'> = async (services, head, {name, value, flags, killSetGroupId}, context) => {
   if (name.startsWith(own)) throw new Errno('EPERM');
-  refuseAcl(name);
-  const info = await infoOfNode(services, nodeOf(head), context);
+  const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
   const there = info.inode.xattrs !== undefined && Object.hasOwn(info.inode.xattrs, name);
   if (flags & createOnly && there) throw new Errno('EEXIST');
   if (flags & replaceOnly && !there) throw new Errno('ENODATA');
-  await patched(services, nodeOf(head), {xattrs: {[name]: value}}, context);
+  if (info.path === '') return setOfOrphan(services, nodeOf(head), name, value);
+  // Who is in no group of the file's may not leave it with that group's bit by setting its list.
+  await patched(services, nodeOf(head), {xattrs: {[name]: value}, ...(killSetGroupId ? {mode: info.inode.mode & ~setGroupId} : {})}, context);
   return undefined;
 };
 
 export const removexattr: Operation<'removexattr'> = async (services, head, {name}, context) => {
   if (name.startsWith(own)) throw new Errno('EPERM');
-  refuseAcl(name);
-  const info = await infoOfNode(services, nodeOf(head), context);
+  const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
   if (!info.inode.xattrs || !Object.hasOwn(info.inode.xattrs, name)) throw new Errno('ENODATA');
+  if (info.path === '') return setOfOrphan(services, nodeOf(head), name, undefined);
   await patched(services, nodeOf(head), {xattrs: {[name]: null}}, context);
   return undefined;
 };

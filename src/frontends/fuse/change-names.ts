@@ -37,15 +37,21 @@ async function atShown<T>(services: MountServices, parent: InodeId, name: ByteSt
   return await atInode(services, parent, context, (directory, at) => step(`${directory}${meant.name === '' ? '/' : meant.name}` as ByteString, at));
 }
 
+interface New {
+  readonly name: ByteString;
+  readonly umask: number;
+}
+
 /** Makes something of a new name, which belongs to the caller. */
-function making<T>(services: MountServices, {node, uid, gid}: FuseHead, name: ByteString, context: CallContext, step: (path: ByteString, context: CallContext) => Promise<T>): Promise<T> {
+function making<T>(services: MountServices, {node, uid, gid}: FuseHead, {name, umask}: New, context: CallContext, step: (path: ByteString, context: CallContext) => Promise<T>): Promise<T> {
   const plain = plainName(name);
-  return atInode(services, node as InodeId, {...context, owner: {uid, gid}}, (directory, at) => step((directory + plain) as ByteString, at));
+  return atInode(services, node as InodeId, {...context, owner: {uid, gid, umask}}, (directory, at) => step((directory + plain) as ByteString, at));
 }
 
 /** An empty file that was not there: an ordinary object from the beginning, as on any disk. */
-function makeFile(services: MountServices, head: FuseHead, name: ByteString, mode: number, context: CallContext): Promise<FileInfo> {
-  return making(services, head, name, context, async (path, at) => {
+function makeFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+  const {mode} = made;
+  return making(services, head, made, context, async (path, at) => {
     const writer = await services.files.create(path, {kind: 'file', parents: 'none', mode: mode & 0o7777, length: 0, precondition: {ifNoneMatch: '*'}}, at);
     try {
       return await writer.commit({length: 0});
@@ -56,27 +62,29 @@ function makeFile(services: MountServices, head: FuseHead, name: ByteString, mod
   });
 }
 
-export const create: Operation<'create'> = async (services, head, {name, flags, mode}, context) => {
-  const info = await makeFile(services, head, name, mode, context);
+export const create: Operation<'create'> = async (services, head, made, context) => {
+  const {flags} = made;
+  const info = await makeFile(services, head, made, context);
   const handle = await openedHandle(services, info, flags, context);
   return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
 };
 
-export const mknod: Operation<'mknod'> = async (services, head, {name, mode, device}, context) => {
+export const mknod: Operation<'mknod'> = async (services, head, body, context) => {
+  const {mode, device} = body;
   const type = specialTypes.get(mode & typeMask);
   const made = await (type
-    ? making(services, head, name, context, (path, at) => services.files.makeSpecial(path, {type, device: type === 'character' || type === 'block' ? device : 0}, {mode: mode & 0o7777}, at))
-    : makeFile(services, head, name, mode, context));
+    ? making(services, head, body, context, (path, at) => services.files.makeSpecial(path, {type, device: type === 'character' || type === 'block' ? device : 0}, {mode: mode & 0o7777}, at))
+    : makeFile(services, head, body, context));
   return madeBody(services, made);
 };
 
-export const mkdir: Operation<'mkdir'> = async (services, head, {name, mode}, context) => {
-  const made = await making(services, head, name, context, (path, at) => services.files.makeDirectory(path, {mode: mode & 0o7777, existing: 'fail'}, at));
+export const mkdir: Operation<'mkdir'> = async (services, head, body, context) => {
+  const made = await making(services, head, body, context, (path, at) => services.files.makeDirectory(path, {mode: body.mode & 0o7777, existing: 'fail'}, at));
   return madeBody(services, made);
 };
 
 export const symlink: Operation<'symlink'> = async (services, head, {name, target}, context) => {
-  const made = await making(services, head, name, context, (path, at) => services.files.makeSymlink(path, target, at));
+  const made = await making(services, head, {name, umask: 0}, context, (path, at) => services.files.makeSymlink(path, target, at));
   return madeBody(services, made);
 };
 

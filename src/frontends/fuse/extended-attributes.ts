@@ -1,22 +1,18 @@
-/** GETXATTR, LISTXATTR. What an inode has under `user.`; Weir's own attributes are not shown. */
+/** GETXATTR, LISTXATTR. What an inode has, its access control lists among it; Weir's own attributes are not shown. */
+import type {ByteString} from '#base/byte-string.ts';
 import {xattrSizeBody} from '#codec/fuse/reply.ts';
+import type {FuseHead} from '#codec/fuse/request.ts';
 import {persistJson} from '#codec/rest/values.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Inode} from '#model/inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {infoOfNode} from '#frontends/fuse/names.ts';
-import {type Answer, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
+import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const own = 'weir.';
-const aclPrefix = 'system.posix_acl_';
 /** Asked for by its name, and in no list: copies of a file do not have it. JSON; absent on what is no file. */
 const persistAttribute = 'weir.persist';
-
-/** A list that is kept but not obeyed would be worse than none: told so, programs that keep a file's rights (sed -i, cp -p) set its mode. */
-export function refuseAcl(name: string): void {
-  if (name.startsWith(aclPrefix)) throw new Errno('ENOTSUP');
-}
 
 async function persistValue({files}: Parameters<Operation<'getxattr'>>[0], {path, inode}: FileInfo, context: CallContext): Promise<Uint8Array> {
   if (inode.kind !== 'file' || path === '') throw new Errno('ENODATA');
@@ -24,18 +20,27 @@ async function persistValue({files}: Parameters<Operation<'getxattr'>>[0], {path
   return Buffer.from(JSON.stringify(pending ? persistJson(pending) : {state: 'persisted'}));
 }
 
-export const getxattr: Operation<'getxattr'> = async (services, head, {name, size}, context) => {
-  refuseAcl(name);
-  const info = await infoOfNode(services, nodeOf(head), context);
-  if (name === persistAttribute) return sized(await persistValue(services, info, context), size);
-  const {xattrs} = info.inode;
+/** On the spot, or undefined. The kernel asks for access control lists of what it judges for others than the owner. */
+export function getxattrNow({files}: MountServices, head: FuseHead, {name, size}: BodyOf<'getxattr'>): Answer {
+  const found = name === persistAttribute ? undefined : files.statInodeNow(nodeOf(head));
+  return found && sized(valueOf(found.info.inode, name), size);
+}
+
+function valueOf({xattrs}: Inode, name: ByteString): Uint8Array {
   const value = name.startsWith(own) || !xattrs || !Object.hasOwn(xattrs, name) ? undefined : xattrs[name];
   if (!value) throw new Errno('ENODATA');
-  return sized(value, size);
+  return value;
+}
+
+export const getxattr: Operation<'getxattr'> = async (services, head, {name, size}, context) => {
+  const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
+  if (name === persistAttribute) return sized(await persistValue(services, info, context), size);
+  return sized(valueOf(info.inode, name), size);
 };
 
 export const listxattr: Operation<'listxattr'> = async (services, head, {size}, context) => {
-  return sized(Buffer.from(shown((await infoOfNode(services, nodeOf(head), context)).inode).map(name => `${name}\0`).join('')), size);
+  const {inode} = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
+  return sized(Buffer.from(shown(inode).map(name => `${name}\0`).join('')), size);
 };
 
 const shown = ({xattrs}: Inode): readonly string[] => Object.keys(xattrs ?? {}).filter(name => !name.startsWith(own));

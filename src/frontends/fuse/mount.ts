@@ -33,6 +33,7 @@ export interface MountOptions {
 /** Not atomicOpenTruncate: the kernel empties a file that is being executed before it finds out that it may not (ETXTBSY). */
 const wanted: readonly InitFlag[] = [
   'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
+  'dontMask', 'posixAcl', 'setxattrExtended',
 ];
 /** What the kernel reads ahead and keeps in flight by itself. */
 const readAheadBytes = 1024 * 1024;
@@ -58,6 +59,8 @@ export class Mount implements AsyncDisposable {
   readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
   readonly #requests: Counter;
+  /** Agreed on at INIT. */
+  #setxattrExtended = false;
   #services: MountServices;
 
   /** Serves from now on. */
@@ -97,7 +100,7 @@ export class Mount implements AsyncDisposable {
   #receive(message: Buffer): void {
     let request;
     try {
-      request = decodeRequest(message, {setxattrExtended: false});
+      request = decodeRequest(message, {setxattrExtended: this.#setxattrExtended});
     } catch (error) {
       this.#options.runtime.log.error('fuse: a request could not be read', {error});
       if (message.length >= 16) this.#reply(message.readBigUInt64LE(8), errno.EIO);
@@ -132,6 +135,7 @@ export class Mount implements AsyncDisposable {
       const [word, bit] = initFlag[name];
       agreed[word] |= flags[word] & bit;
     }
+    this.#setxattrExtended = (agreed[0] & initFlag.setxattrExtended[1]) !== 0;
     const passthrough = (agreed[1] & initFlag.passthrough[1]) !== 0;
     this.#services = {...this.#services, passthrough};
     const answer = initBody({

@@ -3,7 +3,7 @@ import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import {removexattr, setattr, setxattr} from '#frontends/fuse/change-attributes.ts';
 import {create, link, mkdir, mknod, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
-import {getxattr, listxattr} from '#frontends/fuse/extended-attributes.ts';
+import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
 import {flush, fsync, open, read, readNow, release, write} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
@@ -22,7 +22,7 @@ const operations: Operations = {
 export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy', 'tmpfile']);
 
 /** What is tried on the spot first: undefined when that takes waiting. */
-export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow, read: readNow};
+export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, read: readNow};
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

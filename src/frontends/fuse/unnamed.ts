@@ -4,6 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
+import {protectionOfNew} from '#codec/namespace/acl-attributes.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
 import {entryBody, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -15,10 +16,11 @@ import type {OpenInode} from '#frontends/fuse/handles.ts';
 import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import {nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {defaultAcl} from '#model/posix-acl.ts';
 
 const setGroupId = 0o2000;
 
-export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode}, context) => {
+export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode, umask}, context) => {
   const {files, handles, clock, remembered} = services;
   const directory = await infoOfNode(services, nodeOf(head), context);
   if (directory.inode.kind !== 'directory') throw new Errno('ENOTDIR');
@@ -27,7 +29,10 @@ export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode}, cont
   const gid = directory.inode.mode & setGroupId ? directory.inode.gid : head.gid;
   const info: FileInfo = {
     path: '' as ByteString, length: 0, mount: directory.mount,
-    inode: {id, kind: 'file', parent: directory.inode.id, name: '' as ByteString, mode: mode & 0o7777, uid: head.uid, gid, atime: now, mtime: now, ctime: now, checkedAt: 0},
+    inode: {
+      id, kind: 'file', parent: directory.inode.id, name: '' as ByteString, ...protectionOfNew(directory.inode.xattrs?.[defaultAcl], 'file', mode & 0o7777, umask),
+      uid: head.uid, gid, atime: now, mtime: now, ctime: now, checkedAt: 0,
+    },
   };
   const draft = await openDraft(services, info, true, context);
   const handle = handles.addFile({node: id, writable: true}, info, undefined);

@@ -1,9 +1,11 @@
-/** Who may do what: POSIX permission bits. Root (uid 0) passes; so do the instance itself, which has no principal, and
+/** Who may do what: POSIX permission bits, or the access control list where there is one. Root (uid 0) passes; so do the instance itself, which has no principal, and
  * who was authorized by policies. */
 import {toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {decodePosixAcl} from '#codec/namespace/posix-acl.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {Inode} from '#model/inode.ts';
+import {accessAcl, allows} from '#model/posix-acl.ts';
 
 /** `search`: look up names in a directory, or run a file. */
 export type Want = 'read' | 'write' | 'search';
@@ -11,11 +13,13 @@ export type Want = 'read' | 'write' | 'search';
 const bit: Record<Want, number> = {read: 4, write: 2, search: 1};
 export const stickyBit = 0o1000;
 
-type Owned = Pick<Inode, 'mode' | 'uid' | 'gid'>;
+type Owned = Pick<Inode, 'mode' | 'uid' | 'gid' | 'xattrs'>;
 
 /** The owner is judged by the owner's bits alone, also when the group's or others' would allow more. */
 export function mayAccess(inode: Owned, principal: Principal | undefined, want: Want): boolean {
   if (principal === undefined || isUnchecked(principal)) return true;
+  const list = inode.xattrs?.[accessAcl];
+  if (list) return allows(decodePosixAcl(list), inode, principal, bit[want]);
   const shift = principal.uid === inode.uid ? 6 : principal.gids.includes(inode.gid) ? 3 : 0;
   return ((inode.mode >> shift) & bit[want]) !== 0;
 }

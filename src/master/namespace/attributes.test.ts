@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {type ErrorKind, isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
+import {decodePosixAcl, encodePosixAcl} from '#codec/namespace/posix-acl.ts';
 import type {Principal} from '#contracts/context.ts';
 import {mayAccess, mayRemoveFrom} from '#master/namespace/access.ts';
 import {bytes, Fixture, path} from '#master/namespace/fixture.test.ts';
@@ -14,6 +15,7 @@ import {rename} from '#master/namespace/rename.ts';
 import {setAttributes, xattrBytesMax} from '#master/namespace/set-attributes.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {stat} from '#master/namespace/stat.ts';
+import {accessAcl, defaultAcl, type PosixAcl} from '#model/posix-acl.ts';
 
 const refusedAs = (...kinds: ErrorKind[]) => (error: unknown) => isKind(error, ...kinds);
 const ann: Principal = {name: 'ann', uid: 1000, gids: [100, 7]};
@@ -53,6 +55,29 @@ test('attributes are set, pins and extended attributes too, and only by those wh
   assert.deepEqual(stat(space.store, path('/home/f')).inode, inode);
   const bare = set({pinned: false, xattrs: {__proto__x: null}});
   assert.equal('pinned' in bare || 'xattrs' in bare, false);
+});
+
+test('access control lists are obeyed, follow the mode, and are inherited', () => {
+  const space = new Fixture();
+  const list = (acl: Partial<PosixAcl>): Uint8Array => encodePosixAcl({owner: 7, users: [], group: 5, groups: [], mask: 7, other: 0, ...acl});
+  space.run((tx, op) => makeDirectory(tx, op, path('/team/'), {mode: 0o700}));
+  const set = (name: string, patch: Parameters<typeof setAttributes>[3], who?: Principal) => space.run((tx, op) => setAttributes(tx, op, path(name, 'either'), patch), who).inode;
+  assert.throws(() => space.run((tx, op) => putFile(tx, op, path('/team/f'), {}), bob), refusedAs('PermissionDenied'));
+  const users = [{id: bob.uid, permissions: 7}];
+  assert.equal(set('/team/', {xattrs: {[accessAcl]: list({users}), [defaultAcl]: list({users, mask: 6})}}).mode, 0o770);
+  const made = space.run((tx, op) => putFile(tx, op, path('/team/deep/f'), {content: space.content('team/deep/f')}), bob).inode;
+  assert.deepEqual([made.mode, made.uid, decodePosixAcl(made.xattrs![accessAcl]!).mask], [0o660, bob.uid, 6]);
+  const between = stat(space.store, path('/team/deep/')).inode;
+  assert.deepEqual([between.mode, Object.keys(between.xattrs!)], [0o760, [accessAcl, defaultAcl]]);
+  assert.throws(() => stat(space.store, path('/team/deep/f'), ann), refusedAs('PermissionDenied'));
+  assert.equal(decodePosixAcl(set('/team/', {mode: 0o700}).xattrs![accessAcl]!).mask, 0);
+  assert.throws(() => stat(space.store, path('/team/deep/f'), bob), refusedAs('PermissionDenied'));
+  assert.throws(() => set('/team/', {xattrs: {[accessAcl]: list({})}}, bob), refusedAs('PermissionDenied'));
+  assert.throws(() => set('/team/', {xattrs: {[accessAcl]: new Uint8Array(9)}}), refusedAs('InvalidArgument'));
+  assert.throws(() => set('/team/deep/f', {xattrs: {[defaultAcl]: list({})}}), refusedAs('PermissionDenied'));
+  const {mask: _, ...minimal} = decodePosixAcl(list({owner: 6, group: 4, other: 1}));
+  const plain = set('/team/', {xattrs: {[accessAcl]: encodePosixAcl(minimal), [defaultAcl]: null}});
+  assert.deepEqual([plain.mode, plain.xattrs], [0o641, undefined]);
 });
 
 test('directories guard their names', () => {

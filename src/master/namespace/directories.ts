@@ -8,16 +8,15 @@ import {type InodeId, rootInodeId} from '#base/ids.ts';
 import {decodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {inodeKey, moveKey} from '#codec/namespace/keys.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
+import {beginningOf, makerOf} from '#master/namespace/beginnings.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, inodeAt, inodeRecord, isEmpty, isReserved, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {existing, type Resolution, shown} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
-import type {Reader, Transaction} from '#metastore/metastore.ts';
+import type {Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
 export const directoryModeDefault = 0o755;
-
-const setGroupId = 0o2000;
 
 /** As fine as ext4 keeps them (a kernel tick): many creations in a row write their directory's times once. */
 const timeGranularityNs = 4_000_000n;
@@ -35,26 +34,16 @@ export function addDirectory(tx: Transaction, op: Operation, parent: Place, name
   const place: Place = {
     id, kind: 'directory', parent: parent.id, name, mount: parent.mount, mountPoint: false, storeKey: `${parent.storeKey}${name}/` as ByteString,
   };
+  // What a store shows is as it is there.
+  const born = options.checkedAt === undefined ? beginningOf(tx, op, parent, 'directory', options.mode) : {...makerOf(op), mode: options.mode ?? directoryModeDefault};
   const inode: Inode = {
-    id, kind: 'directory', parent: parent.id, name, mode: options.mode ?? directoryModeDefault, ...ownerOf(tx, op, parent, 'directory', options.mode),
+    id, kind: 'directory', parent: parent.id, name, ...born,
     atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}), ...(parent.id === rootInodeId ? {createdAt: op.now} : {}),
   };
   writeEntry(tx, parent.id, name, {id, kind: 'directory'});
   writeInode(tx, inode, place.storeKey);
   addUsage(tx, place.mount, {files: 0, directories: 1, bytes: 0});
   return place;
-}
-
-export function makerOf({owner, principal}: Operation): {uid: number; gid: number} {
-  return owner ?? {uid: principal?.uid ?? 0, gid: principal?.gids[0] ?? 0};
-}
-
-/** Whose what is made in a directory is, and with it, in a set-group-id directory on a mount, that bit of a new directory's mode. */
-export function ownerOf(tx: Reader, op: Operation, parent: Place, kind?: 'directory', mode = directoryModeDefault): {uid: number; gid: number; mode?: number} {
-  if (!op.owner) return makerOf(op);
-  const above = inodeAt(tx, parent);
-  if ((above.mode & setGroupId) === 0) return op.owner;
-  return {uid: op.owner.uid, gid: above.gid, ...(kind ? {mode: mode | setGroupId} : {})};
 }
 
 /**

@@ -2,7 +2,8 @@
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {mustWrite, ownerOf, parentFor, touch} from '#master/namespace/directories.ts';
+import {beginningOf} from '#master/namespace/beginnings.ts';
+import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf} from '#master/namespace/place.ts';
 import {checkPut, setFile} from '#master/namespace/put-file.ts';
@@ -21,7 +22,7 @@ export function makeSpecial(tx: Transaction, op: Operation, path: Path, special:
   const parent = parentFor(tx, op, checkPut(tx, op, file, {parents: 'none', existing: 'fail'}), 'none');
   mustWrite(tx, op, parent);
   const inode: Inode = {
-    id: op.ids.next<InodeId>(), kind: 'special', parent: parent.id, name: path.names.at(-1)!, mode, ...ownerOf(tx, op, parent),
+    id: op.ids.next<InodeId>(), kind: 'special', parent: parent.id, name: path.names.at(-1)!, ...beginningOf(tx, op, parent, 'special', mode),
     atime: op.now, mtime: op.now, ctime: op.now, target: formatSpecial(special), checkedAt: 0,
   };
   setFile(tx, parent, inode, undefined);

@@ -14,7 +14,7 @@ export interface Operation {
   /** Whose permissions are checked, and who owns what is made. Absent: the instance itself, which may do everything. */
   readonly principal?: Principal | undefined;
   /** CallContext.owner, of those who may say so. */
-  readonly owner?: {readonly uid: number; readonly gid: number};
+  readonly owner?: CallContext['owner'];
   /** Where what happens to objects is told; absent while no bucket wants to be told of anything. */
   readonly events?: EventSink | undefined;
   /** Beside `events`: whose call it is; absent for work on Weir's own account. */

@@ -8,7 +8,8 @@ import type {InodeId} from '#base/ids.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
 import type {FileInfo, Precondition} from '#contracts/master-api.ts';
 import {denied, mayRemoveFrom} from '#master/namespace/access.ts';
-import {addDirectory, mustWrite, ownerOf, parentFor, touch} from '#master/namespace/directories.ts';
+import {beginningOf} from '#master/namespace/beginnings.ts';
+import {addDirectory, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {loseName} from '#master/namespace/links.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
@@ -113,11 +114,13 @@ export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 
 }
 
 function newFile(tx: Transaction, op: Operation, parent: Place, name: ByteString, options: PutFileOptions, old: Inode | undefined, keeping: Keeping | undefined): Inode {
-  const owner = ownerOf(tx, op, parent);
+  // A file that had no name has begun already.
+  const born = options.id === undefined ? beginningOf(tx, op, parent, 'file', options.mode) : {mode: options.mode ?? fileModeDefault, uid: 0, gid: 0};
   if (options.id !== undefined && tx.get(inodeKey(options.id))) throw new WeirError('Conflict', `inode ${options.id} has a name already`);
-  const xattrs = keeping ? attributesOfNew(tx, keeping, options.xattrs, op.now) : options.xattrs;
+  const given = born.xattrs ? {...options.xattrs, ...born.xattrs} : options.xattrs;
+  const xattrs = keeping ? attributesOfNew(tx, keeping, given, op.now) : given;
   return {
-    id: options.id ?? op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: options.mode ?? fileModeDefault, uid: options.uid ?? owner.uid, gid: options.gid ?? owner.gid,
+    id: options.id ?? op.ids.next<InodeId>(), kind: 'file', parent: parent.id, name, mode: born.mode, uid: options.uid ?? born.uid, gid: options.gid ?? born.gid,
     atime: op.now, mtime: options.mtime ?? op.now, ctime: op.now, checkedAt: options.checkedAt ?? (options.content ? millisecondsOf(op.now) : 0),
     ...(options.content ? {content: options.content} : {}), ...(xattrs ? {xattrs} : {}), ...(old?.pinned ? {pinned: true} : {}),
     ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {}),

@@ -2,6 +2,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {setOwn} from '#codec/namespace/content.ts';
 import {denied, isUnchecked, mayAccess, owns} from '#master/namespace/access.ts';
 import {noteAttributes} from '#master/namespace/object-events.ts';
@@ -10,6 +11,7 @@ import {changeVersion} from '#master/namespace/change-version.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
 import {legalHoldAttribute, retentionAttribute} from '#model/object-lock.ts';
+import {accessAcl, isAclName} from '#model/posix-acl.ts';
 import type {Path} from '#model/path.ts';
 
 /** All names and values of one inode together, as Linux bounds a list. */
@@ -30,9 +32,9 @@ function changed(op: Operation, old: Inode, patch: AttributePatch): Inode {
   checkRange('gid', patch.gid, ownerMax);
   checkRights(old, patch, op.principal);
   const {pinned: wasPinned, xattrs: oldXattrs, ...kept} = old;
-  const xattrs = patch.xattrs ? patched(oldXattrs, patch.xattrs) : oldXattrs;
+  const {mode, xattrs} = protectionAfter(old, patch.mode, patch.xattrs ? patched(oldXattrs, patch.xattrs) : oldXattrs, patch.xattrs?.[accessAcl] !== undefined);
   return {
-    ...kept, mode: patch.mode ?? old.mode, uid: patch.uid ?? old.uid, gid: patch.gid ?? old.gid, atime: patch.atime ?? old.atime, mtime: patch.mtime ?? old.mtime,
+    ...kept, mode, uid: patch.uid ?? old.uid, gid: patch.gid ?? old.gid, atime: patch.atime ?? old.atime, mtime: patch.mtime ?? old.mtime,
     ctime: op.now, ...((patch.pinned ?? wasPinned) ? {pinned: true} : {}), ...(xattrs ? {xattrs} : {}),
   };
 }
@@ -48,7 +50,9 @@ function checkRights(inode: Inode, patch: AttributePatch, principal: Principal |
   const asOwner = patch.mode !== undefined || patch.uid !== undefined || patch.gid !== undefined || patch.atime !== undefined || patch.mtime !== undefined || patch.pinned !== undefined;
   if (asOwner && !owns(inode, principal)) throw denied(principal, 'change the attributes of', inode);
   if (givesGroup && !principal.gids.includes(patch.gid!)) throw denied(principal, 'give to a foreign group', inode);
-  if (patch.xattrs && !mayAccess(inode, principal, 'write')) throw denied(principal, 'write', inode);
+  const lists = patch.xattrs ? Object.keys(patch.xattrs).filter(isAclName).length : 0;
+  if (lists > 0 && !owns(inode, principal)) throw denied(principal, 'change the access control list of', inode);
+  if (patch.xattrs && Object.keys(patch.xattrs).length > lists && !mayAccess(inode, principal, 'write')) throw denied(principal, 'write', inode);
 }
 
 function patched(old: Inode['xattrs'], patch: NonNullable<AttributePatch['xattrs']>): Inode['xattrs'] {

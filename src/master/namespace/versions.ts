@@ -12,7 +12,7 @@ import type {InodeId} from '#base/ids.ts';
 import {nullVersionKey, partsOfVersionKey, versionKey, versionsFrom, versionsOf, versionUsageKey, versionUsageTable} from '#codec/namespace/keys.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage, type Usage} from '#codec/namespace/usage-record.ts';
 import {decodeVersion, encodeVersion, type VersionRecord} from '#codec/namespace/version-record.ts';
-import {makerOf} from '#master/namespace/directories.ts';
+import {makerOf} from '#master/namespace/beginnings.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {noUsage, plus} from '#master/namespace/usage.ts';

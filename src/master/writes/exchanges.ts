@@ -121,7 +121,8 @@ export class Exchanges {
     // Jobs are begun in the turn of the commit, and wait for nobody who could wait for them.
     const moving = first && second ? jobs.startExchange(first, second, durable) : first && jobs.startMove(first.id, first.mount, first.from, first.to, durable) && jobs.ended(first.id);
     if (first && restores.length === 0) hold.dispose();
-    await durable;
+    // The store is not touched before that, and whoever waits does not wait for others.
+    if (first || restores.length > 0) await transactions.sync();
     await moving;
     const release = shared(hold, restores.length);
     for (const relocation of restores) {

@@ -86,6 +86,36 @@ os.makedirs('d/e'); os.rename('c', 'd/e/f'); os.rename('d', 'g'); os.write(f, b'
 refused(errno.EINVAL, os.rename, 'g', 'g/e/inside'); refused(errno.ENOTEMPTY, os.rmdir, 'g'); os.mkdir('h'); os.rename('h', 'i'); refused(errno.ENOTEMPTY, os.rename, 'i', 'g')
 rename = ctypes.CDLL(None, use_errno=True).renameat2
 open('x', 'w').close(); assert rename(-100, b'x', -100, b'g', 1) == -1 and ctypes.get_errno() == errno.EEXIST; assert rename(-100, b'x', -100, b'y', 1) == 0`),
+  'access control lists': script(`
+access, default, none = 'system.posix_acl_access', 'system.posix_acl_default', 0xffffffff
+def acl(*entries): return struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in entries)
+def full(owner, user, group, mask, other): return acl((1, owner, none), (2, user, 4321), (4, group, none), (8, group, 777), (16, mask, none), (32, other, none))
+def mode(name): return stat.S_IMODE(os.stat(name).st_mode)
+def as_other(body, groups=()):
+    def run(): os.setgroups(groups); os.setgid(4321); os.setuid(4321); body()
+    children(run)
+os.umask(0o022); open('f', 'w').write('text'); os.chmod('f', 0o640); as_other(lambda: refused(errno.EACCES, open, 'f')); refused(errno.ENODATA, os.getxattr, 'f', access)
+os.setxattr('f', access, full(6, 4, 0, 7, 0)); assert mode('f') == 0o670 and os.getxattr('f', access) == full(6, 4, 0, 7, 0) and access in os.listxattr('f')
+as_other(lambda: (read('f'), refused(errno.EACCES, open, 'f', 'a'))); os.setxattr('f', access, full(6, 6, 0, 4, 0)); as_other(lambda: (read('f'), refused(errno.EACCES, open, 'f', 'a')))
+os.chmod('f', 0o660); assert os.getxattr('f', access) == full(6, 6, 0, 6, 0); as_other(lambda: open('f', 'a').write('more')); assert read('f') == b'textmore'
+os.chmod('f', 0o600); as_other(lambda: refused(errno.EACCES, open, 'f')); os.chmod('f', 0o2660); os.chown('f', 0, 55)
+os.setxattr('f', access, acl((1, 6, none), (4, 4, none), (8, 4, 99), (16, 7, none), (32, 0, none))); assert mode('f') & 0o777 == 0o670
+as_other(lambda: refused(errno.EACCES, open, 'f')); as_other(lambda: read('f'), [99])
+as_other(lambda: (refused(errno.EPERM, os.setxattr, 'f', access, full(7, 7, 7, 7, 7)), refused(errno.EPERM, os.removexattr, 'f', access)), [99])
+os.setxattr('f', access, acl((1, 6, none), (4, 4, none), (32, 4, none))); assert mode('f') & 0o777 == 0o644; refused(errno.ENODATA, os.getxattr, 'f', access)
+refused(errno.EINVAL, os.setxattr, 'f', access, acl((1, 6, none))[:-1]); refused(errno.EINVAL, os.setxattr, 'f', access, acl((1, 6, none), (2, 4, 5), (4, 4, none), (32, 4, none)))
+refused(errno.EACCES, os.setxattr, 'f', default, full(7, 7, 7, 7, 7))
+os.mkdir('d', 0o700); os.setxattr('d', default, full(7, 7, 5, 7, 0)); assert mode('d') == 0o700 and default in os.listxattr('d') and access not in os.listxattr('d')
+os.setxattr('d', access, full(7, 7, 0, 7, 0)); os.umask(0o077); os.close(os.open('d/f', os.O_CREAT | os.O_WRONLY, 0o664)); os.mkdir('d/s', 0o775); os.mkfifo('d/p', 0o666)
+assert mode('d/f') == 0o660 and os.getxattr('d/f', access) == full(6, 7, 5, 6, 0) and default not in os.listxattr('d/f') and mode('d/p') == 0o660
+assert mode('d/s') == 0o770 and os.getxattr('d/s', access) == full(7, 7, 5, 7, 0) and os.getxattr('d/s', default) == full(7, 7, 5, 7, 0)
+t = os.open('d', os.O_TMPFILE | os.O_RDWR, 0o640); ctypes.CDLL(None).linkat(-100, b'/proc/self/fd/%d' % t, -100, b'd/t', 0x400); assert mode('d/t') == 0o640 and os.getxattr('d/t', access) == full(6, 7, 5, 4, 0)
+def inside(): open('d/s/mine', 'w').write('m'); os.symlink('x', 'd/s/link'); os.listdir('d/s')
+as_other(inside); s = os.stat('d/s/mine'); assert s.st_uid == 4321 and stat.S_IMODE(s.st_mode) == 0o660; as_other(lambda: refused(errno.EPERM, os.chmod, 'd/f', 0o666))
+os.umask(0o022); os.removexattr('d', default); os.mkdir('d/plain', 0o777); assert mode('d/plain') == 0o755 and default not in os.listxattr('d/plain'); os.removexattr('d', access)
+as_other(lambda: refused(errno.EACCES, os.listdir, 'd'))
+os.rename('d/f', 'g'); assert os.getxattr('g', access) == full(6, 7, 5, 6, 0); os.link('g', 'h'); os.chmod('h', 0o600); assert os.getxattr('g', access) == full(6, 7, 5, 0, 0)
+open('g', 'w').write('new'); assert os.getxattr('g', access) == full(6, 7, 5, 0, 0); subprocess.run(['sed', '-i', 's/new/old/', 'g'], check=True); assert mode('g') == 0o600 and read('g') == b'old'`),
   'files made without a name': script(`
 libc = ctypes.CDLL(None, use_errno=True)
 def link(f, name):
