@@ -14,6 +14,7 @@ import {formatResponseHead} from '#codec/http/response-head.ts';
 import {type ExchangeConnection, ServerExchange} from '#runtime/node/http/http-exchange.ts';
 import {duplicateOf} from '#runtime/node/http/own-receiving.ts';
 import type {ServedConnection, ServerConnections} from '#runtime/node/http/server-connections.ts';
+import type {Waiting} from '#runtime/node/http/turnstile.ts';
 import type {Address} from '#runtime/net.ts';
 
 /** What is kept of the input that nobody asked for yet. */
@@ -31,7 +32,7 @@ const lingerMs = 2_000;
  */
 type Phase = 'waiting' | 'head' | 'serving' | 'draining' | 'lingering';
 
-export class HttpConnection implements ServedConnection, ExchangeConnection {
+export class HttpConnection implements ServedConnection, ExchangeConnection, Waiting {
   readonly socket: Socket;
   readonly server: ServerConnections;
   readonly parser: RequestParser;
@@ -44,6 +45,8 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   #phase: Phase = 'waiting';
   #served = 0;
   #exchange: ServerExchange | undefined;
+  /** A request began and has no answer yet. */
+  #underWay = false;
   #advancing = false;
   #paused = false;
   #discardLeft = discardBytesMax;
@@ -82,6 +85,10 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.parser.own();
   }
 
+  begin(): void {
+    this.#advance();
+  }
+
   serves(exchange: ServerExchange): boolean {
     return this.#exchange === exchange && this.#phase === 'serving' && !this.socket.destroyed;
   }
@@ -99,6 +106,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
 
   answered(keepAlive: boolean): void {
     this.#wake(); // whoever still waits for the body learns that it is too late
+    this.#settle();
     if (this.socket.destroyed) return;
     if (!keepAlive || this.server.closing) this.#linger();
     else if (this.parser.bodyEnded) this.#release();
@@ -125,7 +133,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
   }
 
   stop(): void {
-    if (this.#phase === 'waiting' || this.#phase === 'head') this.socket.destroy();
+    if ((this.#phase === 'waiting' || this.#phase === 'head') && !this.server.turnstile.holds(this)) this.socket.destroy();
   }
 
   leave(): number {
@@ -159,14 +167,21 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.inputEnded = true;
     this.#wake();
     if (this.#phase === 'serving') this.#exchange?.clientLeft();
-    else this.socket.end();
+    else if (!this.server.turnstile.holds(this)) this.socket.end();
   }
 
   #closed(): void {
     this.inputEnded = true;
     this.#wake();
     this.#exchange?.clientLeft();
+    this.#settle();
+    this.server.turnstile.leave(this);
     this.server.connections.delete(this);
+  }
+
+  #settle(): void {
+    if (this.#underWay) this.server.turnstile.ends();
+    this.#underWay = false;
   }
 
   /** Serves what has arrived. Handlers that answer at once come back here; the loop takes care of what follows, not the stack. */
@@ -196,6 +211,8 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
       });
       return false;
     }
+    const {turnstile} = this.server;
+    if (this.parser.bufferedBytes > 0 && !turnstile.enter(this)) return false;
     const head = this.parser.readHead();
     if (!head) {
       if (this.inputEnded) this.socket.end();
@@ -211,6 +228,8 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
     this.#deadlineMs = Infinity;
     this.parser.own();
     const exchange = (this.#exchange = new ServerExchange(this, head));
+    this.#underWay = true;
+    const sinceMs = turnstile.begins();
     this.server.handler(exchange).then(
       () => exchange.finish(),
       (error: unknown) => {
@@ -218,6 +237,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection {
         exchange.finish();
       },
     );
+    turnstile.ran(sinceMs);
     return true;
   }
 

@@ -1,5 +1,6 @@
 /** What the connections of one HTTP server share: settings, the Date line of this second, and the sweep that ends their time limits. */
 import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
+import {Turnstile} from '#runtime/node/http/turnstile.ts';
 import type {Log} from '#runtime/log.ts';
 
 const headerBytesMax = 64 * 1024;
@@ -35,6 +36,7 @@ export class ServerConnections {
   /** The header line that tells clients how long they may keep an idle connection. */
   readonly keepAliveLines: string;
   readonly connections = new Set<ServedConnection>();
+  readonly turnstile = new Turnstile(() => this.nowMs(), (fn) => void setImmediate(fn));
   closing = false;
   /** Asked of each connection that has had its answer: true when it has left for another thread. */
   handAway: ((connection: ServedConnection) => boolean) | undefined;
