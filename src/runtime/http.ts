@@ -20,7 +20,7 @@ export interface HttpExchange {
   /** The value of a header by lower-case name; undefined when absent. Where it was sent more than once: the values joined by `, `. */
   header(name: string): string | undefined;
   readonly body: HttpRequestBody;
-  /** Aborted when the client goes away before it has its answer. */
+  /** Aborted when the connection ends before the client has its answer. Who only closes his half still waits for it. */
   readonly signal: AbortSignal;
   readonly remote: Address;
   readonly secure: boolean;

@@ -13,6 +13,7 @@ import {RequestParser} from '#codec/http/request-parser.ts';
 import {formatResponseHead} from '#codec/http/response-head.ts';
 import {type ExchangeConnection, ServerExchange} from '#runtime/node/http/http-exchange.ts';
 import {duplicateOf} from '#runtime/node/http/own-receiving.ts';
+import {libc} from '#runtime/node/native/libc.ts';
 import type {ServedConnection, ServerConnections} from '#runtime/node/http/server-connections.ts';
 import type {Waiting} from '#runtime/node/http/turnstile.ts';
 import type {Address} from '#runtime/net.ts';
@@ -25,6 +26,12 @@ const discardBytesMax = 8 * 1024 * 1024;
 const drainIdleMs = 5_000;
 /** How long a client may take to close after the last answer. */
 const lingerMs = 2_000;
+
+/** How soon, and how often from then on, a client that has closed its half is asked whether it is there. */
+const probeAfterMs = 1_000;
+
+const EAGAIN = -11;
+const nothing = new Uint8Array(1);
 
 /**
  * `waiting` for the first byte of a request, `head` while it comes, `serving` until it is answered, `draining` what is left of its body,
@@ -119,6 +126,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   }
 
   check(nowMs: number): void {
+    if (this.inputEnded && this.#phase === 'serving') this.#checkThere();
     if (this.#deadlineMs > nowMs) this.#checkProgress(nowMs);
     else if (this.#phase === 'head' || (this.#phase === 'waiting' && this.#served === 0)) this.#refuse(408);
     else if (this.#phase === 'serving') {
@@ -166,7 +174,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   #ended(): void {
     this.inputEnded = true;
     this.#wake();
-    if (this.#phase === 'serving') this.#exchange?.clientLeft();
+    if (this.#phase === 'serving') this.#watch();
     else if (!this.server.turnstile.holds(this)) this.socket.end();
   }
 
@@ -177,6 +185,21 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
     this.#settle();
     this.server.turnstile.leave(this);
     this.server.connections.delete(this);
+  }
+
+  /**
+   * The client sends nothing more. Whether it still listens or is gone looks the same from here, so it gets its answer, and its system is asked
+   * now and then: who listens confirms it, who is gone does so for a minute at most (FIN_WAIT2), and then resets the connection.
+   */
+  #watch(): void {
+    this.socket.setKeepAlive(true, probeAfterMs);
+  }
+
+  /** A connection of which nothing more is read reports a reset to those only who send. */
+  #checkThere(): void {
+    const fd = (this.socket as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
+    const result = fd < 0 ? 0 : (libc()?.send(fd, nothing, 0) ?? 0);
+    if (result < 0 && result !== EAGAIN) this.socket.destroy();
   }
 
   #settle(): void {
@@ -228,6 +251,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
     this.#deadlineMs = Infinity;
     this.parser.own();
     const exchange = (this.#exchange = new ServerExchange(this, head));
+    if (this.inputEnded) this.#watch();
     this.#underWay = true;
     const sinceMs = turnstile.begins();
     this.server.handler(exchange).then(

@@ -46,7 +46,7 @@ export class ServerExchange implements HttpExchange {
   readonly #head: RequestHead;
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
-  #clientLeft: boolean;
+  #clientLeft = false;
   #answer: Answer = 'none';
   #keepAlive = false;
   /** A bit for each length (of 32) that a header's name has: most headers that are asked for are not there. */
@@ -55,7 +55,6 @@ export class ServerExchange implements HttpExchange {
   constructor(connection: ExchangeConnection, head: RequestHead) {
     this.#connection = connection;
     this.#head = head;
-    this.#clientLeft = connection.inputEnded;
   }
 
   get method(): string {
@@ -102,10 +101,10 @@ export class ServerExchange implements HttpExchange {
     return this.#abort.signal;
   }
 
-  /** The client sends nothing more: it is gone, or will be when it has its answer. Which of them, only sending tells. */
+  /** The connection is closed. */
   clientLeft(): void {
     this.#clientLeft = true;
-    if (this.#answer === 'none' || this.#connection.socket.destroyed) this.#abort?.abort(left());
+    this.#abort?.abort(left());
   }
 
   respond(status: number, headers: readonly string[], body?: Body): Promise<void> {

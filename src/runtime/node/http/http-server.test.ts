@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import type {IncomingMessage} from 'node:http';
 import {get} from 'node:https';
@@ -83,6 +84,37 @@ describe('http server', () => {
       await raw.closed;
       assert.deepEqual(raw.received.match(/<[^>]*>/g), ['</a hi >', '</b  >']);
     });
+  });
+
+  it('goes on for who has finished sending while it waits, and until the connection breaks', async () => {
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const told = Promise.withResolvers<unknown>();
+    await withServer(
+      async (exchange) => {
+        exchange.signal.addEventListener('abort', () => told.resolve(exchange.signal.reason));
+        begun.resolve();
+        await (exchange.target === '/listens' ? ended.promise : told.promise);
+        await exchange.respond(200, [], bytes(String(exchange.signal.aborted)));
+      },
+      async (_, port) => {
+        const listens = new Raw(port);
+        listens.send(`GET /listens HTTP/1.1\r\n${host}\r\n`);
+        await begun.promise;
+        listens.socket.end();
+        // Whoever asks later and is answered shows that the end of the first was seen.
+        const other = new Raw(port);
+        other.send(`GET /other HTTP/1.1\r\n${host}\r\n`);
+        other.socket.end();
+        await once(other.socket, 'finish');
+        ended.resolve();
+        await listens.closed;
+        assert.match(listens.received, /200 OK[^]*false$/);
+        other.socket.resetAndDestroy();
+        assert.ok(isKind(await told.promise, 'Cancelled'));
+      },
+      {stallMs: 100},
+    );
   });
 
   it('fails a body that ends early or makes no sense, and serves nothing after it', async () => {

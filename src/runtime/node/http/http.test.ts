@@ -153,7 +153,7 @@ describe('http exchange', () => {
       async (_, port) => {
         const raw = new Raw(port);
         raw.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
-        raw.socket.once('connect', () => setImmediate(() => raw.socket.destroy()));
+        raw.socket.once('connect', () => setImmediate(() => raw.socket.resetAndDestroy()));
         assert.ok(isKind(await told.promise, 'Cancelled'));
       },
     );
