@@ -81,8 +81,7 @@ export class DraftPlace {
         // What is there from before must prove sound; what does not is gone then.
         if (small.nodeOf(id) !== 0) await small.read(id, 0, length);
         small.dropFleeting(id);
-        if (!(await small.fill(this.#tier, id, bytes, length))) return false;
-        await small.syncEntry(id);
+        if (!(await small.fillDurably(this.#tier, id, bytes, length))) return false;
       }
       await logged;
       return true;

@@ -1,7 +1,8 @@
 /**
- * A tier's log: what its files hold, appended in batches and synced only when somebody asks. `N.log` files in order of N; `N.ckpt` holds
- * the state of all logs below N, so reading starts at the newest checkpoint. Records are absolute (codec/block/log-record.ts): a
- * checkpoint may be written while its log goes on. A log ends at its first torn record; what was synced comes before that.
+ * A tier's log: what its files hold, appended in batches and synced only when somebody asks. What dies, or need not stay, is written some
+ * milliseconds later, or with what somebody waits for. `N.log` files in order of N; `N.ckpt` holds the state of all logs below N, so reading
+ * starts at the newest checkpoint. Records are absolute (codec/block/log-record.ts): a checkpoint may be written while its log goes on.
+ * A log ends at its first torn record; what was synced comes before that.
  */
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
@@ -12,6 +13,9 @@ import type {DiskFile} from '#runtime/disk.ts';
 
 const readBytes = 1 * MiB;
 const rotateBytes = 64 * MiB;
+/** Records that nobody waits for are gathered for so long, or until there are so many. */
+const gatherMs = 5;
+const gatherMax = 1024;
 /** Records of this many bytes are written between two looks at the clock. */
 const checkpointBatchBytes = 256 * 1024;
 
@@ -21,7 +25,14 @@ export class TierLog {
   #state: (() => Iterable<LogRecord>) | undefined;
   #number = 0;
   #file: DiskFile | undefined;
+  /** The same, for writes that are durable by themselves; opened by the first. */
+  #durable: DiskFile | undefined;
   #size = 0;
+  /** So much of it survives power loss. */
+  #syncedSize = 0;
+  /** Writes what nobody waits for. */
+  #timer: Disposable | undefined;
+  #due = false;
   #queue: LogRecord[] = [];
   /** The offsets of the last record in the queue, while it is one of dead entries: more of that segment join it. */
   #openOffsets: number[] = [];
@@ -68,7 +79,10 @@ export class TierLog {
 
   append(record: LogRecord): void {
     this.#queue.push(record);
-    this.#run();
+    // What dies, or need not stay, is known again soon; what files hold is written at once.
+    if ((record.kind !== 'dead' && record.kind !== 'kept') || this.#queue.length >= gatherMax || !this.#file) this.#due = true;
+    if (this.#due) this.#run();
+    else if (!this.#running) this.#gather();
   }
 
   /** Entries that die one after the other are mostly neighbours: those of one segment share a record. */
@@ -111,9 +125,13 @@ export class TierLog {
 
   async close(): Promise<void> {
     await this.#checkpointing;
+    this.#due = true;
+    if (this.#pending) this.#run();
     while (this.#running) await this.#running;
+    this.#timer?.[Symbol.dispose]();
+    await this.#durable?.close();
     await this.#file?.close();
-    this.#file = undefined;
+    [this.#file, this.#durable] = [undefined, undefined];
   }
 
   async #begin(): Promise<void> {
@@ -121,9 +139,18 @@ export class TierLog {
     const number = this.#number + 1;
     const file = await disk.open(this.#tier.path('log', `${number}.log`), {mode: 'exclusive'});
     await disk.syncDirectory(this.#tier.path('log'));
-    const old = this.#file;
-    [this.#file, this.#number, this.#size] = [file, number, 0];
+    const [old, oldDurable] = [this.#file, this.#durable];
+    [this.#file, this.#durable, this.#number, this.#size, this.#syncedSize] = [file, undefined, number, 0, 0];
+    await oldDurable?.close();
     await old?.close();
+  }
+
+  #gather(): void {
+    this.#timer ??= this.#tier.runtime.clock.after(gatherMs, () => {
+      this.#timer = undefined;
+      this.#due = true;
+      if (this.#pending) this.#run();
+    });
   }
 
   #run(): void {
@@ -131,31 +158,36 @@ export class TierLog {
       this.#running = undefined;
       // What came between the last look and now.
       if (this.#pending) this.#run();
+      else if (this.#queue.length > 0) this.#gather();
     });
   }
 
   get #pending(): boolean {
-    return this.#queue.length > 0 || this.#waiters.length > 0 || this.#rotation !== undefined;
+    return (this.#due && this.#queue.length > 0) || this.#waiters.length > 0 || this.#rotation !== undefined;
   }
 
   async #drain(): Promise<void> {
     while (this.#pending) {
       await this.#rotate();
+      this.#due = false;
+      this.#timer?.[Symbol.dispose]();
+      this.#timer = undefined;
       const [batch, waiters] = [Buffer.concat(this.#queue.map(encodeLogRecord)), this.#waiters];
       this.#queue = [];
       this.#waiters = [];
       try {
         const file = this.#file;
         if (!file) throw new WeirError('Io', 'the log of the tier is closed');
+        const sync = waiters.some((waiter) => waiter.sync);
         if (batch.length > 0) {
           this.#tier.runtime.crashPoint('blockstore.beforeLogWrite');
-          await file.write([batch], this.#size);
-          this.#size += batch.length;
+          await this.#write(file, batch, sync);
           this.#tier.runtime.crashPoint('blockstore.afterLogWrite');
         }
-        if (waiters.some((waiter) => waiter.sync)) {
+        if (sync) {
           if (this.#gaps > this.#gapsMended) throw new WeirError('Io', 'the log of the tier has a gap');
-          await file.datasync();
+          if (this.#syncedSize < this.#size) await file.datasync();
+          this.#syncedSize = this.#size;
         }
         for (const waiter of waiters) waiter.resolve();
         if (this.#size > rotateBytes || this.#gaps > this.#gapsMended) void this.checkpoint();
@@ -166,6 +198,19 @@ export class TierLog {
         this.#tier.failed(error);
       }
     }
+  }
+
+  /** Durably by one call, where that covers all there is. */
+  async #write(file: DiskFile, batch: Buffer, sync: boolean): Promise<void> {
+    if (!sync || this.#syncedSize < this.#size) {
+      await file.write([batch], this.#size);
+      this.#size += batch.length;
+      return;
+    }
+    this.#durable ??= await this.#tier.runtime.disk.open(this.#tier.path('log', `${this.#number}.log`), {mode: 'write', durable: true});
+    await this.#durable.write([batch], this.#size);
+    this.#size += batch.length;
+    this.#syncedSize = this.#size;
   }
 
   /** Between two writes, so that no record falls between two logs. */

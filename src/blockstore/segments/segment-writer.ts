@@ -1,6 +1,6 @@
 /**
  * Appends small contents to the open segment of a tier. Entries gather in a buffer while the one before is written, so that many
- * small fills cost one write. Nothing is synced unless asked; the index learns of an entry after it is written.
+ * small fills cost one write. Nothing is synced unless one of them asks; the index learns of an entry after it is written.
  */
 import {crc32c} from '@node-rs/crc32';
 import type {ContentId} from '#base/ids.ts';
@@ -26,6 +26,8 @@ class Batch {
   readonly buffer: Buffer;
   used = 0;
   readonly entries: WrittenEntry[] = [];
+  /** It survives power loss when it is done. */
+  durable = false;
   readonly done = Promise.withResolvers<boolean>();
 
   constructor(buffer: Buffer) {
@@ -60,8 +62,8 @@ export class SegmentWriter {
     return this.#segment;
   }
 
-  /** True when it can be read; false when it could not be kept. The bytes are copied at once when there is room in the batch. */
-  async append(id: ContentId, bytes: readonly Uint8Array[], length: number, written = this.#written): Promise<boolean> {
+  /** True when it can be read; false when it could not be kept. The bytes are copied at once when there is room in the batch. `durable`: they survive power loss then. */
+  async append(id: ContentId, bytes: readonly Uint8Array[], length: number, written = this.#written, durable = false): Promise<boolean> {
     const need = entryHeaderBytes + length;
     while (this.#batch.used + need > this.#batchBytes) await this.#batch.done.promise;
     const batch = this.#batch;
@@ -74,6 +76,7 @@ export class SegmentWriter {
     writeEntryHeader(batch.buffer, at, {id, length, checksum: crc32c(batch.buffer.subarray(at + entryHeaderBytes, end))});
     batch.used = end;
     batch.entries.push({id, at, length, written});
+    batch.durable ||= durable;
     this.#run();
     return await batch.done.promise;
   }
@@ -135,10 +138,9 @@ export class SegmentWriter {
     const segment = this.#segment;
     const {runtime} = this.#tier;
     runtime.crashPoint('blockstore.beforeSegmentWrite');
-    await segment.file!.write([batch.buffer.subarray(0, batch.used)], segment.size);
-    runtime.crashPoint('blockstore.afterSegmentWrite');
     const start = segment.size;
-    segment.size += batch.used;
+    await segment.append(batch.buffer.subarray(0, batch.used), batch.durable);
+    runtime.crashPoint('blockstore.afterSegmentWrite');
     for (const entry of batch.entries) {
       const offset = start + entry.at + entryHeaderBytes;
       this.#index.add(entry.id, offset, entry.length);
@@ -151,7 +153,7 @@ export class SegmentWriter {
     const segment = this.#segment;
     if (!segment) return;
     this.#segment = undefined;
-    segment.sealed = true;
+    await segment.seal();
     this.#tier.release(segment.reservedBytes - segment.size);
     segment.reservedBytes = segment.size;
     try {

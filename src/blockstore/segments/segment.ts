@@ -24,6 +24,8 @@ export class Segment implements OpenSegment {
   /** Emptying it was tried and something had to stay: it goes when that does. */
   stuck = false;
   file: DiskFile | undefined;
+  /** The same, for writes that are durable by themselves; while it is written to, from the first such. */
+  #durable: DiskFile | undefined;
   recent = false;
   /** Taken from the quota; given back when the file is gone. */
   reservedBytes = 0;
@@ -88,6 +90,22 @@ export class Segment implements OpenSegment {
     return await this.#opening;
   }
 
+  /** Appends; with `durably` these bytes survive power loss then, but for the segment's name. */
+  async append(bytes: Uint8Array, durably: boolean): Promise<void> {
+    let file = this.file!;
+    if (durably) file = this.#durable ??= await this.tier.runtime.disk.open(this.path, {mode: 'write', durable: true});
+    await file.write([bytes], this.size);
+    this.size += bytes.length;
+  }
+
+  /** Nothing is appended any more. */
+  async seal(): Promise<void> {
+    this.sealed = true;
+    const durable = this.#durable;
+    this.#durable = undefined;
+    await durable?.close();
+  }
+
   /** Everything written so far survives power loss, but for its name. Those who ask while a sync is under way share the next one. */
   sync(): Promise<void> {
     if (!this.#syncing) return (this.#syncing = this.#sync());
@@ -130,9 +148,10 @@ export class Segment implements OpenSegment {
 
   /** Gives the open file back; the bytes stay. */
   async close(): Promise<void> {
-    const {file} = this;
-    this.file = undefined;
+    const [file, durable] = [this.file, this.#durable];
+    [this.file, this.#durable] = [undefined, undefined];
     this.#open.closed(this);
+    await durable?.close();
     await file?.close();
   }
 

@@ -15,7 +15,7 @@ import {isEntry, scanSegment, tierSync} from '#blockstore/segments/scan-segment.
 import {EntryMover} from '#blockstore/segments/entry-mover.ts';
 import type {MoveTerms} from '#blockstore/moves/move-terms.ts';
 import {SegmentMover} from '#blockstore/segments/segment-mover.ts';
-import {SegmentWriter} from '#blockstore/segments/segment-writer.ts';
+import {SegmentWriter, type Written} from '#blockstore/segments/segment-writer.ts';
 import type {Tier} from '#blockstore/tier.ts';
 import type {TierLog} from '#blockstore/tier-log.ts';
 import {type LogRecord, recordOffsetsMax} from '#codec/block/log-record.ts';
@@ -80,6 +80,23 @@ export class SmallContents {
   async fill(tier: Tier, id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
     if (this.#index.find(id) !== 0) return true;
     return tier.writable && (await this.#writers[tier.number]!.append(id, bytes, length));
+  }
+
+  /** The same, and survives power loss then; the tier is one that lasts. False when it could not be kept. */
+  async fillDurably(tier: Tier, id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
+    let own: Segment | undefined;
+    if (this.#index.find(id) === 0) {
+      if (!tier.writable) return false;
+      const enter: Written = (segment, offset, entry) => {
+        this.#enter(segment, offset, id, entry.length, true);
+        if (this.#nodeAt(id, segment, offset) !== 0) own = segment;
+      };
+      if (!(await this.#writers[tier.number]!.append(id, bytes, length, enter, true))) return false;
+    }
+    // Another copy stays: one that was there before, or has come meanwhile.
+    if (own) await this.#name(own);
+    else await this.syncEntry(id);
+    return true;
   }
 
   /** The mover of this store's entries to other tiers. */
@@ -286,6 +303,10 @@ export class SmallContents {
     const segment = this.segmentOf(node);
     assert(segment.tier.persistent, 'what is synced is where it lasts');
     await segment.sync();
+    await this.#name(segment);
+  }
+
+  async #name(segment: Segment): Promise<void> {
     if (segment.named) return;
     await tierSync(segment.tier, 'segments');
     segment.named = true;

@@ -116,6 +116,10 @@ export class Backlog {
     this.tell(entry);
   }
 
+  get isHalfFull(): boolean {
+    return this.#entries.size >= this.#limits.filesMax / 2 || this.bytes >= this.#limits.bytesMax / 2;
+  }
+
   get #isFull(): boolean {
     return this.#entries.size >= this.#limits.filesMax || this.bytes >= this.#limits.bytesMax;
   }

@@ -11,7 +11,7 @@ export class PersistLane {
   readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
   readonly #ready = new Set<Entry>();
   readonly #running = new Set<Entry>();
-  readonly #uploadsAtOnce: number;
+  readonly #uploadsAtOnce: () => number;
   /** Their key is being changed, or another content of it is on its way. */
   readonly #blocked = new Set<Entry>();
   readonly #delayed = new Map<InodeId, {readonly timer: Disposable; readonly untilMs: number; readonly entry: Entry}>();
@@ -20,7 +20,7 @@ export class PersistLane {
   #pause: {readonly timer: Disposable; readonly untilMs: number} | undefined;
   #closed = false;
 
-  constructor(clock: Clock, uploadsAtOnce: number, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
+  constructor(clock: Clock, uploadsAtOnce: () => number, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
     this.#clock = clock;
     this.#uploadsAtOnce = uploadsAtOnce;
     this.#attempt = attempt;
@@ -116,7 +116,7 @@ export class PersistLane {
   #pump(): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
-    const most = this.#pauseMs > 0 ? 1 : this.#uploadsAtOnce;
+    const most = this.#pauseMs > 0 ? 1 : this.#uploadsAtOnce();
     for (const entry of this.#ready) {
       if (this.#running.size >= most) return;
       this.#ready.delete(entry);

@@ -7,10 +7,11 @@ import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
 
-/** A store that can be switched off. */
+/** A store that can be switched off, or whose writes wait to be let through. */
 class Switch {
   off = false;
   writes = 0;
+  held: (() => void)[] | undefined;
   wrap = (store: UnderStore): UnderStore => new Proxy(store, {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name, target);
@@ -18,7 +19,8 @@ class Switch {
       return (...args: unknown[]) => {
         if (this.off && name !== 'close') return Promise.reject(new WeirError('Unavailable', 'the store is down'));
         if (name === 'write') this.writes++;
-        return (value as (...a: unknown[]) => unknown).apply(target, args);
+        const call = () => (value as (...a: unknown[]) => unknown).apply(target, args);
+        return name === 'write' && this.held ? new Promise<void>((resolve) => this.held!.push(resolve)).then(call) : call();
       };
     },
   });
@@ -56,6 +58,21 @@ describe('a file under ASYNC_THROUGH', () => {
     assert.deepEqual(await pending(master), []);
     assert.equal(world.cache.size, 0);
   }));
+
+  it('follows one by one to a store on a disk of this machine while others are written, and more at once afterwards', () => scene(async ({world, master, runtime, power, stored}) => {
+    power.held = [];
+    for (let i = 0; i < 6; i++) await putBehind(world, master, `/b/${i}`, String(i));
+    assert.equal(power.writes, 1);
+    await runtime.clock.sleep(100);
+    power.held[0]!();
+    await runtime.clock.sleep(100);
+    assert.equal(power.writes, 3);
+    const {held} = power;
+    power.held = undefined;
+    for (const go of held.slice(1)) go();
+    await runtime.clock.sleep(1_000);
+    assert.deepEqual(Array.from({length: 6}, (_, i) => stored(String(i))), ['0', '1', '2', '3', '4', '5']);
+  }, {localFile: true}));
 
   it('waits for a store that is down, through restarts, and is never given up', async () => {
     const world = new World();

@@ -73,9 +73,11 @@ const noCache: PendingCache = {
 const settleMs = 30_000;
 /** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
 const lostMs = 1_000;
-/** Of one mount. A store on a disk of this machine works against those who write to the cache: it follows more slowly. */
+/** Of one mount. A store on a disk of this machine works against those who write to the cache: it follows more slowly, and while they write one by one. */
 const uploadsAtOnce = 16;
 const uploadsAtOnceHere = 2;
+/** So long after something became pending somebody still writes. */
+const writingMs = 50;
 const faultMs = 60_000;
 
 export class Persister {
@@ -85,6 +87,8 @@ export class Persister {
   /** Uploads under way by the content that is sent, with the file that has got another content meanwhile. */
   readonly #running = new Map<ContentId, Running>();
   readonly #dropLater = new Set<ContentId>();
+  /** When something became pending last. */
+  #addedMs = -Infinity;
   readonly #uploaded;
   readonly #failed;
   #closed = false;
@@ -194,6 +198,7 @@ export class Persister {
     for (const running of this.#running.values()) if (running.successor === (replaced ?? file.id) || running.successor === file.id) running.successor = file.id;
     if (before) this.#forget(before, true);
     this.#backlog.add(entry);
+    this.#addedMs = this.#services.runtime.clock.monotonicMs();
     void durable.then(() => {
       if (this.#backlog.get(file.id) === entry) this.#lane(file.mount).add(entry);
     }, () => undefined);
@@ -277,7 +282,12 @@ export class Persister {
     const {mounts, runtime} = this.#services;
     let lane = this.#lanes.get(mount);
     if (!lane) {
-      const atOnce = mounts.has(mount) && mounts.get(mount).capabilities.localFile ? uploadsAtOnceHere : uploadsAtOnce;
+      const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
+      const atOnce = (): number => {
+        // Before writers have to wait for room, it goes as fast as it can.
+        if (!here || this.#backlog.isHalfFull) return uploadsAtOnce;
+        return runtime.clock.monotonicMs() - this.#addedMs < writingMs ? 1 : uploadsAtOnceHere;
+      };
       this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, atOnce, (entry, from) => this.#safely(entry, from))));
     }
     return lane;
