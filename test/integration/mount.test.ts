@@ -247,6 +247,17 @@ signal.setitimer(signal.ITIMER_REAL, 0)
     assert.equal((await weir.s3.get('box', 'alarmed29'))?.length, 100_000);
   });
 
+  // Only what the store alone has can be taken away there.
+  if (writeType === 'CACHE_THROUGH') it('says that a file is stale whose bytes were taken away in the store', async () => {
+    await put('taken', randomBytes(1000));
+    const {size} = await stat(at('box/taken'));
+    await rm(path.join(weir.home, 'data/box/taken'));
+    const file = await open(at('box/taken'));
+    await assert.rejects(file.read(Buffer.alloc(size), 0, size, 0), error => (error as NodeJS.ErrnoException).errno === -116, 'ESTALE, which Node has no name for');
+    await file.close();
+    await assert.rejects(readFile(at('box/taken')), code('ENOENT'));
+  });
+
   it('says when a file was changed that is being written', async () => {
     await using file = await open(at('box', 'dirty'), 'w');
     await file.write('x');

@@ -98,7 +98,11 @@ export async function readHandle(services: MountServices, open: FileHandle, from
     if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
     const again = await reopened(services, open, context);
     if (!again) throw error;
-    return await readFile(again, from, size, context);
+    try {
+      return await readFile(again, from, size, context);
+    } catch (gone) {
+      throw isKind(gone, 'NotFound') ? new Errno('ESTALE') : gone;
+    }
   }
 }
 

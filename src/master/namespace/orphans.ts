@@ -13,8 +13,8 @@ import {inodeAt, writeInode} from '#master/namespace/place.ts';
 import type {KeyValue, RangeOptions, Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
-/** The store key of bytes that went with their name: what of them is not cached is lost. Nothing is ever written there. */
-const nowhere = '.weir/gone' as ByteString;
+/** The store key of bytes that went with their name: what of them is not cached is lost. Nothing is ever written there, and every store can be asked for it. */
+const nowhere = '.weir/versions/gone' as ByteString;
 
 /** Runs a change; of the files whose records it deletes, those for which `holdersOf` answers somebody become orphans. */
 export function keepingHeld<T>(tx: Transaction, holdersOf: (id: InodeId) => readonly string[] | undefined, change: (tx: Transaction) => T): T {
