@@ -35,7 +35,7 @@ const wanted: readonly InitFlag[] = [
   'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
   'dontMask', 'posixAcl', 'setxattrExtended',
 ];
-/** What the kernel reads ahead and keeps in flight by itself. */
+/** What the kernel may read ahead (it takes the least of what it hears) and keep in flight by itself. */
 const readAheadBytes = 1024 * 1024;
 const backgroundRequests = 64;
 
@@ -123,7 +123,7 @@ export class Mount implements AsyncDisposable {
     }
   }
 
-  #init(head: FuseHead, {major, minor, readAheadBytesMax, flags}: Extract<FuseBody, {op: 'init'}>): void {
+  #init(head: FuseHead, {major, minor, flags}: Extract<FuseBody, {op: 'init'}>): void {
     const {device, runtime} = this.#options;
     if (major !== protocol.major || minor < protocol.oldestMinor) {
       runtime.log.error(`fuse: the kernel speaks ${major}.${minor}; the oldest that works is ${protocol.major}.${protocol.oldestMinor}`);
@@ -139,7 +139,7 @@ export class Mount implements AsyncDisposable {
     const passthrough = (agreed[1] & initFlag.passthrough[1]) !== 0;
     this.#services = {...this.#services, passthrough};
     const answer = initBody({
-      minor: Math.min(minor, protocol.minor), readAheadBytesMax: Math.min(readAheadBytesMax, readAheadBytes), flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
+      minor: Math.min(minor, protocol.minor), readAheadBytesMax: readAheadBytes, flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
       stackDepthMax: passthrough ? 1 : 0,
     });
     void followChanges({...this.#services, clock: runtime.clock}, {...systemContext, signal: this.#following.signal});

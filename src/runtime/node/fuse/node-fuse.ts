@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import {WeirError} from '#base/errors.ts';
 import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
 import {fuseDevice} from '#runtime/node/fuse/fuse-device.ts';
+import {readFarAhead} from '#runtime/node/fuse/read-ahead.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 const deviceFile = '/dev/fuse';
@@ -17,6 +18,7 @@ export class NodeFuse implements Fuse {
     if (process.platform !== 'linux') throw new WeirError('Unsupported', 'mounting needs FUSE, which is part of Linux');
     if (process.getuid?.() !== 0) throw new WeirError('Unsupported', 'mounting as an ordinary user is not built yet; mount as root');
     await prepare(directory);
+    const place = await fs.promises.realpath(directory);
     let device: number;
     try {
       device = fs.openSync(deviceFile, 'r+');
@@ -25,6 +27,7 @@ export class NodeFuse implements Fuse {
     }
     try {
       await run('mount', ['-i', '-t', 'fuse', '-o', mountOptions(options), sourceName(options.source), directory], device);
+      await readFarAhead(place);
       const made = fuseDevice(device, () => unmount(directory));
       if (made) return made;
       await unmount(directory);
