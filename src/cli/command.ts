@@ -54,6 +54,14 @@ export function portOption(text: string): number {
   return port;
 }
 
+const threadsMax = 64;
+
+export function threadsOption(text: string): number {
+  const threads = countOption(text);
+  if (threads > threadsMax) throw new InvalidArgumentError(`at most ${threadsMax} threads`);
+  return threads;
+}
+
 /** `k=v`, collected. */
 export function pairOption(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf('=');

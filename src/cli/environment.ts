@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly websitePort?: number;
   /** S3, REST and websites speak TLS, with the PEM files of this host: the certificate with what leads to its authority, and its key. */
   readonly tls?: {readonly certFile: string; readonly keyFile: string};
+  /** Threads that serve S3 beside the main one, whatever the load; 0 = none. Absent: as many as load asks for and cores allow. */
+  readonly threads?: number;
   /** Bytes of a tier in memory; 0 = none. */
   readonly memoryBytes?: number;
   /** Whether requests that change something, or are denied, are written down (default true). */

@@ -3,7 +3,7 @@ import {type Command, Option} from 'commander';
 import {WeirError} from '#base/errors.ts';
 import {formatDuration, formatSize, parseSize} from '#base/units.ts';
 import {defaultFuseOptions, type FuseOptions, fuseOptions} from '#cli/fuse-options.ts';
-import {example, globals, portOption, type Register, sizeOption} from '#cli/command.ts';
+import {example, globals, portOption, type Register, sizeOption, threadsOption} from '#cli/command.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {writeTypeHelp} from '#cli/mount.ts';
 import {json, print, table} from '#cli/output.ts';
@@ -66,6 +66,7 @@ interface UpFlags {
   readonly websitePort?: number;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly threads?: number;
   readonly memory?: number;
   readonly disk?: string[];
   readonly fuse?: string;
@@ -94,6 +95,7 @@ interface UpFlags {
   readonly rpcPort: number;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly threads?: number;
   readonly memory?: number;
   readonly disk?: string[];
   readonly fuse?: string;
@@ -113,6 +115,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--website-port <N>', 'buckets as websites, by the host BUCKET.anything or the path /BUCKET/; not served without it', portOption)
     .option('--tls-cert <FILE>', 'S3, REST and websites by https: the certificate in PEM form, with what leads to its authority')
     .option('--tls-key <FILE>', 'its key, in PEM form')
+    .option('--threads <N>', 'so many threads serve S3 beside the main one, 0 = none; by default they come and go with the load, up to one for each core', threadsOption)
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
     .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
@@ -134,6 +137,7 @@ export const registerUp: Register = (parent, environment) => {
         ...(options.websitePort === undefined ? {} : {websitePort: options.websitePort}),
         ...tlsOf(options, environment.workingDirectory),
         ...(options.audit ? {} : {audit: false}),
+        ...(options.threads === undefined ? {} : {threads: options.threads}),
         ...(options.memory === undefined ? {} : {memoryBytes: options.memory}),
         disks: (options.disk ?? []).map(parseDisk),
         ...(options.fuse === undefined ? {} : {fuse: {...options.fuseOptions, directory: absolute(options.fuse, environment.workingDirectory)}}),

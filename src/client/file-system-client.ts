@@ -8,7 +8,7 @@ import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
-import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
+import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FoundAhead, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {namesInOnePiece} from '#client/names-in-one-piece.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
@@ -37,6 +37,8 @@ export interface ClientServices {
   readonly worker: WorkerApi;
   /** The same two, where they are in this process. */
   readonly here?: {readonly master: MasterOnTheSpot; readonly worker: WorkerOnTheSpot};
+  /** Where they are in another thread of this process: what is asked of both at once (FileSystem.findAhead), and what must be done by one client for all. */
+  readonly elsewhere?: {readonly findAhead: (...question: Parameters<FileSystem['findAhead']>) => Promise<FoundAhead>; readonly together: Pick<FileSystem, 'completeUpload'>};
 }
 
 export class FileSystemClient implements FileSystem {
@@ -96,6 +98,10 @@ export class FileSystemClient implements FileSystem {
     return body && {info, range: resolved, body};
   }
 
+  findAhead(bucket: ByteString, path: ByteString, range: RangeSpec | undefined): Promise<FoundAhead> | undefined {
+    return this.#services.elsewhere?.findAhead(bucket, path, range);
+  }
+
   async create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter> {
     const {length, checksums, ...begin} = options;
     const ticket = await this.#master.beginWrite(path, begin, context);
@@ -129,7 +135,8 @@ export class FileSystemClient implements FileSystem {
     return this.#uploads.part(path, uploadId, partNumber, options, context);
   }
   completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo> {
-    return this.#uploads.complete(path, uploadId, parts, options, context);
+    const {elsewhere} = this.#services;
+    return elsewhere ? elsewhere.together.completeUpload(path, uploadId, parts, options, context) : this.#uploads.complete(path, uploadId, parts, options, context);
   }
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
     return this.#uploads.abort(path, uploadId, context);

@@ -7,6 +7,7 @@ import type {InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
+import type {Inode} from '#model/inode.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {WriteType} from '#model/mount.ts';
@@ -41,6 +42,19 @@ export interface OpenedNow {
   /** What the range means here: some bytes of the file. */
   readonly range: ByteRange;
   readonly body: Body;
+}
+
+/** What admission to a bucket depends on. */
+export type BucketFacts = Pick<Inode, 'id' | 'uid' | 'settings'>;
+
+/** What was found before a read was admitted. */
+export interface FoundAhead {
+  /** Of a directory that is known on the spot. */
+  readonly bucket: BucketFacts | undefined;
+  /** Where only that was asked for: what the object's path names, as of statNow. */
+  readonly info: FileInfo | undefined;
+  /** As of openNow. Whoever uses the body, which must be used or let go, takes it away. */
+  opened: OpenedNow | undefined;
 }
 
 /** What is kept of bytes that were sealed on the way in (model/seal.ts): the worker saw ciphertext only. */
@@ -162,6 +176,11 @@ export interface FileSystem extends NamespaceCalls {
    * is not satisfiable or the file is sealed: then `open` it. The body must be used or let go. PermissionDenied.
    */
   openNow(path: ByteString, range: RangeSpec, context: Pick<CallContext, 'principal'>): OpenedNow | undefined;
+  /**
+   * Where openNow and statNow cannot answer because what they ask is in another thread: the answers of both, for a principal whose access is decided
+   * by policies, to be used in the turn in which they come. Without a range nothing is opened. Undefined where asking on the spot is the way.
+   */
+  findAhead(bucket: ByteString, path: ByteString, range: RangeSpec | undefined): Promise<FoundAhead> | undefined;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
   /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. What is sealed is so afterwards. */
   copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo>;

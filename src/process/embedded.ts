@@ -33,11 +33,12 @@ import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
 import {forgetLeftovers, pendingCache} from '#process/pending-cache.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
+import type {ServingOptions} from '#process/serving/start-serving.ts';
 import {mountAll, setWriteType} from '#process/start-mounts.ts';
 import {rpcService} from '#rpc/served-calls.ts';
 import {serveRpc} from '#rpc/server.ts';
 import type {Fuse} from '#runtime/fuse.ts';
-import type {Http} from '#runtime/http.ts';
+import type {Http, HttpThreads} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createStoreRegistry} from '#understore/registry.ts';
@@ -61,6 +62,8 @@ export interface EmbeddedServices {
   readonly openFilesMax?: number;
   /** Needed where `up.fuse` asks for a mount. */
   readonly fuse?: Fuse;
+  /** Makes the threads that serve S3 connections beside this one, where the machine has them. */
+  readonly serving?: (options: ServingOptions) => HttpThreads;
   /** Ends a start that takes too long; the running instance is ended by disposing of it. */
   readonly signal: AbortSignal;
 }
@@ -77,7 +80,7 @@ const backlogShare = 0.5;
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
-export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, openFilesMax, signal}: EmbeddedServices): Promise<Instance> {
+export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, serving, openFilesMax, signal}: EmbeddedServices): Promise<Instance> {
   const home = homeAt(options.home);
   const {up} = options;
   const down = new StopSteps(runtime);
@@ -121,7 +124,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
-    const s3 = await down.add('S3', http.serve({address: {host: up.host, port: up.s3Port}, ...tls}, s3Handler({files, runtime, baseDomains, identity: identity.directory, ...(audit ? {audit: audit.record} : {})})));
+    const audited = audit ? {audit: audit.record} : {};
+    const threads = serving?.({runtime, master, worker, files, identity, baseDomains, ...audited, ...tls, ...(up.threads === undefined ? {} : {fixed: up.threads})});
+    const s3Options = {address: {host: up.host, port: up.s3Port}, ...tls, ...(threads ? {threads} : {})};
+    const s3 = await down.add('S3', http.serve(s3Options, s3Handler({files, runtime, baseDomains, identity: identity.directory, ...audited})));
     own.port = s3.address.port;
     const rest = await down.add(
       'REST',

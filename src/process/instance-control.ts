@@ -32,13 +32,13 @@ export function instanceControl({home: directory, runtime, terminal, version, si
 
     async run(up: UpOptions, onReady: (info: InstanceInfo, key: RootKey) => Promise<void>) {
       const [{startEmbedded}, {instanceRuntime}, {createHttp}] = await Promise.all([import('#process/embedded.ts'), import('#process/instance-runtime.ts'), import('#runtime/node/http/node-http.ts')]);
-      const {NodeFuse} = await import('#runtime/node/fuse/node-fuse.ts');
+      const [{NodeFuse}, {servingThreads}] = await Promise.all([import('#runtime/node/fuse/node-fuse.ts'), import('#process/serving/start-serving.ts')]);
       boundGarbage();
       await usableHome(directory);
       const real = instanceRuntime(home, terminal);
       const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
       const keptOpen = Math.min(openFilesMax, Math.floor(descriptorsMax() * openFilesShare));
-      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), openFilesMax: keptOpen, signal});
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), serving: servingThreads, openFilesMax: keptOpen, signal});
       await onReady(instance.info, instance.key);
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       real.log.info('stopping');

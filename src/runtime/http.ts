@@ -27,6 +27,11 @@ export interface HttpExchange {
   /** True while the client still waits for `100 Continue`; the first read of the body sends it. */
   readonly expectsContinue: boolean;
   /**
+   * Where this server is in a thread beside the main one: lets the main one answer, as if the request had come to it. False when that cannot be (TLS;
+   * an answer has begun; the client has left): then it is to be answered here. After true there is nothing more to do with the exchange.
+   */
+  handOn?(): boolean;
+  /**
    * Answers. `headers` is a flat list like rawHeaders, without Connection and Transfer-Encoding, which are the server's to say; Content-Length
    * is taken from the body, Date is added. A body is
    * taken over (a lease is disposed, a stream is ended) whatever happens, also for HEAD, 204 and 304, which send none but
@@ -37,6 +42,11 @@ export interface HttpExchange {
   respond(status: number, headers: readonly string[], body?: Body): Promise<void>;
   /** Answers with a body of unknown length, chunked (HTTP/1.1). */
   respondStream(status: number, headers: readonly string[], stream: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+/** Other threads of this process that serve connections of a server: of the machine that made them, which alone can look inside. */
+export interface HttpThreads {
+  readonly threads: unique symbol;
 }
 
 export interface HttpServerOptions {
@@ -53,6 +63,8 @@ export interface HttpServerOptions {
   readonly stallMs?: number;
   /** With so many open, those without a request give way to new ones. By default half of the descriptors that the process may have, at most 16 384. */
   readonly connectionsMax?: number;
+  /** They serve what they are given as the server's own handler would. One server's alone. */
+  readonly threads?: HttpThreads;
 }
 
 /** Whom to believe on https, instead of the well-known authorities. One object for all requests that share it: each has connections of its own. */

@@ -37,6 +37,8 @@ export class RequestParser {
   #extensionBytes = 0;
   #trailers: readonly string[] = none;
   #refusal: RequestRefused | undefined;
+  /** The last head, without the empty line behind it. */
+  #headText = '';
 
   constructor(headBytesMax: number) {
     this.#headBytesMax = headBytesMax;
@@ -101,12 +103,18 @@ export class RequestParser {
       return undefined;
     }
     const head = this.#guard(() => parseRequestHead(text));
+    this.#headText = text;
     this.#trailers = none;
     this.#extensionBytes = 0;
     this.#left = head.bodyLength;
     if (head.bodyLength < 0) this.#state = 'chunk-line';
     else if (head.bodyLength > 0) this.#state = 'length';
     return head;
+  }
+
+  /** The last request as it came, with all that has come behind its head, for another parser: while nothing was asked for of its body. */
+  unread(): Buffer {
+    return Buffer.concat([Buffer.from(`${this.#headText}\r\n`, 'latin1'), this.#input.subarray(this.#at)]);
   }
 
   /** The next piece of the body; undefined when it has ended (see bodyEnded) or when more bytes are needed. Throws RequestRefused. */

@@ -5,7 +5,7 @@ import {type Conditions, judge, parseConditions} from '#codec/s3/conditions.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
 import {parseRange, type RequestedRange} from '#codec/s3/range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {OpenFile} from '#client/file-system.ts';
+import type {FileSystem, OpenedNow, OpenFile} from '#client/file-system.ts';
 import {discard} from '#client/opened-file.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
@@ -14,7 +14,7 @@ import {customerKeyOf, refuseEncryptionHeader} from '#frontends/s3/encryption.ts
 import {needs} from '#frontends/s3/access/operations.ts';
 import {asksForChecksums, checkOverrides, checksumHeaderPairs, checksumTypeOfValues, objectHeaders} from '#frontends/s3/object-headers.ts';
 import {checksumsOfPart, partOf, partsCountOf} from '#frontends/s3/object-parts.ts';
-import {answer, bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+import {answer, bucketOf, bucketPath, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {checkKey, openerOf} from '#frontends/s3/opening.ts';
 import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 
@@ -83,7 +83,7 @@ export const headObject: Operation = async (request) => {
   const key = customerKeyOf(request);
   const partNumber = partNumberOf(request);
   const path = objectPath(bucketOf(request), keyOf(request));
-  const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
+  const info = request.ahead?.info ?? (await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context));
   checkShown(request, info);
   const asked = partNumber === undefined ? parseRange(request.header('range')) : await rangeOfPart(request, info, partNumber);
   checkKey(info, key);
@@ -141,9 +141,28 @@ export const getObject: Operation = (request) => {
   return (plain ? getNow(request, path, range) : undefined) ?? getInTime(request, path, {key, range, partNumber, conditions, version});
 };
 
+/** What `getObject` and `headObject` would find on the spot, for a front end that is in another thread. Undefined where they would not look. */
+export function findAhead(request: S3Request): ReturnType<FileSystem['findAhead']> {
+  const {bucket, key, query} = request.target;
+  if (bucket === undefined || key === undefined || key.endsWith('/') || unusual.some((name) => request.header(name) !== undefined)) return undefined;
+  if (query.some(([name]) => !signing.test(name))) return undefined;
+  const range = request.exchange.method === 'HEAD' ? undefined : (parseRange(request.header('range')) ?? {offset: 0});
+  return request.files.findAhead(bucketPath(bucket), objectPath(bucket, key), range);
+}
+
+/** What a presigned URL is signed with. */
+const signing = /^X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token|Content-Sha256)$/;
+const unusual = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'x-amz-server-side-encryption-customer-algorithm'];
+
+function openedAhead({ahead}: S3Request): OpenedNow | undefined {
+  const opened = ahead?.opened;
+  if (ahead) ahead.opened = undefined;
+  return opened;
+}
+
 /** What is known and cached leaves in the turn in which it was asked for. Undefined where that is not so. */
 function getNow(request: S3Request, path: ByteString, range: RequestedRange | undefined): Promise<void> | undefined {
-  const opened = request.files.openNow(path, range ?? {offset: 0}, request);
+  const opened = request.ahead ? openedAhead(request) : request.files.openNow(path, range ?? {offset: 0}, request);
   if (!opened) return undefined;
   const {info, body} = opened;
   try {

@@ -2,7 +2,7 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Target} from '#codec/s3/target.ts';
-import type {FileSystem} from '#client/file-system.ts';
+import type {FileSystem, FoundAhead} from '#client/file-system.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {Access} from '#frontends/s3/access/access.ts';
@@ -19,6 +19,8 @@ export interface S3Request {
   readonly context: CallContext;
   readonly access: Access;
   readonly runtime: Pick<Runtime, 'clock' | 'random'>;
+  /** What was found of the read before it was admitted; undefined: nothing was looked for. */
+  ahead: FoundAhead | undefined;
   readonly requestId: string;
   /** Wall ms at which the request was understood. */
   readonly nowMs: number;
@@ -42,6 +44,7 @@ export class UnderstoodRequest implements S3Request {
   readonly requestId: string;
   readonly nowMs: number;
   readonly cors: readonly string[];
+  ahead: FoundAhead | undefined;
   #context: CallContext | undefined;
 
   constructor({exchange, target, identity, principal, access, files, runtime, requestId, nowMs, cors}: Understood) {

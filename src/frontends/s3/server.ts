@@ -2,11 +2,10 @@
 import {toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {accessDenied, S3Error, toS3Error} from '#codec/s3/s3-error.ts';
-import {bucketOfHost, parseTarget, type S3Target} from '#codec/s3/target.ts';
+import {parseTarget, type S3Target} from '#codec/s3/target.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import type {Principal} from '#contracts/context.ts';
-import type {Caller, IdentityDirectory} from '#contracts/identity-api.ts';
+import type {IdentityDirectory} from '#contracts/identity-api.ts';
 import {BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
 import {refuseAnonymous} from '#frontends/s3/access/anonymous.ts';
 import {type AccessServices, RequestAccess} from '#frontends/s3/access/request-access.ts';
@@ -15,17 +14,19 @@ import {Authenticator} from '#frontends/s3/authenticate.ts';
 import {findBucket} from '#frontends/s3/bucket.ts';
 import {Cors} from '#frontends/s3/bucket-cors.ts';
 import {copyObject} from '#frontends/s3/copy-object.ts';
+import {checkHeaderBytes, hostReader, principalOf, requestCounter, requestIds} from '#frontends/s3/entry.ts';
 import {isPostedForm, type PostedForm, postObject, putOfForm, readForm} from '#frontends/s3/post-object.ts';
 import {noSuchBucket, type S3Request, serverHeaders, UnderstoodRequest} from '#frontends/s3/request.ts';
 import {operationOf, subResourceOf} from '#frontends/s3/routes.ts';
 import {answerSts, isStsRequest} from '#frontends/s3/sts.ts';
 import {missingKey} from '#frontends/s3/versions.ts';
 import type {HttpExchange} from '#runtime/http.ts';
+import type {Metrics} from '#runtime/metrics.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface S3Options {
   readonly files: FileSystem;
-  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log' | 'metrics'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log'> & {readonly metrics: Pick<Metrics, 'counter'>};
   /** Host names below which buckets are sub-domains (`bucket.localhost`). Hosts that are none of these are path style. */
   readonly baseDomains: readonly string[];
   readonly identity: IdentityDirectory;
@@ -35,7 +36,6 @@ export interface S3Options {
 
 const missing: ReadonlySet<string | undefined> = new Set(['NoSuchKey', 'NoSuchVersion']);
 const none: readonly string[] = [];
-const headerBytesMax = 8 * 1024;
 
 /** The handler to serve. Never throws for what a client can cause. */
 export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
@@ -47,23 +47,14 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   const {audit: record} = options;
   const audit = record && ((request: AuditedRequest) => audited(request, record));
   const accessOf = (asked: Pick<S3Request, 'exchange' | 'target' | 'identity'>) => new RequestAccess(access, asked);
-  const requests = runtime.metrics.counter('weir_s3_requests_total', 'Requests to the S3 front end.');
+  const requests = requestCounter(runtime.metrics);
   const failures = runtime.metrics.counter('weir_s3_errors_total', 'Requests to the S3 front end that were answered with an error.');
-  // Unique within the process's life and across instances, without a random number a request.
-  const instance = runtime.random.id().slice(0, 8).toUpperCase();
-  let counter = 0;
-
-  // Clients stay with the host that they have.
-  let lastHost: string | undefined;
-  let lastBucket: string | undefined;
-  const bucketOf = (host: string | undefined): string | undefined => {
-    if (host !== lastHost) [lastHost, lastBucket] = [host, bucketOfHost(host, baseDomains)];
-    return lastBucket;
-  };
+  const nextId = requestIds(runtime.random);
+  const bucketOf = hostReader(baseDomains);
 
   return async (exchange) => {
     requests.add();
-    const requestId = `${instance}${(counter++).toString(16).toUpperCase().padStart(8, '0')}`;
+    const requestId = nextId();
     let request: S3Request | undefined;
     let target: S3Target | undefined;
     let crossOrigin = none;
@@ -153,22 +144,4 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
       runtime.log.debug('s3: an answer broke off', {error: failure, requestId});
     }
   }
-}
-
-/** RequestHeaderSectionTooLarge. The same limit as S3's; of the connection there is a higher one. */
-function checkHeaderBytes(rawHeaders: readonly string[]): void {
-  let bytes = 0;
-  for (const text of rawHeaders) bytes += text.length;
-  if (bytes > headerBytesMax) throw new S3Error('RequestHeaderSectionTooLarge', 'Your request header section exceeds the maximum allowed size.', {MaxSizeAllowed: String(headerBytesMax)});
-}
-
-const anonymous: Principal = {name: 'anonymous', uid: 65_534, gids: [], authorized: true};
-const principals = new WeakMap<Caller, Principal>();
-
-/** What the request may was decided by policies: modes are not asked again. */
-function principalOf(caller: Caller | undefined): Principal {
-  if (!caller) return anonymous;
-  let principal = principals.get(caller);
-  if (!principal) principals.set(caller, (principal = {...caller.principal, authorized: true}));
-  return principal;
 }

@@ -3,7 +3,7 @@ import {LRUCache} from 'lru-cache';
 import type {KeyRecord, RealmRecord, UserRecord} from '#codec/namespace/identity-record.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import type {Caller, Credential, IdentityDirectory, Owner, StatedPolicy, TemporaryCredential} from '#contracts/identity-api.ts';
-import type {IdentityState} from '#master/identity/identity-state.ts';
+import type {IdentityView} from '#master/identity/identity-state.ts';
 import {openToken, sealToken, secretOf, type SessionToken} from '#master/identity/session-token.ts';
 import type {Random} from '#runtime/random.ts';
 
@@ -18,7 +18,7 @@ export interface RootKey {
 
 export class Directory implements IdentityDirectory {
   readonly root: Owner;
-  readonly #state: IdentityState;
+  readonly #state: IdentityView;
   readonly #realm: RealmRecord;
   readonly #random: Random;
   readonly #rootKey: RootKey;
@@ -32,7 +32,7 @@ export class Directory implements IdentityDirectory {
   #ownersByUid = new Map<number, Owner>();
   #ownersById = new Map<string, Owner>();
 
-  constructor(services: {readonly state: IdentityState; readonly realm: RealmRecord; readonly random: Random; readonly rootKey: RootKey}) {
+  constructor(services: {readonly state: IdentityView; readonly realm: RealmRecord; readonly random: Random; readonly rootKey: RootKey}) {
     this.#state = services.state;
     this.#realm = services.realm;
     this.#random = services.random;

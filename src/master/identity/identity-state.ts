@@ -19,6 +19,9 @@ export interface IdentityTables {
 /** A record to write; null: to delete. */
 export type Change = {readonly [K in keyof IdentityTables]: {readonly table: K; readonly name: string; readonly value: IdentityTables[K] | null}}[keyof IdentityTables];
 
+/** The state as it is asked. */
+export type IdentityView = Pick<IdentityState, keyof IdentityTables | 'revision'>;
+
 export class IdentityState {
   readonly user = new Map<string, UserRecord>();
   readonly key = new Map<string, KeyRecord>();
@@ -37,6 +40,12 @@ export class IdentityState {
     fill('group', state.group, decodeGroup);
     fill('policy', state.policy, decodePolicy);
     return state;
+  }
+
+  /** All of it, as changes that make it from nothing. */
+  all(): Change[] {
+    const of = <K extends keyof IdentityTables>(table: K) => Array.from(this[table] as Map<string, IdentityTables[K]>, ([name, value]) => ({table, name, value}) as unknown as Change);
+    return [...of('user'), ...of('key'), ...of('group'), ...of('policy')];
   }
 
   /** After the changes have been committed. */

@@ -10,6 +10,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {GroupInfo, Holder, IdentityApi, KeyInfo, KeyOptions, NewKey, NewUser, PolicyInfo, UserInfo} from '#contracts/identity-api.ts';
 import {base32, Directory, type RootKey, temporaryPrefix} from '#master/identity/directory.ts';
+import type {FollowedBeginning} from '#master/identity/followed-directory.ts';
 import {type Change, IdentityState, writeChanges} from '#master/identity/identity-state.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import type {Metastore} from '#metastore/metastore.ts';
@@ -34,6 +35,7 @@ export class Identity implements IdentityApi {
   readonly #services: IdentityServices;
   readonly #state: IdentityState;
   readonly #realm: RealmRecord;
+  readonly #followers = new Set<(changes: readonly Change[]) => void>();
 
   static async open(services: IdentityServices): Promise<Identity> {
     const {metastore, runtime} = services;
@@ -52,6 +54,13 @@ export class Identity implements IdentityApi {
     this.#realm = realm;
     this.#state = state;
     this.directory = new Directory({state, realm, random: services.runtime.random, rootKey: services.rootKey});
+  }
+
+  /** With what a directory elsewhere begins, and then, until disposed, every change in the turn in which it is made. */
+  follow(onChange: (changes: readonly Change[]) => void): Disposable & {readonly beginning: FollowedBeginning} {
+    const {rootKey} = this.#services;
+    this.#followers.add(onChange);
+    return {beginning: {realm: this.#realm, rootKey, state: this.#state.all()}, [Symbol.dispose]: () => void this.#followers.delete(onChange)};
   }
 
   async listUsers(context: CallContext): Promise<readonly UserInfo[]> {
@@ -221,6 +230,7 @@ export class Identity implements IdentityApi {
   async #commit(changes: readonly Change[]): Promise<void> {
     const {durable} = this.#services.metastore.transact((tx) => writeChanges(tx, changes));
     this.#state.apply(changes);
+    for (const follower of this.#followers) follower(changes);
     await durable;
   }
 

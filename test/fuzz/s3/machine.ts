@@ -189,7 +189,8 @@ export class S3Machine implements AsyncDisposable {
       resetAndDestroy(): void { socket.destroyed = true; },
     };
     const connection: ExchangeConnection = {
-      socket: socket as unknown as Socket, parser, remote: {host: '127.0.0.1', port: 1}, inputEnded: false, stalled: false, serves: () => true, input: () => Promise.resolve(false), answered: () => {},
+      socket: socket as unknown as Socket, parser, remote: {host: '127.0.0.1', port: 1}, inputEnded: false, stalled: false,
+      serves: () => true, handOn: () => false, input: () => Promise.resolve(false), answered: () => {},
       server: {secure: false, closing: false, keepAliveLines: '', date: () => 'Date: Sat, 21 Nov 2026 17:18:10 GMT\r\n'} as unknown as ServerConnections,
     };
     const exchange = new ServerExchange(connection, head);

@@ -1,6 +1,7 @@
 /** What operations may ask about the access of their request; it was admitted before they began. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {Acl} from '#codec/s3/acl.ts';
+import type {BucketFacts} from '#client/file-system.ts';
 import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import type {BucketRules} from '#frontends/s3/access/bucket-rules.ts';
@@ -30,8 +31,8 @@ export interface Access {
   readonly rules: BucketRules;
   /** Who owns what the request makes in its bucket. */
   readonly writer: Owner;
-  /** True when it is known on the spot that the operation may go on; otherwise `admit` finds out. */
-  admitNow(subResource: string): boolean;
+  /** True when it is known on the spot that the operation may go on; otherwise `admit` finds out. `known`: of the request's bucket, just found. */
+  admitNow(subResource: string, known?: BucketFacts): boolean;
   /** Before the operation. AccessDenied, NoSuchBucket, NoSuchKey. */
   admit(subResource: string): Promise<void>;
   /**

@@ -6,7 +6,7 @@ import {parseKeptBucketPolicy} from '#codec/s3/policy/document.ts';
 import {CompiledPolicy} from '#codec/s3/policy/evaluate.ts';
 import {isPublicPolicy} from '#codec/s3/policy/public.ts';
 import type {ByteString} from '#base/byte-string.ts';
-import type {FileSystem} from '#client/file-system.ts';
+import type {BucketFacts, FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
@@ -48,7 +48,7 @@ export class BucketRulesCache {
   }
 
   /** The same where nothing has to be read. */
-  rulesNow(name: ByteString, {inode: {id, uid, settings: revision}}: FileInfo): BucketRules | undefined {
+  rulesNow(name: ByteString, {id, uid, settings: revision}: BucketFacts): BucketRules | undefined {
     const owner = this.#directory.ownerOfUid(uid) ?? this.#directory.root;
     if (revision === undefined) return {name, owner, policyIsPublic: false, aclsOff: false};
     const kept = this.#kept.get(id);
@@ -57,7 +57,7 @@ export class BucketRulesCache {
 
   /** Of a bucket as it is now. Only what has settings is read and kept. */
   async rulesOf(name: ByteString, info: FileInfo, files: FileSystem, context: CallContext): Promise<BucketRules> {
-    const known = this.rulesNow(name, info);
+    const known = this.rulesNow(name, info.inode);
     if (known) return known;
     const read = await files.getSettings(info.path, context);
     const rules = compile(name, read.settings);

@@ -4,7 +4,7 @@ import {isKind} from '#base/errors.ts';
 import {type Acl, decodeAcl} from '#codec/s3/acl.ts';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {decodeTags, taggingXattr} from '#codec/s3/tagging.ts';
-import type {FileSystem} from '#client/file-system.ts';
+import type {BucketFacts, FileSystem} from '#client/file-system.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
@@ -34,7 +34,7 @@ export class RequestAccess implements Access {
   readonly target: S3Request['target'];
   readonly identity: S3Request['identity'];
   readonly #services: AccessServices;
-  #bucket: {readonly info: FileInfo; readonly rules: BucketRules} | undefined;
+  #bucket: {readonly rules: BucketRules} | undefined;
 
   constructor(services: AccessServices, {exchange, target, identity}: Asking) {
     this.#services = services;
@@ -71,15 +71,15 @@ export class RequestAccess implements Access {
     return (aclsOff || acl?.owner === undefined ? undefined : this.directory.ownerById(acl.owner)) ?? owner;
   }
 
-  admitNow(name: string): boolean {
+  admitNow(name: string, known?: BucketFacts): boolean {
     const {bucket, key} = this.target;
     if (bucket === undefined) return false;
     const {files, buckets} = this.#services;
-    const info = files.statNow(bucketPath(bucket), {kind: 'directory'}, systemContext);
-    const rules = info?.inode.kind === 'directory' ? buckets.rulesNow(bucket, info) : undefined;
+    const facts = known ?? files.statNow(bucketPath(bucket), {kind: 'directory'}, systemContext)?.inode;
+    const rules = facts && buckets.rulesNow(bucket, facts);
     const need = key === undefined ? undefined : objectNeeds[name]?.[this.exchange.method];
-    if (!info || !rules || !need) return false;
-    this.#bucket = {info, rules};
+    if (!rules || !need) return false;
+    this.#bucket = {rules};
     const plain = this.header('x-amz-expected-bucket-owner') === undefined && (need !== needs.putObject || !this.#hasExtras());
     return plain && !this.#mayBeForeign(need, rules) && (isUndisputed(this.caller, rules) || this.#evaluate(need, this.#own(), rules, undefined, {}) === true);
   }
@@ -223,11 +223,11 @@ export class RequestAccess implements Access {
     return !isAllowed({caller: open, need, action: need.action, resource: '', bucket: undefined, objectAcl: undefined, facts}, this.directory);
   }
 
-  async #lookAt(bucket: ByteString): Promise<{readonly info: FileInfo; readonly rules: BucketRules} | undefined> {
+  async #lookAt(bucket: ByteString): Promise<{readonly rules: BucketRules} | undefined> {
     const {files, buckets} = this.#services;
     try {
       const info = await files.stat(bucketPath(bucket), {kind: 'directory'}, this.#context);
-      return info.inode.kind === 'directory' ? {info, rules: await buckets.rulesOf(bucket, info, files, this.#context)} : undefined;
+      return info.inode.kind === 'directory' ? {rules: await buckets.rulesOf(bucket, info, files, this.#context)} : undefined;
     } catch (error) {
       if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
       throw error;

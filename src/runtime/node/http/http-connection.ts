@@ -16,6 +16,7 @@ import {duplicateOf} from '#runtime/node/http/own-receiving.ts';
 import {libc} from '#runtime/node/native/libc.ts';
 import type {ServedConnection, ServerConnections} from '#runtime/node/http/server-connections.ts';
 import type {Waiting} from '#runtime/node/http/turnstile.ts';
+import {recordBytesMax} from '#runtime/node/threads/byte-ring.ts';
 import type {Address} from '#runtime/net.ts';
 
 /** What is kept of the input that nobody asked for yet. */
@@ -24,6 +25,8 @@ const inputBytesMax = 64 * 1024;
 const discardBytesMax = 8 * 1024 * 1024;
 /** How long a client may take for that, ms without a byte. */
 const drainIdleMs = 5_000;
+/** A connection whose request was handed on is served there for so many more before it may leave again: its next ones are likely to be of that kind, too. */
+const stayRequests = 64;
 /** How long a client may take to close after the last answer. */
 const lingerMs = 2_000;
 
@@ -51,6 +54,8 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   #deadlineMs: number;
   #phase: Phase = 'waiting';
   #served = 0;
+  /** Leaves when it has served so many. */
+  #staysUntil = 0;
   #exchange: ServerExchange | undefined;
   /** A request began and has no answer yet. */
   #underWay = false;
@@ -145,9 +150,30 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   }
 
   leave(): number {
-    if (this.server.secure || !this.idle || this.inputEnded || this.socket.destroyed || this.socket.writableLength > 0) return -1;
+    return this.idle && this.#served >= this.#staysUntil ? this.#detach() : -1;
+  }
+
+  /** What another thread was sent and hands on. */
+  receivedElsewhere(input: Buffer): void {
+    this.#staysUntil = this.#served + stayRequests;
+    this.received(input, false);
+  }
+
+  handOn(): boolean {
+    const {handOn} = this.server;
+    if (!handOn) return false;
+    const input = this.parser.unread();
+    const fd = input.length > recordBytesMax ? -1 : this.#detach();
+    if (fd < 0) return false;
+    this.#settle();
+    handOn(fd, input);
+    return true;
+  }
+
+  /** Ends here; the descriptor that is returned keeps the connection, so that nobody is told of an end. Negative when that cannot be. */
+  #detach(): number {
+    if (this.server.secure || this.inputEnded || this.socket.destroyed || this.socket.writableLength > 0) return -1;
     const fd = duplicateOf(this.socket);
-    // The other descriptor keeps the connection: nobody is told of an end.
     if (fd >= 0) this.socket.destroy();
     return fd;
   }

@@ -35,6 +35,8 @@ export interface ExchangeConnection {
   serves(exchange: HttpExchange): boolean;
   /** Waits for more input; false when none will come. */
   input(): Promise<boolean>;
+  /** The request is another thread's from here on, and the connection with it; false when it has to be answered here. */
+  handOn(): boolean;
   /** The answer is with the socket. */
   answered(keepAlive: boolean): void;
 }
@@ -105,6 +107,12 @@ export class ServerExchange implements HttpExchange {
   clientLeft(): void {
     this.#clientLeft = true;
     this.#abort?.abort(left());
+  }
+
+  handOn(): boolean {
+    if (this.#answer !== 'none' || this.#body?.begun || !this.#connection.handOn()) return false;
+    this.#answer = 'sent';
+    return true;
   }
 
   respond(status: number, headers: readonly string[], body?: Body): Promise<void> {

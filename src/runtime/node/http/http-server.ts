@@ -4,7 +4,9 @@
  */
 import {once} from 'node:events';
 import {createServer} from 'node:net';
+import {assert} from '#base/assert.ts';
 import {ServedSockets} from '#runtime/node/http/served-sockets.ts';
+import {ServingThreads} from '#runtime/node/threads/serving-threads.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
 import type {Log} from '#runtime/log.ts';
@@ -14,7 +16,11 @@ const backlogMax = 1024;
 
 export async function serveHttp(options: HttpServerOptions, handler: (exchange: HttpExchange) => Promise<void>, log?: Log): Promise<Listener> {
   const served = new ServedSockets(options, handler, log);
-  const server = createServer({noDelay: true, allowHalfOpen: true, pauseOnConnect: !options.tls}, (accepted) => served.accept(accepted));
+  const {threads} = options;
+  assert(threads === undefined || threads instanceof ServingThreads, 'the threads are of this machine');
+  const server = createServer({noDelay: true, allowHalfOpen: true, pauseOnConnect: !options.tls}, (accepted) => {
+    if (!threads?.take(accepted)) served.accept(accepted);
+  });
   try {
     server.listen({host: options.address.host, port: options.address.port, backlog: backlogMax});
     await once(server, 'listening');
@@ -22,12 +28,13 @@ export async function serveHttp(options: HttpServerOptions, handler: (exchange: 
     await served.stop();
     throw systemError(error, `listening on ${options.address.host}:${options.address.port}`);
   }
+  await threads?.begin(served);
   const bound = server.address() as {address: string; port: number};
   return {
     address: {host: bound.address, port: bound.port},
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
-      await served.stop();
+      await Promise.all([served.stop(), threads?.stop()]);
       await closed;
     },
   };

@@ -11,6 +11,7 @@ import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
+import {openDuplicate} from '#runtime/node/http/duplicates.ts';
 import {type Libc, libc} from '#runtime/node/native/libc.ts';
 
 const EAGAIN = -11;
@@ -40,19 +41,19 @@ export async function sendLease(socket: Socket, lease: FileLease, length: number
 class Outlet implements Disposable {
   readonly #socket: Socket;
   readonly #libc: Libc | undefined;
-  /** -1 without a way to call the kernel. */
-  readonly #duplicate: number;
+  /** Undefined without a way to call the kernel. */
+  readonly #duplicate: ReturnType<typeof openDuplicate>;
   #piece: Buffer | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     const fd = (socket as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
     this.#libc = fd >= 0 ? libc() : undefined;
-    this.#duplicate = this.#libc?.duplicate(fd) ?? -1;
+    this.#duplicate = fd >= 0 ? openDuplicate(fd) : undefined;
   }
 
   [Symbol.dispose](): void {
-    if (this.#duplicate >= 0) this.#libc?.close(this.#duplicate);
+    this.#duplicate?.close();
   }
 
   /** False when the client is gone. */
@@ -68,7 +69,7 @@ class Outlet implements Disposable {
         continue;
       }
       if (this.#socket.writableLength > 0 && !(await this.#flushed())) return false;
-      const sent = this.#libc!.sendfile(this.#duplicate, descriptorNumber(lease.file), position, window);
+      const sent = this.#libc!.sendfile(this.#duplicate!.fd, descriptorNumber(lease.file), position, window);
       if (sent > 0) {
         position += sent;
         turn -= sent;
@@ -87,7 +88,7 @@ class Outlet implements Disposable {
   }
 
   #mayCall(lease: FileLease, position: number, length: number): boolean {
-    if (this.#duplicate < 0) return false;
+    if (!this.#duplicate) return false;
     if (lease.resident) return true;
     const found = this.#libc!.cached(descriptorNumber(lease.file), position, length);
     return found !== undefined && found.cached >= found.pages;

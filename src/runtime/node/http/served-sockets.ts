@@ -21,7 +21,7 @@ const stopMs = 2_000;
 /** How often connections are looked at for their time limits. */
 const checkIntervalMs = 2_000;
 
-export type ServedOptions = Omit<HttpServerOptions, 'address'>;
+export type ServedOptions = Omit<HttpServerOptions, 'address' | 'threads'>;
 
 export class ServedSockets {
   readonly shared: ServerConnections;
@@ -60,14 +60,15 @@ export class ServedSockets {
     }
   }
 
-  /** The same by its descriptor, which belongs to this thread from now on. `kept`: it has had answers already. */
-  adopt(fd: number, kept: boolean): void {
+  /** The same by its descriptor, which belongs to this thread from now on. `kept`: it has had answers already; `input`: what was read of it and not answered. */
+  adopt(fd: number, kept: boolean, input?: Buffer): void {
     if (!this.#hasRoom()) libc()?.close(fd);
     else if (this.#tls) this.#secure(this.#tls, openReceiving(fd));
     else {
       const socket = openReceiving(fd, (bytes) => connection.received(bytes, true));
       const connection = this.#serve(socket, kept);
       this.#count(socket);
+      if (input) connection.receivedElsewhere(input);
     }
   }
 

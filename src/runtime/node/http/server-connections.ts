@@ -38,6 +38,8 @@ export class ServerConnections {
   readonly connections = new Set<ServedConnection>();
   readonly turnstile = new Turnstile(() => this.nowMs(), (fn) => void setImmediate(fn));
   closing = false;
+  /** Takes a connection, by its descriptor, with the request that it has and all that came behind. */
+  handOn: ((fd: number, input: Buffer) => void) | undefined;
   /** Asked of each connection that has had its answer: true when it has left for another thread. */
   handAway: ((connection: ServedConnection) => boolean) | undefined;
   #dateSecond = 0;

@@ -67,6 +67,11 @@ export class ThreadLine {
     return (this.#roomWanted ??= Promise.withResolvers<void>()).promise;
   }
 
+  /** Takes what the other side has sent, now: it will send nothing more. */
+  drain(): void {
+    for (let record = this.#reader.take(); record; record = this.#reader.take()) this.#receive(record);
+  }
+
   close(): void {
     this.#closed = true;
     this.#waiting = [];
