@@ -167,6 +167,8 @@ export class TierLog {
   }
 
   async #drain(): Promise<void> {
+    // Lets all that comes in this turn of the event loop into the first batch.
+    await this.#tier.runtime.clock.yield();
     while (this.#pending) {
       await this.#rotate();
       this.#due = false;

@@ -223,7 +223,8 @@ export class ChangeLog implements AsyncDisposable {
     if (!unhurried) this.#wanted = this.#sequence;
     if (!this.#writing) {
       this.#writing = true;
-      queueMicrotask(() => void this.#write());
+      // All that is appended in this turn of the event loop goes into the first group.
+      void this.#machine.clock.yield().then(() => this.#write());
     }
     return {sequence: this.#sequence, safe: group.safe.promise, durable: group.durable.promise};
   }

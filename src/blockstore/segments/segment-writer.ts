@@ -96,8 +96,8 @@ export class SegmentWriter {
   }
 
   async #drain(): Promise<void> {
-    // Let all fills of this turn into the first batch.
-    await Promise.resolve();
+    // Lets all fills of this turn of the event loop into the first batch.
+    await this.#tier.runtime.clock.yield();
     while (this.#batch.used > 0) {
       const batch = this.#batch;
       this.#batch = new Batch(this.#spare ?? Buffer.allocUnsafeSlow(this.#batchBytes));
