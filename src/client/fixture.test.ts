@@ -153,7 +153,7 @@ export class FakeWorker {
       finish: async () => ({partNumber, length, etag: String(partNumber).repeat(32), checksums: {}, storePart: 't', modifiedAt: 0n}),
       abort: async () => {},
     }),
-    completeUpload: async (upload, parts, ready) => {
+    completeUpload: async (upload, _content, parts, ready) => {
       await ready();
       return this.put(upload.storeKey, `${parts.length} parts`);
     },

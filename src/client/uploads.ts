@@ -3,13 +3,15 @@ import type {ByteString} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {CompletedPart, CompleteUploadOptions, CreateOptions, PartWriter} from '#client/file-system.ts';
 import {abandon, publish} from '#client/publish.ts';
-import type {CallContext} from '#contracts/context.ts';
+import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo, MasterApi, PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 import type {Checksums} from '#model/content.ts';
-import {multipartChecksum} from '#model/multipart.ts';
+import {isKeptUpload, multipartChecksum} from '#model/multipart.ts';
 
 const partsAPage = 1000;
+/** Of a completion whose parts are being replaced. */
+const attemptsMax = 3;
 
 export class Uploads {
   readonly #master: MasterApi;
@@ -52,7 +54,9 @@ export class Uploads {
       commit: async (expected, sealed) => {
         const stored = await stream.finish(expected);
         const part = sealed ? {...stored, ...sealed} : stored;
-        await this.#master.putPart(path, uploadId, part, context);
+        const replaced = await this.#master.putPart(path, uploadId, part, context);
+        // What stays of it goes with the upload.
+        if (replaced && isKeptUpload(upload)) await this.#worker.dropPart(upload, replaced, context).catch(() => {});
         return part;
       },
       abort: () => stream.abort(),
@@ -64,7 +68,14 @@ export class Uploads {
     const before = this.#completing.get(uploadId);
     const mine = (async () => {
       await before?.catch(() => undefined);
-      return await this.#complete(path, uploadId, wanted, options, context);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#complete(path, uploadId, wanted, options, context);
+        } catch (error) {
+          // A part was sent again meanwhile: the next look finds the new one.
+          if (!isKind(error, 'ContentChanged') || attempt === attemptsMax) throw error;
+        }
+      }
     })();
     this.#completing.set(uploadId, mine);
     try {
@@ -82,11 +93,32 @@ export class Uploads {
     for (const {partNumber} of parts) known.delete(partNumber);
     const complete = {parts: parts.length, unused: [...known.keys()], ...(options.precondition ? {precondition: options.precondition} : {})};
     const ticket = await this.#master.beginCompleteUpload(path, uploadId, complete, context);
-    return publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, parts, ready, context), context);
+    const publishing = publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, ticket.content, parts, ready, context), context);
+    return isKeptUpload(upload) ? await this.#settled(upload, publishing, context) : await publishing;
+  }
+
+  /** Tells the cache what became of the completion. When that fails, the next start finds out. */
+  async #settled(upload: UploadRecord, publishing: Promise<FileInfo>, context: CallContext): Promise<FileInfo> {
+    const after = {...context, signal: systemContext.signal};
+    const settle = (committed: boolean) => this.#worker.settleUpload(upload, {committed}, after).catch(() => {});
+    try {
+      const info = await publishing;
+      await settle(true);
+      return info;
+    } catch (error) {
+      // The answer may have been lost and not the commit, with which the upload goes.
+      const open = await this.#master.getUpload(upload.path, upload.uploadId, after).then(() => true, (why: unknown) => (isKind(why, 'NotFound') ? false : undefined));
+      if (open !== undefined) await settle(!open);
+      throw error;
+    }
   }
 
   async abort(path: ByteString, uploadId: string, context: CallContext): Promise<void> {
     const upload = await this.#master.getUpload(path, uploadId, context);
+    if (isKeptUpload(upload)) {
+      await this.#master.removeUpload(path, uploadId, context);
+      return await this.#worker.abortUpload(upload, context);
+    }
     try {
       await this.#worker.abortUpload(upload, context);
     } catch (error) {

@@ -243,7 +243,7 @@ export interface UploadRecord {
   readonly storeKey: ByteString;
   /** The content that the parts will become. */
   readonly content: ContentId;
-  /** The store's own name of the upload. */
+  /** The store's own name of the upload. Empty: the cache keeps the parts (ASYNC_THROUGH), and `content` names their draft. */
   readonly storeUploadId: string;
   readonly metadata: ContentMetadata;
   readonly checksumAlgorithm?: keyof Checksums;
@@ -267,7 +267,7 @@ export interface PartRecord {
   readonly length: number;
   readonly etag: string;
   readonly checksums: Checksums;
-  /** What the connector needs to complete with this part. */
+  /** What the connector needs to complete with this part; or where the cache keeps it. */
   readonly storePart: string;
   readonly modifiedAt: TimeNs;
   /** Of a part of a sealed content (model/seal.ts): what its own key is made with. */
@@ -467,7 +467,8 @@ export interface MasterApi {
   createUpload(ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext): Promise<UploadRecord>;
   /** NotFound when there is no such upload of that path. */
   getUpload(path: ByteString, uploadId: string, context: CallContext): Promise<UploadRecord>;
-  putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void>;
+  /** Answers the part of that number whose place it takes. */
+  putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<PartRecord | undefined>;
   /** Ascending, with numbers > `after`: of an upload of that path, or of the content that it became. NotFound. */
   listParts(path: ByteString, uploadId: string, after: number, limit: number, context: CallContext): Promise<readonly PartRecord[]>;
   /** Ordered by key, then by the time of creation. `after` is exclusive; without an id it means all uploads of that key. InvalidArgument: it is the id of an upload of another key. */

@@ -109,6 +109,8 @@ export const workerWire: Wire<WorkerApi> = {
   uploadPart: 'writer',
   completeUpload: 'publish',
   abortUpload: 'call',
+  dropPart: 'call',
+  settleUpload: 'call',
   openDraft: 'call',
   leftDrafts: 'call',
   readDraft: 'call',

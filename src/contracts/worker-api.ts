@@ -119,11 +119,16 @@ export interface WorkerApi {
   /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */
   copy(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject>;
 
-  /** Opens a multipart upload in the store; returns its name there. */
+  /** Opens a multipart upload in the store; returns its name there. Empty: it is kept in the cache, as the ticket's write type wants, until it is completed. */
   createUpload(ticket: WriteTicket, context: CallContext): Promise<string>;
   uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
-  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject>;
+  /** The parts become `content`, the ticket's. Of a kept upload: ContentChanged when a part was replaced meanwhile; `settleUpload` must follow. */
+  completeUpload(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject>;
   abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
+  /** Of a kept upload: no record names this part any more. */
+  dropPart(upload: UploadRecord, part: PartRecord, context: CallContext): Promise<void>;
+  /** A kept upload is a file now; or it is not, and goes on. */
+  settleUpload(upload: UploadRecord, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
 
   /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */
   openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;

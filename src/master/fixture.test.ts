@@ -33,6 +33,8 @@ export class World {
   readonly stores = new Map<string, MemoryUnderStore>();
   wrap: (store: UnderStore) => UnderStore = store => store;
   readonly dropped: number[] = [];
+  /** Uploads that have ended by themselves, by their contents. */
+  readonly endedUploads: ContentId[] = [];
   /** The cache, as far as it keeps what is pending: it outlives masters, as what was synced does. */
   readonly cache = new Map<ContentId, Buffer>();
   backlog: Partial<BacklogLimits> = {};
@@ -87,13 +89,15 @@ export class World {
   #pending(): PendingCache {
     const {cache} = this;
     return {
-      bytes: async function* (content) {
-        const bytes = cache.get(content.id);
-        assert(bytes, `content ${content.id} is in the cache until its store has it`);
+      bytes: async function* (content, _signal, {offset, length} = {offset: 0, length: content.length}) {
+        const whole = cache.get(content.id);
+        assert(whole, `content ${content.id} is in the cache until its store has it`);
+        const bytes = whole.subarray(offset, offset + length);
         if (bytes.length > 0) yield bytes;
       },
       persisted: content => void cache.delete(content),
       drop: contents => contents.forEach(id => void cache.delete(id)),
+      uploadEnded: ({content}) => void this.endedUploads.push(content),
     };
   }
 

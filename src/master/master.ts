@@ -250,6 +250,11 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.#parts.persister.contents();
   }
 
+  /** Uploads whose parts the cache keeps, with those. */
+  keptUploads(): readonly {readonly upload: UploadRecord; readonly parts: readonly PartRecord[]}[] {
+    return this.#parts.uploads.kept();
+  }
+
   async createUpload(
     ticket: WriteTicket, upload: Omit<UploadRecord, 'uploadId' | 'content' | 'initiatedAt' | 'initiator' | 'path' | 'mount' | 'storeKey' | 'metadata'>, context: CallContext,
   ): Promise<UploadRecord> {
@@ -260,8 +265,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#parts.uploads.get(path, uploadId);
   }
 
-  async putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void> {
-    await this.#parts.uploads.putPart(path, uploadId, part, context);
+  async putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<PartRecord | undefined> {
+    return await this.#parts.uploads.putPart(path, uploadId, part, context);
   }
 
   async listParts(path: ByteString, uploadId: string, after: number, limit: number, _context: CallContext): Promise<readonly PartRecord[]> {

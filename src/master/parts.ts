@@ -70,7 +70,7 @@ export function assemble(services: MasterServices) {
   const feed = new ChangeFeed(runtime.clock);
   const transactions = new Transactions(metastore, runtime.clock, feed);
   const mounts = new MountTable(stores, runtime.log, mount => openUploads.notesOf(mount));
-  const openUploads: OpenUploads = new OpenUploads({transactions, mounts, runtime, completing: uploadId => writes.completes(uploadId)});
+  const openUploads: OpenUploads = new OpenUploads({transactions, mounts, runtime, completing: uploadId => writes.completes(uploadId), ended: upload => persister.uploadEnded(upload)});
   const now = (): number => transactions.now();
   const following = new Following();
   const recent = new RecentChanges(now);
@@ -106,7 +106,7 @@ export function assemble(services: MasterServices) {
   const mutating = {...changing, lister, jobs};
   const mutations: Mutations = new Mutations(mutating);
   const lifecycle = new Lifecycle({
-    transactions, runtime, lister, completing: uploadId => writes.completes(uploadId),
+    transactions, runtime, lister, completing: uploadId => writes.completes(uploadId), uploadEnded: upload => persister.uploadEnded(upload),
     remove: async (path, options, context) => await mutations.remove(path, options, context),
   });
   const timers = new TimerQueue(transactions, runtime, {lifecycle: lifecycle.walk});

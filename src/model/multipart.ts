@@ -19,6 +19,9 @@ export interface PartDigests {
   readonly checksums: Checksums;
 }
 
+/** The cache keeps the parts until the upload is completed, and its store has not heard of it. */
+export const isKeptUpload = (upload: {readonly storeUploadId: string}): boolean => upload.storeUploadId === '';
+
 /** MD5 of the parts' MD5s, and their number. */
 export function multipartEtag(parts: readonly PartDigests[]): string {
   const digest = createHash('md5');

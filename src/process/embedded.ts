@@ -31,7 +31,7 @@ import {checkHomePermissions} from '#process/home-permissions.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
-import {forgetLeftovers, pendingCache} from '#process/pending-cache.ts';
+import {forgetLeftovers, pendingCache, restoreUploads} from '#process/pending-cache.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
 import type {ServingOptions} from '#process/serving/start-serving.ts';
 import {mountAll, setWriteType} from '#process/start-mounts.ts';
@@ -109,7 +109,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
           for (const id of contents) await (running ? running.dropped(id) : blocks.drop(id));
         },
         http,
-        pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile),
+        pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
@@ -119,6 +119,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const lookup = administrators(identity.directory, runtime.clock);
     const audit = up.audit === false ? undefined : await down.add('audit log', AuditLog.open(runtime, {path: home.auditFile}));
     const worker = (running = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts, ...(openFilesMax === undefined ? {} : {openFilesMax})}));
+    void restoreUploads(worker, master, runtime.log);
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     signal.throwIfAborted();

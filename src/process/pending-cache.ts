@@ -1,20 +1,24 @@
 /** The block store as the keeper of what stores are still to get. */
 import type {BlockStore} from '#blockstore/block-store.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
+import {toText} from '#base/byte-string.ts';
+import type {UploadRecord} from '#contracts/master-api.ts';
 import type {Master} from '#master/master.ts';
 import type {PendingCache} from '#master/persist/persister.ts';
 import type {Log} from '#runtime/log.ts';
 import {pendingBytes} from '#worker/reads/pending-bytes.ts';
+import type {Worker} from '#worker/worker.ts';
 
 /** `isInPlace`: whether files of the mount are read where their store has them, and never cached. */
-export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => boolean): PendingCache {
+export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => boolean, uploadEnded: PendingCache['uploadEnded']): PendingCache {
   const drop = async (contents: readonly ContentId[]): Promise<void> => {
     for (const id of contents) await blocks.drop(id);
   };
   return {
-    bytes: (content, signal) => pendingBytes(blocks, content, {offset: 0, length: content.length}, signal),
+    bytes: (content, signal, range) => pendingBytes(blocks, content, range ?? {offset: 0, length: content.length}, signal),
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
+    uploadEnded,
   };
 }
 
@@ -28,4 +32,10 @@ export async function forgetLeftovers(blocks: BlockStore, master: Master, log: L
   } catch (error) {
     log.warn('what an earlier life has left in the cache could not be looked at', {error: String(error)});
   }
+}
+
+/** Uploads whose parts an earlier life has kept go on. */
+export async function restoreUploads(worker: Worker, master: Master, log: Log): Promise<void> {
+  const lost = ({path, uploadId}: UploadRecord, error: unknown) => log.warn('the parts of an upload are lost: the cache does not have them any more', {path: toText(path), uploadId, error: String(error)});
+  await worker.restoreUploads(master.keptUploads(), lost).catch((error: unknown) => log.warn('uploads of an earlier life could not be looked at', {error: String(error)}));
 }

@@ -32,6 +32,7 @@ import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import {loadContent} from '#worker/reads/load.ts';
 import {Probes} from '#worker/reads/probes.ts';
 import {WholeLeases} from '#worker/reads/whole-leases.ts';
+import type {OpenUpload} from '#worker/writes/kept-uploads.ts';
 import {Writes} from '#worker/writes/writes.ts';
 
 /** Present ranges up to this size are answered as bytes rather than as a lease. */
@@ -150,12 +151,30 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#writes.uploadPart(upload, partNumber, options, context);
   }
 
-  completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
-    return this.#writes.completeUpload(upload, parts, ready, context);
+  completeUpload(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
+    return this.#writes.completeUpload(upload, content, parts, ready, context);
   }
 
   abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {
     return this.#writes.abortUpload(upload, context);
+  }
+
+  async dropPart(upload: UploadRecord, part: PartRecord): Promise<void> {
+    await (await this.#writes.kept.get(upload.content)).replaced(part.storePart);
+  }
+
+  async settleUpload({content}: UploadRecord, {committed}: {readonly committed: boolean}): Promise<void> {
+    await (committed ? this.#writes.kept.end(content, 'committed') : (await this.#writes.kept.get(content)).reopen());
+  }
+
+  /** What an earlier life has left of uploads that are kept here; `uploads`: all that the master still has. */
+  restoreUploads(uploads: Iterable<OpenUpload>, lost: (upload: UploadRecord, error: unknown) => void): Promise<void> {
+    return this.#writes.kept.restore(uploads, lost);
+  }
+
+  /** Of no client's doing. What cannot be removed now is removed by the next start. */
+  uploadEnded({content}: UploadRecord): void {
+    void this.#writes.kept.end(content, 'aborted').catch(() => {});
   }
 
   async openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo> {

@@ -46,6 +46,9 @@ export class OpenDraft implements NamedDraft {
   /** Its name is on disk for good. */
   #lasting = false;
   #state: 'open' | 'closed' = 'open';
+  /** Writes under way, and the end of the last of them. */
+  #writes = 0;
+  #written = Promise.withResolvers<void>();
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
 
@@ -88,7 +91,12 @@ export class OpenDraft implements NamedDraft {
   }
 
   async reserve(bytes: number): Promise<boolean> {
+    this.#mustBeOpen();
     if (!(await this.tier.reserve(bytes))) return false;
+    if (this.#state === 'closed') {
+      this.tier.release(bytes);
+      return false;
+    }
     this.#taken += bytes;
     this.#spare += bytes;
     return true;
@@ -118,7 +126,7 @@ export class OpenDraft implements NamedDraft {
     this.#length = Math.max(this.#length, position + length);
     const {runtime} = this.tier;
     runtime.crashPoint('blockstore.beforeDraftWrite');
-    await this.#on(this.#file.write(buffers, position), () => this.#pages.doubt(position, length));
+    await this.#writing(this.#file.write(buffers, position), () => this.#pages.doubt(position, length));
     runtime.crashPoint('blockstore.afterDraftWrite');
     this.tier.worked();
   }
@@ -203,6 +211,7 @@ export class OpenDraft implements NamedDraft {
     this.#letGo();
     this.#folder.gone(this, false);
     this.#take(-this.#taken);
+    this.#spare = 0;
   }
 
   async close(): Promise<void> {
@@ -335,12 +344,23 @@ export class OpenDraft implements NamedDraft {
     this.#mustBeOpen();
     this.#state = 'closed';
     await this.#syncing?.catch(() => undefined);
+    // What comes to the file after this would be nobody's.
+    if (this.#writes > 0) await this.#written.promise;
     await this.#on(work());
   }
 
   #take(bytes: number): void {
     this.#taken += bytes;
     this.tier.release(-bytes);
+  }
+
+  async #writing(work: Promise<void>, undo: () => void): Promise<void> {
+    if (this.#writes++ === 0) this.#written = Promise.withResolvers();
+    try {
+      await this.#on(work, undo);
+    } finally {
+      if (--this.#writes === 0) this.#written.resolve();
+    }
   }
 
   async #on<T>(work: Promise<T>, undo?: () => void): Promise<T> {

@@ -19,6 +19,7 @@ import {bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request, xml
 import {checkKey} from '#frontends/s3/opening.ts';
 import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {versionHeaders} from '#frontends/s3/versions.ts';
+import {persistHeaders} from '#frontends/s3/write-type.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
 import {isSealed} from '#model/seal.ts';
 
@@ -119,7 +120,7 @@ function answerCompleted(request: S3Request, info: FileInfo, customerKey: Custom
   const named = `${element('Location', location)}${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('ETag', `"${etagOf(info)}"`)}`;
   const type = checksumTypeOfValues(checksums);
   const document = xmlDocument('CompleteMultipartUploadResult', `${named}${checksumsXml(checksums)}${type ? element('ChecksumType', type) : ''}`);
-  return xml(request, document, [...versionHeaders(info), ...expirationHeaders(request, info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
+  return xml(request, document, [...versionHeaders(info), ...expirationHeaders(request, info), ...persistHeaders(info), ...encryptionHeaders(encryptionOfObject(info.inode.content?.metadata, customerKey))]);
 }
 
 function sizeErrorOf(error: unknown, length: number | undefined): S3Error | undefined {

@@ -16,6 +16,7 @@ import {sealUpload} from '#frontends/s3/sealing.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {writeTypeOf} from '#frontends/s3/write-type.ts';
 import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';
 
 export const partNumberMax = 10_000;
@@ -59,7 +60,7 @@ export const createMultipartUpload: Operation = async (request) => {
   const encryption = await encryptionOf(request, await requireBucket(request, bucket));
   const metadata = {...metadataOf(request), ...(encryption.key ? sealUpload(request, encryption.key) : keptEncryption(encryption))};
   const xattrs = {...taggingOf(request), ...(await lockAttributes(request)), ...aclAttributes(request)};
-  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata, xattrs, ...checksums}, request.context);
+  const upload = await request.files.createUpload(objectPath(bucket, key), {kind: 'file', parents: 'implied', metadata, xattrs, ...checksums, ...writeTypeOf(request)}, request.context);
   const {checksumAlgorithm, checksumType} = checksums;
   const echoed = checksumAlgorithm && checksumType ? ['x-amz-checksum-algorithm', checksumAlgorithm.toUpperCase(), 'x-amz-checksum-type', checksumType] : [];
   const named = `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', upload.uploadId)}`;

@@ -7,7 +7,7 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import {idOfKey, nameOfSettingKey, settingKey, settingsTable} from '#codec/namespace/keys.ts';
 import {systemContext, type CallContext} from '#contracts/context.ts';
-import type {FileInfo, ListVersionsRequest, RemoveOptions, RemoveResult} from '#contracts/master-api.ts';
+import type {FileInfo, ListVersionsRequest, RemoveOptions, RemoveResult, UploadRecord} from '#contracts/master-api.ts';
 import {BucketWalk} from '#master/jobs/bucket-walk.ts';
 import type {TimerHandler} from '#master/jobs/timer-queue.ts';
 import type {Lister} from '#master/loader/lister.ts';
@@ -31,6 +31,8 @@ export interface LifecycleServices {
   readonly remove: (path: ByteString, options: RemoveOptions & {readonly kind: 'file'; readonly version?: string}, context: CallContext) => Promise<RemoveResult>;
   /** A client's upload that is being completed now. */
   readonly completing: (uploadId: string) => boolean;
+  /** A client's upload has ended here. */
+  readonly uploadEnded: (upload: UploadRecord) => void;
 }
 
 interface Walk {
@@ -114,18 +116,21 @@ export class Lifecycle {
   }
 
   async #abortUploads(bucket: ByteString, rules: readonly LifecycleRule[], now: number): Promise<void> {
-    const {transactions, runtime, completing} = this.#services;
+    const {transactions, runtime, completing, uploadEnded} = this.#services;
     const aborting = rules.filter(({abortUploadsAfterDays}) => abortUploadsAfterDays !== undefined);
     if (aborting.length === 0) return;
     for (let after: {readonly key: ByteString; readonly uploadId: string} | undefined; ; ) {
       const uploads = transactions.peek(reader => listUploads(reader, {directory: bucket, limit: uploadsAPage, after}));
-      for (const {path, uploadId, initiatedAt} of uploads) {
+      for (const upload of uploads) {
+        const {path, uploadId, initiatedAt} = upload;
         const key = path.slice(bucket.length) as ByteString;
         after = {key, uploadId};
         const subject = {key: toText(key), bytes: 0, tags: () => new Map<string, string>()};
         const ended = aborting.some(rule => applies(rule, subject) && midnightAfter(Number(initiatedAt / 1_000_000n), rule.abortUploadsAfterDays!) <= now);
         // The parts that its store has follow with the sweep of uploads that nobody will complete.
-        if (ended && !completing(uploadId)) await transactions.changeOwn(tx => void removeUpload(tx, path, uploadId));
+        if (!ended || completing(uploadId)) continue;
+        await transactions.changeOwn(tx => void removeUpload(tx, path, uploadId));
+        uploadEnded(upload);
       }
       if (uploads.length < uploadsAPage) return;
       await runtime.clock.yield();

@@ -78,6 +78,23 @@ test('a client\'s upload ends when nothing was done with it for a week, or as lo
   });
 });
 
+test('an upload that the cache keeps ends there, and its store hears nothing of it', async () => {
+  const world = new World();
+  const bucket = world.store('mem://bucket/');
+  await world.life(async (master, {clock}) => {
+    await mountBucket(master);
+    const ticket = await master.beginWrite(bytes('/b/kept'), {writeType: 'ASYNC_THROUGH'}, context);
+    const upload = await master.createUpload(ticket, {storeUploadId: ''}, context);
+    await clock.sleep(6 * dayMs);
+    assert.deepEqual(world.endedUploads, []);
+    await clock.sleep(2 * dayMs);
+    assert.ok(!(await exists(master, upload)));
+    assert.deepEqual(world.endedUploads, [upload.content]);
+    await clock.sleep(dayMs);
+    assert.equal(bucket.counters.requests.abortUpload, 0);
+  });
+});
+
 test('a store that cannot abort is asked again', async () => {
   const world = new World();
   world.store('mem://bucket/');

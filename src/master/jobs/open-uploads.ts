@@ -30,6 +30,8 @@ export interface OpenUploadServices {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
   /** A client's upload that is being completed now. */
   readonly completing: (uploadId: string) => boolean;
+  /** A client's upload has ended here. */
+  readonly ended: (upload: UploadRecord) => void;
 }
 
 export class OpenUploads {
@@ -99,6 +101,7 @@ export class OpenUploads {
     if (Number(upload.initiatedAt / 1_000_000n) >= before || transactions.peek(reader => lastActivity(reader, upload)) >= before || completing(upload.uploadId)) return false;
     runtime.crashPoint('master.upload.expire');
     const expired = await transactions.changeOwn(tx => !completing(upload.uploadId) && expireUpload(tx, upload, before));
+    if (expired) this.#services.ended(upload);
     if (expired) runtime.log.info('an upload was aborted, because nothing was done with it for long', {path: toText(upload.path), uploadId: upload.uploadId});
     return expired;
   }

@@ -10,6 +10,7 @@ import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/nam
 import {decodePart, decodeUpload} from '#codec/namespace/upload-record.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import {removeUpload} from '#master/namespace/uploads.ts';
+import {isKeptUpload} from '#model/multipart.ts';
 import type {KeyValue, Reader, Transaction} from '#metastore/metastore.ts';
 
 export function noteStoreUpload(tx: Transaction, upload: StoreUpload): void {
@@ -51,7 +52,7 @@ export function expireUpload(tx: Transaction, upload: UploadRecord, before: numb
   removeUpload(tx, upload.path, upload.uploadId);
   // Noted when it was opened, unless that was before there were such notes.
   const {mount, storeKey, storeUploadId} = upload;
-  noteStoreUpload(tx, {mount, storeKey, storeUploadId, openedAt: 0});
+  if (!isKeptUpload(upload)) noteStoreUpload(tx, {mount, storeKey, storeUploadId, openedAt: 0});
   return true;
 }
 

@@ -4,10 +4,11 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import {partKey, partsOf, uploadIdOfOrderKey, uploadKey, uploadOrderFrom, uploadOrderGroup, uploadOrderKey} from '#codec/namespace/keys.ts';
+import {partKey, partsOf, uploadIdOfOrderKey, uploadKey, uploadOrderFrom, uploadOrderGroup, uploadOrderKey, uploadTable} from '#codec/namespace/keys.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
+import {isKeptUpload} from '#model/multipart.ts';
 
 const uploadIdPattern = /^[A-Za-z0-9._~-]{1,128}$/;
 export const partNumberMax = 10_000;
@@ -27,12 +28,20 @@ export function getUpload(reader: Reader, path: ByteString, uploadId: string): U
   return upload;
 }
 
-/** Replaces a part of the same number. NotFound (the upload), InvalidArgument (the number). */
-export function putPart(tx: Transaction, path: ByteString, uploadId: string, part: PartRecord): void {
+/** Answers the part of the same number that it replaces. NotFound (the upload), InvalidArgument (the number). */
+export function putPart(tx: Transaction, path: ByteString, uploadId: string, part: PartRecord): PartRecord | undefined {
   getUpload(tx, path, uploadId);
   const {partNumber} = part;
   if (!(Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= partNumberMax)) throw new WeirError('InvalidArgument', `part numbers are 1 to ${partNumberMax}, not ${partNumber}`);
-  tx.put(partKey(uploadId, partNumber), encodePart(part));
+  const key = partKey(uploadId, partNumber);
+  const replaced = tx.get(key);
+  tx.put(key, encodePart(part));
+  return replaced && decodePart(replaced);
+}
+
+/** Those whose parts the cache keeps. */
+export function listKeptUploads(reader: Reader): UploadRecord[] {
+  return Array.from(reader.range(uploadTable), ({value}) => decodeUpload(value)).filter(isKeptUpload);
 }
 
 /** Ascending, with numbers > `after`. NotFound. */
@@ -42,6 +51,11 @@ export function listParts(reader: Reader, path: ByteString, uploadId: string, af
   if (uploadIdPattern.test(uploadId) && !reader.get(uploadKey(uploadId)) && !reader.range({...partsOf(uploadId, 0), limit: 1})[Symbol.iterator]().next().done) return parts();
   getUpload(reader, path, uploadId);
   return parts();
+}
+
+/** Of all parts, in their order: of an upload, or of the content that it became. */
+export function partLengths(reader: Reader, uploadId: string): number[] {
+  return Array.from(reader.range(partsOf(uploadId, 0)), ({value}) => decodePart(value).length);
 }
 
 /** The upload goes; its parts stay, as those of the file that it has become, but for the `unused` ones. NotFound. */

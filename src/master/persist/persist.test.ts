@@ -1,8 +1,10 @@
 /** Contents that their store gets behind the answer: what may happen to a file before, and what becomes of it. */
 import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
 import {describe, it} from 'node:test';
 import {WeirError} from '#base/errors.ts';
 import {bytes, context, keys, mountBucket, put, putBehind, requestsOf, World} from '#master/fixture.test.ts';
+import type {PartRecord} from '#contracts/master-api.ts';
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -12,15 +14,19 @@ class Switch {
   off = false;
   writes = 0;
   held: (() => void)[] | undefined;
+  refuses: (name: string, args: readonly unknown[]) => boolean = () => false;
+  losesAnswer: (name: string) => boolean = () => false;
   wrap = (store: UnderStore): UnderStore => new Proxy(store, {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]) => {
         if (this.off && name !== 'close') return Promise.reject(new WeirError('Unavailable', 'the store is down'));
+        if (this.refuses(name as string, args)) return Promise.reject(new WeirError('Unavailable', 'the store is busy'));
         if (name === 'write') this.writes++;
         const call = () => (value as (...a: unknown[]) => unknown).apply(target, args);
-        return name === 'write' && this.held ? new Promise<void>((resolve) => this.held!.push(resolve)).then(call) : call();
+        const answer = name === 'write' && this.held ? new Promise<void>((resolve) => this.held!.push(resolve)).then(call) : call();
+        return answer instanceof Promise ? answer.then((got: unknown) => (this.losesAnswer(name as string) ? Promise.reject(new WeirError('Unavailable', 'the answer was lost')) : got)) : answer;
       };
     },
   });
@@ -40,6 +46,27 @@ async function scene(fn: (scene: {world: World; master: Master; runtime: Runtime
     await keys(master, '/b/');
     await fn({world, master, runtime, power, stored});
   });
+}
+
+/** What worker and client do for an upload whose parts the cache keeps. Answers the ETag. */
+async function putInParts(world: World, master: Master, path: string, pieces: readonly string[]): Promise<string> {
+  const begun = await master.beginWrite(bytes(path), {writeType: 'ASYNC_THROUGH'}, context);
+  const {uploadId} = await master.createUpload(begun, {storeUploadId: ''}, context);
+  const md5 = (data: Buffer | string) => createHash('md5').update(data);
+  const records = pieces.map((piece, i): PartRecord => ({partNumber: i + 1, length: piece.length, etag: md5(piece).digest('hex'), checksums: {}, storePart: `@${i}`, modifiedAt: 0n}));
+  for (const record of records) assert.equal(await master.putPart(bytes(path), uploadId, record, context), undefined);
+  assert.equal((await master.putPart(bytes(path), uploadId, {...records[1]!, storePart: '+1'}, context))?.storePart, '@1');
+  await master.putPart(bytes(path), uploadId, {...records[0]!, partNumber: 7}, context);
+  assert.deepEqual(master.keptUploads().map(({upload, parts}) => [upload.uploadId, parts.length]), [[uploadId, pieces.length + 1]]);
+  const ticket = await master.beginCompleteUpload(bytes(path), uploadId, {parts: pieces.length, unused: [7]}, context);
+  assert.notEqual(ticket.content, begun.content);
+  const whole = Buffer.from(pieces.join(''));
+  world.cache.set(ticket.content, whole);
+  await master.prepareCommit(ticket, context);
+  const etag = `${md5(Buffer.concat(records.map((record) => Buffer.from(record.etag, 'hex')))).digest('hex')}-${pieces.length}`;
+  await master.commitWrite(ticket, {length: whole.length, fingerprint: '', etag, checksums: {}, pending: true}, context);
+  assert.deepEqual(master.keptUploads(), []);
+  return etag;
 }
 
 const stateOf = async (master: Master, path: string) => (await master.stat(bytes(path), {kind: 'file'}, context)).inode.content?.pending;
@@ -300,6 +327,35 @@ describe('the backlog', () => {
       assert.deepEqual(world.store('mem://bucket/').outside.keys(), ['a', 'b', 'c']);
     });
   });
+
+  it('made of parts comes to its store in the same parts, with the same name', async () => {
+    for (const [capabilities, inParts] of [[{}, true], [{partBytesMin: 5}, false], [{multipart: false}, false]] as const) {
+      await scene(async ({world, master, runtime, stored}) => {
+        const etag = await putInParts(world, master, '/b/a', ['one ', 'two', 'three']);
+        await runtime.clock.sleep(1_000);
+        assert.equal(stored('a'), 'one twothree');
+        const {outside, counters} = world.store('mem://bucket/');
+        assert.equal(counters.requests.uploadPart, inParts ? 3 : 0);
+        assert.equal(outside.object(bytes('a'))?.etag === etag, inParts);
+        assert.deepEqual(outside.uploads(), []);
+        assert.equal(await stateOf(master, '/b/a'), undefined);
+      }, capabilities);
+    }
+  });
+
+  it('made of parts leaves no upload in a store that fails in the middle, nor a conflict when the answer was lost', () => scene(async ({world, master, runtime, power, stored}) => {
+    const {outside, counters} = world.store('mem://bucket/');
+    let refusals = 2;
+    power.refuses = (name, args) => name === 'uploadPart' && args[2] === 2 && refusals-- > 0;
+    power.losesAnswer = (name) => name === 'completeUpload' && counters.requests.completeUpload === 1;
+    const etag = await putInParts(world, master, '/b/a', ['one ', 'two', 'three']);
+    await runtime.clock.sleep(60_000);
+    assert.equal(stored('a'), 'one twothree');
+    assert.equal(outside.object(bytes('a'))?.etag, etag);
+    assert.ok(refusals < 1);
+    assert.deepEqual(outside.uploads(), []);
+    assert.equal(await stateOf(master, '/b/a'), undefined);
+  }));
 
   it('keeps its mount', () => scene(async ({world, master, runtime, power}) => {
     power.off = true;

@@ -12,7 +12,7 @@ import {toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {GiB} from '#base/units.ts';
-import type {PersistInfo} from '#contracts/master-api.ts';
+import type {PersistInfo, UploadRecord} from '#contracts/master-api.ts';
 import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {RecentChanges} from '#master/freshness/recent-changes.ts';
 import type {Following} from '#master/jobs/following.ts';
@@ -20,12 +20,14 @@ import type {MountTable} from '#master/mounts/mount-table.ts';
 import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {getPersist, isUnborn, listPersists, noteAttempt, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
+import {partLengths} from '#master/namespace/uploads.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {PersistLane} from '#master/persist/persist-lane.ts';
 import {ContentConflict, type PendingBytes, statOf, uploadContent} from '#master/persist/upload-content.ts';
 import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
+import {isKeptUpload} from '#model/multipart.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreObject} from '#understore/under-store.ts';
@@ -36,6 +38,8 @@ export interface PendingCache {
   /** The store of the mount has these too. */
   readonly persisted: (content: ContentId, mount: MountId) => void;
   readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
+  /** An upload whose parts it keeps has ended, and no client knows. */
+  readonly uploadEnded: (upload: UploadRecord) => void;
 }
 
 /** An upload under way. */
@@ -67,6 +71,7 @@ const noCache: PendingCache = {
   },
   persisted: () => undefined,
   drop: () => undefined,
+  uploadEnded: () => undefined,
 };
 
 /** How long who needs a file in its store waits for that. */
@@ -139,6 +144,11 @@ export class Persister {
   /** Written, and not committed after all. */
   abandoned(content: ContentId): void {
     void this.#services.cache.drop([content]);
+  }
+
+  /** Neither completed nor aborted by a client. */
+  uploadEnded(upload: UploadRecord): void {
+    if (isKeptUpload(upload)) this.#services.cache.uploadEnded(upload);
   }
 
   /** Takes the turn of a change before which the store must have the content of the file that `find` answers. */
@@ -365,8 +375,9 @@ export class Persister {
     running.first = noted === 'first';
     this.#backlog.noteSent(entry, id);
     runtime.crashPoint('master.persist.noted');
+    const parts = content.upload && transactions.peek((reader) => partLengths(reader, content.upload!.id));
     const object = await uploadContent({
-      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
     });
     runtime.crashPoint('master.persist.sent');
     return object;

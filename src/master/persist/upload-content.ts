@@ -7,17 +7,21 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {Attempt, Persist, StoreBase} from '#codec/namespace/persist-record.ts';
+import type {ByteRange} from '#contracts/worker-api.ts';
+import {takesParts, uploadParts} from '#master/persist/upload-parts.ts';
 import type {Content, ReadableContent} from '#model/content.ts';
 import type {StoreObject, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
 
-/** The bytes of a pending content, from the cache that has them. */
-export type PendingBytes = (content: ReadableContent, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+/** The bytes of a pending content, all or a range, from the cache that has them. */
+export type PendingBytes = (content: ReadableContent, signal: AbortSignal, range?: ByteRange) => AsyncIterable<Uint8Array>;
 
 export interface UploadContent {
   readonly store: UnderStore;
   readonly content: Content;
   readonly persist: Pick<Persist, 'base' | 'attempts' | 'since'>;
   readonly bytes: PendingBytes;
+  /** Of a content that was made of parts: how long each is. */
+  readonly parts?: readonly number[] | undefined;
   /** Of the store's calls: not aborted any more after `finishing`. */
   readonly signal: AbortSignal;
   /** Called before the store could make the object visible; may throw. */
@@ -59,7 +63,9 @@ async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> 
     if (!met) throw new WeirError('PreconditionFailed', 'the store has another version');
     condition = undefined;
   }
-  const write = await store.write({key, metadata: content.metadata, length: content.length, ...(condition ? {condition} : {})}, {signal});
+  const request = {key, metadata: content.metadata, length: content.length, ...(condition ? {condition} : {})};
+  if (work.parts && takesParts(store, content, work.parts)) return await uploadParts({...work, request, parts: work.parts});
+  const write = await store.write(request, {signal});
   try {
     let heldBack: Uint8Array | undefined;
     let length = 0;
@@ -100,9 +106,9 @@ async function judge(work: UploadContent, base: StoreBase): Promise<{readonly ob
   throw new ContentConflict(`the store has another version (${there.length} bytes, changed ${new Date(Number(there.modified / 1_000_000n)).toISOString()}), which was not overwritten`);
 }
 
-/** By the digest that stores call their ETag, where they do. */
+/** By the digest that stores call their ETag, where they do: of the bytes, or of those of the parts. */
 function isSame({length, etag}: Pick<Attempt, 'length' | 'etag'>, there: StoreObject): boolean {
-  return there.length === length && there.etag === etag && /^[0-9a-f]{32}$/.test(etag);
+  return there.length === length && there.etag === etag && /^[0-9a-f]{32}(-\d{1,5})?$/.test(etag);
 }
 
 async function hasSameBytes({store, bytes, signal}: UploadContent, content: ReadableContent, there: StoreObject): Promise<boolean> {

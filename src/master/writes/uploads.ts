@@ -3,9 +3,10 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {CompleteOptions, PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
-import {createUpload, getUpload, listParts, listUploads, putPart, removeUpload, type UploadListRequest} from '#master/namespace/uploads.ts';
+import {createUpload, getUpload, listKeptUploads, listParts, listUploads, partNumberMax, putPart, removeUpload, type UploadListRequest} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Writes} from '#master/writes/writes.ts';
+import {isKeptUpload} from '#model/multipart.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Random} from '#runtime/random.ts';
 
@@ -34,10 +35,13 @@ export class Uploads {
     return await this.#services.transactions.read(reader => getUpload(reader, path, uploadId));
   }
 
-  async putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<void> {
-    await this.#services.transactions.change(context, tx => {
-      putPart(tx, path, uploadId, part);
-    });
+  async putPart(path: ByteString, uploadId: string, part: PartRecord, context: CallContext): Promise<PartRecord | undefined> {
+    const replaced = await this.#services.transactions.change(context, tx => putPart(tx, path, uploadId, part) ?? null);
+    return replaced ?? undefined;
+  }
+
+  kept(): {readonly upload: UploadRecord; readonly parts: readonly PartRecord[]}[] {
+    return this.#services.transactions.peek(reader => listKeptUploads(reader).map(upload => ({upload, parts: listParts(reader, upload.path, upload.uploadId, 0, partNumberMax)})));
   }
 
   async listParts(path: ByteString, uploadId: string, after: number, limit: number): Promise<readonly PartRecord[]> {
@@ -51,8 +55,10 @@ export class Uploads {
   async beginComplete(path: ByteString, uploadId: string, {parts, unused, ...options}: CompleteOptions, context: CallContext): Promise<WriteTicket> {
     const upload = await this.get(path, uploadId);
     const {metadata, mode, xattrs} = upload;
-    const begin = {metadata, ...(mode === undefined ? {} : {mode}), ...(xattrs ? {xattrs} : {}), ...options};
-    const ticket = await this.#writes.begin(path, begin, context, {uploadId, content: upload.content, parts, unused, checked: upload.checksumAlgorithm !== undefined});
+    // Sealed from what the cache keeps, each attempt is a content of its own: the parts may be others by the next.
+    const [way, content] = isKeptUpload(upload) ? [{writeType: 'ASYNC_THROUGH'} as const, {}] : [{}, {content: upload.content}];
+    const begin = {metadata, ...(mode === undefined ? {} : {mode}), ...(xattrs ? {xattrs} : {}), ...options, ...way};
+    const ticket = await this.#writes.begin(path, begin, context, {uploadId, ...content, parts, unused, checked: upload.checksumAlgorithm !== undefined});
     if (ticket.mount !== upload.mount || ticket.storeKey !== upload.storeKey) {
       this.#writes.abandon(ticket);
       throw new WeirError('Conflict', `${toText(path)} has moved to another place of its store since the upload began`);

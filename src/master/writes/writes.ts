@@ -61,7 +61,8 @@ const preparedMs = 10 * 60_000;
 /** What becomes a file with the commit. */
 export interface CompletedUpload {
   readonly uploadId: string;
-  readonly content: ContentId;
+  /** Absent: a new one. */
+  readonly content?: ContentId;
   readonly parts: number;
   readonly unused: readonly number[];
   readonly checked: boolean;
@@ -280,7 +281,7 @@ export class Writes {
   #end(state: TicketState): void {
     state.timer[Symbol.dispose]();
     const {turn, archived, ticket, committed} = state;
-    if (!committed && ticket.writeType === 'ASYNC_THROUGH' && !state.upload) this.#services.persister.abandoned(ticket.content);
+    if (!committed && ticket.writeType === 'ASYNC_THROUGH' && state.upload?.content === undefined) this.#services.persister.abandoned(ticket.content);
     state.archived = undefined;
     if (turn && archived?.relocation) this.#services.archives.settle(archived.relocation, turn);
     else turn?.[Symbol.dispose]();

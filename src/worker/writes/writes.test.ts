@@ -127,7 +127,7 @@ describe('a multipart upload', () => {
     const pieces = [bytes.subarray(0, MiB), bytes.subarray(MiB, 2 * MiB), bytes.subarray(2 * MiB)];
     const id = await t.worker.createUpload(ticket(), systemContext);
     const records = await parts(t, id, pieces, [1, 0, 2]);
-    const written = await t.worker.completeUpload(upload(id, {checksumAlgorithm: 'crc64nvme'}), records, ready, systemContext);
+    const written = await t.worker.completeUpload(upload(id, {checksumAlgorithm: 'crc64nvme'}), 60 as ContentId, records, ready, systemContext);
     assert.match(written.etag, /-3$/);
     const whole = await Digests.start(['crc64nvme'], t.clock);
     await whole.update(bytes);
@@ -150,7 +150,7 @@ describe('a multipart upload', () => {
       const t = testWorker();
       const id = await t.worker.createUpload(ticket(), systemContext);
       const records = await parts(t, id, pieces, order);
-      const written = await t.worker.completeUpload(upload(id), use.map(i => records[i]!), ready, systemContext);
+      const written = await t.worker.completeUpload(upload(id), 60 as ContentId, use.map(i => records[i]!), ready, systemContext);
       assert.ok((await read(t.worker, readable(written.fingerprint, bytes.length, 60), 0, bytes.length)).equals(bytes));
       assert.equal(t.blocks.liveDrafts, 0);
     }

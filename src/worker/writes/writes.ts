@@ -4,8 +4,9 @@ import type {BlockStore} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {PartStream, Ready, WriteStream} from '#contracts/worker-api.ts';
+import type {ContentId} from '#base/ids.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
-import {multipartChecksum, multipartEtag} from '#model/multipart.ts';
+import {isKeptUpload, multipartChecksum, multipartEtag} from '#model/multipart.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 import type {StoreWrite} from '#understore/under-store.ts';
@@ -13,6 +14,8 @@ import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
 import {Digests, type DigestsElsewhere} from '#model/digests.ts';
+import {KeptPartWrite} from '#worker/writes/kept-part-write.ts';
+import {KeptUploads} from '#worker/writes/kept-uploads.ts';
 import {PendingWrite} from '#worker/writes/pending-write.ts';
 import {PartWrite} from '#worker/writes/part-write.ts';
 import {UploadDrafts} from '#worker/writes/upload-drafts.ts';
@@ -30,6 +33,8 @@ export class Writes {
   readonly #clock: Clock;
   readonly #digestsElsewhere: DigestsElsewhere | undefined;
   readonly #uploads: UploadDrafts;
+  /** Of ASYNC_THROUGH. */
+  readonly kept: KeptUploads;
 
   constructor({blocks, stores, clock, digestsElsewhere}: WritesParts) {
     this.#blocks = blocks;
@@ -37,6 +42,7 @@ export class Writes {
     this.#clock = clock;
     this.#digestsElsewhere = digestsElsewhere;
     this.#uploads = new UploadDrafts(blocks);
+    this.kept = new KeptUploads(blocks, clock);
   }
 
   async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {
@@ -66,6 +72,7 @@ export class Writes {
   }
 
   async createUpload(ticket: WriteTicket, context: CallContext): Promise<string> {
+    if (ticket.writeType === 'ASYNC_THROUGH' && (await this.kept.begin(ticket.content))) return '';
     const store = this.#stores.get(ticket.mount);
     if (!store.capabilities.multipart) throw new WeirError('Unsupported', 'this under store has no multipart uploads');
     return store.createUpload({key: ticket.storeKey, metadata: ticket.metadata}, {signal: context.signal});
@@ -74,31 +81,46 @@ export class Writes {
   async uploadPart(
     upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext,
   ): Promise<PartStream> {
+    const nowNs = () => this.#clock.nowNs();
+    if (isKeptUpload(upload)) {
+      const room = await this.kept.room(upload, partNumber, options.length);
+      return this.#digesting(options, async digests => new KeptPartWrite({partNumber, length: options.length, room, digests, nowNs})).catch(async (error: unknown) => {
+        await room.abandon();
+        throw error;
+      });
+    }
     const store = this.#stores.get(upload.mount);
     return this.#digesting(options, async digests => {
       const draft = store.capabilities.localFile ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
       const channel = new Channel();
       const uploading = store.uploadPart(upload.storeKey, upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
-      return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs: () => this.#clock.nowNs()});
+      return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs});
     });
   }
 
-  async completeUpload(upload: UploadRecord, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
-    const store = this.#stores.get(upload.mount);
+  async completeUpload(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject> {
     const {storeKey, storeUploadId} = upload;
     // Who names none gets what S3 computes then.
     const algorithm = upload.checksumAlgorithm ?? 'crc64nvme';
     const checksum = await multipartChecksum(parts, algorithm, upload.checksumType);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const named = {etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm]: checksum}};
+    if (isKeptUpload(upload)) {
+      await (await this.kept.get(upload.content)).seal(content, parts.map(part => ({partNumber: part.partNumber, length: part.length, place: part.storePart})));
+      await ready();
+      return {length, pending: true, fingerprint: '', ...named};
+    }
+    const store = this.#stores.get(upload.mount);
     await ready('CACHE_THROUGH');
     const storeParts = parts.map(part => ({partNumber: part.partNumber, token: part.storePart, length: part.length}));
     const object = await store.completeUpload(storeKey, storeUploadId, storeParts, undefined, {signal: context.signal});
     if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
-    await this.#uploads.complete(upload.uploadId, upload.content, parts);
-    return {length, fingerprint: object.fingerprint, etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm]: checksum}};
+    await this.#uploads.complete(upload.uploadId, content, parts);
+    return {length, fingerprint: object.fingerprint, ...named};
   }
 
   async abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {
+    if (isKeptUpload(upload)) return await this.kept.end(upload.content, 'aborted');
     this.#uploads.drop(upload.uploadId);
     await this.#stores.get(upload.mount).abortUpload(upload.storeKey, upload.storeUploadId, {signal: context.signal});
   }
