@@ -13,6 +13,7 @@ import {registerLs} from '#cli/fs/ls.ts';
 import {registerPut} from '#cli/fs/put.ts';
 import {registerCat, registerHead, registerTail} from '#cli/fs/read.ts';
 import {registerStat} from '#cli/fs/stat.ts';
+import {registerQuota} from '#cli/fs/quota.ts';
 import {registerDf, registerDu, registerFind, registerTree} from '#cli/fs/survey.ts';
 import {registerGroup, registerKey, registerPolicy, registerUser} from '#cli/identity.ts';
 import {registerDown, registerEnv, registerFuse, registerStatus, registerUp} from '#cli/instance.ts';
@@ -68,6 +69,7 @@ const files: readonly Register[] = [
   registerChecksum,
   registerDu,
   registerDf,
+  registerQuota,
   registerFind,
   registerTree,
 ];

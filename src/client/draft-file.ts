@@ -96,7 +96,7 @@ export class DraftFile implements FileDraft {
 
   async #publishAt(path: ByteString, which: Pick<BeginWriteOptions, 'inode' | 'unnamed' | 'precondition'>, context: CallContext): Promise<FileInfo> {
     const {master, worker} = this.#services;
-    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', ...which, mtime: this.modified, metadata: this.#metadata}, context);
+    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', length: this.#length, ...which, mtime: this.modified, metadata: this.#metadata}, context);
     const length = this.#length;
     let writer: TicketWriter;
     try {

@@ -21,7 +21,7 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord, PathExplanation, PathOptions,
-  PersistPage, PersistRequest, RemoveOptions, RemoveResult, RenamePathOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -72,6 +72,10 @@ export class FileSystemClient implements FileSystem {
     return this.#services.here?.master.statNow(path, options, principal);
   }
 
+  hasQuotasNow(): boolean {
+    return this.#services.here?.master.hasQuotasNow() ?? true;
+  }
+
   statInodeNow(inode: InodeId): NodeInfo | undefined {
     return this.#services.here?.master.statInodeNow(inode);
   }
@@ -103,7 +107,8 @@ export class FileSystemClient implements FileSystem {
   }
 
   async create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter> {
-    const {length, checksums, ...begin} = options;
+    const {checksums, ...begin} = options;
+    const {length} = begin;
     const ticket = await this.#master.beginWrite(path, begin, context);
     try {
       const stream = await this.#worker.write(ticket, {...(length === undefined ? {} : {length}), ...(checksums ? {checksums} : {})}, context);
@@ -258,6 +263,12 @@ export class FileSystemClient implements FileSystem {
   cancelJob(id: number, context: CallContext): Promise<void> {
     return this.#master.cancelJob(id, context);
   }
+  quota(path: ByteString, context: CallContext): Promise<QuotaInfo | null> {
+    return this.#master.quota(path, context);
+  }
+  roomOf(inode: InodeId, context: CallContext): Promise<RoomInfo | null> {
+    return this.#master.roomOf(inode, context);
+  }
   usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
     return this.#master.usage(path, context);
   }
@@ -353,7 +364,7 @@ export class FileSystemClient implements FileSystem {
     assert(options.metadata === undefined || !isSealed(content), 'a copy of a sealed file keeps its metadata');
     if (content.upload && isSealed(content)) return copySealedParts(this, source, to, options, context);
     const begin = {
-      metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}),
+      length: content.length, metadata: options.metadata ?? content.metadata, ...(xattrs ? {xattrs} : {}), ...(precondition ? {precondition} : {}), ...(writeType ? {writeType} : {}),
       kind: options.kind ?? 'file', origin: 'copy',
     } as const;
     // Whatever the store calls its copy.

@@ -16,7 +16,7 @@ import type {PathKind} from '#model/path.ts';
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'reserveInode' | 'release' | 'hold' | 'sync'
+  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'reserveInode' | 'release' | 'hold' | 'sync' | 'quota' | 'roomOf'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
   | 'unmount' | 'listMounts' | 'listPending' | 'persist' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;
@@ -168,6 +168,8 @@ export interface FileSystem extends NamespaceCalls {
   statNow(path: ByteString, options: PathOptions, context: Pick<CallContext, 'principal'>): FileInfo | undefined;
   /** The same of an inode, and of a name in a directory, for who may see everything. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
+  /** Whether there are quotas at all; true where that takes asking. */
+  hasQuotasNow(): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
   isReadOnlyNow(mount: MountId): boolean;

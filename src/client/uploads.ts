@@ -91,7 +91,7 @@ export class Uploads {
     const parts = select(upload, wanted, known);
     await verify(upload, parts, options);
     for (const {partNumber} of parts) known.delete(partNumber);
-    const complete = {parts: parts.length, unused: [...known.keys()], ...(options.precondition ? {precondition: options.precondition} : {})};
+    const complete = {parts: parts.length, unused: [...known.keys()], length: parts.reduce((sum, part) => sum + part.length, 0), ...(options.precondition ? {precondition: options.precondition} : {})};
     const ticket = await this.#master.beginCompleteUpload(path, uploadId, complete, context);
     const publishing = publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, ticket.content, parts, ready, context), context);
     return isKeptUpload(upload) ? await this.#settled(upload, publishing, context) : await publishing;

@@ -110,6 +110,24 @@ export interface RemoveOptions {
   readonly bypassGovernance?: boolean;
 }
 
+/** How many bytes may lie below a directory (setting `quota`). */
+export interface QuotaInfo {
+  /** The directory that has it. */
+  readonly path: ByteString;
+  readonly limit: number;
+  /** While `counting`, of what is counted so far. */
+  readonly used: number;
+  readonly counting: boolean;
+}
+
+/** What the quotas above an inode leave it; that of the one which leaves least. */
+export interface RoomInfo {
+  readonly limit: number;
+  readonly used: number;
+  /** Bytes that the file may have; of a directory, that are left. */
+  readonly lengthMax: number;
+}
+
 export interface RenamePathOptions extends PathOptions {
   /** What is at the target gives way: a file to a file, an empty directory to a directory. */
   readonly replace: boolean;
@@ -211,6 +229,8 @@ export interface BeginWriteOptions {
   readonly unnamed?: Unnamed;
   /** When the bytes were last changed; default now. */
   readonly mtime?: TimeNs;
+  /** How many bytes it will have, where that is known: QuotaExceeded where there is no room for them. */
+  readonly length?: number;
   /** How it came, where that is no plain write: told to who listens to the bucket. */
   readonly origin?: 'copy' | 'post';
 }
@@ -260,6 +280,8 @@ export interface CompleteOptions {
   /** How many parts the file is made of, and the numbers of those that were uploaded and are not among them. */
   readonly parts: number;
   readonly unused: readonly number[];
+  /** Of them all. */
+  readonly length?: number;
 }
 
 export interface PartRecord {
@@ -499,6 +521,10 @@ export interface MasterApi {
    * where it is not known, and counted. NotFound, NotADirectory.
    */
   usage(path: ByteString, context: CallContext): Promise<UsageInfo>;
+  /** That of a directory or the nearest above; null without one. NotFound, NotADirectory. */
+  quota(path: ByteString, context: CallContext): Promise<QuotaInfo | null>;
+  /** Null where no quota is. */
+  roomOf(inode: InodeId, context: CallContext): Promise<RoomInfo | null>;
   /** Without their secrets. */
   listWebhooks(context: CallContext): Promise<readonly WebhookInfo[]>;
   /** Makes it, or changes where its events go; those that wait stay. InvalidArgument, Unsupported (this instance sends nothing). */

@@ -17,6 +17,8 @@ export interface MasterOnTheSpot {
   /** The same by inode, and by what a directory has under a name; also that it has nothing. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
+  /** Whether any directory has a quota. */
+  hasQuotasNow(): boolean;
   /** Nothing can be written below the mount, whoever asks. */
   isReadOnlyNow(mount: MountId): boolean;
   /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */

@@ -73,6 +73,8 @@ export const masterWire: Wire<MasterApi> = {
   listJobs: 'call',
   cancelJob: 'call',
   usage: 'call',
+  quota: 'call',
+  roomOf: 'call',
   listWebhooks: 'call',
   putWebhook: 'call',
   removeWebhook: 'call',

@@ -5,8 +5,8 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest,
-  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, RemoveOptions, RemoveResult, RenamePathOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo,
-  WebhookRequest, WriteTicket, WrittenObject,
+  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage,
+  WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
@@ -19,7 +19,7 @@ import {locate} from '#master/namespace/locate.ts';
 import {getOrphan} from '#master/namespace/orphans.ts';
 import {infoOf, inodeAt} from '#master/namespace/place.ts';
 import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
-import {readSettings, setSetting} from '#master/namespace/settings.ts';
+import {quotaSetting, readSettings, setSetting} from '#master/namespace/settings.ts';
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
 import type {Usage} from '#codec/namespace/usage-record.ts';
@@ -42,6 +42,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     master.#parts.events.listen();
     await master.#parts.mounting.open(services.root);
     for (const mount of master.#parts.written.load()) master.#parts.mounting.forget(mount, '' as ByteString);
+    master.#parts.quotas.load();
     master.#parts.persister.load();
     master.#parts.jobs.resume();
     await master.#parts.held.cleanUp(new Set(services.returningHolders));
@@ -201,7 +202,9 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     const parsed = parsePath(path, 'directory');
     await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
     this.#parts.events.setting(name);
-    return await this.#told(this.#parts.transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value)), context);
+    const change = this.#parts.transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
+    if (name === quotaSetting) this.#parts.quotas.load();
+    return await this.#told(change, context);
   }
 
   async rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
@@ -337,6 +340,20 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#parts.jobs.cancel(id);
   }
 
+  async quota(path: ByteString, context: CallContext): Promise<QuotaInfo | null> {
+    const parsed = parsePath(path, 'directory');
+    await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
+    return this.#parts.quotas.of(parsed);
+  }
+
+  async roomOf(inode: InodeId, _context: CallContext): Promise<RoomInfo | null> {
+    return this.#parts.quotas.roomOf(inode);
+  }
+
+  hasQuotasNow(): boolean {
+    return this.#parts.quotas.any;
+  }
+
   async usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
     const {names} = parsePath(path, 'directory');
     const directory: Path = {names, kind: 'directory'};
@@ -374,6 +391,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   /** Lets running jobs stop where they can go on, and closes the stores. The metastore is its owner's to close. */
   async close(): Promise<void> {
     this.#parts.writes.close();
+    await this.#parts.quotas.close();
     await this.#parts.persister.close(persistAtEndMs);
     await this.#parts.jobs.close();
     await this.#parts.garbage.close();

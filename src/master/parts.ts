@@ -29,6 +29,7 @@ import type {BacklogLimits} from '#master/persist/backlog.ts';
 import {PersistRequests} from '#master/persist/persist-requests.ts';
 import {type PendingCache, Persister} from '#master/persist/persister.ts';
 import {UploadGate} from '#master/persist/upload-gate.ts';
+import {Quotas} from '#master/quotas.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
 import {Exchanges} from '#master/writes/exchanges.ts';
@@ -98,9 +99,10 @@ export function assemble(services: MasterServices) {
   const persistRequests = new PersistRequests(moving);
   const jobs = new Jobs(moving);
   const held = new HeldInodes(transactions);
+  const quotas = new Quotas(transactions, runtime.log);
   const archives = new Archives({transactions, mounts, runtime, jobs, held});
   const ownership = new Ownership({...moving, jobs});
-  const changing = {...moving, archives, ownership};
+  const changing = {...moving, quotas, archives, ownership};
   const writes: Writes = new Writes(changing);
   const uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, writes);
   const mutating = {...changing, lister, jobs};
@@ -118,7 +120,7 @@ export function assemble(services: MasterServices) {
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests,
+    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas,
   };
 }
 

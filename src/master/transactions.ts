@@ -19,6 +19,7 @@ export class Transactions {
   readonly metastore: Metastore;
   /** Where changes tell what happens to objects; undefined while nobody listens. */
   events: EventSink | undefined;
+  #rehearsing = false;
   readonly #clock: Clock;
   readonly #feed: ChangeFeed;
   #onCommit: () => void = () => undefined;
@@ -45,9 +46,15 @@ export class Transactions {
     this.#onCommit = fn;
   }
 
-  /** Every change runs within `fn`, which may add to it in the same transaction. */
+  /** Every change runs within `fn`, which may add to it in the same transaction; who comes later stands around who came before. */
   watch(fn: <T>(tx: Transaction, change: (tx: Transaction) => T) => T): void {
-    this.#watch = fn;
+    const inner = this.#watch;
+    this.#watch = (tx, change) => fn(tx, watched => inner(watched, change));
+  }
+
+  /** What runs now is only tried. */
+  get rehearsing(): boolean {
+    return this.#rehearsing;
   }
 
   /** Runs `fn` for the caller and commits at once; the answer comes when it is as lasting as the caller wants it. */
@@ -74,6 +81,7 @@ export class Transactions {
     const commit = this.metastore.transact(tx => {
       checkExpected(tx, context?.expects);
       const noted = this.#feed.noting(tx, context?.origin, inner => this.#watch(inner, watched => fn(watched, op)));
+      if (this.#rehearsing) throw rolledBack;
       ({publish} = noted);
       return noted.result;
     }, request, {unhurried: context?.moment === 'safe'});
@@ -85,13 +93,15 @@ export class Transactions {
   /** What a change would answer or refuse, without making it. */
   rehearse<T>({request: _, ...context}: CallContext, fn: (tx: Transaction, op: Operation) => T): T {
     let result: {readonly value: T} | undefined;
+    this.#rehearsing = true;
     try {
       this.changeNow(context, (tx, op) => {
         result = {value: fn(tx, op)};
-        throw rolledBack;
       });
     } catch (error) {
       if (error !== rolledBack) throw error;
+    } finally {
+      this.#rehearsing = false;
     }
     return result!.value;
   }

@@ -17,6 +17,7 @@ import {decodePersist, encodePersist} from '#codec/namespace/persist-record.ts';
 import {decodeEvent, decodeRenamedTree, decodeWebhook, decodeWebhookState, encodeEvent, encodeRenamedTree, encodeWebhook, encodeWebhookState} from '#codec/namespace/event-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
+import {decodeQuota, encodeQuota} from '#codec/namespace/quota-record.ts';
 import {decodePosixAcl, encodePosixAcl} from '#codec/namespace/posix-acl.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
@@ -330,6 +331,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),
   'namespace-next-id': record([300], encodeNextId, decodeNextId),
   'namespace-acl': record([{owner: 6, users: [{id: 5, permissions: 7}], group: 4, groups: [], mask: 7, other: 4}, {owner: 6, users: [], group: 4, groups: [], other: 4}], encodePosixAcl, decodePosixAcl),
+  'namespace-quota': record([{limit: 100, used: 5}, {limit: 100, used: 5, countedTo: 7}], encodeQuota, decodeQuota),
   'namespace-part': record([{}, {salt: Uint8Array.of(7)}].map((more) => ({partNumber: 1, length: 5, etag: 'e', checksums: {sha1: 'x'}, storePart: 's', modifiedAt: 6n, ...more})), encodePart, decodePart),
   's3-seal': decoder(query, [encodeSeal(makeSeal(Buffer.alloc(32), 'whole', Buffer.alloc(32, 1)).seal), encodeSeal(makeSeal(Buffer.alloc(32), 'parts', Buffer.alloc(32, 2)).seal)], (input) => {
     const seal = decodeSeal(text(input));

@@ -4,7 +4,7 @@ import {execFile, spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
 import {once} from 'node:events';
-import {appendFile, chmod, chown, type FileHandle, link, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat, symlink, truncate, unlink, utimes, writeFile} from 'node:fs/promises';
+import {appendFile, chmod, chown, type FileHandle, link, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat, statfs, symlink, truncate, unlink, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
@@ -25,6 +25,9 @@ function mountable(): boolean {
 }
 
 const code = (name: string) => (error: unknown) => (error as NodeJS.ErrnoException).code === name;
+
+/** Node has no name for EDQUOT. */
+const overQuota = (error: unknown) => (error as NodeJS.ErrnoException).errno === -122;
 
 /** Beside a buffer in memory; every read, and the length after every step, must agree. */
 async function randomOperations(directory: string, seed: number, steps: number): Promise<void> {
@@ -223,6 +226,37 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     await run('sed', ['-i', 's/one/two/', at('box', 'edited')]);
     assert.equal(await readFile(at('box', 'edited'), 'utf8'), 'two');
     assert.equal((await stat(at('box', 'edited'))).mode, 0o100640);
+  });
+
+  it('holds directories to their quotas', async () => {
+    const limited = at('box', 'limited');
+    await mkdir(path.join(limited, 'deep'), {recursive: true});
+    await writeFile(path.join(limited, 'there'), Buffer.alloc(300_000));
+    await weir.command('fs', 'quota', 'set', '/box/limited', '1MiB');
+    const used = async (): Promise<number> => (JSON.parse(await weir.command('fs', 'quota', 'show', '/box/limited/deep', '--json')) as {used: number}).used;
+    await eventually('what is there is counted', async () => (await used()) === 300_000);
+    const {blocks, bsize, bavail} = await statfs(path.join(limited, 'deep'));
+    assert.deepEqual([blocks * bsize, bavail * bsize], [1_048_576, Math.floor((1_048_576 - 300_000) / bsize) * bsize]);
+    await using file = await open(path.join(limited, 'deep', 'grows'), 'w');
+    await file.write(Buffer.alloc(700_000));
+    await assert.rejects(file.writeFile(Buffer.alloc(100_000)), overQuota);
+    await assert.rejects(file.truncate(2_000_000), overQuota);
+    const {size} = await file.stat();
+    assert.ok(size >= 700_000 && size <= 748_576, `${size}: what there is room for`);
+    await file.close();
+    assert.equal(await used(), 300_000 + size);
+    const {status, body} = await weir.s3.request('PUT', '/box/limited/other', {body: Buffer.alloc(50_000)});
+    assert.deepEqual([status, /<Code>(.*)<\/Code>/.exec(body.toString())?.[1]], [403, 'QuotaExceeded']);
+    await writeFile(at('box', 'outside'), Buffer.alloc(60_000));
+    await assert.rejects(rename(at('box', 'outside'), path.join(limited, 'inside')), overQuota);
+    await rename(path.join(limited, 'there'), at('box', 'moved'));
+    await rename(at('box', 'outside'), path.join(limited, 'inside'));
+    await mkdir(at('box', 'tree', 'inner'), {recursive: true});
+    await assert.rejects(rename(at('box', 'tree'), path.join(limited, 'tree')), code('EXDEV'));
+    await unlink(path.join(limited, 'deep', 'grows'));
+    assert.equal(await used(), 60_000);
+    await weir.command('fs', 'quota', 'remove', '/box/limited');
+    await writeFile(path.join(limited, 'much'), big);
   });
 
   it('is changed again as soon as it is closed, while its draft is being put away', async () => {

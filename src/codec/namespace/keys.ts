@@ -27,6 +27,7 @@
  *   v inode            move intent: a renamed tree that the store has still to follow
  *   w path NUL time upload   order of uploads: by path, then by time of initiation
  *   x kind inode       timer: when something is to be done with an inode (L: the lifecycle of a bucket), and how far it has got
+ *   y inode            quota of a directory, and how much of it is used
  *   z bucket key       order of the null version among the noncurrent ones of a key
  *   #                  next id that is not reserved
  *   l inode parent name  a second or further name of a file; the first is in its record
@@ -149,6 +150,11 @@ export const idsKey = '#' as ByteString;
 
 /** The id in a key that is a letter and an id. */
 export const idOfKey = (key: ByteString): number => idAt(key, 1);
+
+export const quotaKey = (id: InodeId): ByteString => `y${idKey(id)}` as ByteString;
+export const quotaTable = table('y');
+/** Inodes with ids ≥ `id`. */
+export const inodesFrom = (id: number): KeyRange => ({from: inodeKey(id as InodeId), to: 'j' as ByteString});
 
 export const garbageTable = table('g');
 export const mountTable = table('m');

@@ -76,6 +76,7 @@ const statuses = {
   OwnershipControlsNotFoundError: 404,
   PackedPolicyTooLarge: 400,
   PreconditionFailed: 412,
+  QuotaExceeded: 403,
   ReplicationConfigurationNotFoundError: 404,
   RequestHeaderSectionTooLarge: 400,
   RequestTimeTooSkewed: 403,

@@ -11,6 +11,7 @@ import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
+import {checkRoom} from '#frontends/fuse/quota.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {AttributePatch} from '#model/inode.ts';
 import {accessAcl} from '#model/posix-acl.ts';
@@ -67,6 +68,7 @@ function patchOf({mode, uid, gid, atime, mtime}: SetattrBody, now: bigint): Attr
 
 /** A file that nobody has open is changed and published at once. */
 async function resize(services: MountServices, info: FileInfo, size: number, context: CallContext): Promise<void> {
+  if (size > info.length) await checkRoom(services, info.inode.id, size, context);
   if (services.handles.inode(info.inode.id)) return await (await draftOf(services, info.inode.id, {empty: size === 0}, context)).truncate(size, context);
   if (info.length === size) return;
   const draft = await openDraft(services, info, size === 0, context);

@@ -14,6 +14,7 @@ import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {FileHandle} from '#frontends/fuse/handles.ts';
+import {checkRoom} from '#frontends/fuse/quota.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {handOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
@@ -147,6 +148,7 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
   const {node, writable} = handleOf(services, handle);
   if (!writable) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
+  await checkRoom(services, node, offset + bytes.length, context);
   await draft.write(offset, bytes, context);
   return writtenBody(bytes.length);
 };

@@ -21,6 +21,8 @@ export interface OpenInode {
   /** As it was when it was opened first; without a name, as whoever has it open made it since. */
   info: FileInfo;
   readonly backing: Backing | undefined;
+  /** Bytes up to which its quotas were asked. */
+  lengthMax?: number;
   /** It was made without a name and has not got one yet: nobody but this mount knows of it. */
   unnamed?: true;
   /** Being made, or there. */

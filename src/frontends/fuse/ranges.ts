@@ -7,6 +7,7 @@ import type {CallContext} from '#contracts/context.ts';
 import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {handleOf, readHandle} from '#frontends/fuse/files.ts';
+import {checkRoom} from '#frontends/fuse/quota.ts';
 import type {MountServices, Operation} from '#frontends/fuse/request.ts';
 
 const keepSize = 0x01;
@@ -25,6 +26,7 @@ export const fallocate: Operation<'fallocate'> = async (services, _head, {handle
   if ((what !== 0 && what !== punchHole && what !== zeroRange) || mode === punchHole) throw new Errno('ENOTSUP');
   const draft = await draftOf(services, node, {empty: false}, context);
   const end = offset + length;
+  if ((mode & keepSize) === 0) await checkRoom(services, node, end, context);
   if (what !== 0) await draft.punch(offset, length, context);
   if ((mode & keepSize) === 0 && end > draft.length) await draft.truncate(end, context);
   return undefined;
@@ -50,6 +52,7 @@ export const copy: Operation<'copy'> = async (services, _head, {handle, offset, 
   for (const wanted = Math.min(length, copyBytesMax); copied < wanted; ) {
     const bytes = await readAt(services, handle, offset + copied, Math.min(copyChunkBytes, wanted - copied), context);
     if (bytes.length === 0) break;
+    await checkRoom(services, node, toOffset + copied + bytes.length, context);
     await draft.write(toOffset + copied, bytes, context);
     copied += bytes.length;
   }

@@ -4,12 +4,13 @@
  */
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
-import {nameOfSettingKey, settingKey, settingsOf} from '#codec/namespace/keys.ts';
+import {nameOfSettingKey, quotaKey, settingKey, settingsOf} from '#codec/namespace/keys.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
+import {limitTo} from '#master/namespace/quotas.ts';
 import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
 import {lifecycleSetting} from '#model/lifecycle.ts';
 import {notificationSetting} from '#model/notification.ts';
@@ -20,6 +21,8 @@ import type {Inode, Settings} from '#model/inode.ts';
 import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
 import type {Path} from '#model/path.ts';
 
+/** How many bytes may lie below the directory. */
+export const quotaSetting = 'quota';
 /** UTF-8 bytes of one document. */
 export const settingBytesMax = MiB;
 const namePattern = /^[a-z][a-z0-9-]{0,63}$/;
@@ -39,6 +42,7 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   const {implied: _, ...old} = inodeAt(tx, place);
   if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
   if (name === writeTypeSetting && value !== null) parseWriteType(value);
+  if (name === quotaSetting) setQuota(tx, op, old.id, value);
   if (name === versioningSetting || name === objectLockSetting) checkVersioning(tx, old, name, value);
   if (name === notificationSetting && value !== null) op.events?.configured(tx, op, old, value);
   // What new rules end already ends now; of rules that are gone the timer finds none.
@@ -54,8 +58,18 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   return infoOf(canonicalPath(path, place), inode, place.mount);
 }
 
+/** Who may do everything alone limits what others may. */
+function setQuota(tx: Transaction, op: Operation, id: Inode['id'], value: string | null): void {
+  if (!isUnchecked(op.principal)) throw new WeirError('PermissionDenied', 'a quota is set by the administrator');
+  if (value === null) return tx.delete(quotaKey(id));
+  const limit = Number(value);
+  if (!/^[0-9]+$/.test(value) || !Number.isSafeInteger(limit)) throw new WeirError('InvalidArgument', 'a quota is a number of bytes');
+  limitTo(tx, id, limit);
+}
+
 /** With the inode of a directory go its settings. */
 export function dropSettings(tx: Transaction, {id, settings}: Pick<Inode, 'id' | 'settings'>): void {
   if (settings === undefined) return;
+  tx.delete(quotaKey(id));
   for (const key of Array.from(tx.range(settingsOf(id)), row => row.key)) tx.delete(key);
 }

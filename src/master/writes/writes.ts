@@ -31,6 +31,7 @@ import {writeTypeSetAbove} from '#master/namespace/write-type.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import {lasting, type Transactions} from '#master/transactions.ts';
+import type {Quotas} from '#master/quotas.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
@@ -50,6 +51,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly archives: Archives;
   readonly ownership: Ownership;
   readonly persister: Persister;
+  readonly quotas: Quotas;
 }
 
 const ticketsMax = 100_000;
@@ -77,6 +79,8 @@ interface TicketState {
   /** What the store has at the key, when the namespace has nothing there; for ASYNC_THROUGH. */
   readonly otherwise: 'absent' | 'unknown';
   turn: Disposable | undefined;
+  /** Bytes below a quota. */
+  room?: Disposable | undefined;
   /** What is there and has to be kept, out of the way for the new content. */
   archived?: Archived | undefined;
   timer: Disposable;
@@ -113,10 +117,11 @@ export class Writes {
       if (writeType === 'ASYNC_THROUGH') await persister.room(context.signal);
       const otherwise = writeType === 'ASYNC_THROUGH' && loader.questions(path, {askedAt: transactions.now()}).length === 0 ? 'absent' : 'unknown';
       transactions.ids.ensure(transactions.metastore);
+      const room = this.#services.quotas.setAside(path, options.length ?? 1);
       const ticket: WriteTicket = {
         writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType,
       };
-      this.#keep({ticket, path, options, upload, otherwise, turn: undefined, timer: nothing}, ticketMs);
+      this.#keep({ticket, path, options, upload, otherwise, turn: undefined, room, timer: nothing}, ticketMs);
       return ticket;
     }
   }
@@ -280,6 +285,8 @@ export class Writes {
 
   #end(state: TicketState): void {
     state.timer[Symbol.dispose]();
+    state.room?.[Symbol.dispose]();
+    state.room = undefined;
     const {turn, archived, ticket, committed} = state;
     if (!committed && ticket.writeType === 'ASYNC_THROUGH' && state.upload?.content === undefined) this.#services.persister.abandoned(ticket.content);
     state.archived = undefined;
