@@ -51,15 +51,14 @@ export class Reading {
   }
 
   #directoryNow(path: ByteString, principal: Principal): FileInfo | undefined {
-    const known = this.#directories.find(path);
-    const above = path.length > 1 ? this.#directories.find(path.slice(0, path.lastIndexOf('/', path.length - 2) + 1) as ByteString) : undefined;
-    if (!known || !above) return undefined;
+    const known = path.length > 1 ? this.#directories.find(path) : undefined;
+    if (!known) return undefined;
     const {transactions} = this.#services;
-    const {place, inode} = known;
+    const {place, inode, parent, info} = known;
     const {result, sequence} = transactions.metastore.read(reader => {
-      if (!this.#loader.believes(reader, place, inode, above.place, {askedAt: transactions.now(), complete: true})) return undefined;
+      if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
       if (!isUnchecked(principal)) resolve(reader, parsePath(path), principal);
-      return lookAt(reader, path, place, inode);
+      return info;
     });
     return sequence <= transactions.metastore.durableSequence ? result : undefined;
   }

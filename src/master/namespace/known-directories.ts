@@ -3,7 +3,8 @@
  * nothing that a walk could have met is missed, and where reads are many, commits are few.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import {inodeAt, type Place} from '#master/namespace/place.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {inodeAt, lookAt, type Place} from '#master/namespace/place.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -14,6 +15,10 @@ const placesMax = 10_000;
 export interface KnownDirectory {
   readonly place: Place;
   readonly inode: Inode;
+  /** The directory that it lies in; the root lies in itself. */
+  readonly parent: Place;
+  /** What who looks at it is told. */
+  readonly info: FileInfo;
 }
 
 export class KnownDirectories {
@@ -38,8 +43,10 @@ export class KnownDirectories {
 
   #walk(path: ByteString): KnownDirectory | undefined {
     const walk = this.#metastore.read((reader) => {
-      const {place} = resolve(reader, parsePath(path, 'directory'));
-      return place && {place, inode: inodeAt(reader, place)};
+      const {place, parent} = resolve(reader, parsePath(path, 'directory'));
+      if (!place) return undefined;
+      const inode = inodeAt(reader, place);
+      return {place, inode, parent, info: lookAt(reader, path, place, inode)};
     });
     if (!walk.result || walk.sequence > this.#metastore.durableSequence) return undefined;
     if (this.#places.size >= placesMax) this.#places.clear();
