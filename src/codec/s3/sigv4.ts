@@ -71,10 +71,13 @@ export function claimOfHeader(authorization: string, timestamp: string | undefin
 export class HeaderClaims {
   static readonly entriesMax = 1000;
   readonly #known = new Map<string, Claim>();
+  /** The last that was found: a client sends many requests, and to compare costs less than to look up. */
+  #lastBefore = '';
+  #last: Claim | undefined;
 
   /** As claimOfHeader. */
   read(authorization: string, timestamp: string | undefined): Claim {
-    const known = timestamp === undefined || !isTimestamp(timestamp) ? undefined : this.#known.get(authorization.slice(0, -signatureDigits));
+    const known = timestamp === undefined || !isTimestamp(timestamp) ? undefined : this.#find(authorization);
     if (!known || !timestamp!.startsWith(known.scope.date)) return claimOfHeader(authorization, timestamp);
     const {accessKeyId, scope, signedHeaders} = known;
     return {accessKeyId, scope, signedHeaders, signature: authorization.slice(-signatureDigits), timestamp: timestamp!, presigned: false};
@@ -82,11 +85,24 @@ export class HeaderClaims {
 
   /** The signature of this claim, read from this header, is right. */
   verified(authorization: string, claim: Claim): void {
+    if (this.#isLast(authorization)) return;
     const before = authorization.slice(0, -signatureDigits);
     // The signature must be all that may differ the next time.
     if (claim.signature.length !== signatureDigits || !before.endsWith('Signature=') || !authorization.endsWith(claim.signature) || this.#known.has(before)) return;
     if (this.#known.size >= HeaderClaims.entriesMax) this.#known.clear();
     this.#known.set(before, claim);
+  }
+
+  #find(authorization: string): Claim | undefined {
+    if (this.#isLast(authorization)) return this.#last;
+    const before = authorization.slice(0, -signatureDigits);
+    const known = this.#known.get(before);
+    if (known) [this.#lastBefore, this.#last] = [before, known];
+    return known;
+  }
+
+  #isLast(authorization: string): boolean {
+    return this.#last !== undefined && authorization.length === this.#lastBefore.length + signatureDigits && authorization.startsWith(this.#lastBefore);
   }
 }
 
@@ -295,8 +311,18 @@ function outerMessage(key: HmacKey, text: string): Uint8Array {
 export class SigningKeys {
   static readonly entriesMax = 1000;
   readonly #keys = new Map<string, HmacKey>();
+  /** The last that was asked for, by the scope that HeaderClaims has read once: the same object, so that nothing is compared but the secret. */
+  #last: {readonly secret: string; readonly scope: Scope; readonly key: HmacKey} | undefined;
 
-  get(secret: string, {date, region, service}: Scope): HmacKey {
+  get(secret: string, scope: Scope): HmacKey {
+    const last = this.#last;
+    if (last && last.scope === scope && last.secret === secret) return last.key;
+    const key = this.#find(secret, scope);
+    this.#last = {secret, scope, key};
+    return key;
+  }
+
+  #find(secret: string, {date, region, service}: Scope): HmacKey {
     const name = `${date}/${region}/${service}/${secret}`;
     let key = this.#keys.get(name);
     if (!key) {

@@ -90,21 +90,23 @@ export function checkOverrides({identity, target: {query}}: S3Request): void {
   throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
 }
 
+function overridesOf(request: S3Request): ReadonlyMap<string, string> {
+  const replaced = new Map<string, string>();
+  for (const name of overrides) {
+    const value = request.query(`response-${name}`);
+    if (value !== undefined) replaced.set(name, value.replace(/[\0-\x1f\x7f]/g, ''));
+  }
+  return replaced;
+}
+
 /** What GET and HEAD say of an object, beside length and range. */
 export function objectHeaders(request: S3Request, info: FileInfo, wholeObject: boolean): string[] {
   const metadata = info.inode.content?.metadata ?? {};
   const headers = ['ETag', `"${etagOf(info)}"`, 'Last-Modified', httpDate(modifiedOf(info)), 'Accept-Ranges', 'bytes', ...versionHeaders(info)];
-  const type = metadata['content-type'] ?? defaultType;
-  const replaced = new Map<string, string>();
-  if (request.target.query.length > 0) {
-    for (const name of overrides) {
-      const value = request.query(`response-${name}`);
-      if (value !== undefined) replaced.set(name, value.replace(/[\0-\x1f\x7f]/g, ''));
-    }
-  }
-  headers.push('Content-Type', replaced.get('content-type') ?? headerValue(type));
-  for (const [name, value] of replaced) if (name !== 'content-type') headers.push(name, value);
-  for (const name in metadata) if (name !== 'content-type' && name !== sealEntry && !replaced.has(name)) headers.push(name, headerValue(metadata[name]!));
+  const replaced = request.target.query.length > 0 ? overridesOf(request) : undefined;
+  headers.push('Content-Type', replaced?.get('content-type') ?? headerValue(metadata['content-type'] ?? defaultType));
+  if (replaced) for (const [name, value] of replaced) if (name !== 'content-type') headers.push(name, value);
+  for (const name in metadata) if (name !== 'content-type' && name !== sealEntry && !replaced?.has(name)) headers.push(name, headerValue(metadata[name]!));
   const checksums = info.inode.content?.checksums;
   if (wholeObject && checksums && asksForChecksums(request)) headers.push(...objectChecksumPairs(checksums));
   if (info.inode.content?.pending) headers.push(...persistHeaders(info));

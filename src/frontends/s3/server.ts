@@ -99,8 +99,8 @@ export function s3Handler(options: S3Options): (exchange: HttpExchange) => Promi
   function understand(exchange: HttpExchange, target: S3Target, requestId: string, crossOrigin: readonly string[], form: PostedForm | undefined): S3Request {
     const nowMs = runtime.clock.nowMs();
     const identity = form ? authenticator.authenticateForm((name) => form.fields.get(name), nowMs) : authenticator.authenticate(exchange, target, nowMs);
-    const asked = {exchange, target, identity};
-    return new UnderstoodRequest({...asked, principal: principalOf(identity.caller), access: accessOf(asked), files, runtime, requestId, nowMs, cors: crossOrigin});
+    const requestAccess = accessOf({exchange, target, identity});
+    return new UnderstoodRequest({exchange, target, identity, principal: principalOf(identity.caller), access: requestAccess, files, runtime, requestId, nowMs, cors: crossOrigin});
   }
 
   /** A key that is not found may be so because its bucket is not there. What is said instead of an error of ours has that as its cause, and leaves it in the log. */
