@@ -80,6 +80,15 @@ export class FileSystemClient implements FileSystem {
     return this.#services.here?.master.statInodeNow(inode);
   }
 
+  openInodeNow(inode: InodeId, holder: string): OpenFile | undefined {
+    const {here} = this.#services;
+    const info = here?.master.statInodeNow(inode)?.info;
+    const content = info?.inode.content;
+    if (!here || info?.inode.kind !== 'file' || !content || isSealed(content)) return undefined;
+    here.master.retainNow(inode, holder);
+    return new OpenedFile(this.#services, info, content, undefined);
+  }
+
   isReadOnlyNow(mount: MountId): boolean {
     return this.#services.here?.master.isReadOnlyNow(mount) ?? false;
   }

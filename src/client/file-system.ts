@@ -171,6 +171,8 @@ export interface FileSystem extends NamespaceCalls {
   /** Whether there are quotas at all; true where that takes asking. */
   hasQuotasNow(): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
+  /** The file that an inode is, retained for the holder; undefined where that takes any waiting, it is no file, or it is sealed: then nothing is retained. Overloaded. */
+  openInodeNow(inode: InodeId, holder: string): OpenFile | undefined;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
   isReadOnlyNow(mount: MountId): boolean;
   /**

@@ -16,6 +16,8 @@ export interface MasterOnTheSpot {
   statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined;
   /** The same by inode, and by what a directory has under a name; also that it has nothing. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
+  /** MasterApi.retain of an inode that statInodeNow has answered in the same turn. Overloaded. */
+  retainNow(inode: InodeId, holder: string): void;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** Whether any directory has a quota. */
   hasQuotasNow(): boolean;

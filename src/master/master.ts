@@ -88,6 +88,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.#parts.lookups.statNow(inode);
   }
 
+  retainNow(inode: InodeId, holder: string): void {
+    this.#parts.held.retain(inode, holder);
+  }
+
   isReadOnlyNow(mount: MountId): boolean {
     return this.#parts.mounts.isReadOnly(mount);
   }

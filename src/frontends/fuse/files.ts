@@ -16,13 +16,16 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import type {FileHandle} from '#frontends/fuse/handles.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
-import {handOver} from '#frontends/fuse/passthrough.ts';
+import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 const accessMode = 3;
 const readOnly = 0;
 const writeOnly = 1;
+/*
+ * Closing what was only read brings no FLUSH (noFlush): there is nothing to publish, and locks are the kernel's own.
+ */
 
 export const open: Operation<'open'> = async (services, head, {flags}, context) => {
   const {handles} = services;
@@ -35,8 +38,18 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
   const handle = await openedHandle(services, info, flags, context);
   const backing = handles.inode(node)?.backing;
   // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
-  return openBody(handle, backing ? openFlag.passthrough : openFlag.keepCache, backing?.id);
+  return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (writable ? 0 : openFlag.noFlush), backing?.id);
 };
+
+/** On the spot: to be read, by the first who opens it. The kernel may take what it has got before for the same bytes, as in `open`. */
+export function openNow(services: MountServices, head: FuseHead, {flags}: BodyOf<'open'>): Answer {
+  const {handles, files, origin} = services;
+  const node = nodeOf(head);
+  if ((flags & accessMode) !== readOnly || handles.inode(node)) return undefined;
+  const file = files.openInodeNow(node, origin);
+  if (!file || mayHandOver(services, file.info)) return undefined;
+  return openBody(handles.addFile({node, writable: false, file}, file.info, undefined), openFlag.keepCache | openFlag.noFlush);
+}
 
 /** Whoever opens a file goes on with it when its name goes, or leads to another one (MasterApi.retain): said by the first. Answers the handle's number. */
 export async function openedHandle(services: MountServices, info: FileInfo, flags: number, context: CallContext): Promise<number> {

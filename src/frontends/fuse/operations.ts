@@ -5,7 +5,7 @@ import {create, link, mkdir, mknod, rename, rmdir, symlink, unlink} from '#front
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
-import {flush, fsync, open, read, readNow, release, write} from '#frontends/fuse/files.ts';
+import {flush, fsync, open, openNow, read, readNow, release, write} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
 import {tmpfile} from '#frontends/fuse/unnamed.ts';
@@ -22,7 +22,9 @@ const operations: Operations = {
 export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy', 'tmpfile']);
 
 /** What is tried on the spot first: undefined when that takes waiting. */
-export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, read: readNow};
+export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {
+  lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, open: openNow, read: readNow,
+};
 
 export function operationOf(body: FuseBody): Operation<OperationName> | undefined {
   return operations[body.op] as Operation<OperationName> | undefined;

@@ -23,10 +23,15 @@ function isFixed({files, readOnly}: Services, {inode, mount}: FileInfo): boolean
   return readOnly || (inode.mode & writeBits) === 0 || files.isReadOnlyNow(mount);
 }
 
+/** Whether it could be handed over, if it is all there. */
+export function mayHandOver(services: Services, info: FileInfo): boolean {
+  return services.passthrough && info.length >= bytesMin && isFixed(services, info);
+}
+
 /** For the first who opens a file, to read it: registered with the kernel. Undefined where it is not all there, or may change, or the kernel or its privileges do not allow it. */
 export async function handOver(services: Services, file: OpenFile, context: CallContext): Promise<Backing | undefined> {
   const {info} = file;
-  if (!services.passthrough || info.length < bytesMin || !isFixed(services, info)) return undefined;
+  if (!mayHandOver(services, info)) return undefined;
   const lease = await file.lease(context);
   const id = lease && (await registered(services.device, lease));
   if (id !== undefined) return {id, lease: lease!};
