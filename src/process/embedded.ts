@@ -12,6 +12,7 @@ import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
+import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount} from '#frontends/fuse/mount.ts';
@@ -22,6 +23,7 @@ import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
 import {writeBackup} from '#metastore/backup.ts';
 import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
+import {keepHotValues} from '#metastore/hot-values.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import {AuditLog} from '#process/audit-log.ts';
 import {cacheTiers} from '#process/cache-tiers.ts';
@@ -186,7 +188,7 @@ async function openState(runtime: Runtime, home: Home) {
   }
   const engine = await openLmdbEngine(runtime.disk, home.metadata);
   try {
-    return await openMetastore({runtime, directory: home.metadataLog, engine});
+    return await openMetastore({runtime, directory: home.metadataLog, engine: keepHotValues(engine, isDirectoryEntryKey)});
   } catch (error) {
     await engine.close();
     throw error;

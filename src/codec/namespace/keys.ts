@@ -74,6 +74,9 @@ export function entryKey(parent: InodeId, name: ByteString): ByteString {
   return `e${idKey(parent)}${name}` as ByteString;
 }
 
+/** Of what every path below it leads through. */
+export const isDirectoryEntryKey = (key: ByteString): boolean => key.charCodeAt(key.length - 1) === 0x2f && key.charCodeAt(0) === 0x65;
+
 /** The entry name in an entry's key. */
 export function nameOfEntryKey(key: ByteString): ByteString {
   return key.slice(1 + idBytes) as ByteString;
