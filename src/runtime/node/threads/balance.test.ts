@@ -3,12 +3,13 @@ import {describe, it} from 'node:test';
 import fc from 'fast-check';
 import {leastBusy, type Load, nextMove, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
 
-const load = (busy: number, connections = 10): Load => ({busy, connections});
+const load = (busy: number, connections = 10, cpu = busy): Load => ({busy, cpu, connections});
 
 describe('how connections are shared', () => {
   it('one thread more when all are busy, one fewer when the others would do', () => {
     assert.deepEqual([wantsMore([load(0.5)]), wantsMore([load(0.9)]), wantsMore([load(1), load(0.5)]), wantsMore([load(0.9), load(0.8)])], [false, true, false, true]);
     assert.deepEqual([wantsFewer([load(0)]), wantsFewer([load(0.1), load(0.2)]), wantsFewer([load(0.5), load(0.4)])], [false, true, false]);
+    assert.equal(wantsMore([load(1, 10, 0.5)]), false, 'its core is wanted by others');
     // Never both, so that no thread comes and goes.
     fc.assert(fc.property(fc.array(fc.double({min: 0, max: 1, noNaN: true}), {minLength: 1, maxLength: 9}), (busy) => {
       const loads = busy.map((share) => load(share));
@@ -22,7 +23,7 @@ describe('how connections are shared', () => {
     assert.equal(nextMove([load(1, 1), load(0, 0)]), undefined);
     assert.deepEqual(nextMove([load(1, 40), load(0.2, 0)]), {from: 0, to: 1, connections: 8});
     assert.deepEqual(nextMove([load(0.3), load(0.9, 8), load(0.1)]), {from: 1, to: 2, connections: 1});
-    fc.assert(fc.property(fc.array(fc.record({busy: fc.double({min: 0, max: 1, noNaN: true}), connections: fc.nat(1000)}), {minLength: 1, maxLength: 9}), (loads) => {
+    fc.assert(fc.property(fc.array(fc.record({busy: fc.double({min: 0, max: 1, noNaN: true}), cpu: fc.constant(0), connections: fc.nat(1000)}), {minLength: 1, maxLength: 9}), (loads) => {
       const move = nextMove(loads);
       if (!move) return;
       assert.ok(move.from !== move.to && loads[move.from]!.busy > loads[move.to]!.busy);

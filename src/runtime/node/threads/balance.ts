@@ -4,11 +4,13 @@
 export interface Load {
   /** Of its time that its event loop was not waiting, 0 to 1. */
   readonly busy: number;
+  /** Of its time that it had a core. Less than `busy` where others want the cores, too. */
+  readonly cpu: number;
   readonly connections: number;
 }
 
-/** Where every thread is busier than this on average, one more is wanted. */
-export const busyEnough = 0.8;
+/** Where every thread used more of a core than this on average, one more is wanted: by those who wait for a core, another would wait as well. */
+const busyEnough = 0.8;
 /** Below this nobody waits for a thread, so nobody moves. */
 const moveFrom = 0.5;
 /** Differences that are not worth a move. */
@@ -33,11 +35,11 @@ export function nextMove(loads: readonly Load[]): {readonly from: number; readon
 }
 
 export function wantsMore(loads: readonly Load[]): boolean {
-  return total(loads) >= busyEnough * loads.length;
+  return loads.reduce((sum, {cpu}) => sum + cpu, 0) >= busyEnough * loads.length;
 }
 
 export function wantsFewer(loads: readonly Load[]): boolean {
-  return loads.length > 1 && total(loads) <= idleEnough * (loads.length - 1);
+  return loads.length > 1 && loads.reduce((sum, {busy}) => sum + busy, 0) <= idleEnough * (loads.length - 1);
 }
 
 /** Who takes the next new connection, of equals not the main thread: `since` counts those that each has been given since its load was measured. */
@@ -51,5 +53,3 @@ export function leastBusy(loads: readonly Load[], since: readonly number[]): num
   }
   return best;
 }
-
-const total = (loads: readonly Load[]): number => loads.reduce((sum, {busy}) => sum + busy, 0);

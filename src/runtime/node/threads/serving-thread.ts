@@ -8,6 +8,7 @@ import {closeDuplicates, makeDuplicatePlaces} from '#runtime/node/http/duplicate
 import {libc} from '#runtime/node/native/libc.ts';
 import type {RingRecord} from '#runtime/node/threads/byte-ring.ts';
 import type {SharedCounters} from '#runtime/node/threads/shared-counters.ts';
+import {CpuShare} from '#runtime/node/threads/thread-cpu.ts';
 import {makeLine, ThreadLine} from '#runtime/node/threads/thread-line.ts';
 import {type FromThread, recordKinds, type ThreadBeginning, type ToThread} from '#runtime/node/threads/thread-words.ts';
 import type {Log} from '#runtime/log.ts';
@@ -42,8 +43,9 @@ export interface ServingThreadOptions {
 export class ServingThread {
   readonly startedMs = performance.now();
   readonly ready: Promise<void>;
-  /** As it said last. */
+  /** As it said last: its connections, and what it had of a core before. */
   connections = 0;
+  cpu = 0;
   isReady = false;
   ending = false;
   readonly #options: ServingThreadOptions;
@@ -55,6 +57,7 @@ export class ServingThread {
   readonly #given = new Set<number>();
   readonly #readiness = Promise.withResolvers<void>();
   readonly #gone = Promise.withResolvers<void>();
+  readonly #cpu = new CpuShare();
   #measured: EventLoopUtilization | undefined;
 
   constructor(options: ServingThreadOptions) {
@@ -114,7 +117,10 @@ export class ServingThread {
       this.#readiness.resolve();
     } else if ('log' in message) this.#options.log[message.log](message.message, message.fields);
     else if ('counter' in message) this.#options.counters.begun(message.counter);
-    else if ('connections' in message) this.connections = message.connections;
+    else if ('connections' in message) {
+      this.connections = message.connections;
+      this.cpu = this.#cpu.look(message.cpuMs, performance.now());
+    }
     else this.#services.heard(message.said);
   }
 

@@ -13,6 +13,7 @@ import type {ServedSockets} from '#runtime/node/http/served-sockets.ts';
 import {leastBusy, type Load, nextMove, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
 import {ServingThread, type ServingThreadOptions} from '#runtime/node/threads/serving-thread.ts';
 import {SharedCounters} from '#runtime/node/threads/shared-counters.ts';
+import {CpuShare, threadCpuMs} from '#runtime/node/threads/thread-cpu.ts';
 import type {HttpThreads} from '#runtime/http.ts';
 import type {Log} from '#runtime/log.ts';
 import type {Metrics} from '#runtime/metrics.ts';
@@ -42,11 +43,12 @@ export class ServingThreads implements HttpThreads {
   readonly #places: (ServingThread | undefined)[];
   readonly #counters: SharedCounters[];
   #served: ServedSockets | undefined;
-  #loads: readonly Load[] = [{busy: 0, connections: 0}];
+  #loads: readonly Load[] = [{busy: 0, cpu: 0, connections: 0}];
   /** Whose loads those are, behind the main thread's; and the connections that each got since. */
   #loaded: readonly ServingThread[] = [];
   #since: number[] = [];
   #measured: EventLoopUtilization | undefined;
+  readonly #cpu = new CpuShare();
   #busyFor = 0;
   #idleFor = 0;
   #notBeforeMs = 0;
@@ -141,7 +143,8 @@ export class ServingThreads implements HttpThreads {
     this.#measured = now;
     assert(this.#served !== undefined, 'there is a server to measure');
     this.#loaded = this.#running().filter(({isReady, ending}) => isReady && !ending);
-    this.#loads = [{busy, connections: this.#served.count}, ...this.#loaded.map((thread) => ({busy: thread.busy(), connections: thread.connections}))];
+    const cpu = this.#cpu.look(threadCpuMs(), performance.now());
+    this.#loads = [{busy, cpu, connections: this.#served.count}, ...this.#loaded.map((thread) => ({busy: thread.busy(), cpu: thread.cpu, connections: thread.connections}))];
     this.#since = [];
   }
 

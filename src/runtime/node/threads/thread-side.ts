@@ -6,11 +6,12 @@ import type {ServedSockets} from '#runtime/node/http/served-sockets.ts';
 import type {RingRecord} from '#runtime/node/threads/byte-ring.ts';
 import {countersIn} from '#runtime/node/threads/shared-counters.ts';
 import {ThreadLine} from '#runtime/node/threads/thread-line.ts';
+import {threadCpuMs} from '#runtime/node/threads/thread-cpu.ts';
 import {type FromThread, type LogLevel, recordKinds, type ThreadBeginning, type ToThread} from '#runtime/node/threads/thread-words.ts';
 import type {Log, LogFields} from '#runtime/log.ts';
 import type {Metrics} from '#runtime/metrics.ts';
 
-/** How often a thread says how many connections it has. */
+/** How often a thread says how many connections it has, and what it used. */
 const reportMs = 500;
 /** A connection that is asked to leave does so after its answer; those that have no more requests are closed after this time. */
 const retireMs = 30_000;
@@ -86,7 +87,7 @@ export function threadSide(receive: (record: RingRecord) => void): ThreadSide {
     serve: (sockets) => {
       served = sockets;
       sockets.shared.handOn = (fd, input) => line.send(recordKinds.connection, fd, input);
-      setInterval(() => say({connections: sockets.count}), reportMs).unref();
+      setInterval(() => say({connections: sockets.count, cpuMs: threadCpuMs()}), reportMs).unref();
       say({ready: true});
     },
   };

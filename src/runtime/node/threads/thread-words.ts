@@ -25,7 +25,7 @@ export type FromThread =
   | {readonly ready: true}
   | {readonly log: LogLevel; readonly message: string; readonly fields: LogFields}
   | {readonly counter: CounterBegun}
-  | {readonly connections: number}
+  | {readonly connections: number; readonly cpuMs: number}
   | {readonly said: unknown};
 
 /** Messages to a thread: answer what is under way and end. `retire`: other connections go back to the main thread. */
