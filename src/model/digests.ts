@@ -34,7 +34,7 @@ export interface FinishedDigests {
 }
 
 export interface ComputedDigests {
-  /** Hexadecimal. */
+  /** Hexadecimal; empty where only checksums were asked for. */
   readonly md5: string;
   /** base64. */
   readonly checksums: Checksums;
@@ -51,32 +51,33 @@ export interface DigestWork {
 }
 
 export interface DigestsElsewhere {
-  /** Undefined where the event loop does it as well. `length`: bytes that will come, if known. */
-  begin(algorithms: readonly (keyof Checksums)[], length: number | undefined): DigestWork | undefined;
+  /** Undefined where the event loop does it as well. `length`: bytes that will come, if known. `md5`: besides the checksums (default true). */
+  begin(algorithms: readonly (keyof Checksums)[], length: number | undefined, options?: {readonly md5?: boolean}): DigestWork | undefined;
 }
 
 /** The digests themselves, of bytes that come in slices. */
 export class Digester {
-  readonly #md5: Hash = createHash('md5');
+  readonly #md5: Hash | undefined;
   readonly #checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>;
 
-  private constructor(checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>) {
+  private constructor(checksums: ReadonlyMap<keyof Checksums, ChecksumHasher>, md5: boolean) {
     this.#checksums = checksums;
+    this.#md5 = md5 ? createHash('md5') : undefined;
   }
 
-  static async start(algorithms: readonly (keyof Checksums)[]): Promise<Digester> {
+  static async start(algorithms: readonly (keyof Checksums)[], {md5 = true}: {readonly md5?: boolean} = {}): Promise<Digester> {
     const checksums = new Map<keyof Checksums, ChecksumHasher>();
     for (const algorithm of algorithms) checksums.set(algorithm, readyHasher(algorithm) ?? (await checksumHasher(algorithm)));
-    return new Digester(checksums);
+    return new Digester(checksums, md5);
   }
 
   update(slice: Uint8Array): void {
-    this.#md5.update(slice);
+    this.#md5?.update(slice);
     for (const checksum of this.#checksums.values()) checksum.update(slice);
   }
 
   finish(): ComputedDigests {
-    const md5 = this.#md5.digest('hex');
+    const md5 = this.#md5?.digest('hex') ?? '';
     return {md5, checksums: Object.fromEntries([...this.#checksums].map(([algorithm, checksum]) => [algorithm, checksum.digest().toString('base64')]))};
   }
 }

@@ -24,6 +24,27 @@ export interface Upload {
   readonly expected: () => {length?: number; md5?: string; checksums?: Checksums};
 }
 
+interface PayloadHash extends Disposable {
+  /** The chunk may be changed when it resolves; at once where nothing comes back. */
+  update(chunk: Uint8Array): Promise<void> | undefined;
+  /** Hexadecimal. */
+  finish(): string | Promise<string>;
+}
+
+/** SHA-256 of what is signed: of larger bodies beside the event loop, where that can be. */
+function payloadHash({runtime}: S3Request, length: number | undefined): PayloadHash {
+  const elsewhere = runtime.digestsElsewhere?.begin(['sha256'], length, {md5: false});
+  if (elsewhere) {
+    return {
+      update: (chunk) => elsewhere.update(chunk),
+      finish: async () => Buffer.from((await elsewhere.finish()).checksums.sha256!, 'base64').toString('hex'),
+      [Symbol.dispose]: () => elsewhere.abandon(),
+    };
+  }
+  const digest = createHash('sha256');
+  return {update: (chunk) => void digest.update(chunk), finish: () => digest.digest('hex'), [Symbol.dispose]: () => {}};
+}
+
 function announcedLength(request: S3Request, chunked: boolean): number | undefined {
   const text = request.header(chunked ? 'x-amz-decoded-content-length' : 'content-length');
   if (text === undefined && !chunked && request.header('transfer-encoding') !== undefined) return undefined;
@@ -57,15 +78,16 @@ export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
     if (announcedTrailer && trailing[announcedTrailer] === undefined) throw malformedTrailer();
   };
   const hashed = async function* (): AsyncGenerator<Uint8Array> {
-    const digest = createHash('sha256');
+    using digest = payloadHash(request, length);
     let sum = 0;
     for await (const chunk of exchange.body) {
-      digest.update(chunk);
+      const taken = digest.update(chunk);
+      if (taken) await taken;
       sum += chunk.length;
       yield chunk;
     }
     if (length !== undefined && sum !== length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header');
-    const actual = digest.digest('hex');
+    const actual = await digest.finish();
     if (actual !== identity.payloadHash) {
       throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", {
         ClientComputedContentSHA256: identity.payloadHash!,

@@ -18,7 +18,7 @@ export interface S3Request {
   readonly files: FileSystem;
   readonly context: CallContext;
   readonly access: Access;
-  readonly runtime: Pick<Runtime, 'clock' | 'random'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'digestsElsewhere'>;
   /** What was found of the read before it was admitted; undefined: nothing was looked for. */
   ahead: FoundAhead | undefined;
   readonly requestId: string;

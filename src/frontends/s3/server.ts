@@ -26,7 +26,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 export interface S3Options {
   readonly files: FileSystem;
-  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log'> & {readonly metrics: Pick<Metrics, 'counter'>};
+  readonly runtime: Pick<Runtime, 'clock' | 'random' | 'log' | 'digestsElsewhere'> & {readonly metrics: Pick<Metrics, 'counter'>};
   /** Host names below which buckets are sub-domains (`bucket.localhost`). Hosts that are none of these are path style. */
   readonly baseDomains: readonly string[];
   readonly identity: IdentityDirectory;

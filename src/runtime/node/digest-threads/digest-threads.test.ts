@@ -51,6 +51,16 @@ describe('digests in threads', () => {
     assert.equal(threads.threads, 2);
   });
 
+  it('are without MD5 where nobody asked for it', async () => {
+    await using threads = new DigestThreads({threadsMax: 1, startBytesMin: 1, bytesMin: 1});
+    const bytes = randomBytes(300_000);
+    const work = threads.begin(['sha256'], bytes.length, {md5: false});
+    assert.ok(work);
+    await work.update(bytes);
+    const {md5, checksums} = await work.finish();
+    assert.deepEqual([md5, checksums], ['', {sha256: createHash('sha256').update(bytes).digest('base64')}]);
+  });
+
   it('still find what is wrong', async () => {
     await using threads = new DigestThreads({threadsMax: 1, startBytesMin: 1, bytesMin: 1});
     const digests = await Digests.start([], clock, threads.begin([], 3));
@@ -71,6 +81,16 @@ describe('digests in threads', () => {
     assert.equal((await first.finish()).md5, createHash('md5').digest('hex'));
     while (threads.threads > 0) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(threads.begin([], 99), undefined);
+  });
+
+  it('begin with many smaller bodies, too', async () => {
+    await using threads = new DigestThreads({threadsMax: 1, startBytesMin: 1000, startBytesPerSecond: 350, bytesMin: 100});
+    const begun = Array.from({length: 4}, () => threads.begin([], 100));
+    // They may come so slowly that they are not many.
+    assert.ok(begun.slice(0, 3).every((work) => work === undefined));
+    begun[3]?.abandon();
+    assert.equal(threads.begin([], 99), undefined);
+    while (threads.threads === 0) threads.begin([], 100)?.abandon();
   });
 
   it('fail when their thread is gone, and where it cannot make them', async () => {

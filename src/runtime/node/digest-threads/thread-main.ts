@@ -12,7 +12,7 @@ const answer = (said: ThreadAnswer): void => parentPort?.postMessage(said);
 for (;;) {
   const {kind, id, payload} = ring.next();
   try {
-    if (kind === Task.begin) work.set(id, await Digester.start(payload.toString().split(' ').filter(Boolean) as ChecksumAlgorithm[]));
+    if (kind === Task.begin || kind === Task.beginWithoutMd5) work.set(id, await Digester.start(payload.toString().split(' ').filter(Boolean) as ChecksumAlgorithm[], {md5: kind === Task.begin}));
     else if (kind === Task.update) work.get(id)?.update(payload);
     else {
       const digester = work.get(id);
