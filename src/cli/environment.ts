@@ -65,8 +65,10 @@ export interface InstanceControl {
   /** Undefined when none is running. */
   find(): Promise<InstanceInfo | undefined>;
   key(): Promise<RootKey>;
-  /** Stops a running instance and waits until it is gone. */
-  stop(info: InstanceInfo): Promise<void>;
+  /** Stops a running instance and waits until it is gone. `keepMount`: its mount stays for the next one, and programs on it wait for that. */
+  stop(info: InstanceInfo, options: {readonly keepMount: boolean}): Promise<void>;
+  /** Ends the mounts that an instance has left, where none is running: whoever waits there fails (ENOTCONN). Answers where they were. */
+  endMounts(): Promise<readonly string[]>;
   /** Makes the metadata of a stopped instance from a backup. `replaced`: the directory in which what was there is kept, until the next restore. AlreadyRunning, AlreadyExists (unless `force`), Corrupt. */
   restore(backup: AsyncIterable<Uint8Array>, options: {readonly force: boolean}): Promise<{readonly entries: number; readonly replaced?: string}>;
   demo(options: {readonly megabytes: number}): Promise<void>;

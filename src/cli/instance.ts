@@ -179,16 +179,21 @@ export const registerFuse: Register = (parent, environment) => {
 export const registerDown: Register = (parent, environment) => {
   const command: Command = parent
     .command('down')
-    .description('stop the instance and wait until it is gone')
-    .action(async () => {
+    .description('stop the instance and wait until it is gone; or end the mount of one that died')
+    .option('--keep-mount', 'do not unmount: programs on the mount wait for the next weir up on this home, and go on')
+    .action(async ({keepMount = false}: {keepMount?: boolean}) => {
       const options = globals(command);
       const instance = environment.instance(options.home);
       const info = await instance.find();
-      if (!info) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
-      await instance.stop(info);
+      if (!info) {
+        const ended = keepMount ? [] : await instance.endMounts();
+        if (ended.length === 0) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
+        return await print(environment.terminal, options.json, {stopped: false, unmounted: ended}, `no instance was running; ended what it had left mounted: ${ended.join(', ')}\n`);
+      }
+      await instance.stop(info, {keepMount});
       await print(environment.terminal, options.json, {stopped: true, pid: info.pid}, 'stopped\n');
     });
-  example(command, 'weir down');
+  example(command, 'weir down', 'weir down --keep-mount && weir up --fuse /mnt/weir      # an upgrade');
 };
 
 export const registerStatus: Register = (parent, environment) => {

@@ -38,6 +38,10 @@ export class DraftFile implements FileDraft {
     this.modified = modified;
   }
 
+  get inode(): InodeId {
+    return this.#inode;
+  }
+
   get length(): number {
     return this.#length;
   }

@@ -36,7 +36,7 @@ async function recovered(then: (master: Master, client: FileSystemClient, publis
     }
     await using worker = make();
     const log: Log = {...runtime.log, warn: () => void warnings++, error: () => assert.fail('nothing fails')};
-    await recoverDrafts({master, worker}, log, context);
+    await recoverDrafts({master, worker}, await worker.leftDrafts(), log, context);
     left = (await worker.leftDrafts()).length;
   });
   const content = store.outside.bytes(bytes('file'));

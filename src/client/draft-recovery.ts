@@ -9,21 +9,32 @@ import {MiB} from '#base/units.ts';
 import {DraftFile, type DraftServices} from '#client/draft-file.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
+import type {DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {Log} from '#runtime/log.ts';
 
 const chunkBytes = MiB;
 
-/** Never fails: what cannot be recovered is logged and kept. */
-export async function recoverDrafts(services: DraftServices, log: Log, context: CallContext): Promise<void> {
+/** Drafts that a process left behind. Never fails: what cannot be looked at is logged and kept. */
+export async function leftDrafts(worker: WorkerApi, log: Log, context: CallContext): Promise<readonly DraftInfo[]> {
   try {
-    await recoverAll(services, log, context);
+    return await worker.leftDrafts(context);
   } catch (error) {
     log.error('drafts: what was being written when the last process ended cannot be looked at; it is kept', {error});
+    return [];
   }
 }
 
-async function recoverAll(services: DraftServices, log: Log, context: CallContext): Promise<void> {
-  for (const left of await services.worker.leftDrafts(context)) {
+/** Never fails: what cannot be recovered is logged and kept. */
+export async function recoverDrafts(services: DraftServices, drafts: readonly DraftInfo[], log: Log, context: CallContext): Promise<void> {
+  try {
+    await recoverAll(services, drafts, log, context);
+  } catch (error) {
+    log.error('drafts: what was being written when the last process ended could not all be recovered; it is kept', {error});
+  }
+}
+
+async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[], log: Log, context: CallContext): Promise<void> {
+  for (const left of drafts) {
     const info = await infoOf(services, left.inode, context);
     const draft = new DraftFile(services, left, info?.inode.content?.metadata ?? {});
     const inode = left.inode;

@@ -24,8 +24,8 @@ import type {
   PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
-import type {Checksums, Content} from '#model/content.ts';
+import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
+import type {Checksums, Content, ContentMetadata} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {isSealed} from '#model/seal.ts';
@@ -161,6 +161,10 @@ export class FileSystemClient implements FileSystem {
     if (!empty && content) refuseSealed(content);
     const base = empty && content ? {...content, length: 0} : content;
     return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content?.metadata ?? {});
+  }
+
+  continueDraft(left: DraftInfo, metadata: ContentMetadata): FileDraft {
+    return new DraftFile(this.#services, left, metadata);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {

@@ -6,7 +6,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, Unnamed, UploadRecord} from '#contracts/master-api.ts';
-import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {Inode} from '#model/inode.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -77,6 +77,8 @@ export interface FileWriter {
 
 /** A file that is being written at any place, in any order; nobody else sees the bytes until they are published. */
 export interface FileDraft {
+  /** Under which it lies on disk: whose next content it becomes. */
+  readonly inode: InodeId;
   /** Bytes. */
   readonly length: number;
   /** Of the last change: the file's mtime when it is published. */
@@ -197,6 +199,8 @@ export interface FileSystem extends NamespaceCalls {
 
   /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
   openDraft(file: FileInfo, options: {readonly empty: boolean}, context: CallContext): Promise<FileDraft>;
+  /** A draft that an earlier process left, to be gone on with by whoever has the file open. */
+  continueDraft(left: DraftInfo, metadata: ContentMetadata): FileDraft;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
   free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}>;

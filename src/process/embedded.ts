@@ -9,13 +9,14 @@ import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
-import {recoverDrafts} from '#client/draft-recovery.ts';
+import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
-import {rootPrincipal} from '#contracts/context.ts';
+import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount} from '#frontends/fuse/mount.ts';
+import {isOfMount, leftMount, type LeftMount, openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
@@ -39,7 +40,7 @@ import type {ServingOptions} from '#process/serving/start-serving.ts';
 import {mountAll, setWriteType} from '#process/start-mounts.ts';
 import {rpcService} from '#rpc/served-calls.ts';
 import {serveRpc} from '#rpc/server.ts';
-import type {Fuse} from '#runtime/fuse.ts';
+import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
 import type {Http, HttpThreads} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -74,6 +75,8 @@ export interface Instance extends AsyncDisposable {
   readonly info: InstanceInfo;
   readonly key: RootKey;
   readonly files: FileSystemClient;
+  /** Before disposing: the mount is not unmounted, but left to the next instance on this home. */
+  leaveMount(): Promise<void>;
 }
 
 const stepMs = 10_000;
@@ -99,6 +102,9 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
+    const kept = up.fuse && fuse ? await keptMount(fuse, {...up.fuse, source: 'weir', keeper: home.mounts}, runtime) : undefined;
+    // Until it is served; then it is the mount's own.
+    if (kept) down.push('kept mount', () => kept.device.leave(Promise.resolve()));
     let running: Worker | undefined;
     const master: Master = await down.add(
       'master',
@@ -111,11 +117,14 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
           for (const id of contents) await (running ? running.dropped(id) : blocks.drop(id));
         },
         http,
+        ...(kept ? {returningHolders: [kept.left.kept.origin]} : {}),
         pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
+    // Before anybody can take away what is open.
+    if (kept) await master.hold(kept.left.kept.origin, [...openInodes(kept.left)], systemContext);
     void forgetLeftovers(blocks, master, runtime.log);
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
@@ -143,7 +152,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     const recovery = new AbortController();
-    const recovering = recoverDrafts({master, worker}, runtime.log, {principal: rootPrincipal, signal: recovery.signal});
+    const recoveryContext = {principal: rootPrincipal, signal: recovery.signal};
+    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), kept ? isOfMount(kept.left) : () => false);
+    const lost = drafts.get(false) ?? [];
+    const recovering = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
     down.push('drafts', async () => {
       recovery.abort();
       await recovering;
@@ -154,10 +166,14 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
 
     await down.add('inventories', Promise.resolve(new InventorySchedule({files, runtime})));
 
+    let mount: Mount | undefined;
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
-      const device = await fuse.mount({...up.fuse, source: 'weir'});
-      await down.add('mount', Promise.resolve(new Mount({files, device, runtime, readOnly: up.fuse.readOnly, passthrough: up.fuse.passthrough})));
+      const {readOnly, passthrough} = up.fuse;
+      const served = kept
+        ? await Mount.goOn({files, device: kept.device, runtime, readOnly, passthrough}, {left: kept.left, drafts: drafts.get(true) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
+        : Mount.begin({files, device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts}), runtime, readOnly, passthrough});
+      mount = await down.add('mount', Promise.resolve(served));
     }
 
     const info: InstanceInfo = {
@@ -174,11 +190,29 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     await writeInstance(runtime.disk, home, info);
     down.push('instance.json', () => removeFile(runtime.disk, home.instance));
     runtime.log.info('ready', {home: info.home, s3: info.s3, http: info.http, version: options.version});
-    return {info, key, files, [Symbol.asyncDispose]: () => down.run()};
+    return {
+      info, key, files,
+      leaveMount: async () => await mount?.leave(),
+      [Symbol.asyncDispose]: () => down.run(),
+    };
   } catch (error) {
     await down.run();
     throw error;
   }
+}
+
+/** The mount that an instance before this one has left; one that cannot be gone on with is ended. */
+async function keptMount(fuse: Fuse, options: FuseMountOptions, {log}: Runtime): Promise<{readonly device: FuseDevice; readonly left: LeftMount} | undefined> {
+  const device = await fuse.takeOver(options);
+  if (!device) return undefined;
+  try {
+    const left = leftMount(device);
+    if (left) return {device, left};
+  } catch (error) {
+    log.error('fuse: what the last daemon has left of the mount cannot be read; it is mounted anew', {error});
+  }
+  await device[Symbol.asyncDispose]();
+  return undefined;
 }
 
 async function openState(runtime: Runtime, home: Home) {

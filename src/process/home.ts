@@ -7,6 +7,7 @@
  *   state/          the metastore: log/, db/, and cache.json (cache-tiers.ts)
  *   cache/          the default cache tier
  *   drafts/         files that are being written on a mount (worker/drafts/)
+ *   mounts/         sockets of those who keep mounts (runtime/node/fuse/keeper/)
  *   data/           the under store of `/`
  *   log/weir.log    structured logs
  *   log/audit.log   who changed what, and who was denied (audit-log.ts)
@@ -31,6 +32,7 @@ export interface Home {
   readonly metadata: string;
   readonly cache: string;
   readonly drafts: string;
+  readonly mounts: string;
   readonly data: string;
   readonly logFile: string;
   readonly auditFile: string;
@@ -49,6 +51,7 @@ export function homeAt(directory: string): Home {
     metadata: `${state}/db`,
     cache: `${directory}/cache`,
     drafts: `${directory}/drafts`,
+    mounts: `${directory}/mounts`,
     data: `${directory}/data`,
     logFile: `${directory}/log/weir.log`,
     auditFile: `${directory}/log/audit.log`,

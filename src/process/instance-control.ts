@@ -4,7 +4,7 @@ import type {InstanceControl, InstanceInfo, RootKey, Terminal, UpOptions} from '
 import {findInstance, homeAt, lockHome} from '#process/home.ts';
 import {readRootKey} from '#process/keys.ts';
 import {exists, removeTree} from '#process/small-files.ts';
-import {boundGarbage, descriptorsMax, isAlive, processFacts, sendStop} from '#runtime/node/process.ts';
+import {boundGarbage, descriptorsMax, isAlive, leaveSignal, processFacts, sendStop} from '#runtime/node/process.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface InstanceControlOptions {
@@ -14,6 +14,8 @@ export interface InstanceControlOptions {
   readonly terminal: Terminal;
   readonly version: string;
   readonly signal: AbortSignal;
+  /** Asked when the signal has aborted: whether the mount is left to the next instance. */
+  readonly keepMount: () => boolean;
 }
 
 /** An instance stops its parts one after the other; each has its deadline. */
@@ -23,7 +25,7 @@ const openFilesMax = 16_384;
 const openFilesShare = 0.2;
 const pollMs = 50;
 
-export function instanceControl({home: directory, runtime, terminal, version, signal}: InstanceControlOptions): InstanceControl {
+export function instanceControl({home: directory, runtime, terminal, version, signal, keepMount}: InstanceControlOptions): InstanceControl {
   const home = homeAt(directory);
   const {disk, clock} = runtime;
 
@@ -38,10 +40,11 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       const real = instanceRuntime(home, terminal);
       const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
       const keptOpen = Math.min(openFilesMax, Math.floor(descriptorsMax() * openFilesShare));
-      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(), serving: servingThreads, openFilesMax: keptOpen, signal});
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(real.log), serving: servingThreads, openFilesMax: keptOpen, signal});
       await onReady(instance.info, instance.key);
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       real.log.info('stopping');
+      if (keepMount()) await instance.leaveMount();
     },
 
     find: () => findInstance(disk, home, isAlive),
@@ -52,13 +55,19 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       return key;
     },
 
-    async stop(info) {
-      sendStop(info.pid);
+    async stop(info, {keepMount: keep}) {
+      sendStop(info.pid, keep ? leaveSignal : 'SIGTERM');
       const deadline = clock.monotonicMs() + stopMs;
       while (isAlive(info.pid) && (await findInstance(disk, home, isAlive))) {
         if (clock.monotonicMs() > deadline) throw new WeirError('Timeout', `process ${info.pid} has not stopped within ${stopMs / 1000} s`);
         await clock.sleep(pollMs, {signal});
       }
+    },
+
+    async endMounts() {
+      await using _lock = await lockHome(disk, home);
+      const {NodeFuse} = await import('#runtime/node/fuse/node-fuse.ts');
+      return await new NodeFuse(runtime.log).endLeft(home.mounts);
     },
 
     async restore(backup, {force}) {

@@ -7,11 +7,15 @@ import {commandRuntime} from '#process/command-runtime.ts';
 import {homeDirectory} from '#process/home.ts';
 import {instanceControl} from '#process/instance-control.ts';
 import {readWhole} from '#process/small-files.ts';
-import {endProcess, errorTerminal, onStopSignal, processFacts, standardInput, writeError, writeOutput} from '#runtime/node/process.ts';
+import {endProcess, errorTerminal, leaveSignal, onStopSignal, processFacts, standardInput, writeError, writeOutput} from '#runtime/node/process.ts';
 
 const runtime = commandRuntime();
 const stop = new AbortController();
-onStopSignal((signal) => stop.abort(new WeirError('Cancelled', `stopped by ${signal}`)));
+let keepMount = false;
+onStopSignal((signal) => {
+  keepMount = signal === leaveSignal;
+  stop.abort(new WeirError('Cancelled', `stopped by ${signal}`));
+});
 
 const terminal: Terminal = {
   out: writeOutput,
@@ -24,7 +28,7 @@ const terminal: Terminal = {
 const {version} = JSON.parse((await readWhole(runtime.disk, `${import.meta.dirname}/../../package.json`)) ?? '{"version":"unknown"}') as {version: string};
 
 const instance = (home: string | undefined) =>
-  instanceControl({home: homeDirectory(home, processFacts.environment, processFacts.workingDirectory), runtime, terminal, version, signal: stop.signal});
+  instanceControl({home: homeDirectory(home, processFacts.environment, processFacts.workingDirectory), runtime, terminal, version, signal: stop.signal, keepMount: () => keepMount});
 
 async function running(home: string | undefined) {
   const control = instance(home);
@@ -55,8 +59,8 @@ const environment: CliEnvironment = {
     const files = await environment.connect(home);
     try {
       const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
-      const device = await new NodeFuse().mount({...options, directory, source: 'weir'});
-      const mount = new Mount({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough});
+      const device = await new NodeFuse(runtime.log).mount({...options, directory, source: 'weir'});
+      const mount = Mount.begin({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

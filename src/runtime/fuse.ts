@@ -11,9 +11,20 @@ export interface FuseMountOptions {
   readonly allowOther: boolean;
   /** Flags of mount(8), as `nosuid`. */
   readonly flags: readonly string[];
+  /** Where to leave the mount when this process dies: a directory of its owner's, absolute. Without it the mount ends with the process. */
+  readonly keeper?: string;
+}
+
+/** Bytes that outlive this process, as long as the mount does: written at once, without waiting for a disk. What was never written is zero. */
+export interface KeptMemory {
+  /** Fills `into`. */
+  read(into: Uint8Array, position: number): void;
+  write(bytes: Uint8Array, position: number): void;
 }
 
 export interface FuseDevice extends AsyncDisposable {
+  /** What the next process will find, should this one die; absent where nobody keeps the mount, which then ends with this process. */
+  readonly kept: KeptMemory | undefined;
   /**
    * Begins to hand over requests, one whole message a call; its bytes are valid until the handler returns. `ended` is called once, when
    * the mount has gone: with nothing when it was unmounted, with an error when the device failed.
@@ -26,6 +37,10 @@ export interface FuseDevice extends AsyncDisposable {
   /** Hands a file to the kernel, to be named in the answer to OPEN. Undefined where kernel or privileges do not allow it. */
   registerBacking(file: Descriptor): number | undefined;
   releaseBacking(id: number): void;
+  /** The mount is to end with this process after all: the kernel could not hand out again what this one has not answered. */
+  endWithProcess(): void;
+  /** Takes no more requests, waits until those that it has are `settled`, and leaves the mount to the next process. */
+  leave(settled: Promise<void>): Promise<void>;
   /** Whether this thread has been killed and ends as soon as its request is answered; true also where that cannot be seen. */
   isKilled(thread: number): boolean;
   /** The largest message that the device reads: a WRITE of `writeBytesMax` with its header. */
@@ -33,6 +48,10 @@ export interface FuseDevice extends AsyncDisposable {
 }
 
 export interface Fuse {
+  /** The mount that an earlier process has left there, as it was asked for here; undefined when there is none. One that was made otherwise is ended. */
+  takeOver(options: FuseMountOptions): Promise<FuseDevice | undefined>;
+  /** Ends all mounts that were left in a place of keepers and that nobody serves; answers where they were. */
+  endLeft(keeper: string): Promise<readonly string[]>;
   /** Mounts. Unsupported without FUSE, NotFound, NotADirectory, Busy, PermissionDenied. */
   mount(options: FuseMountOptions): Promise<FuseDevice>;
 }

@@ -7,6 +7,7 @@ import {BackupDecoder, BackupEncoder} from '#codec/backup/backup.ts';
 import {decodeLogRecord, encodeLogRecord} from '#codec/block/log-record.ts';
 import {entryHeaderBytes, indexEntry, readEntryHeader, readIndexCount, SegmentIndexWriter, writeEntryHeader} from '#codec/block/segment.ts';
 import {opcode} from '#codec/fuse/abi.ts';
+import {decodeHeader, decodePosition, decodeSlot, encodeHeader, encodePosition, encodeSlot, type KeptSlot, slotBytes} from '#codec/fuse/kept-state.ts';
 import {decodeRequest} from '#codec/fuse/request.ts';
 import {ResponseParser} from '#codec/http/response-parser.ts';
 import {decodeRecord, decodeSegmentHeader, decodeTransaction, encodeSegmentHeader, encodeTransaction, recordHeaderBytes, sealRecord, type TransactionRecord, transactionBytes} from '#codec/journal/record.ts';
@@ -373,6 +374,15 @@ export const targets: Readonly<Record<string, Target>> = {
     if (input.length >= 4) input.writeUInt32LE(input.length, 0);
     decodeRequest(input, {setxattrExtended: (input[4] ?? 0) % 2 === 0});
   }),
+  'fuse-kept-slot': record<KeptSlot | undefined>([
+    {kind: 'file', handle: 1, node: 2, flags: 3, unique: 4n, backing: 5}, {kind: 'directory', handle: 1, node: 2, unique: 4n}, {kind: 'draft', node: 1, inode: 2, dirty: true, touched: -1n}, undefined,
+  ], slot => {
+    const bytes = Buffer.alloc(slotBytes);
+    encodeSlot(slot, bytes);
+    return bytes;
+  }, decodeSlot),
+  'fuse-kept-header': decoder(binary, [encodeHeader({flags: [1, 2], slots: 3, nextHandle: 4, origin: 'mount-m'})], input => void decodeHeader(input)),
+  'fuse-kept-position': decoder(binary, [encodePosition({handle: 1, cookie: 5n, from: name('a'), key: name('b')})!], input => void decodePosition(input)),
   'namespace-upload': record([{
     uploadId: 'u', path: name('/a'), mount: 1 as MountId, storeKey: name('a'), content: 4 as ContentId, storeUploadId: 's', metadata: {a: 'b'},
     checksumAlgorithm: 'crc32', checksumType: 'FULL_OBJECT', mode: 0o644, initiatedAt: 5n, initiator: 'i',

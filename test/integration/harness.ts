@@ -4,7 +4,7 @@
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtemp, readFile, rm} from 'node:fs/promises';
+import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -92,10 +92,10 @@ export class Weir implements AsyncDisposable {
     return {AWS_ENDPOINT_URL: s3, AWS_ENDPOINT_URL_S3: s3, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-east-1'};
   }
 
-  /** Starts the process; resolves when it has said that it is ready. */
-  async up(): Promise<void> {
+  /** Starts the process, perhaps with more arguments; resolves when it has said that it is ready. */
+  async up(...more: readonly string[]): Promise<void> {
     const [s3, http, rpc] = this.#ports;
-    const args = ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', ...this.#options.args];
+    const args = ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', ...this.#options.args, ...more];
     args.push('--json', '--home', this.home, '--s3-port', String(s3), '--http-port', String(http), '--rpc-port', String(rpc));
     // What ./weir execs, without its set-up: so that the child's id is Weir's.
     const child = spawn(process.execPath, args, {cwd: this.home, env: {...process.env, UV_THREADPOOL_SIZE: '16', ...this.#options.env}, stdio: ['ignore', 'pipe', 'pipe']});
@@ -174,6 +174,15 @@ export class Weir implements AsyncDisposable {
     await this.kill('SIGTERM');
     await rm(this.home, {recursive: true, force: true});
   }
+}
+
+/** The keeper of a mount, by its title; undefined when there is none. */
+export async function keeperOf(place: string): Promise<number | undefined> {
+  for (const id of await readdir('/proc')) {
+    const title = /^\d+$/.test(id) ? await readFile(`/proc/${id}/cmdline`, 'latin1').catch(() => '') : '';
+    if (title.replaceAll('\0', ' ').trim() === `weir-keeper ${place}`) return Number(id);
+  }
+  return undefined;
 }
 
 export interface Stack extends AsyncDisposable {

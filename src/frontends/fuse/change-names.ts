@@ -14,7 +14,7 @@ import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
 import {giveName} from '#frontends/fuse/unnamed.ts';
-import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
 const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
@@ -65,7 +65,8 @@ function makeFile(services: MountServices, head: FuseHead, made: New & {readonly
 export const create: Operation<'create'> = async (services, head, made, context) => {
   const {flags} = made;
   const info = await makeFile(services, head, made, context);
-  const handle = await openedHandle(services, info, flags, context);
+  const unique = firstUnique(head);
+  const handle = services.handles.openedBy(unique) ?? (await openedHandle(services, info, {flags, unique}, context));
   return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
 };
 

@@ -13,7 +13,7 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
 import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
-import {type Answer, type MountServices, nodeOf, type Operation, type RequestContext} from '#frontends/fuse/request.ts';
+import {type Answer, firstUnique, type MountServices, nodeOf, type Operation, type RequestContext} from '#frontends/fuse/request.ts';
 import type {Inode} from '#model/inode.ts';
 
 const entriesAtOnce = 512;
@@ -40,7 +40,8 @@ export const opendir: Operation<'opendir'> = async (services, head, _body, conte
   if (info.inode.kind !== 'directory') throw new Errno('ENOTDIR');
   // What the kernel keeps of a listing has no time of its own: it may where only we change it, and we tell.
   const keep = services.remembered.following && validUntil === Number.MAX_SAFE_INTEGER;
-  return openBody(services.handles.addDirectory(info.inode.id), keep ? openFlag.cacheDirectory | openFlag.keepCache : 0);
+  const {handles} = services;
+  return openBody(handles.openedBy(firstUnique(head)) ?? handles.addDirectory(info.inode.id, firstUnique(head)), keep ? openFlag.cacheDirectory | openFlag.keepCache : 0);
 };
 
 export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {handle}) => {
@@ -63,6 +64,7 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
   if (offset !== handle.cookie) await seek(services, handle, offset, context);
   const buffer = new DirentBuffer(size);
   if (handle.cookie < dotDot && !(await addDots(services, handle, buffer, plus, context))) return buffer.take();
+  const from = handle.after;
   while (handle.rest.length > 0 || !handle.ended) {
     if (handle.rest.length === 0) {
       const page = await services.files.list({directory: path, view: 'children', limit: entriesAtOnce, ...(handle.after === undefined ? {} : {after: handle.after})}, context);
@@ -79,6 +81,7 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
     }
     handle.rest = [];
   }
+  if (handle.after !== undefined) services.handles.directoryRead(number, from ?? ('' as ByteString), handle.cookie, handle.after);
   return buffer.take();
 }
 
@@ -120,7 +123,10 @@ async function addDots(services: MountServices, handle: DirectoryHandle, buffer:
   return true;
 }
 
-/** Goes on behind the entry that the cookie names. One that is gone, and was passed too long ago, is answered as the end: its place is not known any more. */
+/**
+ * Goes on behind the entry that the cookie names. One that is gone, and was passed too long ago, is answered as the end: its place is not known any more. In a handle of an
+ * earlier daemon, what that one answered last is answered again.
+ */
 async function seek(services: MountServices, handle: DirectoryHandle, cookie: bigint, context: CallContext): Promise<void> {
   handle.rest = [];
   handle.ended = false;
@@ -130,6 +136,8 @@ async function seek(services: MountServices, handle: DirectoryHandle, cookie: bi
   handle.after = handle.passed.get(cookie);
   if (handle.after !== undefined) return;
   const path = await services.files.pathOf(inodeOfCookie(cookie), context).catch(() => undefined);
-  if (path === undefined) handle.ended = true;
-  else handle.after = path.slice(path.lastIndexOf('/', path.length - 2) + 1) as ByteString;
+  if (path === undefined) {
+    handle.after = handle.atLeast;
+    handle.ended = handle.after === undefined;
+  } else handle.after = path.slice(path.lastIndexOf('/', path.length - 2) + 1) as ByteString;
 }

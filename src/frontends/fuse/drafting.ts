@@ -9,7 +9,8 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {OpenInode} from '#frontends/fuse/handles.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
-import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
+import {InodeDraft, type KeepDraft} from '#frontends/fuse/inode-draft.ts';
+import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 
@@ -27,8 +28,20 @@ async function make(services: MountServices, open: OpenInode, node: InodeId, {em
   await services.handles.ended(node);
   const info = await infoOfNode(services, node, context).catch(error => (isKind(error, 'NotFound') ? services.files.retain(node, services.origin, context) : Promise.reject(error as Error)));
   const draft = await openDraft(services, info, empty, context);
-  open.draft = new InodeDraft(draft, services.clock, empty && info.length > 0);
+  open.draft = new InodeDraft(draft, services.clock, {dirty: empty && info.length > 0, touched: 0n}, keepDraft(services.kept, node));
   return open.draft;
+}
+
+/** Keeps the state of the draft of `node`: in a slot of its own, from the first time on. */
+export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDraft {
+  let own = slot;
+  return (state) => {
+    if (!state) {
+      if (own !== undefined) kept.remove(own);
+      own = undefined;
+    } else if (own === undefined) own = kept.add({kind: 'draft', node, ...state});
+    else kept.set(own, {kind: 'draft', node, ...state});
+  };
 }
 
 export async function openDraft({files}: Pick<MountServices, 'files'>, info: Parameters<MountServices['files']['openDraft']>[0], empty: boolean, context: CallContext) {

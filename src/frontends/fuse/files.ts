@@ -13,16 +13,13 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import type {FileHandle} from '#frontends/fuse/handles.ts';
+import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
-import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type BodyOf, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
-const accessMode = 3;
-const readOnly = 0;
-const writeOnly = 1;
 /*
  * Closing what was only read brings no FLUSH (noFlush): there is nothing to publish, and locks are the kernel's own.
  */
@@ -30,40 +27,38 @@ const writeOnly = 1;
 export const open: Operation<'open'> = async (services, head, {flags}, context) => {
   const {handles} = services;
   const node = nodeOf(head);
-  const writable = (flags & accessMode) !== readOnly;
-  if (writable && services.readOnly) throw new Errno('EROFS');
+  if (isWritable(flags) && services.readOnly) throw new Errno('EROFS');
   // Also by its descriptor, in /proc, when it has no name any more.
   const info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
-  const handle = await openedHandle(services, info, flags, context);
+  const handle = handles.openedBy(firstUnique(head)) ?? (await openedHandle(services, info, {flags, unique: firstUnique(head)}, context));
   const backing = handles.inode(node)?.backing;
   // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
-  return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (writable ? 0 : openFlag.noFlush), backing?.id);
+  return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (isWritable(flags) ? 0 : openFlag.noFlush), backing?.id);
 };
 
 /** On the spot: to be read, by the first who opens it. The kernel may take what it has got before for the same bytes, as in `open`. */
 export function openNow(services: MountServices, head: FuseHead, {flags}: BodyOf<'open'>): Answer {
   const {handles, files, origin} = services;
   const node = nodeOf(head);
-  if ((flags & accessMode) !== readOnly || handles.inode(node)) return undefined;
+  if (isWritable(flags) || handles.inode(node)) return undefined;
   const file = files.openInodeNow(node, origin);
   if (!file || mayHandOver(services, file.info)) return undefined;
-  return openBody(handles.addFile({node, writable: false, file}, file.info, undefined), openFlag.keepCache | openFlag.noFlush);
+  return openBody(handles.addFile({node, flags, unique: firstUnique(head), file}, file.info, undefined), openFlag.keepCache | openFlag.noFlush);
 }
 
 /** Whoever opens a file goes on with it when its name goes, or leads to another one (MasterApi.retain): said by the first. Answers the handle's number. */
-export async function openedHandle(services: MountServices, info: FileInfo, flags: number, context: CallContext): Promise<number> {
+export async function openedHandle(services: MountServices, info: FileInfo, {flags, unique}: Pick<FileHandle, 'flags' | 'unique'>, context: CallContext): Promise<number> {
   const {handles, files, origin} = services;
   const node = info.inode.id;
-  const writable = (flags & accessMode) !== readOnly;
-  if (writable && handles.inode(node)?.backing) throw new Errno('ETXTBSY');
+  if (isWritable(flags) && handles.inode(node)?.backing) throw new Errno('ETXTBSY');
   if (!handles.inode(node)) await files.retain(node, origin, context);
   let file: OpenFile | undefined;
   try {
     // What is being written is read from its draft, by everybody.
-    file = (flags & accessMode) === writeOnly || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
-    const backing = file && !writable && !handles.inode(node) ? await handOver(services, file, context) : undefined;
-    return handles.addFile({node, writable, ...(file ? {file} : {})}, info, backing);
+    file = !isReadable(flags) || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
+    const backing = file && !isWritable(flags) && !handles.inode(node) ? await handOver(services, file, context) : undefined;
+    return handles.addFile({node, flags, unique, ...(file ? {file} : {})}, info, backing);
   } catch (error) {
     await file?.[Symbol.asyncDispose]();
     if (!handles.inode(node)) await files.release(node, origin, context);
@@ -88,6 +83,16 @@ async function opened({files, origin}: MountServices, node: InodeId, context: Ca
   }
 }
 
+/** What an earlier daemon has registered, held again: what the kernel reads by itself must not be evicted. Undefined for 0. */
+export async function restoredBacking(services: MountServices, info: FileInfo, id: number, context: CallContext): Promise<Backing | undefined> {
+  if (id === 0) return undefined;
+  const file = await opened(services, info.inode.id, context).catch(() => undefined);
+  const lease = await file?.lease(context);
+  await file?.[Symbol.asyncDispose]();
+  // Without one it is not cached any more, so there is nothing to evict: the kernel has the last descriptor of it.
+  return {id, ...(lease ? {lease} : {})};
+}
+
 export const read: Operation<'read'> = (services, _head, {handle, offset, size}, context) => readHandle(services, handleOf(services, handle), Number(offset), size, context);
 
 /** On the spot, where the bytes are cached and in memory. */
@@ -105,9 +110,11 @@ export function readNow({handles, room}: MountServices, _head: FuseHead, {handle
 export async function readHandle(services: MountServices, open: FileHandle, from: number, size: number, context: CallContext): Promise<Answer> {
   const {draft} = services.handles.inode(open.node)!;
   if (draft) return await draft.read(from, size, context);
-  if (!open.file) throw new Errno('EBADF');
+  if (!isReadable(open.flags)) throw new Errno('EBADF');
+  const file = open.file ?? (await reopened(services, open, context));
+  if (!file) throw new Errno('ESTALE');
   try {
-    return await readFile(open.file, from, size, context);
+    return await readFile(file, from, size, context);
   } catch (error) {
     if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
     const again = await reopened(services, open, context);
@@ -158,8 +165,8 @@ async function bytesOf(body: Body): Promise<Answer> {
 export const write: Operation<'write'> = async (services, _head, {handle, offset, data}, context) => {
   // The message's buffer is the next request's too.
   const bytes = Buffer.from(data);
-  const {node, writable} = handleOf(services, handle);
-  if (!writable) throw new Errno('EBADF');
+  const {node, flags} = handleOf(services, handle);
+  if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
   await checkRoom(services, node, offset + bytes.length, context);
   await draft.write(offset, bytes, context);
@@ -168,8 +175,8 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */
 export const flush: Operation<'flush'> = async (services, _head, {handle}, context) => {
-  const {node, writable} = handleOf(services, handle);
-  if (writable) await publish(services, node, context);
+  const {node, flags} = handleOf(services, handle);
+  if (isWritable(flags)) await publish(services, node, context);
   return undefined;
 };
 

@@ -7,13 +7,14 @@ import type {InodeId} from '#base/ids.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {FileInfo, ListEntry} from '#contracts/master-api.ts';
 import type {FileLease} from '#model/file-lease.ts';
+import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 
 /** A file that the kernel reads by itself. */
 export interface Backing {
   readonly id: number;
-  readonly lease: FileLease;
+  readonly lease?: FileLease;
 }
 
 export interface OpenInode {
@@ -32,10 +33,19 @@ export interface OpenInode {
 
 export interface FileHandle {
   readonly node: InodeId;
-  /** One version of the file; absent where it was opened only to be written. */
+  /** One version of the file; absent where it was opened only to be written, or by an earlier daemon and not read since. */
   file?: OpenFile;
-  readonly writable: boolean;
+  /** Of OPEN. */
+  readonly flags: number;
+  /** The request that opened it. */
+  readonly unique: bigint;
 }
+
+const accessMode = 3;
+const readOnly = 0;
+const writeOnly = 1;
+export const isReadable = (flags: number): boolean => (flags & accessMode) !== writeOnly;
+export const isWritable = (flags: number): boolean => (flags & accessMode) !== readOnly;
 
 /** Where reading a directory has got to. */
 export interface DirectoryHandle {
@@ -49,21 +59,31 @@ export interface DirectoryHandle {
   turn: number;
   /** Entries that were answered, in this order: their keys by their cookies. Bounded by who answers. */
   readonly passed: Map<bigint, ByteString>;
+  /** Of one that an earlier daemon has opened: a key that was passed, before whatever it answered last. */
+  atLeast?: ByteString;
   /** The cookie behind which `rest` begins. */
   cookie: bigint;
+  /** The request that opened it. */
+  readonly unique: bigint;
 }
+
+/** A handle, and where it is kept for the next daemon. */
+type Kept<T> = T & {readonly slot: number};
 
 export class Handles {
   readonly #device: Pick<FuseDevice, 'releaseBacking'>;
-  readonly #files = new Map<number, FileHandle>();
-  readonly #directories = new Map<number, DirectoryHandle>();
+  readonly #kept: KeptState;
+  readonly #files = new Map<number, Kept<FileHandle>>();
+  readonly #directories = new Map<number, Kept<DirectoryHandle>>();
   readonly #inodes = new Map<InodeId, OpenInode>();
   /** Of inodes that nobody has open any more, until their drafts are put away; no more than there are requests. */
   readonly #ending = new Map<InodeId, Promise<void>>();
-  #next = 1;
+  /** Handles by the requests that opened them, for those that the kernel sends again. Empty once nothing can come again. */
+  readonly #opened = new Map<bigint, number>();
 
-  constructor(device: Pick<FuseDevice, 'releaseBacking'>) {
+  constructor(device: Pick<FuseDevice, 'releaseBacking'>, kept: KeptState) {
     this.#device = device;
+    this.#kept = kept;
   }
 
   get count(): number {
@@ -81,14 +101,32 @@ export class Handles {
 
   /** `backing`: what was registered for it, which is let go when another was quicker to open the inode: that one says how it is open. */
   addFile(handle: FileHandle, info: FileInfo, backing: Backing | undefined): number {
-    const number = this.#next++;
+    const number = this.#kept.nextHandle();
+    const {node, flags, unique} = handle;
+    const known = this.#inodes.get(node);
+    const kept = known ? known.backing : backing;
+    this.#restoreFile(number, {...handle, slot: this.#kept.add({kind: 'file', handle: number, node, flags, unique, backing: kept?.id ?? 0})}, info, backing);
+    return number;
+  }
+
+  /** One that an earlier daemon has given out. */
+  restoreFile(number: number, slot: number, handle: FileHandle, info: FileInfo, backing: Backing | undefined): void {
+    this.#restoreFile(number, {...handle, slot}, info, backing);
+    this.#opened.set(handle.unique, number);
+  }
+
+  #restoreFile(number: number, handle: Kept<FileHandle>, info: FileInfo, backing: Backing | undefined): void {
     this.#files.set(number, handle);
     const open = this.#inodes.get(handle.node);
     if (open) {
       open.handles++;
-      if (backing) this.#letGo(backing);
+      if (backing && backing !== open.backing) this.#letGo(backing);
     } else this.#inodes.set(handle.node, {handles: 1, backing, info});
-    return number;
+  }
+
+  /** The handle that an earlier daemon has opened for this very request and perhaps not answered. */
+  openedBy(unique: bigint): number | undefined {
+    return this.#opened.get(unique);
   }
 
   file(number: number): FileHandle | undefined {
@@ -100,6 +138,8 @@ export class Handles {
     const handle = this.#files.get(number);
     if (!handle) return undefined;
     this.#files.delete(number);
+    this.#kept.remove(handle.slot);
+    this.#opened.delete(handle.unique);
     const open = this.#inodes.get(handle.node)!;
     const last = --open.handles === 0;
     if (last) {
@@ -125,10 +165,29 @@ export class Handles {
     await this.#ending.get(node)?.catch(() => undefined);
   }
 
-  addDirectory(node: InodeId): number {
-    const number = this.#next++;
-    this.#directories.set(number, {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, passed: new Map(), cookie: 0n});
+  addDirectory(node: InodeId, unique: bigint): number {
+    const number = this.#kept.nextHandle();
+    this.#directories.set(number, {...freshDirectory(node, unique), slot: this.#kept.add({kind: 'directory', handle: number, node, unique})});
     return number;
+  }
+
+  /** One that an earlier daemon has given out, at the place that it had got to. */
+  restoreDirectory(number: number, slot: number, node: InodeId, unique: bigint): void {
+    const handle = {...freshDirectory(node, unique), slot};
+    const position = this.#kept.position(slot, number);
+    if (position) {
+      handle.passed.set(position.cookie, position.key);
+      // Whatever the kernel comes back for lies behind this, at worst.
+      handle.atLeast = position.from;
+    }
+    this.#directories.set(number, handle);
+    this.#opened.set(unique, number);
+  }
+
+  /** Before an answer: it began behind `from` and ends with `key`, which the cookie names. */
+  directoryRead(number: number, from: ByteString, cookie: bigint, key: ByteString): void {
+    const handle = this.#directories.get(number);
+    if (handle) this.#kept.setPosition(handle.slot, {handle: number, cookie, from, key});
   }
 
   directory(number: number): DirectoryHandle | undefined {
@@ -136,12 +195,16 @@ export class Handles {
   }
 
   closeDirectory(number: number): void {
+    const handle = this.#directories.get(number);
+    if (!handle) return;
     this.#directories.delete(number);
+    this.#kept.remove(handle.slot);
+    this.#opened.delete(handle.unique);
   }
 
   #letGo({id, lease}: Backing): void {
     this.#device.releaseBacking(id);
-    lease[Symbol.dispose]();
+    lease?.[Symbol.dispose]();
   }
 
   /** The mount has gone: nobody will release what is open. Answers the inodes that were. */
@@ -154,4 +217,8 @@ export class Handles {
     }
     return left;
   }
+}
+
+function freshDirectory(node: InodeId, unique: bigint): DirectoryHandle {
+  return {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, passed: new Map(), cookie: 0n, unique};
 }

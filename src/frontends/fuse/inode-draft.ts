@@ -3,6 +3,7 @@
  * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import type {FuseAttributes} from '#codec/fuse/reply.ts';
 import {blockBytes} from '#codec/fuse/reply.ts';
@@ -11,20 +12,35 @@ import type {FileInfo, Unnamed} from '#contracts/master-api.ts';
 import type {TimeNs} from '#model/content.ts';
 import type {Clock} from '#runtime/clock.ts';
 
+export interface InodeDraftState {
+  /** It differs from the file already: it was opened empty, or an earlier daemon has left it so. */
+  readonly dirty: boolean;
+  /** The time that somebody has given the file by hand since it was last written; 0: nobody. */
+  readonly touched: TimeNs;
+}
+
+/** Where the state of a draft is kept for the next daemon; undefined when there is no draft any more. */
+export type KeepDraft = (state: (InodeDraftState & {readonly inode: InodeId}) | undefined) => void;
+
 export class InodeDraft {
   readonly #draft: FileDraft;
   readonly #clock: Pick<Clock, 'nowNs'>;
+  readonly #keep: KeepDraft;
   /** Changes since the last publication. */
   #dirty: boolean;
+  #touched: TimeNs;
   #changedAt: TimeNs | undefined;
   /** Changes wait for it, and publications for changes. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `dirty`: it differs from the file already (it was opened empty). */
-  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, dirty: boolean) {
+  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft) {
     this.#draft = draft;
     this.#clock = clock;
     this.#dirty = dirty;
+    this.#touched = touched;
+    this.#keep = keep;
+    if (touched !== 0n) draft.modified = touched;
+    this.#note();
   }
 
   get length(): number {
@@ -67,7 +83,8 @@ export class InodeDraft {
 
   /** Somebody has set the file's times by hand. */
   touched(mtime: TimeNs): void {
-    this.#draft.modified = mtime;
+    this.#draft.modified = this.#touched = mtime;
+    this.#note();
   }
 
   /** Undefined when nothing had changed, or nobody can reach the file any more. */
@@ -76,6 +93,7 @@ export class InodeDraft {
       if (!this.#dirty) return undefined;
       const info = await this.#draft.publish(context);
       this.#dirty = false;
+      this.#note();
       return info;
     });
   }
@@ -92,6 +110,7 @@ export class InodeDraft {
   /** What could not be published stays on disk. */
   async close(context: CallContext): Promise<void> {
     await this.#inTurn(() => this.#draft.close({keep: this.#dirty}, context));
+    this.#keep(undefined);
   }
 
   /** What the file is to those who have it open or look at it. */
@@ -104,8 +123,15 @@ export class InodeDraft {
   }
 
   #changed(): void {
-    this.#dirty = true;
     this.#changedAt = this.#draft.modified = this.#clock.nowNs();
+    if (this.#dirty && this.#touched === 0n) return;
+    this.#dirty = true;
+    this.#touched = 0n;
+    this.#note();
+  }
+
+  #note(): void {
+    this.#keep({inode: this.#draft.inode, dirty: this.#dirty, touched: this.#touched});
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {

@@ -5,18 +5,21 @@
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import {initFlag, type InitFlag, protocol} from '#codec/fuse/abi.ts';
+import {initFlag, type InitFlag, notification, protocol} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
 import {initBody, replyHead} from '#codec/fuse/reply.ts';
 import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
+import type {DraftInfo} from '#contracts/worker-api.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {answersNow, changes, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
+import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Answer, MountServices} from '#frontends/fuse/request.ts';
+import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Counter} from '#runtime/metrics.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -30,10 +33,19 @@ export interface MountOptions {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
+/** Of a mount that an earlier daemon has left. */
+export interface LeftToServe {
+  readonly left: LeftMount;
+  /** What it was writing (`isOfMount`). */
+  readonly drafts: readonly DraftInfo[];
+  /** Drafts of others that are being recovered: who changes one of these files waits. */
+  readonly recovering: {readonly inodes: readonly InodeId[]; readonly done: Promise<void>};
+}
+
 /** Not atomicOpenTruncate: the kernel empties a file that is being executed before it finds out that it may not (ETXTBSY). */
 const wanted: readonly InitFlag[] = [
   'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
-  'dontMask', 'posixAcl', 'setxattrExtended',
+  'dontMask', 'posixAcl', 'setxattrExtended', 'hasResend',
 ];
 /** What the kernel may read ahead (it takes the least of what it hears) and keep in flight by itself. */
 const readAheadBytes = 1024 * 1024;
@@ -44,6 +56,9 @@ const readBytesMax = 1024 * 1024;
 
 /** How long a program that was killed may wait for a store that hangs, beyond. */
 const killedPollMs = 200;
+/** What is under way when the mount is left to the next daemon; what takes longer is done again by that one. */
+const settleMsMax = 5_000;
+const settlePollMs = 5;
 
 interface Running {
   /** Of the program, that waits for the answer. */
@@ -60,23 +75,56 @@ export class Mount implements AsyncDisposable {
   readonly #following = new AbortController();
   readonly #requests: Counter;
   /** Agreed on at INIT. */
-  #setxattrExtended = false;
+  #setxattrExtended: boolean;
   #services: MountServices;
+  #left = false;
 
-  /** Serves from now on. */
-  constructor(options: MountOptions) {
+  private constructor(options: MountOptions, kept: KeptState, inherited: boolean) {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
-    this.#handles = new Handles(device);
+    this.#handles = new Handles(device, kept);
+    this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
     this.#services = {
-      files, device, handles: this.#handles, passthrough: false, readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
-      remembered: new Remembered(() => runtime.clock.nowMs()), origin: `mount-${runtime.random.id()}`,
+      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
+      remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
     runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);
     this.#requests = runtime.metrics.counter('weir_fuse_requests_total', 'Requests of the kernel.');
-    device.start(message => this.#receive(message), failure => void this.#end(failure));
+  }
+
+  /** Serves a new mount. */
+  static begin(options: MountOptions): Mount {
+    const {device, runtime} = options;
+    const mount = new Mount(options, KeptState.begin(device.kept, `mount-${runtime.random.id()}`), false);
+    mount.#start();
+    return mount;
+  }
+
+  /** Serves a mount that an earlier daemon has left: what is open stays open, and what was not answered is answered. */
+  static async goOn(options: MountOptions, {left, drafts, recovering}: LeftToServe): Promise<Mount> {
+    const {device, runtime} = options;
+    const mount = new Mount(options, left.kept, true);
+    const context = {...systemContext, origin: mount.#services.origin};
+    await takeOver(mount.#services, left, drafts, context);
+    for (const inode of recovering.inodes) void mount.#handles.ending(inode, recovering.done);
+    // Before anything is read: what this process has in hand must not come again.
+    await device.notify(notification.resend, new Uint8Array(0));
+    mount.#start();
+    mount.#follow();
+    // What changed just before the end may not have been told.
+    void device.notify(notification.nextEpoch, new Uint8Array(0));
+    runtime.log.info('fuse: going on with a mount', {open: mount.#handles.count, drafts: drafts.length});
+    return mount;
+  }
+
+  #start(): void {
+    this.#options.device.start(message => this.#receive(message), failure => void this.#end(failure));
+  }
+
+  #follow(): void {
+    void followChanges({...this.#services, clock: this.#options.runtime.clock}, {...systemContext, signal: this.#following.signal});
   }
 
   /** Resolves when the mount has gone, by whomever. */
@@ -84,7 +132,21 @@ export class Mount implements AsyncDisposable {
     return this.#ended.promise;
   }
 
+  /** Leaves the mount as it is to the next daemon, where it is kept; whoever uses it waits for that one. */
+  async leave(): Promise<void> {
+    const {device, runtime} = this.#options;
+    if (!device.kept) return;
+    const settled = async (): Promise<void> => {
+      for (const until = runtime.clock.monotonicMs() + settleMsMax; this.#running.size > 0 && runtime.clock.monotonicMs() < until; ) await runtime.clock.sleep(settlePollMs);
+    };
+    await device.leave(settled());
+    this.#left = true;
+    // Nobody is told that anything is not open any more: the master, too, must find it held by the next daemon.
+    this.#ended.resolve();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#left) return;
     await this.#options.device[Symbol.asyncDispose]();
     await this.#ended.promise;
   }
@@ -135,14 +197,17 @@ export class Mount implements AsyncDisposable {
       const [word, bit] = initFlag[name];
       agreed[word] |= flags[word] & bit;
     }
-    this.#setxattrExtended = (agreed[0] & initFlag.setxattrExtended[1]) !== 0;
-    const passthrough = (agreed[1] & initFlag.passthrough[1]) !== 0;
+    this.#setxattrExtended = agreedOn(agreed, 'setxattrExtended');
+    const passthrough = agreedOn(agreed, 'passthrough');
     this.#services = {...this.#services, passthrough};
+    // Without it, what was read and not answered when a daemon dies would wait for ever: then the mount dies, too.
+    if (agreedOn(agreed, 'hasResend')) this.#services.kept.flags = agreed;
+    else device.endWithProcess();
     const answer = initBody({
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: readAheadBytes, flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
       stackDepthMax: passthrough ? 1 : 0,
     });
-    void followChanges({...this.#services, clock: runtime.clock}, {...systemContext, signal: this.#following.signal});
+    this.#follow();
     runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
     this.#reply(head.unique, 0, answer);
   }
@@ -208,4 +273,9 @@ export class Mount implements AsyncDisposable {
       this.#options.runtime.log.error('fuse: the kernel refused an answer', {error: failure});
     }
   }
+}
+
+function agreedOn(flags: readonly [low: number, high: number], name: InitFlag): boolean {
+  const [word, bit] = initFlag[name];
+  return (flags[word] & bit) !== 0;
 }

@@ -8,6 +8,7 @@ import {draftOf} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {handleOf, readHandle} from '#frontends/fuse/files.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
+import {isWritable} from '#frontends/fuse/handles.ts';
 import type {MountServices, Operation} from '#frontends/fuse/request.ts';
 
 const keepSize = 0x01;
@@ -20,8 +21,8 @@ const copyBytesMax = 16 * 1024 * 1024;
 const copyChunkBytes = 1024 * 1024;
 
 export const fallocate: Operation<'fallocate'> = async (services, _head, {handle, offset, length, mode}, context) => {
-  const {node, writable} = handleOf(services, handle);
-  if (!writable) throw new Errno('EBADF');
+  const {node, flags} = handleOf(services, handle);
+  if (!isWritable(flags)) throw new Errno('EBADF');
   const what = mode & ~keepSize;
   if ((what !== 0 && what !== punchHole && what !== zeroRange) || mode === punchHole) throw new Errno('ENOTSUP');
   const draft = await draftOf(services, node, {empty: false}, context);
@@ -45,8 +46,8 @@ export const lseek: Operation<'lseek'> = async (services, _head, {handle, offset
 };
 
 export const copy: Operation<'copy'> = async (services, _head, {handle, offset, toHandle, toOffset, length}, context) => {
-  const {node, writable} = handleOf(services, toHandle);
-  if (!writable) throw new Errno('EBADF');
+  const {node, flags} = handleOf(services, toHandle);
+  if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
   let copied = 0;
   for (const wanted = Math.min(length, copyBytesMax); copied < wanted; ) {

@@ -24,9 +24,13 @@ export class Remembered {
   /** Grows with every change that is told. A request takes it along from its beginning. */
   turn = 0;
 
+  /** What the kernel remembers of an earlier daemon's answers is not known: it may be anything. */
+  readonly inherited: boolean;
+
   /** `now`: wall ms. */
-  constructor(now: () => number) {
+  constructor(now: () => number, inherited = false) {
     this.#now = now;
+    this.inherited = inherited;
   }
 
   /** Whether we hear of changes: else nothing may be remembered. */
@@ -54,7 +58,7 @@ export class Remembered {
 
   /** Attributes alone. */
   attributes(id: InodeId, validUntil: number, turn = this.turn): number {
-    return this.#nodes.has(id) ? this.#validMs(validUntil, turn) : 0;
+    return this.hasNode(id) ? this.#validMs(validUntil, turn) : 0;
   }
 
   absence(directory: InodeId, name: ByteString, validUntil: number, turn = this.turn): number {
@@ -76,14 +80,14 @@ export class Remembered {
   }
 
   hasNode(id: InodeId): boolean {
-    return this.#nodes.has(id);
+    return this.inherited || this.#nodes.has(id);
   }
 
   /** Once: then it is taken back. */
   takeAbsence(directory: InodeId, name: ByteString): boolean {
     const key = `${directory}/${name}`;
     const [now, before] = [this.#absent.delete(key), this.#absentBefore.delete(key)];
-    return now || before;
+    return now || before || this.inherited;
   }
 
   nodes(): Iterable<InodeId> {

@@ -1,9 +1,11 @@
 /** What every operation of a mount gets, and what it answers. */
 import type {InodeId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
+import {resentBit} from '#codec/fuse/abi.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
+import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -21,6 +23,7 @@ export interface MountServices {
   readonly room: Uint8Array;
   readonly log: Log;
   readonly remembered: Remembered;
+  readonly kept: KeptState;
   /** Names this mount to the master: as who has files open, and whose changes need not be told to it. */
   readonly origin: string;
 }
@@ -40,3 +43,6 @@ export type BodyOf<Name extends OperationName> = Extract<FuseBody, {op: Name}>;
 export type Operation<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: RequestContext) => Promise<Answer>;
 
 export const nodeOf = (head: FuseHead): InodeId => head.node as InodeId;
+
+/** The request's id, the same when the kernel sends it again because nobody answered the first. */
+export const firstUnique = (head: Pick<FuseHead, 'unique'>): bigint => head.unique & ~resentBit;

@@ -10,17 +10,17 @@ import {entryBody, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
-import {openDraft} from '#frontends/fuse/drafting.ts';
+import {keepDraft, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {OpenInode} from '#frontends/fuse/handles.ts';
 import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
-import {nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {firstUnique, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import {defaultAcl} from '#model/posix-acl.ts';
 
 const setGroupId = 0o2000;
 
-export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode, umask}, context) => {
+export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode, umask, flags}, context) => {
   const {files, handles, clock, remembered} = services;
   const directory = await infoOfNode(services, nodeOf(head), context);
   if (directory.inode.kind !== 'directory') throw new Errno('ENOTDIR');
@@ -35,9 +35,9 @@ export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode, umask
     },
   };
   const draft = await openDraft(services, info, true, context);
-  const handle = handles.addFile({node: id, writable: true}, info, undefined);
+  const handle = handles.addFile({node: id, flags, unique: firstUnique(head)}, info, undefined);
   const open = handles.inode(id)!;
-  open.draft = new InodeDraft(draft, clock, false);
+  open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(services.kept, id));
   open.unnamed = true;
   return Buffer.concat([entryBody({...attributesOf(info, handles), links: 0}, remembered.node(id, 0)), openBody(handle, openFlag.keepCache)]);
 };

@@ -34,10 +34,13 @@ export function errorTerminal(): {readonly interactive: boolean; readonly column
   return {interactive: process.stderr.isTTY === true, columns: process.stderr.columns ?? 80};
 }
 
-/** Calls `fn` for the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+/** Asks a process to stop and to leave its mount to the next one. */
+export const leaveSignal = 'SIGUSR2';
+
+/** Calls `fn` for the first SIGINT, SIGTERM, SIGHUP or `leaveSignal`; a second one ends the process at once. */
 export function onStopSignal(fn: (signal: string) => void): void {
   let asked = false;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', leaveSignal] as const) {
     process.on(signal, () => {
       if (asked) process.exit(130);
       asked = true;
@@ -60,9 +63,9 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export function sendStop(pid: number): void {
+export function sendStop(pid: number, signal: 'SIGTERM' | typeof leaveSignal): void {
   try {
-    process.kill(pid, 'SIGTERM');
+    process.kill(pid, signal);
   } catch (error) {
     throw systemError(error, `stopping process ${pid}`);
   }

@@ -11,8 +11,9 @@ import {notificationHead} from '#codec/fuse/reply.ts';
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import type {FuseDevice} from '#runtime/fuse.ts';
+import type {FuseDevice, KeptMemory} from '#runtime/fuse.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
+import type {Keeper} from '#runtime/node/fuse/keeper/keeper.ts';
 import {type FuseCalls, fuseCalls} from '#runtime/node/native/fuse-calls.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
@@ -28,6 +29,12 @@ const unwanted = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED']);
 
 const sigkillBit = 1n << 8n;
 
+/** Who keeps the mount, and its memory, a descriptor; owned by the device. */
+export interface DeviceKeeper {
+  readonly keeper: Keeper;
+  readonly memory: number;
+}
+
 export class NodeFuseDevice implements FuseDevice {
   readonly writeBytesMax = writeBytesMax;
   readonly #device: number;
@@ -39,12 +46,17 @@ export class NodeFuseDevice implements FuseDevice {
   #mayPassThrough = true;
   #notified: Promise<void> = Promise.resolve();
   #gone = false;
+  #leaving = false;
+  readonly #keeper: DeviceKeeper | undefined;
+  readonly kept: KeptMemory | undefined;
 
   /** `device`: /dev/fuse, mounted; owned from now on. */
-  constructor(device: number, calls: FuseCalls, unmount: () => Promise<void>) {
+  constructor(device: number, calls: FuseCalls, unmount: () => Promise<void>, keeper: DeviceKeeper | undefined) {
     this.#device = device;
     this.#calls = calls;
     this.#unmount = unmount;
+    this.#keeper = keeper;
+    this.kept = keeper && keptMemory(keeper.memory);
   }
 
   start(handler: (message: Buffer) => void, ended: (failure?: Error) => void): void {
@@ -67,10 +79,11 @@ export class NodeFuseDevice implements FuseDevice {
     socket.once('close', () => {
       this.#gone = true;
       // The number must not be another file's while a notification is being written.
-      void this.#notified.then(() => {
-        fs.closeSync(this.#device);
+      void this.#notified.then(async () => {
+        if (!this.#leaving) await this.#keeper?.keeper.end();
+        this.#close();
         this.#ended.resolve();
-        ended(failure);
+        if (!this.#leaving) ended(failure);
       });
     });
     const replaced = this.#calls.replace(number, this.#device);
@@ -123,19 +136,48 @@ export class NodeFuseDevice implements FuseDevice {
     }
   }
 
+  endWithProcess(): void {
+    void this.#keeper?.keeper.end();
+  }
+
+  async leave(settled: Promise<void>): Promise<void> {
+    this.#socket?.pause();
+    await settled;
+    this.#leaving = true;
+    this.#keeper?.keeper.leave();
+    if (this.#socket) {
+      this.#socket.destroy();
+      await this.#ended.promise;
+    } else this.#close();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#leaving) return;
     if (this.#socket) {
       await this.#unmount();
       await this.#ended.promise;
     } else {
-      fs.closeSync(this.#device);
+      await this.#keeper?.keeper.end();
+      this.#close();
       await this.#unmount();
     }
   }
+
+  #close(): void {
+    fs.closeSync(this.#device);
+    if (this.#keeper) fs.closeSync(this.#keeper.memory);
+  }
+}
+
+function keptMemory(file: number): KeptMemory {
+  return {
+    read: (into, position) => void into.fill(0, fs.readSync(file, into, 0, into.length, position)),
+    write: (bytes, position) => void fs.writeSync(file, bytes, 0, bytes.length, position),
+  };
 }
 
 /** Undefined without koffi. */
-export function fuseDevice(device: number, unmount: () => Promise<void>): NodeFuseDevice | undefined {
+export function fuseDevice(device: number, unmount: () => Promise<void>, keeper?: DeviceKeeper): NodeFuseDevice | undefined {
   const calls = fuseCalls();
-  return calls && new NodeFuseDevice(device, calls, unmount);
+  return calls && new NodeFuseDevice(device, calls, unmount, keeper);
 }

@@ -6,13 +6,55 @@ import {spawn} from 'node:child_process';
 import fs from 'node:fs';
 import {WeirError} from '#base/errors.ts';
 import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
-import {fuseDevice} from '#runtime/node/fuse/fuse-device.ts';
 import {readFarAhead} from '#runtime/node/fuse/read-ahead.ts';
+import type {Log} from '#runtime/log.ts';
+import {type DeviceKeeper, fuseDevice} from '#runtime/node/fuse/fuse-device.ts';
+import {endKept, findKept, Keeper, keeperNames, takeFrom} from '#runtime/node/fuse/keeper/keeper.ts';
+import {keeperProtocol} from '#runtime/node/fuse/keeper/protocol.ts';
+import {keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 const deviceFile = '/dev/fuse';
+/** Longer than anybody needs to start a daemon again, and short enough for programs that wait for one that never comes. */
+const unservedMsMax = 600_000;
+/** A mount that does not answer is one that is kept for somebody else's daemon. */
+const answerMs = 5_000;
 
 export class NodeFuse implements Fuse {
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  async takeOver(options: FuseMountOptions): Promise<FuseDevice | undefined> {
+    const calls = keeperCalls();
+    const place = placeOf(options);
+    const kept = calls && place && findKept(calls, place, options.directory);
+    if (!kept) return undefined;
+    const {device, memory, mount} = kept;
+    if (mount.protocol !== keeperProtocol || mount.options !== mountOptions(options) || calls.hasEnded(device)) {
+      this.#log.warn('fuse: a mount that was left cannot be gone on with: it was made with other options, or was taken away', {directory: options.directory});
+      await endKept(kept);
+      await unmount(options.directory);
+      return undefined;
+    }
+    return fuseDevice(device, () => unmount(options.directory), {keeper: Keeper.on(place, kept, this.#log), memory});
+  }
+
+  async endLeft(keeper: string): Promise<readonly string[]> {
+    const calls = keeperCalls();
+    const ended: string[] = [];
+    for (const name of calls ? keeperNames(keeper) : []) {
+      const kept = takeFrom(calls!, keeper, name);
+      if (!kept) continue;
+      await endKept(kept);
+      await unmount(kept.mount.directory);
+      ended.push(kept.mount.directory);
+    }
+    return ended;
+  }
+
   async mount(options: FuseMountOptions): Promise<FuseDevice> {
     const {directory} = options;
     if (process.platform !== 'linux') throw new WeirError('Unsupported', 'mounting needs FUSE, which is part of Linux');
@@ -28,7 +70,7 @@ export class NodeFuse implements Fuse {
     try {
       await run('mount', ['-i', '-t', 'fuse', '-o', mountOptions(options), sourceName(options.source), directory], device);
       await readFarAhead(place);
-      const made = fuseDevice(device, () => unmount(directory));
+      const made = fuseDevice(device, () => unmount(directory), await this.#kept(options, device));
       if (made) return made;
       await unmount(directory);
       throw new WeirError('Unsupported', 'mounting needs the package koffi, which is not installed for this machine');
@@ -37,7 +79,25 @@ export class NodeFuse implements Fuse {
       throw error;
     }
   }
+
+  /** Where it cannot be kept, the mount is none the worse while this process lives. */
+  async #kept(options: FuseMountOptions, device: number): Promise<DeviceKeeper | undefined> {
+    const [calls, place] = [keeperCalls(), placeOf(options)];
+    if (!calls || !place) return undefined;
+    const memory = calls.memoryFile();
+    if (memory < 0) return undefined;
+    try {
+      const mount = {protocol: keeperProtocol, directory: options.directory, options: mountOptions(options)};
+      return {keeper: await Keeper.start(place, {mount, device, memory}, this.#log), memory};
+    } catch (error) {
+      fs.closeSync(memory);
+      this.#log.warn('fuse: the mount has no keeper, and ends with this process', {error});
+      return undefined;
+    }
+  }
 }
+
+const placeOf = ({keeper}: FuseMountOptions) => (keeper === undefined ? undefined : {directory: keeper, patienceMs: unservedMsMax});
 
 /** The descriptor is the child's number 3. */
 function mountOptions({readOnly, allowOther, flags}: FuseMountOptions): string {
@@ -51,8 +111,12 @@ const sourceName = (source: string): string => source.replaceAll(/[\s,\\]/g, '_'
 async function prepare(directory: string): Promise<void> {
   try {
     // Not by its attributes, which the kernel may remember of a mount that is dead.
-    await (await fs.promises.opendir(directory)).close();
+    const opened = fs.promises.opendir(directory).then(async found => await found.close());
+    const {promise: late, reject} = Promise.withResolvers<void>();
+    const timer = setTimeout(() => reject(new WeirError('Busy', `${directory} is a mount that does not answer, kept for another daemon; take it away with umount -l`)), answerMs);
+    await Promise.race([opened, late]).finally(() => clearTimeout(timer));
   } catch (error) {
+    if (error instanceof WeirError) throw error;
     if ((error as NodeJS.ErrnoException).code !== 'ENOTCONN') throw systemError(error, `cannot mount on ${directory}`);
     await unmount(directory);
   }

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type {ByteString} from '#base/byte-string.ts';
+import type {InodeId} from '#base/ids.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
+import {Handles} from '#frontends/fuse/handles.ts';
+import {KeptState} from '#frontends/fuse/kept-state.ts';
+import type {KeptMemory} from '#runtime/fuse.ts';
+
+/** Sparse, as a file in memory is. */
+function memory(): KeptMemory {
+  const bytes = new Map<number, number>();
+  return {
+    read: (into, position) => into.forEach((_, i) => (into[i] = bytes.get(position + i) ?? 0)),
+    write: (from, position) => from.forEach((byte, i) => bytes.set(position + i, byte)),
+  };
+}
+
+const device = {releaseBacking: () => assert.fail('nothing is registered')};
+const info = {} as FileInfo;
+const inode = 7 as InodeId;
+
+test('the next daemon finds what is open, and nothing that was closed', async () => {
+  const kept = memory();
+  const first = KeptState.begin(kept, 'mount-1');
+  assert.equal(KeptState.left(kept), undefined, 'nothing was agreed on yet');
+  first.flags = [3, 4];
+  const handles = new Handles(device, first);
+  const numbers = [1n, 2n, 3n].map(unique => handles.addFile({node: inode, flags: Number(unique), unique}, info, undefined));
+  const directory = handles.addDirectory(inode, 9n);
+  handles.directoryRead(directory, 'a' as ByteString, 12n, 'c' as ByteString);
+  await handles.closeFile(numbers[1]!);
+
+  const second = KeptState.left(kept)!;
+  assert.deepEqual([second.origin, second.flags], ['mount-1', [3, 4]]);
+  const found = second.found().map(({what}) => what).toSorted((a, b) => Number('unique' in a && 'unique' in b ? a.unique - b.unique : 0));
+  assert.deepEqual(found, [
+    {kind: 'file', handle: numbers[0], node: inode, flags: 1, unique: 1n, backing: 0},
+    {kind: 'file', handle: numbers[2], node: inode, flags: 3, unique: 3n, backing: 0},
+    {kind: 'directory', handle: directory, node: inode, unique: 9n},
+  ]);
+
+  const again = new Handles(device, second);
+  for (const {slot, what} of second.found()) if (what.kind === 'directory') again.restoreDirectory(what.handle, slot, inode, what.unique);
+  assert.deepEqual([again.openedBy(9n), again.directory(directory)?.passed.get(12n), again.directory(directory)?.atLeast], [directory, 'c', 'a']);
+  const next = again.addFile({node: inode, flags: 0, unique: 10n}, info, undefined);
+  assert.ok(next > directory, 'handles never repeat, whoever gives them out');
+  again.closeDirectory(directory);
+  assert.deepEqual(KeptState.left(kept)!.found().map(({what}) => what.kind), ['file', 'file', 'file']);
+});
+
+test('where nobody keeps the mount nothing is kept', async () => {
+  const handles = new Handles(device, KeptState.begin(undefined, 'mount-1'));
+  const number = handles.addFile({node: inode, flags: 0, unique: 1n}, info, undefined);
+  assert.deepEqual([handles.file(number)?.node, handles.count], [inode, 1]);
+  await handles.closeFile(number);
+  assert.equal(handles.count, 0);
+});

@@ -1,0 +1,30 @@
+/**
+ * What a keeper and a daemon say to each other, on a Unix socket in the home that only its owner may open.
+ *
+ * The daemon says words, a line each: `take` is answered by one message, a line of JSON (KeptMount) with the descriptors of the FUSE device
+ * and of the mount's memory; `serve` says that it serves the mount for as long as this connection lasts; `end` that the mount has gone: the
+ * keeper goes, too. Words that are not known are passed over, so that a later daemon can talk to an earlier keeper, which an upgrade leaves
+ * in its place.
+ */
+
+export const keeperProtocol = 1;
+
+export interface KeptMount {
+  readonly protocol: number;
+  readonly directory: string;
+  /** How it was mounted; a daemon that is asked for another way does not take it over. */
+  readonly options: string;
+}
+
+/** The keeper's own descriptors, from its first moment. */
+export const deviceDescriptor = 3;
+export const memoryDescriptor = 4;
+
+export interface KeeperArguments {
+  /** Where the socket is made, absolute, and its name there. */
+  readonly directory: string;
+  readonly name: string;
+  readonly mount: KeptMount;
+  /** How long the mount may be without a daemon; then it ends. */
+  readonly patienceMs: number;
+}
