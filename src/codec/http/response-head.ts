@@ -34,19 +34,11 @@ export function formatResponseHead(status: number, headers: readonly string[], f
   for (let i = 0; i < headers.length; i += 2) {
     const key = headers[i]!;
     const value = headers[i + 1]!;
-    if (!isName(key) || unsendable.test(value)) throw new WeirError('Internal', `the header ${JSON.stringify(key)} of an answer cannot be sent`);
-    switch (key.length) {
-      case 4:
-        if (key.toLowerCase() === 'date') date = '';
-        break;
-      case 10:
-      case 17:
-        if (/^(?:connection|transfer-encoding)$/i.test(key)) throw new WeirError('Internal', `an answer cannot set ${key} itself`);
-        break;
-      case 14:
-        if (key.toLowerCase() === 'content-length') length = undefined;
-        break;
-    }
+    const kind = kinds.get(key) ?? kindOf(key);
+    if (kind === 'bad' || unsendable.test(value)) throw new WeirError('Internal', `the header ${JSON.stringify(key)} of an answer cannot be sent`);
+    if (kind === 'framing') throw new WeirError('Internal', `an answer cannot set ${key} itself`);
+    if (kind === 'date') date = '';
+    else if (kind === 'content-length') length = undefined;
     head += `${key}: ${value}\r\n`;
   }
   if (length !== undefined) head += `Content-Length: ${length}\r\n`;
@@ -54,15 +46,18 @@ export function formatResponseHead(status: number, headers: readonly string[], f
   return `${head}${date}${framing.connection}\r\n`;
 }
 
-/** Answers use the same few names again and again; beyond so many they are made up by users. */
-const checkedNames = new Set<string>();
-const checkedNamesMax = 1000;
+type Kind = 'plain' | 'date' | 'content-length' | 'framing' | 'bad';
 
-function isName(key: string): boolean {
-  if (checkedNames.has(key)) return true;
-  if (!name.test(key)) return false;
-  if (checkedNames.size < checkedNamesMax) checkedNames.add(key);
-  return true;
+/** By name as it is written: answers use the same few again and again; beyond so many they are made up by users. */
+const kinds = new Map<string, Kind>();
+const kindsMax = 1000;
+
+function kindOf(key: string): Kind {
+  if (!name.test(key)) return 'bad';
+  const lower = key.toLowerCase();
+  const kind = lower === 'date' || lower === 'content-length' ? lower : lower === 'connection' || lower === 'transfer-encoding' ? 'framing' : 'plain';
+  if (kinds.size < kindsMax) kinds.set(key, kind);
+  return kind;
 }
 
 const statusLines = new Map(Object.entries(reasons).map(([status, reason]) => [Number(status), `HTTP/1.1 ${status} ${reason}\r\n`]));
