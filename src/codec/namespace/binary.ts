@@ -132,6 +132,29 @@ export class BinaryReader {
     return word[0]!;
   }
 
+  /** How far it has read. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Copies what was read from there on; how many bytes that are, 0 when they do not fit. */
+  copySince(position: number, into: Uint8Array): number {
+    const length = this.#position - position;
+    if (length > into.length) return 0;
+    for (let i = 0; i < length; i++) into[i] = this.#buffer[position + i]!;
+    return length;
+  }
+
+  /** Passes over the first `length` of these bytes if they come next. */
+  pass(expected: Uint8Array, length: number): boolean {
+    const buffer = this.#buffer;
+    const start = this.#position;
+    if (length > buffer.length - start) return false;
+    for (let i = 0; i < length; i++) if (buffer[start + i] !== expected[i]) return false;
+    this.#position = start + length;
+    return true;
+  }
+
   byteString(): ByteString {
     const length = this.number();
     const start = this.#advance(length);

@@ -222,3 +222,21 @@ test('bytes written by the first release are read for ever', () => {
   assert.equal(Buffer.from(encodeInode(file, somewhere)).toString('hex'), version1);
   assert.deepEqual(decodeInode(5 as InodeId, Buffer.from(version1, 'hex'), somewhere), file);
 });
+
+test('what objects say of themselves is theirs, whichever was read before', () => {
+  const long = 'x'.repeat(300);
+  const all: Readonly<Record<string, string>>[] = [{}, {a: 'b'}, {a: 'b', c: 'd'}, {a: 'bc'}, {a: ''}, {b: 'b'}, {a: long}, {a: `${long}y`}, {a: 'b', c: long}];
+  const records = all.map((metadata) => encodeInode(inodeWith(metadata), '' as ByteString));
+  for (const first of records) {
+    for (const [i, record] of records.entries()) {
+      decodeInode(1 as InodeId, first, '' as ByteString);
+      assert.deepEqual({...decodeInode(1 as InodeId, record, '' as ByteString).content!.metadata}, all[i]);
+    }
+  }
+});
+
+function inodeWith(metadata: Readonly<Record<string, string>>): Inode {
+  const times = {atime: 1n, mtime: 1n, ctime: 1n, checkedAt: 0};
+  const content: Content = {id: 1 as ContentId, length: 1, mount: 1 as MountId, storeKey: '' as ByteString, fingerprint: 'f', etag: 'e', checksums: {}, metadata, committedAt: 1n};
+  return {id: 1 as InodeId, kind: 'file', parent: 1 as InodeId, name: 'n' as ByteString, mode: 0o644, uid: 0, gid: 0, ...times, content};
+}
