@@ -5,6 +5,8 @@ import type {Clock} from '#runtime/clock.ts';
 
 const backoffMinMs = 500;
 const backoffMaxMs = 60_000;
+/** A file that somebody waits for is not behind one other, however slowly the rest goes. */
+const hurriedAtOnce = 2;
 
 export class PersistLane {
   readonly #clock: Clock;
@@ -46,7 +48,7 @@ export class PersistLane {
     for (const each of [entry, ...others]) this.#ready.add(each);
     this.#pause?.timer[Symbol.dispose]();
     this.#pause = undefined;
-    this.#pump();
+    this.#pump(hurriedAtOnce);
   }
 
   remove(entry: Entry): void {
@@ -113,10 +115,10 @@ export class PersistLane {
     this.#delayed.clear();
   }
 
-  #pump(): void {
+  #pump(atLeast = 1): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
-    const most = this.#pauseMs > 0 ? 1 : this.#uploadsAtOnce();
+    const most = this.#pauseMs > 0 ? 1 : Math.max(atLeast, this.#uploadsAtOnce());
     for (const entry of this.#ready) {
       if (this.#running.size >= most) return;
       this.#ready.delete(entry);
