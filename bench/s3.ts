@@ -8,6 +8,7 @@ import {S3Client} from '../test/integration/s3-client.ts';
 import {type BenchOptions, kib, scattered} from './bench.ts';
 import {generateLoad, type Load} from './generate-load.ts';
 import type {LoadPlan, LoadRequest} from './load.ts';
+import {uploadsInParts} from './parts.ts';
 import {atLeast, atMost, type Goal, median, number, type Row, type Section} from './report.ts';
 import {startWeir} from './weir.ts';
 
@@ -111,6 +112,7 @@ export async function s3({quick, say}: BenchOptions): Promise<Section> {
     what: `${puts!.name}, ASYNC_THROUGH`, measured: `${number(rate)}${puts!.unit} (${number(median(told.map(microseconds)))} µs CPU a request, what brings them to the store behind among it)`,
     beside: 'durable in the cache and the journal, as the rows above', figure: rate, goal: atLeast(3000),
   });
+  rows.push(await uploadsInParts(behind, bucket, {quick, say}));
   const latencies = loads.get(`${works(quick, 0)[3]!.name} ${ours.name}`)!;
   return {
     name: 's3', title: 'Small S3 requests beside MinIO and versitygw', rows,

@@ -106,6 +106,8 @@ export interface FileDraft {
 }
 
 export interface PartWriter {
+  /** Buffers may be changed as soon as `write` has resolved. Else never. */
+  readonly copies?: true;
   write(chunk: Uint8Array): Promise<void>;
   commit(expected?: {length?: number; md5?: string; checksums?: Checksums}, sealed?: SealedAs): Promise<PartRecord>;
   abort(): Promise<void>;

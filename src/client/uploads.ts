@@ -50,6 +50,7 @@ export class Uploads {
     const upload = await this.#master.getUpload(path, uploadId, context);
     const stream = await this.#worker.uploadPart(upload, partNumber, options, context);
     return {
+      ...(stream.copies ? {copies: true} : {}),
       write: chunk => stream.write(chunk),
       commit: async (expected, sealed) => {
         const stored = await stream.finish(expected);

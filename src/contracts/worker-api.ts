@@ -161,6 +161,8 @@ export interface WorkerApi {
 }
 
 export interface PartStream {
+  /** Who writes may change a buffer as soon as `write` has resolved. Else never. */
+  readonly copies?: true;
   write(chunk: Uint8Array): Promise<void>;
   finish(expected?: {length?: number; md5?: string; checksums?: Checksums}): Promise<PartRecord>;
   abort(): Promise<void>;

@@ -8,6 +8,8 @@ import type {Address, Listener} from '#runtime/net.ts';
 export interface HttpRequestBody extends AsyncIterable<Uint8Array> {
   /** Trailer lines in the order sent, [name, value, name, value …]; complete when the iteration has ended. */
   readonly trailers: readonly string[];
+  /** Whoever reads it is done with each piece when it asks for the next: then their memory is used again. */
+  lend?(): void;
 }
 
 /** One request and the chance to answer it once. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {createServer, type IncomingMessage} from 'node:http';
 import {Duplex} from 'node:stream';
+import fc from 'fast-check';
 import {describe, it} from 'node:test';
 import {type RequestHead, RequestRefused} from '#codec/http/request-head.ts';
 import {RequestParser} from '#codec/http/request-parser.ts';
@@ -255,6 +256,48 @@ describe('request parser', () => {
       const whole = parse([bytes]);
       for (let cut = 0; cut <= bytes.length; cut++) sameOutcome(parse([bytes.subarray(0, cut), bytes.subarray(cut)], true), whole, text);
     }
+  });
+
+  it('keeps what it borrowed in the same memory again, never in that of the piece that a reader looks at', () => {
+    const step = fc.record({size: fc.oneof(fc.integer({min: 1, max: 70_000}), fc.constant(64 * 1024)), reads: fc.integer({min: 0, max: 3})});
+    fc.assert(
+      fc.property(fc.array(step, {minLength: 1, maxLength: 20}), (steps) => {
+        const body = Buffer.alloc(steps.reduce((sum, {size}) => sum + size, 0));
+        for (let i = 0; i < body.length; i++) body[i] = (i * 7 + (i >>> 8)) & 0xff;
+        const parser = new RequestParser(headBytesMax);
+        parser.push(Buffer.from(`PUT / HTTP/1.1\r\n${host}Content-Length: ${body.length}\r\n\r\n`));
+        assert.ok(parser.readHead());
+        parser.lend();
+        const shared = Buffer.alloc(70_000);
+        let [sent, read] = [0, 0];
+        let looking: Buffer | undefined;
+        const check = () => looking && assert.ok(looking.equals(body.subarray(read - looking.length, read)));
+        for (const {size, reads} of [...steps, {size: 0, reads: 100}]) {
+          if (size > 0) parser.push(shared.fill('?').subarray(0, body.copy(shared, 0, sent, sent + size)), true);
+          sent += size;
+          parser.own();
+          shared.fill('!');
+          for (let i = 0; i < reads; i++) {
+            check();
+            looking = parser.readBody();
+            read += looking?.length ?? 0;
+            check();
+          }
+        }
+        assert.equal(read, body.length);
+      }),
+    );
+    const parser = new RequestParser(headBytesMax);
+    parser.push(Buffer.from(`PUT / HTTP/1.1\r\n${host}Content-Length: ${100 * 65_536}\r\n\r\n`));
+    parser.readHead();
+    parser.lend();
+    const memory = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 100; i++) {
+      parser.push(Buffer.alloc(65_536), true);
+      parser.own();
+      memory.add(parser.readBody()!.buffer);
+    }
+    assert.equal(memory.size, 2);
   });
 
   it('bounds what it keeps of a head, of trailers and of chunk lines', () => {

@@ -13,6 +13,9 @@ const chunkLineBytesMax = 1024;
 /** All chunk extensions of a message: they cost work and carry nothing. */
 const extensionBytesMax = 16 * 1024;
 
+/** What connections hand in at a time. */
+const loanBytes = 64 * 1024;
+
 const headEnd = Buffer.from('\r\n\r\n');
 const lineEnd = Buffer.from('\r\n');
 const nothing = Buffer.alloc(0);
@@ -37,6 +40,10 @@ export class RequestParser {
   #extensionBytes = 0;
   #trailers: readonly string[] = none;
   #refusal: RequestRefused | undefined;
+  /** Of a body whose reader is done with a piece when it asks for the next: memory for what is kept, used in turns. */
+  #loans: Buffer[] | undefined;
+  /** The memory of the last piece. */
+  #lent: ArrayBufferLike | undefined;
   /** The last head, without the empty line behind it. */
   #headText = '';
 
@@ -82,12 +89,24 @@ export class RequestParser {
     const left = this.bufferedBytes;
     if (left === 0) this.#input = nothing;
     else {
-      const kept = Buffer.allocUnsafe(left);
+      const kept = this.#loan(left) ?? Buffer.allocUnsafe(left);
       this.#input.copy(kept, 0, this.#at);
       this.#input = kept;
     }
     this.#scanned = Math.max(0, this.#scanned - this.#at);
     this.#at = 0;
+  }
+
+  /** The body's reader promises to be done with each piece when it asks for the next: buffers by the thousand cost the collector more than the bytes do. */
+  lend(): void {
+    this.#loans ??= [];
+  }
+
+  #loan(bytes: number): Buffer | undefined {
+    if (!this.#loans || bytes > loanBytes) return undefined;
+    let loan = this.#loans.find(({buffer}) => buffer !== this.#lent);
+    if (!loan) this.#loans.push((loan = Buffer.allocUnsafeSlow(loanBytes)));
+    return loan.subarray(0, bytes);
   }
 
   /** The next request; undefined until all of its head is there. Throws RequestRefused. */
@@ -104,6 +123,7 @@ export class RequestParser {
     }
     const head = this.#guard(() => parseRequestHead(text));
     this.#headText = text;
+    this.#loans = this.#lent = undefined;
     this.#trailers = none;
     this.#extensionBytes = 0;
     this.#left = head.bodyLength;
@@ -129,6 +149,7 @@ export class RequestParser {
           if (this.#at === this.#input.length) return undefined;
           const end = Math.min(this.#input.length, this.#at + this.#left);
           const piece = this.#at === 0 && end === this.#input.length ? this.#input : this.#input.subarray(this.#at, end);
+          this.#lent = piece.buffer;
           this.#left -= piece.length;
           this.#at = end;
           if (this.#left === 0) this.#state = this.#state === 'length' ? 'head' : 'chunk-end';

@@ -54,6 +54,7 @@ export const uploadPart: Operation = async (request) => {
   const sealing = sealingOfPart(request, upload, key);
   const checksums = partAlgorithms(upload, body.algorithm);
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: body.length, checksums: sealing ? [] : checksums}, request.context);
+  if (writer.copies && !sealing) request.exchange.body.lend?.();
   try {
     const sealed = sealing && (await writeSealed(request, writer, body.bytes, {sealing, checksums, expected: body.expected}));
     if (!sealed) for await (const chunk of body.bytes) await writer.write(chunk);

@@ -1,4 +1,7 @@
-/** One part of an upload that the cache keeps: bytes go to the disk in large pieces while they are digested, and are synced before the part is acknowledged. */
+/**
+ * One part of an upload that the cache keeps: bytes are copied into large pieces, which go to the disk while they are digested, and are synced
+ * before the part is acknowledged.
+ */
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {PartRecord} from '#contracts/master-api.ts';
@@ -11,6 +14,10 @@ const pieceBytes = 1 * MiB;
 /** Writes under way. */
 const writesMax = 2;
 
+/** Memory of pieces, used again. */
+const free: Buffer[] = [];
+const freeMax = 16;
+
 export interface KeptPartWriteParts {
   readonly partNumber: number;
   /** Bytes announced. */
@@ -21,8 +28,10 @@ export interface KeptPartWriteParts {
 }
 
 export class KeptPartWrite implements PartStream {
+  readonly copies = true;
   readonly #parts: KeptPartWriteParts;
-  #piece: Uint8Array[] = [];
+  /** What is gathered for the next write. */
+  #piece: Buffer | undefined;
   #pieceBytes = 0;
   /** Of what has been given to the disk. */
   #position = 0;
@@ -40,9 +49,7 @@ export class KeptPartWrite implements PartStream {
     const {digests, length} = this.#parts;
     try {
       if (digests.length + chunk.length > length) throw new WeirError('IncompleteBody', `more than the announced ${length} bytes came`);
-      this.#piece.push(chunk);
-      this.#pieceBytes += chunk.length;
-      if (this.#pieceBytes >= pieceBytes) this.#begin();
+      this.#take(chunk);
       await digests.update(chunk);
       while (this.#writes.size >= writesMax) await Promise.race(this.#writes);
       if (this.#failure) throw this.#failure.error;
@@ -74,21 +81,35 @@ export class KeptPartWrite implements PartStream {
   async abort(): Promise<void> {
     if (this.#state === 'done' || this.#state === 'aborted') return;
     this.#state = 'aborted';
-    this.#piece = [];
     this.#parts.digests.abandon();
     await this.#settled();
     await this.#parts.room.abandon();
   }
 
+  #take(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const piece = (this.#piece ??= free.pop() ?? Buffer.allocUnsafeSlow(pieceBytes));
+      const count = Math.min(chunk.length - at, pieceBytes - this.#pieceBytes);
+      piece.set(count === chunk.length ? chunk : chunk.subarray(at, at + count), this.#pieceBytes);
+      this.#pieceBytes += count;
+      at += count;
+      if (this.#pieceBytes === pieceBytes) this.#begin();
+    }
+  }
+
   #begin(): void {
     const {room} = this.#parts;
+    const piece = this.#piece!;
     const writing = room.draft
-      .write(this.#piece, room.offset + this.#position)
+      .write([piece.subarray(0, this.#pieceBytes)], room.offset + this.#position)
       .catch((error: unknown) => void (this.#failure ??= {error}))
-      .finally(() => this.#writes.delete(writing));
+      .finally(() => {
+        this.#writes.delete(writing);
+        if (free.length < freeMax) free.push(piece);
+      });
     this.#writes.add(writing);
     this.#position += this.#pieceBytes;
-    this.#piece = [];
+    this.#piece = undefined;
     this.#pieceBytes = 0;
   }
 

@@ -272,6 +272,10 @@ class RequestBody implements HttpRequestBody {
     this.#onFirstRead = onFirstRead;
   }
 
+  lend(): void {
+    this.#connection.parser.lend();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const {parser} = this.#connection;
     if (!this.begun) {
