@@ -46,6 +46,7 @@ export const errorCatalogue = {
   Timeout: row('later', 503, 'ETIMEDOUT', 'SlowDown', 'java.net.SocketTimeoutException'),
   Cancelled: row('never', 499, 'ECANCELED', 'RequestTimeout', 'java.io.InterruptedIOException'),
   NoSpace: row('later', 507, 'ENOSPC', 'ServiceUnavailable', 'org.apache.hadoop.hdfs.protocol.DSQuotaExceededException'),
+  Deadlock: row('never', 409, 'EDEADLK', 'OperationAborted', io),
   QuotaExceeded: row('never', 403, 'EDQUOT', 'QuotaExceeded', 'org.apache.hadoop.hdfs.protocol.DSQuotaExceededException'),
   Io: row('later', 500, 'EIO', 'InternalError', io),
   Corrupt: row('never', 500, 'EIO', 'InternalError', 'org.apache.hadoop.fs.ChecksumException'),

@@ -20,8 +20,9 @@ import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
-  Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord, PathExplanation, PathOptions,
-  PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord,
+  PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket,
+  WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
@@ -275,6 +276,12 @@ export class FileSystemClient implements FileSystem {
   }
   cancelJob(id: number, context: CallContext): Promise<void> {
     return this.#master.cancelJob(id, context);
+  }
+  lock(request: LockRequest, options: {readonly wait: boolean}, context: CallContext): Promise<LockInfo | null> {
+    return this.#master.lock(request, options, context);
+  }
+  testLock(request: LockRequest, context: CallContext): Promise<LockInfo | null> {
+    return this.#master.testLock(request, context);
   }
   quota(path: ByteString, context: CallContext): Promise<QuotaInfo | null> {
     return this.#master.quota(path, context);

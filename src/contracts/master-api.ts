@@ -10,6 +10,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {LockRange} from '#model/file-locks.ts';
 import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import type {Retention} from '#model/object-lock.ts';
 import type {Freshness, Mount, WriteType} from '#model/mount.ts';
@@ -126,6 +127,25 @@ export interface RoomInfo {
   readonly used: number;
   /** Bytes that the file may have; of a directory, that are left. */
   readonly lengthMax: number;
+}
+
+/** An advisory lock of a program on a mount, or (`none`) its end. */
+export interface LockRequest extends LockRange {
+  readonly inode: InodeId;
+  /** As of flock(2), which has no ranges; else as of fcntl(2). The two do not see each other. */
+  readonly whole: boolean;
+  /** The mount. */
+  readonly holder: string;
+  /** Whose it is among those of the holder. */
+  readonly owner: string;
+  readonly pid: number;
+  readonly type: 'read' | 'write' | 'none';
+}
+
+/** A lock that is in the way. */
+export interface LockInfo extends LockRange {
+  readonly type: 'read' | 'write';
+  readonly pid: number;
 }
 
 export interface RenamePathOptions extends PathOptions {
@@ -424,6 +444,13 @@ export interface MasterApi {
   sync(context: CallContext): Promise<void>;
   /** The id of a file that is not in the namespace yet (BeginWriteOptions.unnamed). It never belongs to anything else. */
   reserveInode(context: CallContext): Promise<InodeId>;
+  /**
+   * Sets or ends a lock; answers one that is in the way, null when there is none. With `wait` it is waited for. The holder's end (`watch`) lets
+   * go of all of its locks. Deadlock, Cancelled, Overloaded.
+   */
+  lock(request: LockRequest, options: {readonly wait: boolean}, context: CallContext): Promise<LockInfo | null>;
+  /** The lock that would be in the way. */
+  testLock(request: LockRequest, context: CallContext): Promise<LockInfo | null>;
   /** The holder has exactly these open: said by one that has come back after a restart, and (with none) by or for one that has ended. */
   hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void>;
   /** Like stat for a file that will be read (`kind` defaults to file), without the round trip when nothing is known yet. */

@@ -35,6 +35,8 @@ export const masterWire: Wire<MasterApi> = {
   release: 'call',
   sync: 'call',
   reserveInode: 'call',
+  lock: 'call',
+  testLock: 'call',
   hold: 'call',
   open: 'call',
   observe: 'call',

@@ -4,7 +4,8 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
-  BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest,
+  BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LockInfo, LockRequest, LookupResult,
+  MakeDirectoryOptions, MasterApi, MountRequest,
   NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage,
   WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
@@ -23,6 +24,7 @@ import {quotaSetting, readSettings, setSetting} from '#master/namespace/settings
 import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
 import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
 import type {Usage} from '#codec/namespace/usage-record.ts';
+import type {FileLock} from '#model/file-locks.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {formatPath, parsePath, type Path, type PathKind} from '#model/path.ts';
@@ -105,6 +107,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     try {
       yield* this.#parts.feed.watch(origin, context);
     } finally {
+      this.#parts.locks.releaseHolder(origin);
       await this.#parts.held.holds(origin, new Set());
     }
   }
@@ -344,6 +347,17 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#parts.jobs.cancel(id);
   }
 
+  async lock(request: LockRequest, {wait}: {readonly wait: boolean}, {signal}: CallContext): Promise<LockInfo | null> {
+    const taken = await this.#parts.locks.lock(request, wait, signal);
+    // Who has the lock sees what others did while they had it.
+    if (!taken && request.type !== 'none') await this.#parts.feed.told();
+    return shownLock(taken);
+  }
+
+  async testLock(request: LockRequest, _context: CallContext): Promise<LockInfo | null> {
+    return shownLock(this.#parts.locks.test(request));
+  }
+
   async quota(path: ByteString, context: CallContext): Promise<QuotaInfo | null> {
     const parsed = parsePath(path, 'directory');
     await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
@@ -409,6 +423,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function shownLock(lock: FileLock | undefined): LockInfo | null {
+  return lock ? {start: lock.start, end: lock.end, type: lock.type, pid: lock.pid} : null;
 }
 
 function withVersions(usage: Usage, {files: versions, directories: deleteMarkers, bytes}: Usage): UsageInfo {

@@ -29,6 +29,7 @@ import type {BacklogLimits} from '#master/persist/backlog.ts';
 import {PersistRequests} from '#master/persist/persist-requests.ts';
 import {type PendingCache, Persister} from '#master/persist/persister.ts';
 import {UploadGate} from '#master/persist/upload-gate.ts';
+import {Locks} from '#master/locks.ts';
 import {Quotas} from '#master/quotas.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
@@ -99,6 +100,7 @@ export function assemble(services: MasterServices) {
   const persistRequests = new PersistRequests(moving);
   const jobs = new Jobs(moving);
   const held = new HeldInodes(transactions);
+  const locks = new Locks();
   const quotas = new Quotas(transactions, runtime.log);
   const archives = new Archives({transactions, mounts, runtime, jobs, held});
   const ownership = new Ownership({...moving, jobs});
@@ -117,10 +119,11 @@ export function assemble(services: MasterServices) {
   const mounting: Mounting = new Mounting({...loading, registry: stores, loader, jobs, persister});
   runtime.metrics.gauge('weir_master_writes', 'Writes under way.', () => writes.count);
   runtime.metrics.gauge('weir_master_held_inodes', 'Open files times who has them open.', () => held.count);
+  runtime.metrics.gauge('weir_master_locks', 'Locks between mounts, held or waited for.', () => locks.count);
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas,
+    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
   };
 }
 

@@ -219,6 +219,16 @@ export function writtenBody(bytes: number): Buffer {
   return body;
 }
 
+/** To GETLK: a lock that is in the way, or of type 2, that there is none. */
+export function lockBody({start, end, type, pid}: {readonly start: number; readonly end: number; readonly type: number; readonly pid: number}): Buffer {
+  const body = Buffer.alloc(24);
+  body.writeBigUInt64LE(BigInt(start), 0);
+  body.writeBigUInt64LE(end === Number.MAX_SAFE_INTEGER ? (1n << 63n) - 1n : BigInt(end), 8);
+  body.writeUInt32LE(type, 16);
+  body.writeUInt32LE(pid, 20);
+  return body;
+}
+
 export function lseekBody(offset: number): Buffer {
   const body = Buffer.alloc(8);
   body.writeBigUInt64LE(BigInt(offset), 0);

@@ -16,13 +16,16 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
+import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
-/*
- * Closing what was only read brings no FLUSH (noFlush): there is nothing to publish, and locks are the kernel's own.
- */
+/** Of RELEASE: the last of descriptors that had a lock of the whole file. */
+const endsFlock = 2;
+
+/** Closing what was only read brings no FLUSH: there is nothing to publish, and locks are the kernel's own, unless the mount shares them. */
+const unflushed = ({locks}: MountServices): number => (locks ? 0 : openFlag.noFlush);
 
 export const open: Operation<'open'> = async (services, head, {flags}, context) => {
   const {handles} = services;
@@ -34,7 +37,7 @@ export const open: Operation<'open'> = async (services, head, {flags}, context) 
   const handle = handles.openedBy(firstUnique(head)) ?? (await openedHandle(services, info, {flags, unique: firstUnique(head)}, context));
   const backing = handles.inode(node)?.backing;
   // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
-  return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (isWritable(flags) ? 0 : openFlag.noFlush), backing?.id);
+  return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (isWritable(flags) ? 0 : unflushed(services)), backing?.id);
 };
 
 /** On the spot: to be read, by the first who opens it. The kernel may take what it has got before for the same bytes, as in `open`. */
@@ -44,7 +47,7 @@ export function openNow(services: MountServices, head: FuseHead, {flags}: BodyOf
   if (isWritable(flags) || handles.inode(node)) return undefined;
   const file = files.openInodeNow(node, origin);
   if (!file || mayHandOver(services, file.info)) return undefined;
-  return openBody(handles.addFile({node, flags, unique: firstUnique(head), file}, file.info, undefined), openFlag.keepCache | openFlag.noFlush);
+  return openBody(handles.addFile({node, flags, unique: firstUnique(head), file}, file.info, undefined), openFlag.keepCache | unflushed(services));
 }
 
 /** Whoever opens a file goes on with it when its name goes, or leads to another one (MasterApi.retain): said by the first. Answers the handle's number. */
@@ -174,9 +177,13 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
 };
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */
-export const flush: Operation<'flush'> = async (services, _head, {handle}, context) => {
+export const flush: Operation<'flush'> = async (services, _head, {handle, lockOwner}, context) => {
   const {node, flags} = handleOf(services, handle);
-  if (isWritable(flags)) await publish(services, node, context);
+  try {
+    if (isWritable(flags)) await publish(services, node, context);
+  } finally {
+    await letGo(services, node, lockOwner, false, context);
+  }
   return undefined;
 };
 
@@ -186,7 +193,9 @@ export const fsync: Operation<'fsync'> = async (services, _head, {handle}, conte
   return undefined;
 };
 
-export const release: Operation<'release'> = async (services, _head, {handle}, context) => {
+export const release: Operation<'release'> = async (services, _head, {handle, flags, lockOwner}, context) => {
+  const node = services.handles.file(handle)?.node;
+  if (node !== undefined && flags & endsFlock) await letGo(services, node, lockOwner, true, context);
   await close(services, handle, context);
   return undefined;
 };

@@ -15,16 +15,19 @@ const retryMs = 1_000;
 /** A name that led nowhere is shown as it is. */
 const nobody = 0 as InodeId;
 
-type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin'> & {readonly clock: Pick<Clock, 'sleep'>};
+type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin' | 'locks'> & {readonly clock: Pick<Clock, 'sleep'>};
 
 /** Until the signal aborts. While nothing can be heard, nothing is valid. */
 export async function followChanges(services: Services, context: CallContext): Promise<void> {
-  const {files, handles, remembered, clock, log, origin} = services;
+  const {files, handles, remembered, clock, log, origin, locks} = services;
   for (let heard = false; !context.signal.aborted; ) {
     try {
       for await (const changes of files.watch(origin, context)) {
         // Who listens no more was taken for ended, and what it had open was let go.
-        if (heard && !remembered.following) await files.hold(origin, handles.openInodes, context);
+        if (heard && !remembered.following) {
+          await files.hold(origin, handles.openInodes, context);
+          await locks?.sayAgain(services, context);
+        }
         if (remembered.following) remembered.turn++;
         else remembered.following = true;
         await takeBack(services, heard || changes.lost === undefined ? changes : {...changes, lost: true});

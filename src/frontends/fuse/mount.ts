@@ -17,6 +17,7 @@ import {Handles} from '#frontends/fuse/handles.ts';
 import {answersNow, changes, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
+import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Answer, MountServices} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
@@ -30,6 +31,8 @@ export interface MountOptions {
   readonly readOnly: boolean;
   /** Whether files may be handed to the kernel. */
   readonly passthrough: boolean;
+  /** Locks hold between all mounts that say so; else among the programs of this one. */
+  readonly sharedLocks: boolean;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
@@ -60,9 +63,13 @@ const killedPollMs = 200;
 const settleMsMax = 5_000;
 const settlePollMs = 5;
 
+const sharingLocks: readonly InitFlag[] = ['posixLocks', 'flockLocks'];
+
 interface Running {
   /** Of the program, that waits for the answer. */
   readonly thread: number;
+  /** Any signal ends it. */
+  readonly interruptible: boolean;
   readonly abort: AbortController;
 }
 
@@ -87,6 +94,7 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
       remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
+      ...(options.sharedLocks ? {locks: new MountLocks()} : {}),
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
@@ -192,7 +200,7 @@ export class Mount implements AsyncDisposable {
       return this.#reply(head.unique, errno.EIO);
     }
     const agreed: [number, number] = [0, 0];
-    for (const name of wanted) {
+    for (const name of this.#options.sharedLocks ? [...wanted, ...sharingLocks] : wanted) {
       if (name === 'passthrough' && !this.#options.passthrough) continue;
       const [word, bit] = initFlag[name];
       agreed[word] |= flags[word] & bit;
@@ -201,7 +209,8 @@ export class Mount implements AsyncDisposable {
     const passthrough = agreedOn(agreed, 'passthrough');
     this.#services = {...this.#services, passthrough};
     // Without it, what was read and not answered when a daemon dies would wait for ever: then the mount dies, too.
-    if (agreedOn(agreed, 'hasResend')) this.#services.kept.flags = agreed;
+    // Nor do locks that others must know of outlive the daemon that has told them.
+    if (agreedOn(agreed, 'hasResend') && !this.#options.sharedLocks) this.#services.kept.flags = agreed;
     else device.endWithProcess();
     const answer = initBody({
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: readAheadBytes, flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
@@ -219,7 +228,7 @@ export class Mount implements AsyncDisposable {
     if (this.#answeredNow(head, body)) return;
     const {turn} = this.#services.remembered;
     const abort = new AbortController();
-    this.#running.set(head.unique, {thread: head.pid, abort});
+    this.#running.set(head.unique, {thread: head.pid, abort, interruptible: body.op === 'setlkw'});
     let error = 0;
     let answer: Answer;
     try {
@@ -239,6 +248,7 @@ export class Mount implements AsyncDisposable {
   async #interrupt(unique: bigint): Promise<void> {
     const {device, runtime} = this.#options;
     for (let running = this.#running.get(unique); running && !running.abort.signal.aborted; running = this.#running.get(unique)) {
+      if (running.interruptible) return running.abort.abort(new WeirError('Cancelled', 'the program got a signal'));
       if (device.isKilled(running.thread)) return running.abort.abort(new WeirError('Cancelled', 'the program was killed'));
       await runtime.clock.sleep(killedPollMs, {unref: true});
     }

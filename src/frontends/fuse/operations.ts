@@ -7,6 +7,7 @@ import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attribu
 import {statfs} from '#frontends/fuse/file-system-status.ts';
 import {flush, fsync, open, openNow, read, readNow, release, write} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, readlink} from '#frontends/fuse/names.ts';
+import {getlk, setlk, setlkw} from '#frontends/fuse/locks.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
 import {tmpfile} from '#frontends/fuse/unnamed.ts';
 import type {Answer, BodyOf, MountServices, Operation, OperationName} from '#frontends/fuse/request.ts';
@@ -15,7 +16,7 @@ type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
 const operations: Operations = {
   lookup, getattr, readlink, opendir, readdir, readdirplus, releasedir, fsyncdir, open, read, write, flush, fsync, release, getxattr, listxattr, statfs,
-  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr, fallocate, lseek, copy, tmpfile,
+  create, mknod, mkdir, symlink, link, unlink, rmdir, rename, setattr, setxattr, removexattr, fallocate, lseek, copy, tmpfile, getlk, setlk, setlkw,
 };
 
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */

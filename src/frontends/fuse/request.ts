@@ -6,6 +6,7 @@ import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
+import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -24,6 +25,8 @@ export interface MountServices {
   readonly log: Log;
   readonly remembered: Remembered;
   readonly kept: KeptState;
+  /** Of a mount that shares them with others. */
+  readonly locks?: MountLocks;
   /** Names this mount to the master: as who has files open, and whose changes need not be told to it. */
   readonly origin: string;
 }
