@@ -1,6 +1,7 @@
 /** Multipart uploads: the master keeps the records, the worker moves the parts, and this keeps the two in step. */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
+import type {ContentId} from '#base/ids.ts';
 import type {CompletedPart, CompleteUploadOptions, CreateOptions, PartWriter} from '#client/file-system.ts';
 import {abandon, publish} from '#client/publish.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
@@ -95,13 +96,13 @@ export class Uploads {
     const complete = {parts: parts.length, unused: [...known.keys()], length: parts.reduce((sum, part) => sum + part.length, 0), ...(options.precondition ? {precondition: options.precondition} : {})};
     const ticket = await this.#master.beginCompleteUpload(path, uploadId, complete, context);
     const publishing = publish(this.#master, ticket, ready => this.#worker.completeUpload(upload, ticket.content, parts, ready, context), context);
-    return isKeptUpload(upload) ? await this.#settled(upload, publishing, context) : await publishing;
+    return isKeptUpload(upload) ? await this.#settled(upload, ticket.content, publishing, context) : await publishing;
   }
 
   /** Tells the cache what became of the completion. When that fails, the next start finds out. */
-  async #settled(upload: UploadRecord, publishing: Promise<FileInfo>, context: CallContext): Promise<FileInfo> {
+  async #settled(upload: UploadRecord, content: ContentId, publishing: Promise<FileInfo>, context: CallContext): Promise<FileInfo> {
     const after = {...context, signal: systemContext.signal};
-    const settle = (committed: boolean) => this.#worker.settleUpload(upload, {committed}, after).catch(() => {});
+    const settle = (committed: boolean) => this.#worker.settleUpload(upload, content, {committed}, after).catch(() => {});
     try {
       const info = await publishing;
       await settle(true);

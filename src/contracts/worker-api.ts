@@ -127,8 +127,8 @@ export interface WorkerApi {
   abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
   /** Of a kept upload: no record names this part any more. */
   dropPart(upload: UploadRecord, part: PartRecord, context: CallContext): Promise<void>;
-  /** A kept upload is a file now; or it is not, and goes on. */
-  settleUpload(upload: UploadRecord, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
+  /** A kept upload is a file now; or the completion that made `content` of it failed, and it goes on. */
+  settleUpload(upload: UploadRecord, content: ContentId, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
 
   /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */
   openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;

@@ -22,6 +22,15 @@ export interface PartDigests {
 /** The cache keeps the parts until the upload is completed, and its store has not heard of it. */
 export const isKeptUpload = (upload: {readonly storeUploadId: string}): boolean => upload.storeUploadId === '';
 
+/** What the record of a kept upload's part says as `storePart` when the part went to the store after all, into that upload there. */
+export const spilledPart = (storeUploadId: string, token: string): string => `=${encodeURIComponent(storeUploadId)}=${token}`;
+
+/** Undefined for a part that the cache keeps. */
+export function spilledIn(storePart: string): {readonly storeUploadId: string; readonly token: string} | undefined {
+  const end = storePart.startsWith('=') ? storePart.indexOf('=', 1) : -1;
+  return end < 0 ? undefined : {storeUploadId: decodeURIComponent(storePart.slice(1, end)), token: storePart.slice(end + 1)};
+}
+
 /** MD5 of the parts' MD5s, and their number. */
 export function multipartEtag(parts: readonly PartDigests[]): string {
   const digest = createHash('md5');

@@ -163,8 +163,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     await (await this.#writes.kept.get(upload.content)).replaced(part.storePart);
   }
 
-  async settleUpload({content}: UploadRecord, {committed}: {readonly committed: boolean}): Promise<void> {
-    await (committed ? this.#writes.kept.end(content, 'committed') : (await this.#writes.kept.get(content)).reopen());
+  async settleUpload(upload: UploadRecord, content: ContentId, {committed}: {readonly committed: boolean}): Promise<void> {
+    await (committed ? this.#writes.kept.end(upload.content, 'committed') : (await this.#writes.kept.get(upload.content)).reopen(content));
   }
 
   /** What an earlier life has left of uploads that are kept here; `uploads`: all that the master still has. */

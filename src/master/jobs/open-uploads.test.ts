@@ -5,6 +5,7 @@ import {isKind, WeirError} from '#base/errors.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
+import {spilledPart} from '#model/multipart.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -92,6 +93,27 @@ test('an upload that the cache keeps ends there, and its store hears nothing of 
     assert.deepEqual(world.endedUploads, [upload.content]);
     await clock.sleep(dayMs);
     assert.equal(bucket.counters.requests.abortUpload, 0);
+  });
+});
+
+test('an upload of the store stays while a kept upload has parts in it', async () => {
+  const world = new World();
+  world.store('mem://bucket/');
+  let upload: UploadRecord | undefined;
+  let spilled = '';
+  await world.life(async (master, {clock}) => {
+    await mountBucket(master);
+    const ticket = await master.beginWrite(bytes('/b/kept'), {writeType: 'ASYNC_THROUGH'}, context);
+    upload = await master.createUpload(ticket, {storeUploadId: ''}, context);
+    spilled = await master.stores.get(ticket.mount).createUpload({key: ticket.storeKey, metadata: {}}, context);
+    await master.putPart(upload.path, upload.uploadId, {partNumber: 2, length: 1, etag: 'e', checksums: {}, storePart: spilledPart(spilled, 't'), modifiedAt: clock.nowNs()}, context);
+  });
+  await world.life(async (master, {clock}) => {
+    await clock.sleep(3 * dayMs);
+    assert.deepEqual(open(world), [spilled]);
+    await master.removeUpload(upload!.path, upload!.uploadId, context);
+    await clock.sleep(dayMs);
+    assert.deepEqual(open(world), []);
   });
 });
 

@@ -12,6 +12,8 @@ import type {StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {expireUpload, forgetStoreUpload, lastActivity, listAllUploads, listStoreUploads, noteStoreUpload} from '#master/namespace/store-uploads.ts';
+import {spilledUploads} from '#master/namespace/uploads.ts';
+import {isKeptUpload} from '#model/multipart.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UploadNotes} from '#understore/under-store.ts';
@@ -84,7 +86,9 @@ export class OpenUploads {
     const {transactions, runtime} = this.#services;
     const behindClients = new Set<string>();
     for await (const upload of this.#pages(after => transactions.peek(reader => listAllUploads(reader, after, recordsAtOnce)))) {
-      if (!(await this.#expire(upload))) behindClients.add(nameOf(upload.mount, upload.storeUploadId));
+      if (await this.#expire(upload)) continue;
+      behindClients.add(nameOf(upload.mount, upload.storeUploadId));
+      for (const spilled of isKeptUpload(upload) ? transactions.peek(reader => spilledUploads(reader, upload.uploadId)) : []) behindClients.add(nameOf(upload.mount, spilled));
     }
     const now = runtime.clock.nowMs();
     for await (const upload of this.#pages(after => transactions.peek(reader => listStoreUploads(reader, after, recordsAtOnce)))) {

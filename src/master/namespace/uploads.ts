@@ -8,7 +8,7 @@ import {partKey, partsOf, uploadIdOfOrderKey, uploadKey, uploadOrderFrom, upload
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
-import {isKeptUpload} from '#model/multipart.ts';
+import {isKeptUpload, spilledIn} from '#model/multipart.ts';
 
 const uploadIdPattern = /^[A-Za-z0-9._~-]{1,128}$/;
 export const partNumberMax = 10_000;
@@ -51,6 +51,16 @@ export function listParts(reader: Reader, path: ByteString, uploadId: string, af
   if (uploadIdPattern.test(uploadId) && !reader.get(uploadKey(uploadId)) && !reader.range({...partsOf(uploadId, 0), limit: 1})[Symbol.iterator]().next().done) return parts();
   getUpload(reader, path, uploadId);
   return parts();
+}
+
+/** Uploads of the store to which parts of a kept upload have gone. */
+export function spilledUploads(reader: Reader, uploadId: string): Set<string> {
+  const found = new Set<string>();
+  for (const {value} of reader.range(partsOf(uploadId, 0))) {
+    const spilled = spilledIn(decodePart(value).storePart);
+    if (spilled) found.add(spilled.storeUploadId);
+  }
+  return found;
 }
 
 /** Of all parts, in their order: of an upload, or of the content that it became. */

@@ -2,7 +2,8 @@
  * One multipart upload whose parts the cache keeps (ASYNC_THROUGH). Part n is written at (n − 1) × the length of the first part seen, into the
  * upload's draft, where it belongs when all parts but the last are of one size: its *cell*. A part that does not fit its cell, or comes
  * again, gets a draft of its own. When the upload is completed, the draft becomes the content if its parts lie one behind the other; those
- * that do not are copied: into the draft, where nothing else is in the way, or all of them into a new one.
+ * that do not are copied: into the draft, where nothing else is in the way, or all of them into a new one. When there is no room for a part, it and
+ * all that come after it go to an upload in the store, to which completion brings those that were kept.
  *
  * Invariant: a place that a part's record names is not written to again, nor taken away before a later record of the part is durable; and
  * never while a completion is under way.
@@ -11,6 +12,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {MiB, TiB} from '#base/units.ts';
 import {type BlockStore, type NamedDraft, pageBytes} from '#blockstore/block-store.ts';
+import {spilledIn} from '#model/multipart.ts';
 
 const copyBytes = 1 * MiB;
 /** A first part shorter than this is the last of its upload, if it is not the only one, and says nothing of the others' length. */
@@ -52,11 +54,14 @@ export class KeptUpload {
   #bytes = 0;
   #nextNumber = 1;
   #writers = 0;
-  #completing = false;
+  /** The content that a completion under way makes of it. */
+  #claimant: ContentId | undefined;
   /** What was sealed and is not known to be committed. */
   #sealed: {readonly content: ContentId; readonly whole: NamedDraft | undefined} | undefined;
   /** Taken away when no completion uses them any more. */
   readonly #unneeded: Place[] = [];
+  /** The upload in the store, of parts for which there was no room. */
+  #spilled: Promise<string> | undefined;
   #ended = false;
 
   /** `draft`: just made; else one that is on disk. */
@@ -86,6 +91,9 @@ export class KeptUpload {
     this.#nextNumber = Math.max(0, ...others) + 1;
     const there = new Set(others);
     for (const {partNumber, length, place} of parts) {
+      const spilled = spilledIn(place);
+      if (spilled) this.#spilled = Promise.resolve(spilled.storeUploadId);
+      if (spilled) continue;
       const offset = offsetOf(place);
       const found = offset === undefined ? there.delete(Number(place.slice(1))) : offset + length <= draft.length;
       if (!found) continue;
@@ -103,6 +111,20 @@ export class KeptUpload {
     }
     await draft.truncate(end);
     await this.rest();
+  }
+
+  /** The store's upload for what is not kept; `open` opens it when there is none yet. */
+  spill(open: () => Promise<string>): Promise<string> {
+    this.#spilled ??= open().catch((error: unknown) => {
+      this.#spilled = undefined;
+      throw error;
+    });
+    return this.#spilled;
+  }
+
+  /** Parts go to the store from now on. */
+  get spilled(): Promise<string> | undefined {
+    return this.#spilled;
   }
 
   /** Closes the file; what is known of its pages is forgotten. */
@@ -140,13 +162,34 @@ export class KeptUpload {
     else await this.#take(place);
   }
 
-  /** The content is these parts, one behind the other, dirty and durable. ContentChanged: one of them was replaced. Overloaded. */
-  async seal(id: ContentId, parts: readonly KeptPart[]): Promise<void> {
+  /** Until `reopen` or `end`, the places of these parts stay what they are. ContentChanged: one of them was replaced. */
+  claim(id: ContentId, parts: readonly KeptPart[]): void {
     this.#mustBeOpen();
     if (this.#completing) throw new WeirError('Conflict', 'this upload is being completed already');
     const missing = parts.find(({place}) => !this.#kept.has(place));
     if (missing) throw new WeirError('ContentChanged', `part ${missing.partNumber} of the upload is not where it was any more`);
-    this.#completing = true;
+    this.#claimant = id;
+  }
+
+  /** Of a part that was claimed. */
+  async *read({place, length}: KeptPart): AsyncGenerator<Uint8Array, void, undefined> {
+    const offset = offsetOf(place);
+    const from = offset === undefined ? await this.#blocks.drafts.open(this.#nameOf(numberOf(place))) : await this.#open();
+    try {
+      for (let done = 0; done < length; ) {
+        const bytes = Buffer.allocUnsafe(Math.min(copyBytes, length - done));
+        if ((await from.read(bytes, (offset ?? 0) + done)) !== bytes.length) throw new WeirError('Corrupt', 'a part in the cache is shorter than it was');
+        yield bytes;
+        done += bytes.length;
+      }
+    } finally {
+      if (offset === undefined) await from.close();
+    }
+  }
+
+  /** The content is these parts, one behind the other, dirty and durable. ContentChanged: one of them was replaced. Overloaded. */
+  async seal(id: ContentId, parts: readonly KeptPart[]): Promise<void> {
+    this.claim(id, parts);
     try {
       const length = parts.reduce((sum, part) => sum + part.length, 0);
       const draft = await this.#open();
@@ -154,19 +197,20 @@ export class KeptUpload {
       this.#sealed = {content: id, whole};
       if (!(await (whole ?? draft).seal({id, length}, {durable: true}))) throw new WeirError('Overloaded', 'the cache could not keep the parts as one object; try again');
     } catch (error) {
-      await this.reopen();
+      await this.reopen(id);
       throw error;
     }
   }
 
-  /** What was sealed was not committed: the upload goes on. */
-  async reopen(): Promise<void> {
+  /** That completion was not committed: the upload goes on. Does nothing when it has ended, or is another's. */
+  async reopen(id: ContentId): Promise<void> {
+    if (this.#claimant !== id) return;
     const sealed = this.#sealed;
     this.#sealed = undefined;
     if (sealed) await this.#blocks.drop(sealed.content);
     await sealed?.whole?.discard();
     if (!this.#ended) for (const place of this.#unneeded.splice(0)) await this.#take(place);
-    this.#completing = false;
+    this.#claimant = undefined;
     if (this.#ended) await this.end();
   }
 
@@ -185,6 +229,10 @@ export class KeptUpload {
     this.#draft = undefined;
     if (opening) await (await opening).discard();
     else await this.#blocks.drafts.discard(this.#name);
+  }
+
+  get #completing(): boolean {
+    return this.#claimant !== undefined;
   }
 
   #cellFor(partNumber: number, length: number): number | undefined {
@@ -267,18 +315,10 @@ export class KeptUpload {
     return whole;
   }
 
-  async #copy({place, length}: KeptPart, to: NamedDraft, position: number): Promise<void> {
-    const offset = offsetOf(place);
-    const from = offset === undefined ? await this.#blocks.drafts.open(this.#nameOf(numberOf(place))) : await this.#open();
-    try {
-      for (let done = 0; done < length; ) {
-        const bytes = Buffer.allocUnsafe(Math.min(copyBytes, length - done));
-        if ((await from.read(bytes, (offset ?? 0) + done)) !== bytes.length) throw new WeirError('Corrupt', 'a part in the cache is shorter than it was');
-        await to.write([bytes], position + done);
-        done += bytes.length;
-      }
-    } finally {
-      if (offset === undefined) await from.close();
+  async #copy(part: KeptPart, to: NamedDraft, position: number): Promise<void> {
+    for await (const bytes of this.read(part)) {
+      await to.write([bytes], position);
+      position += bytes.length;
     }
   }
 

@@ -13,6 +13,7 @@ import {systemContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
+import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
 import {Writes} from '#worker/writes/writes.ts';
 
 const [mount, key] = [1 as MountId, asciiBytes('k')];
@@ -36,10 +37,13 @@ class Scene {
   /** As the master has them. */
   readonly records: Map<number, PartRecord>;
 
-  constructor(runtime: Runtime, blocks: BlockStore, records: Map<number, PartRecord>) {
+  readonly store: MemoryUnderStore | undefined;
+
+  constructor(runtime: Runtime, blocks: BlockStore, records: Map<number, PartRecord>, store?: MemoryUnderStore) {
     this.blocks = blocks;
     this.records = records;
-    const stores = {get: () => assert.fail('the store is not asked')};
+    this.store = store;
+    const stores = {get: () => store ?? assert.fail('the store is not asked')};
     this.writes = new Writes({blocks, stores: stores as never, clock: runtime.clock});
   }
 
@@ -49,9 +53,12 @@ class Scene {
 
   async part(partNumber: number, bytes: Buffer, end: 'finish' | 'abort' = 'finish'): Promise<PartRecord | undefined> {
     const stream = await this.writes.uploadPart(upload, partNumber, {length: bytes.length}, systemContext);
-    assert.equal(stream.copies, true);
-    const chunk = Buffer.alloc(300_000);
-    for (let at = 0; at < bytes.length; at += chunk.length) await stream.write(chunk.fill('?').subarray(0, bytes.copy(chunk, 0, at)));
+    assert.equal(stream.copies, this.store ? stream.copies : true);
+    let chunk = Buffer.alloc(300_000);
+    for (let at = 0; at < bytes.length; at += chunk.length) {
+      if (!stream.copies) chunk = Buffer.alloc(300_000);
+      await stream.write(chunk.fill('?').subarray(0, bytes.copy(chunk, 0, at)));
+    }
     if (end === 'abort') {
       await stream.abort();
       return undefined;
@@ -133,7 +140,9 @@ describe('an upload that the cache keeps', () => {
     await t.part(2, other);
     await t.part(3, other);
     assert.ok((await t.read(60, one.length + two.length)).equals(Buffer.concat([one, two])));
-    await (await t.writes.kept.get(draft)).reopen();
+    await (await t.writes.kept.get(draft)).reopen(59 as ContentId);
+    assert.ok(t.blocks.presence(60 as ContentId), 'another completion ends nothing of this one');
+    await (await t.writes.kept.get(draft)).reopen(60 as ContentId);
     assert.equal(t.blocks.presence(60 as ContentId), undefined);
     await t.complete(61);
     await t.writes.kept.end(draft, 'committed');
@@ -161,21 +170,64 @@ describe('an upload that the cache keeps', () => {
     const refuse = () => Promise.reject(new WeirError('PreconditionFailed', 'somebody was faster'));
     const parts = [...t.records.values()];
     await assert.rejects(t.writes.completeUpload(upload, 60 as ContentId, parts, refuse, systemContext), (error) => isKind(error, 'PreconditionFailed'));
-    await (await t.writes.kept.get(draft)).reopen();
+    await (await t.writes.kept.get(draft)).reopen(60 as ContentId);
     await t.part(2, bytesOf(2, 5 * MiB));
     await t.writes.abortUpload(upload, systemContext);
     assert.equal(used(t.blocks), 0);
     assert.deepEqual(await t.blocks.drafts.left(), []);
   }));
 
-  it('refuses a part for which there is no room, so that it is sent again, and does not begin where there is little', async () => {
-    await scene(async (t) => {
-      await t.begin();
-      for (let number = 1; number <= 4; number++) await t.part(number, bytesOf(number, 5 * MiB));
-      await assert.rejects(t.part(5, bytesOf(5, 45 * MiB)), (error) => isKind(error, 'Overloaded'));
-      await t.writes.kept.end(draft, 'aborted');
+  it('goes to its store with all parts for which there is no room, and is completed there; also after a restart', async () => {
+    const pieces = [1, 2, 3, 4, 5, 6].map((number) => bytesOf(number, number === 6 ? 1000 : 5 * MiB));
+    for (const restart of [false, true]) {
+      const simulation = createSimulation(8);
+      const records = new Map<number, PartRecord>();
+      const store = new MemoryUnderStore({clock: {nowNs: () => 0n}});
+      const tiers = [{name: 'SSD', directory: '/cache', quotaBytes: 24 * MiB}];
+      await simulation.run(async (runtime) => {
+        const blocks = await openBlockStore({runtime, tiers});
+        await blocks.loaded();
+        const t = new Scene(runtime, blocks, records, store);
+        await t.begin();
+        for (const [i, piece] of pieces.slice(0, 5).entries()) await t.part(i + 1, piece);
+        if (!restart) await t.part(6, pieces[5]!);
+        if (!restart) await finish(t);
+        await blocks.close();
+      });
+      if (restart) {
+        await simulation.run(async (runtime) => {
+          await using blocks = await openBlockStore({runtime, tiers});
+          const t = new Scene(runtime, blocks, records, store);
+          await t.writes.kept.restore([{upload, parts: [...records.values()]}], () => assert.fail('nothing is lost'));
+          await t.part(6, pieces[5]!);
+          await finish(t);
+        });
+      }
+    }
+    async function finish(t: Scene): Promise<void> {
+      const {storeParts, object} = {storeParts: [...t.records.values()].map(({storePart}) => storePart[0]), object: await t.writes.completeUpload(upload, 60 as ContentId, [...t.records.values()], ready, systemContext)};
+      assert.deepEqual([storeParts.includes('@'), storeParts.slice(-2).join('')], [true, '==']);
+      assert.equal(object.pending, undefined);
+      await t.writes.kept.end(draft, 'committed');
+      assert.ok(Buffer.concat(pieces).equals(t.store!.outside.bytes(key)!));
+      assert.deepEqual(t.store!.outside.uploads(), []);
       assert.equal(used(t.blocks), 0);
-    }, 60 * MiB);
+    }
+  });
+
+  it('ends in its store, too, when it is aborted; and does not begin here where there is little room', async () => {
+    const store = new MemoryUnderStore({clock: {nowNs: () => 0n}});
+    await createSimulation(9).run(async (runtime) => {
+      await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 24 * MiB}]});
+      await blocks.loaded();
+      const t = new Scene(runtime, blocks, new Map(), store);
+      await t.begin();
+      for (let number = 1; number <= 5; number++) await t.part(number, bytesOf(number, 5 * MiB));
+      assert.equal(store.outside.uploads().length, 1);
+      await t.writes.abortUpload(upload, systemContext);
+      assert.deepEqual(store.outside.uploads(), []);
+      assert.equal(used(blocks), 0);
+    });
     await scene(async (t) => {
       assert.equal(await t.writes.kept.begin(draft), false);
     }, 8 * MiB);

@@ -55,10 +55,11 @@ export class KeptUploads {
     return true;
   }
 
-  /** Overloaded, NotFound. */
-  async room({content}: UploadRecord, partNumber: number, length: number): Promise<PartRoom> {
+  /** Undefined: it goes to the store. NotFound. */
+  async room({content}: UploadRecord, partNumber: number, length: number): Promise<PartRoom | undefined> {
     const upload = await this.get(content);
-    const room = await this.#waitForRoom(async () => {
+    if (upload.spilled) return undefined;
+    return await this.#waitForRoom(async () => {
       if (this.#isFull) return undefined;
       try {
         return await upload.room(partNumber, length);
@@ -67,8 +68,6 @@ export class KeptUploads {
         throw error;
       }
     });
-    if (!room) throw new WeirError('Overloaded', 'the cache has no room for this part now; send it again');
-    return room;
   }
 
   /** NotFound. */

@@ -6,10 +6,10 @@ import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contra
 import type {PartStream, Ready, WriteStream} from '#contracts/worker-api.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
-import {isKeptUpload, multipartChecksum, multipartEtag} from '#model/multipart.ts';
+import {isKeptUpload, multipartChecksum, multipartEtag, spilledIn, spilledPart} from '#model/multipart.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
-import type {StoreWrite} from '#understore/under-store.ts';
+import type {StoreObject, StorePart, StoreWrite} from '#understore/under-store.ts';
 import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
@@ -82,18 +82,20 @@ export class Writes {
     upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext,
   ): Promise<PartStream> {
     const nowNs = () => this.#clock.nowNs();
-    if (isKeptUpload(upload)) {
-      const room = await this.kept.room(upload, partNumber, options.length);
+    const room = isKeptUpload(upload) ? await this.kept.room(upload, partNumber, options.length) : undefined;
+    if (room) {
       return this.#digesting(options, async digests => new KeptPartWrite({partNumber, length: options.length, room, digests, nowNs})).catch(async (error: unknown) => {
         await room.abandon();
         throw error;
       });
     }
+    const spilled = isKeptUpload(upload) ? await this.#spill(upload, context) : undefined;
     const store = this.#stores.get(upload.mount);
     return this.#digesting(options, async digests => {
-      const draft = store.capabilities.localFile ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
+      const draft = store.capabilities.localFile || spilled !== undefined ? noDraft : await this.#uploads.part(upload.uploadId, partNumber, options.length);
       const channel = new Channel();
-      const uploading = store.uploadPart(upload.storeKey, upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
+      const stored = store.uploadPart(upload.storeKey, spilled ?? upload.storeUploadId, partNumber, channel, options.length, {signal: context.signal});
+      const uploading = spilled === undefined ? stored : stored.then(part => ({...part, token: spilledPart(spilled, part.token)}));
       return new PartWrite({partNumber, length: options.length, channel, uploading, digests, draft, nowNs});
     });
   }
@@ -105,6 +107,10 @@ export class Writes {
     const checksum = await multipartChecksum(parts, algorithm, upload.checksumType);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const named = {etag: multipartEtag(parts), checksums: checksum === undefined ? {} : {[algorithm]: checksum}};
+    if (isKeptUpload(upload) && parts.some(part => spilledIn(part.storePart))) {
+      const object = await this.#completeSpilled(upload, content, parts, ready, context);
+      return {length, fingerprint: object.fingerprint, ...named};
+    }
     if (isKeptUpload(upload)) {
       await (await this.kept.get(upload.content)).seal(content, parts.map(part => ({partNumber: part.partNumber, length: part.length, place: part.storePart})));
       await ready();
@@ -120,9 +126,44 @@ export class Writes {
   }
 
   async abortUpload(upload: UploadRecord, context: CallContext): Promise<void> {
-    if (isKeptUpload(upload)) return await this.kept.end(upload.content, 'aborted');
+    if (isKeptUpload(upload)) return await this.#abortKept(upload, context);
     this.#uploads.drop(upload.uploadId);
     await this.#stores.get(upload.mount).abortUpload(upload.storeKey, upload.storeUploadId, {signal: context.signal});
+  }
+
+  /** The store's upload for parts for which the cache has no room. */
+  async #spill(upload: UploadRecord, {signal}: CallContext): Promise<string> {
+    const store = this.#stores.get(upload.mount);
+    if (!store.capabilities.multipart) throw new WeirError('Overloaded', 'the cache has no room for this part now; send it again');
+    return await (await this.kept.get(upload.content)).spill(() => store.createUpload({key: upload.storeKey, metadata: upload.metadata}, {signal}));
+  }
+
+  /** Brings to the store what the cache has kept of it, and lets it make the object there. */
+  async #completeSpilled(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, {signal}: CallContext): Promise<StoreObject> {
+    const store = this.#stores.get(upload.mount);
+    const {storeKey} = upload;
+    const kept = await this.kept.get(upload.content);
+    const storeUploadId = await kept.spilled!;
+    const placed = parts.map(({partNumber, length, storePart}) => ({partNumber, length, place: storePart}));
+    kept.claim(content, placed.filter(({place}) => !spilledIn(place)));
+    const stored: StorePart[] = [];
+    for (const part of placed) {
+      const {partNumber, length} = part;
+      const spilled = spilledIn(part.place);
+      stored.push(spilled ? {partNumber, length, token: spilled.token} : await store.uploadPart(storeKey, storeUploadId, partNumber, kept.read(part), length, {signal}));
+    }
+    await ready('CACHE_THROUGH');
+    const object = await store.completeUpload(storeKey, storeUploadId, stored, undefined, {signal});
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
+    return object;
+  }
+
+  async #abortKept(upload: UploadRecord, {signal}: CallContext): Promise<void> {
+    const spilled = await (await this.kept.get(upload.content).catch(() => undefined))?.spilled;
+    await this.kept.end(upload.content, 'aborted');
+    // What cannot be aborted now is noted, and aborted by the next sweep.
+    if (spilled !== undefined) await this.#stores.get(upload.mount).abortUpload(upload.storeKey, spilled, {signal}).catch(() => {});
   }
 
   close(): void {
