@@ -84,6 +84,9 @@ describe('Signature Version 4', () => {
     for (const [header, stamp] of [[first, '20130524T000001Z'], [known('0123456789abcdef'.repeat(4)), '20130524T000000Z'], [known('b'.repeat(63)), '20130524T000000Z']] as const) {
       assert.deepEqual(claims.read(header, stamp), claimOfHeader(header, stamp), header);
     }
+    const second = first.replace('us-east-1', 'us-west-2');
+    claims.verified(second, claims.read(second, '20130524T000000Z'));
+    for (const header of [first, second, second, first, first]) assert.deepEqual(claims.read(header, '20130524T000000Z'), claimOfHeader(header, '20130524T000000Z'), 'of two in turn');
     assert.throws(() => claims.read(first, undefined), (error) => error instanceof S3Error && error.code === 'AccessDenied');
     assert.throws(() => claims.read(first, ''), (error) => error instanceof S3Error && error.code === 'AccessDenied');
     // Here what follows the signature changes what is claimed.

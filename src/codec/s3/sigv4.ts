@@ -85,7 +85,8 @@ export class HeaderClaims {
 
   /** The signature of this claim, read from this header, is right. */
   verified(authorization: string, claim: Claim): void {
-    if (this.#isLast(authorization)) return;
+    // Who was found has the scope of who was read once.
+    if (claim.scope === this.#last?.scope) return;
     const before = authorization.slice(0, -signatureDigits);
     // The signature must be all that may differ the next time.
     if (claim.signature.length !== signatureDigits || !before.endsWith('Signature=') || !authorization.endsWith(claim.signature) || this.#known.has(before)) return;
@@ -94,15 +95,11 @@ export class HeaderClaims {
   }
 
   #find(authorization: string): Claim | undefined {
-    if (this.#isLast(authorization)) return this.#last;
+    if (this.#last && authorization.length === this.#lastBefore.length + signatureDigits && authorization.startsWith(this.#lastBefore)) return this.#last;
     const before = authorization.slice(0, -signatureDigits);
     const known = this.#known.get(before);
     if (known) [this.#lastBefore, this.#last] = [before, known];
     return known;
-  }
-
-  #isLast(authorization: string): boolean {
-    return this.#last !== undefined && authorization.length === this.#lastBefore.length + signatureDigits && authorization.startsWith(this.#lastBefore);
   }
 }
 
