@@ -380,6 +380,23 @@ signal.setitimer(signal.ITIMER_REAL, 0)
     await rmdir(second);
   });
 
+  it('is mounted by what mount(8) calls for fuse.weir, and ended by umount', async () => {
+    const second = await mkdtemp(path.join(tmpdir(), 'weir-mount-'));
+    const helper = path.resolve(import.meta.dirname, '../../bin/mount.fuse.weir');
+    const options = {env: {...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}`}, timeout: 60_000};
+    await assert.rejects(run(helper, [weir.home, second, '-o', 'rw,no-such'], options), {code: 32});
+    await assert.rejects(run(helper, [weir.home], options), {code: 1});
+    await run(helper, [weir.home, second, '-f'], options);
+    assert.deepEqual(await readdir(second), []);
+    await run(helper, [weir.home, second, '-o', 'ro,noexec,_netdev,x-systemd.automount'], options);
+    assert.equal(await readFile(path.join(second, 'box', 'dir', 'small'), 'utf8'), 'small');
+    await assert.rejects(writeFile(path.join(second, 'box', 'new'), 'x'), code('EROFS'));
+    assert.match(await readFile('/proc/mounts', 'utf8'), new RegExp(`${second} fuse.weir ro,nosuid,nodev,noexec`));
+    await run('umount', [second]);
+    assert.deepEqual(await readdir(second), []);
+    await rmdir(second);
+  });
+
   it('shows keys that are no file names under names that lead back', async () => {
     const long = 'l'.repeat(300);
     const keys = ['odd/a', 'odd/a/inner', 'odd/../up', 'odd//empty', `odd/${long}`, 'odd/@weir:x', 'odd/\u{1f600}'];
