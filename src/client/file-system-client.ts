@@ -190,6 +190,9 @@ export class FileSystemClient implements FileSystem {
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo> {
     return this.#master.stat(path, options, context);
   }
+  earlier(context: CallContext): Promise<{readonly info?: FileInfo} | undefined> {
+    return this.#master.earlier(context);
+  }
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString> {
     return this.#master.pathOf(inode, context);
   }

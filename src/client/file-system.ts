@@ -16,7 +16,7 @@ import type {PathKind} from '#model/path.ts';
 /** The namespace calls that pass through to the master unchanged. */
 export type NamespaceCalls = Pick<
   MasterApi,
-  | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'reserveInode' | 'release' | 'hold' | 'sync' | 'quota' | 'roomOf' | 'lock' | 'testLock'
+  | 'earlier' | 'stat' | 'pathOf' | 'statInode' | 'lookup' | 'watch' | 'retain' | 'reserveInode' | 'release' | 'hold' | 'sync' | 'quota' | 'roomOf' | 'lock' | 'testLock'
   | 'list' | 'makeDirectory' | 'makeSymlink' | 'makeSpecial' | 'setAttributes' | 'setLock' | 'getSettings' | 'setSetting' | 'rename' | 'link' | 'remove' | 'listVersions' | 'mount' | 'updateMount'
   | 'unmount' | 'listMounts' | 'listPending' | 'persist' | 'refresh' | 'listJobs' | 'cancelJob' | 'usage' | 'listWebhooks' | 'putWebhook' | 'removeWebhook' | 'backup' | 'getUpload' | 'listParts' | 'listUploads'
 >;

@@ -423,6 +423,8 @@ export interface MasterApi {
   stat(path: ByteString, options: PathOptions, context: CallContext): Promise<FileInfo>;
   /** Where an inode is now, for those who hold its id: canonical, a directory's path ends in `/`. NotFound when it has no name any more. */
   pathOf(inode: InodeId, context: CallContext): Promise<ByteString>;
+  /** What the change of this very request answered, if it was made before (CallContext.request): `info` where that is about a file. Undefined: it was not. */
+  earlier(context: CallContext): Promise<{readonly info?: FileInfo} | undefined>;
   /** What `stat` says of the inode, wherever it is. NotFound when it has no name any more. */
   statInode(inode: InodeId, context: CallContext): Promise<NodeInfo>;
   /** What a directory has under a name. `kind`: as of a path. NotFound (the directory itself), NotADirectory. */

@@ -32,6 +32,7 @@ export const masterWire: Wire<MasterApi> = {
   lookup: 'call',
   watch: 'items',
   retain: 'call',
+  earlier: 'call',
   release: 'call',
   sync: 'call',
   reserveInode: 'call',

@@ -78,6 +78,11 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return found.path;
   }
 
+  async earlier(context: CallContext): Promise<{readonly info?: FileInfo} | undefined> {
+    const earlier = await this.#parts.transactions.earlier<Partial<FileInfo> | null | undefined>(context);
+    return earlier && (earlier.result?.inode ? {info: earlier.result as FileInfo} : {});
+  }
+
   async statInode(inode: InodeId, context: CallContext): Promise<NodeInfo> {
     return (isUnchecked(context.principal) ? this.#parts.lookups.statNow(inode) : undefined) ?? (await this.#parts.lookups.stat(inode, context));
   }

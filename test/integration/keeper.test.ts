@@ -28,9 +28,9 @@ interface Mounted extends AsyncDisposable {
   readonly at: (...names: string[]) => string;
 }
 
-async function mounted(...args: readonly string[]): Promise<Mounted> {
+async function mounted(args: readonly string[] = [], env: Record<string, string> = {}): Promise<Mounted> {
   const place = await mkdtemp(path.join(tmpdir(), 'weir-kept-'));
-  const weir = await Weir.start({args: ['--fuse', place, ...args]});
+  const weir = await Weir.start({args: ['--fuse', place, ...args], env});
   await weir.s3.must('PUT', '/box');
   return {
     weir, at: (...names) => path.join(place, 'box', ...names),
@@ -91,6 +91,24 @@ describe('a mount whose daemon ends', {skip: mountable() ? false : 'needs root a
     await waiting;
     await program.run('goOn');
     assert.equal((await weir.s3.get('box', 'written'))?.toString(), 'before and after');
+  });
+
+  it('makes a change once when the daemon dies between its commit and its answer', async () => {
+    const env: Record<string, string> = {};
+    await using mount = await mounted([], env);
+    const {weir, at} = mount;
+    await using program = new Program(at());
+    await program.run('prepare');
+    for (const step of ['rename', 'unlink', 'rmdir']) {
+      Object.assign(env, {NODE_OPTIONS: `--import ${new URL('crash-at-reply.ts', import.meta.url).href}`, WEIR_TEST_CRASH_CHANCE: '1', WEIR_TEST_CRASH_BARE: '1'});
+      await weir.restart();
+      const waiting = program.run(step);
+      await eventually('the daemon dies', () => Promise.resolve(!weir.running));
+      delete env['NODE_OPTIONS'];
+      await weir.up();
+      await waiting;
+    }
+    assert.deepEqual(await readdir(at()), ['to']);
   });
 
   it('has a keeper, and gets another one when that dies', async () => {

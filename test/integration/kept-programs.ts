@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import {type Dir} from 'node:fs';
-import {type FileHandle, open, opendir, rename, stat, mkdir, unlink, writeFile} from 'node:fs/promises';
+import {type FileHandle, open, opendir, rename, rmdir, stat, mkdir, unlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 
 const directory = process.argv[2]!;
@@ -51,6 +51,13 @@ const steps: Readonly<Record<string, () => Promise<void>>> = {
     for (const file of files.values()) await file.close();
     await assert.rejects(mkdir(at('made-meanwhile')), {code: 'EEXIST'});
   },
+  async prepare() {
+    for (const name of ['from', 'unlinked']) await writeFile(at(name), '');
+    await mkdir(at('removed'));
+  },
+  rename: () => rename(at('from'), at('to')),
+  unlink: () => unlink(at('unlinked')),
+  rmdir: () => rmdir(at('removed')),
   async gone() {
     await assert.rejects(files.get('written')!.sync(), error => ['ENOTCONN', 'ECONNABORTED'].includes((error as NodeJS.ErrnoException).code ?? ''));
   },

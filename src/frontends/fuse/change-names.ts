@@ -62,13 +62,14 @@ function makeFile(services: MountServices, head: FuseHead, made: New & {readonly
   });
 }
 
-export const create: Operation<'create'> = async (services, head, made, context) => {
-  const {flags} = made;
-  const info = await makeFile(services, head, made, context);
+export const create: Operation<'create'> = async (services, head, made, context) => await openedNew(services, head, made, await makeFile(services, head, made, context), context);
+
+/** The answer about a file that was just made, open. */
+export async function openedNew(services: MountServices, head: FuseHead, {flags}: {readonly flags: number}, info: FileInfo, context: CallContext): Promise<Buffer> {
   const unique = firstUnique(head);
   const handle = services.handles.openedBy(unique) ?? (await openedHandle(services, info, {flags, unique}, context));
   return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
-};
+}
 
 export const mknod: Operation<'mknod'> = async (services, head, body, context) => {
   const {mode, device} = body;

@@ -5,21 +5,21 @@
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import {initFlag, type InitFlag, notification, protocol} from '#codec/fuse/abi.ts';
+import {initFlag, type InitFlag, notification, protocol, resentBit} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
 import {initBody, replyHead} from '#codec/fuse/reply.ts';
 import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.ts';
-import {rootPrincipal, systemContext} from '#contracts/context.ts';
+import {type CallContext, rootPrincipal, systemContext} from '#contracts/context.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
-import {answersNow, changes, operationOf} from '#frontends/fuse/operations.ts';
+import {answeredAgain, answersNow, changes, madeOnce, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
-import type {Answer, MountServices} from '#frontends/fuse/request.ts';
+import {type Answer, firstUnique, type MountServices} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Counter} from '#runtime/metrics.ts';
@@ -85,10 +85,13 @@ export class Mount implements AsyncDisposable {
   #setxattrExtended: boolean;
   #services: MountServices;
   #left = false;
+  /** Of what the kernel sends again, nothing is to come any more. */
+  #allCame: boolean;
 
   private constructor(options: MountOptions, kept: KeptState, inherited: boolean) {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
+    this.#allCame = !inherited;
     this.#handles = new Handles(device, kept);
     this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
     this.#services = {
@@ -232,13 +235,27 @@ export class Mount implements AsyncDisposable {
     let error = 0;
     let answer: Answer;
     try {
-      answer = await operation(this.#services, head, body, {principal: rootPrincipal, signal: abort.signal, origin: this.#services.origin, moment: 'safe', turn});
+      const {origin, files} = this.#services;
+      const context = {principal: rootPrincipal, signal: abort.signal, origin, moment: 'safe', turn, ...this.#once(head, body)} as const;
+      const made = context.request && isResent(head) ? await files.earlier(context) : undefined;
+      answer = await (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context));
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {
       this.#running.delete(head.unique);
     }
     this.#reply(head.unique, error, answer);
+  }
+
+  /** Names a change that must not be made twice. Results are kept until the kernel has its answers: those of earlier requests than any that is under way. */
+  #once(head: FuseHead, {op}: FuseBody): Pick<CallContext, 'request'> {
+    if (!this.#services.device.kept || !madeOnce.has(op)) return {};
+    // What the kernel sends again comes before all else: until then it is not known which results are still wanted.
+    this.#allCame ||= !isResent(head);
+    let oldest = head.unique;
+    if (this.#allCame) for (const unique of this.#running.keys()) if ((unique & ~resentBit) < (oldest & ~resentBit)) oldest = unique;
+    const counter = Number(firstUnique(head));
+    return {request: {client: this.#services.origin, counter, acknowledged: this.#allCame ? Number(oldest & ~resentBit) - 1 : 0}};
   }
 
   /**
@@ -284,6 +301,8 @@ export class Mount implements AsyncDisposable {
     }
   }
 }
+
+const isResent = ({unique}: FuseHead): boolean => (unique & resentBit) !== 0n;
 
 function agreedOn(flags: readonly [low: number, high: number], name: InitFlag): boolean {
   const [word, bit] = initFlag[name];

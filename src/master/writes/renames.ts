@@ -130,7 +130,9 @@ export class Renames {
       deleteKey(tx, op, target, keeping, {archived: 'lost'});
       rename(tx, op, from, to, options);
     });
-    await this.#versions.deleteKey(target, keeping, {}, context);
+    // What the request is remembered by is the rename.
+    const {request: _, ...unnamed} = context;
+    await this.#versions.deleteKey(target, keeping, {}, unnamed);
   }
 
   /** `committed` is called in the turn of the commit. */

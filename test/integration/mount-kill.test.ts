@@ -1,0 +1,117 @@
+/**
+ * kill -9 of the daemon while programs work on its mount, at any moment and between a commit and its answer: no program sees an error, nothing is
+ * done twice, nothing is lost (mount-kill.py says what they do, and what they check). Then fsx, which compares every byte, under the same.
+ *
+ * Six kills each by default; WEIR_TEST_KILLS=N does more. Needs root, /dev/fuse and python3.
+ */
+import assert from 'node:assert/strict';
+import {spawn, spawnSync} from 'node:child_process';
+import {accessSync, constants} from 'node:fs';
+import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {describe, it} from 'node:test';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {writeTypes} from '#model/mount.ts';
+import {fsxProgram, runFsx} from '../conformance/posix/fsx.ts';
+import {seededRandom, Weir} from './harness.ts';
+
+const kills = Number(process.env['WEIR_TEST_KILLS'] ?? 6);
+const seed = Number(process.env['WEIR_TEST_SEED'] ?? Date.now() % 1e9);
+const crashing = `--import ${new URL('crash-at-reply.ts', import.meta.url).href}`;
+/** How long a daemon that ends by itself may live. */
+const crashMsMax = 4_000;
+
+function missing(): string | false {
+  try {
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+  } catch {
+    return 'needs /dev/fuse';
+  }
+  if (process.getuid?.() !== 0) return 'needs root';
+  return spawnSync('python3', ['-c', 'import sqlite3, fcntl']).status === 0 ? false : 'needs python3 with sqlite3';
+}
+
+interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+  readonly said: string;
+}
+
+function program(what: string, directory: string, stop: string, number: number): Promise<Outcome> {
+  const child = spawn('python3', [path.join(import.meta.dirname, 'mount-kill.py'), what, directory, stop, String(number)], {stdio: ['ignore', 'pipe', 'pipe']});
+  let [out, said] = ['', ''];
+  child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString()));
+  child.stderr.on('data', (bytes: Buffer) => (said += bytes.toString()));
+  return new Promise(resolve => child.once('close', status => resolve({status, out, said})));
+}
+
+/** Lets the daemon die, again and again, while `until` is not done. */
+async function killing(weir: Weir, env: Record<string, string>, until: () => boolean): Promise<void> {
+  const random = seededRandom(seed);
+  for (let kill = 0; kill < kills && !until(); kill++) {
+    // Every other one dies by its own hand, between a commit and its answer.
+    const own = kill % 2 === 1;
+    const dies = Date.now() + (own ? crashMsMax : 200 + random() * 1_500);
+    while (weir.running && Date.now() < dies) await sleep(20);
+    await weir.kill();
+    if (own) delete env['NODE_OPTIONS'];
+    else env['NODE_OPTIONS'] = crashing;
+    while (!weir.running) await weir.up().catch((error: unknown) => {
+      // It may be its fate before it has said that it is ready.
+      if (!/SIGKILL/.test(String(error))) throw error;
+    });
+  }
+}
+
+for (const writeType of writeTypes) describe(`kill -9 under a mount, written as ${writeType} (seed ${seed})`, {skip: missing(), timeout: 300_000 + kills * 40_000}, () => {
+  async function mounted(use: (weir: Weir, box: string, env: Record<string, string>) => Promise<void>): Promise<void> {
+    const place = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));
+    const env: Record<string, string> = {};
+    await using weir = await Weir.start({args: ['--write-type', writeType, '--fuse', place], env});
+    try {
+      await weir.s3.must('PUT', '/box');
+      await use(weir, path.join(place, 'box'), env);
+    } finally {
+      await weir.kill('SIGTERM');
+      spawnSync('umount', ['-l', place]);
+      await rm(place, {recursive: true});
+    }
+  }
+
+  it('fails no program, does nothing twice and loses nothing', async () => {
+    await mounted(async (weir, box, env) => {
+      const outside = await mkdtemp(path.join(tmpdir(), 'weir-stop-'));
+      const stop = path.join(outside, 'stop');
+      const what = ['names', 'names', 'append', 'lock', 'lock', 'remove', 'sqlite'];
+      let failed = false;
+      const outcomes = what.map(async (name, i) => {
+        const directory = path.join(box, name === 'lock' ? name : `${name}-${i}`);
+        await mkdir(directory, {recursive: true});
+        const outcome = await program(name, directory, stop, seed + i);
+        failed ||= outcome.status !== 0;
+        return outcome;
+      });
+      await sleep(500);
+      await killing(weir, env, () => failed);
+      await writeFile(stop, '');
+      const ended = await Promise.all(outcomes);
+      for (const [i, {status, said}] of ended.entries()) assert.equal(status, 0, `${what[i]}: ${said}\n${weir.log.slice(-2000)}`);
+      const raised = ended.reduce((sum, {out}) => sum + Number(out || 0), 0);
+      assert.equal(Number(await readFile(path.join(box, 'lock', 'counter'), 'utf8')), raised, 'each raised it under its lock');
+      await rm(outside, {recursive: true});
+    });
+  });
+
+  it('changes no byte that fsx has written', async context => {
+    const fsx = await fsxProgram().catch(() => undefined);
+    if (fsx === undefined) return context.skip('fsx cannot be had');
+    await mounted(async (weir, box, env) => {
+      let ended = false;
+      const running = runFsx(fsx, box, 'sparse', {seed: seed % 1000, operations: 300 * kills}).finally(() => (ended = true));
+      await killing(weir, env, () => ended);
+      const {state, why} = await running;
+      assert.equal(state, 'passed', why);
+    });
+  });
+});
