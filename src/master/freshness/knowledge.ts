@@ -79,6 +79,14 @@ export class Knowledge {
     return this.#newest(mount, key, claims);
   }
 
+  /** Since when all that the directory at `place` holds is known: by its record, or by listings in memory that cover it together (of a large one there are several). */
+  listingAge({mount, storeKey}: Place, {listedAt = 0}: Inode): Age {
+    const {coverage} = this.#sources;
+    const end = storeKey === '' ? undefined : prefixEnd(storeKey);
+    const covered = Math.max(coverage.coveredSince(mount, undefined, storeKey, end), coverage.coveredSince(mount, storeKey, storeKey, end));
+    return this.#newest(mount, storeKey, [{at: listedAt, source: 'directory'}, {at: covered, source: 'listing'}]);
+  }
+
   /** May what was learned then be used by a request that began at `askedAt`? */
   isFresh(mount: MountId, key: ByteString, age: Age, askedAt: number): boolean {
     return this.#sources.following(mount, key) || isFresh(this.#sources.mount(mount).freshness, age.at, this.#sources.now(), askedAt);

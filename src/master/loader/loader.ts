@@ -102,9 +102,9 @@ export class Loader {
   }
 
   /** The same of the names in a directory. */
-  listingValidUntil({mount, storeKey}: Place, {listedAt = 0}: Inode): number {
-    const {knowledge, beliefs} = this.#services;
-    return msOf(knowledge.validUntil(mount, {at: beliefs.stillCounts(mount, storeKey, listedAt), source: 'directory'}));
+  listingValidUntil(place: Place, inode: Inode): number {
+    const {knowledge} = this.#services;
+    return msOf(knowledge.validUntil(place.mount, knowledge.listingAge(place, inode)));
   }
 
   #questions(reader: Reader, path: Path, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {
