@@ -30,7 +30,7 @@ const nothing = new Uint8Array(0);
 
 export class DigestThreads implements DigestsElsewhere {
   #threads: readonly DigestThread[] = [];
-  readonly #threadsMax: number;
+  readonly #threadsMax: number | undefined;
   readonly #startBytesMin: number;
   readonly #startBytesPerSecond: number;
   /** Since a moment in the last second. */
@@ -40,7 +40,7 @@ export class DigestThreads implements DigestsElsewhere {
   readonly #idleMs: number;
 
   constructor(options: DigestThreadOptions = {}) {
-    this.#threadsMax = options.threadsMax ?? availableParallelism() - 1;
+    this.#threadsMax = options.threadsMax;
     this.#startBytesMin = options.startBytesMin ?? 8 * MiB;
     this.#startBytesPerSecond = options.startBytesPerSecond ?? 32 * MiB;
     this.#bytesMin = options.bytesMin ?? 64 * KiB;
@@ -53,11 +53,14 @@ export class DigestThreads implements DigestsElsewhere {
   }
 
   begin(algorithms: readonly ChecksumAlgorithm[], length: number | undefined, {md5 = true}: {readonly md5?: boolean} = {}): DigestWork | undefined {
-    if (this.#threadsMax < 1 || length === undefined || length < this.#bytesMin) return undefined;
+    if (length === undefined || length < this.#bytesMin) return undefined;
+    // As many as there are cores now: whoever started the process may have bound it to some since.
+    const most = this.#threadsMax ?? availableParallelism() - 1;
+    if (most < 1) return undefined;
     let free = this.#threads[0];
     for (const thread of this.#threads) if (thread.working < free!.working) free = thread;
     const wanted = free ? free.working > 0 : length >= this.#startBytesMin || this.#isMuch(length);
-    if (wanted && this.#threads.length < this.#threadsMax) {
+    if (wanted && this.#threads.length < most) {
       free = new DigestThread(this.#idleMs, (ended) => void (this.#threads = this.#threads.filter((thread) => thread !== ended)));
       this.#threads = [...this.#threads, free];
     }

@@ -154,7 +154,9 @@ export class ServingThreads implements HttpThreads {
     this.#busyFor = wantsMore(this.#loads) ? this.#busyFor + 1 : 0;
     this.#idleFor = wantsFewer(this.#loads) ? this.#idleFor + 1 : 0;
     const {fixed} = this.#options;
-    const wanted = fixed === undefined ? this.#busyFor >= busyIntervals : this.#running().length < fixed;
+    // Cores that it may use now: whoever started the process may have bound it to some since.
+    const most = fixed ?? Math.min(this.#most, availableParallelism() - 1);
+    const wanted = this.#running().length < most && (fixed !== undefined || this.#busyFor >= busyIntervals);
     if (!starting && wanted && performance.now() >= this.#notBeforeMs) {
       this.#busyFor = 0;
       this.#start();
