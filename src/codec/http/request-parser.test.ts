@@ -300,6 +300,30 @@ describe('request parser', () => {
     assert.equal(memory.size, 2);
   });
 
+  it('gives a request back as it came, with what came behind it, for another parser', () => {
+    const cuts = fc.array(fc.nat(400), {maxLength: 5});
+    const odd = `GET /a%2Fb?x HTTP/1.1\r\n${host}X-Odd:  spaced \r\nx-odd: \xe9\r\n\r\n`;
+    const requests = [odd, `PUT / HTTP/1.1\r\n${host}Content-Length: 11\r\n\r\nhello world`, `PUT / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`];
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...requests), {minLength: 1, maxLength: 3}), cuts, fc.boolean(), (chosen, at, borrowed) => {
+        const all = Buffer.from(chosen.join(''), 'latin1');
+        const parser = new RequestParser(headBytesMax);
+        const shared = Buffer.alloc(all.length);
+        let from = 0;
+        let found = false;
+        for (const to of [...at.filter((cut) => cut < all.length).sort((a, b) => a - b), all.length]) {
+          if (to === from) continue;
+          parser.push(borrowed ? shared.fill('?').subarray(0, all.copy(shared, 0, from, to)) : all.subarray(from, to), borrowed);
+          found ||= parser.readHead() !== undefined;
+          parser.own();
+          from = to;
+          if (found) assert.equal(parser.unread().toString('latin1'), all.toString('latin1', 0, to));
+        }
+        assert.ok(found);
+      }),
+    );
+  });
+
   it('bounds what it keeps of a head, of trailers and of chunk lines', () => {
     const long = 'x'.repeat(headBytesMax);
     const texts = [
