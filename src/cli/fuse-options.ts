@@ -9,12 +9,14 @@ export interface FuseOptions {
   readonly passthrough: boolean;
   /** Locks hold between all mounts of the instance that say so. */
   readonly sharedLocks: boolean;
+  /** Whose all is shown to be, and bits of modes that are not shown. */
+  readonly shownAs: {readonly uid?: number; readonly gid?: number; readonly umask: number};
   /** Flags of mount(8), each on its own. */
   readonly flags: readonly string[];
 }
 
 /** Set-id bits and devices count only where the administrator says so: what the stores hold was written by others. */
-export const defaultFuseOptions: FuseOptions = {readOnly: false, allowOther: true, passthrough: true, sharedLocks: false, flags: ['nosuid', 'nodev']};
+export const defaultFuseOptions: FuseOptions = {readOnly: false, allowOther: true, passthrough: true, sharedLocks: false, shownAs: {umask: 0}, flags: ['nosuid', 'nodev']};
 
 const opposites = [['suid', 'nosuid'], ['dev', 'nodev'], ['exec', 'noexec'], ['atime', 'noatime'], ['diratime', 'nodiratime']] as const;
 const others = ['sync', 'dirsync', 'async', 'relatime', 'strictatime'];
@@ -24,7 +26,7 @@ const ignored = new Set(['defaults', 'rw', 'auto', 'noauto', 'user', 'nofail', '
 
 /** Adds a comma-separated list to what is set already; a later option wins. Throws InvalidArgumentError. */
 export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptions): FuseOptions {
-  let {readOnly, allowOther, passthrough, sharedLocks} = before;
+  let {readOnly, allowOther, passthrough, sharedLocks, shownAs} = before;
   let flags = [...before.flags];
   for (const option of list.split(',').filter(part => part !== '')) {
     if (option === 'ro') readOnly = true;
@@ -35,10 +37,12 @@ export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptio
     else if (option === 'nopassthrough') passthrough = false;
     else if (option === 'shared_locks') sharedLocks = true;
     else if (option === 'noshared_locks') sharedLocks = false;
+    else if (/^[ug]id=\d{1,10}$/.test(option)) shownAs = {...shownAs, [option.slice(0, 3)]: Number(option.slice(4))};
+    else if (/^umask=[0-7]{1,4}$/.test(option)) shownAs = {...shownAs, umask: Number.parseInt(option.slice(6), 8) & 0o777};
     else if (known.has(option)) {
       const opposite = opposites.find(pair => (pair as readonly string[]).includes(option))?.find(other => other !== option);
       flags = [...flags.filter(flag => flag !== opposite && flag !== option), option];
     } else if (!ignored.has(option) && !option.startsWith('x-')) throw new InvalidArgumentError(`${JSON.stringify(option)} is not an option of a mount.`);
   }
-  return {readOnly, allowOther, passthrough, sharedLocks, flags};
+  return {readOnly, allowOther, passthrough, sharedLocks, shownAs, flags};
 }

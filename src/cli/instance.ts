@@ -163,7 +163,7 @@ export const registerFuse: Register = (parent, environment) => {
     .command('fuse <DIR>')
     .description('mount the namespace of the running instance there by FUSE (Linux, root); in the foreground until it is unmounted')
     .option('--read-only', 'nothing can be changed there')
-    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
+    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
     .action(async (directory: string, {readOnly, options: chosen}: {readOnly?: boolean; options: FuseOptions}) => {
       const options = globals(command);
       const place = absolute(directory, environment.workingDirectory);

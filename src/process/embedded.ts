@@ -169,8 +169,8 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     let mount: Mount | undefined;
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
-      const {readOnly, passthrough, sharedLocks} = up.fuse;
-      const common = {files, runtime, readOnly, passthrough, sharedLocks};
+      const {readOnly, passthrough, sharedLocks, shownAs} = up.fuse;
+      const common = {files, runtime, readOnly, passthrough, sharedLocks, shownAs};
       const served = kept
         ? await Mount.goOn({...common, device: kept.device}, {left: kept.left, drafts: drafts.get(true) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
         : Mount.begin({...common, device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts})});

@@ -60,7 +60,7 @@ const environment: CliEnvironment = {
     try {
       const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
       const device = await new NodeFuse(runtime.log).mount({...options, directory, source: 'weir'});
-      const mount = Mount.begin({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks});
+      const mount = Mount.begin({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

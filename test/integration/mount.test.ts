@@ -388,7 +388,9 @@ signal.setitimer(signal.ITIMER_REAL, 0)
     await assert.rejects(run(helper, [weir.home], options), {code: 1});
     await run(helper, [weir.home, second, '-f'], options);
     assert.deepEqual(await readdir(second), []);
-    await run(helper, [weir.home, second, '-o', 'ro,noexec,_netdev,x-systemd.automount'], options);
+    await run(helper, [weir.home, second, '-o', 'ro,noexec,_netdev,x-systemd.automount,uid=1234,umask=077'], options);
+    const {uid, gid, mode} = await stat(path.join(second, 'box', 'dir', 'small'));
+    assert.deepEqual([uid, gid, mode & 0o777], [1234, 0, 0o600]);
     assert.equal(await readFile(path.join(second, 'box', 'dir', 'small'), 'utf8'), 'small');
     await assert.rejects(writeFile(path.join(second, 'box', 'new'), 'x'), code('EROFS'));
     assert.match(await readFile('/proc/mounts', 'utf8'), new RegExp(`${second} fuse.weir ro,nosuid,nodev,noexec`));

@@ -7,6 +7,13 @@ import {parseSpecial} from '#model/special-file.ts';
 
 const typeShift = 12;
 
+/** Whose all is to whoever looks at the mount, whatever the namespace says; and bits of modes that it does not show. */
+export interface ShownAs {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly umask: number;
+}
+
 /** The type of an entry; shifted by 12, that of a mode. */
 export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
   return direntType[kind === 'special' ? parseSpecial(target).type : kind];
@@ -16,11 +23,13 @@ export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
  * A directory has one link for its name, one for its own `.`, and those of its children's `..`. A file that is
  * being written on this mount is as its draft is.
  */
-export function attributesOf({inode, length, subdirectories = 0}: FileInfo, handles: Pick<Handles, 'inode'>): FuseAttributes {
+export function attributesOf({inode, length, subdirectories = 0}: FileInfo, {handles, shownAs}: {readonly handles: Pick<Handles, 'inode'>; readonly shownAs: ShownAs}): FuseAttributes {
+  const {uid = inode.uid, gid = inode.gid, umask} = shownAs;
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
   const attributes: FuseAttributes = {
-    node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime, mode: (typeOf(inode) << typeShift) | inode.mode,
-    links: inode.kind === 'directory' ? 2 + subdirectories : (inode.links ?? 1), uid: inode.uid, gid: inode.gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
+    node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime,
+    mode: (typeOf(inode) << typeShift) | (inode.kind === 'symlink' ? inode.mode : inode.mode & ~umask),
+    links: inode.kind === 'directory' ? 2 + subdirectories : (inode.links ?? 1), uid, gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
   };
   return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
 }

@@ -35,7 +35,7 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
     info = info.path === '' ? patchedOrphan(services, node, patch) : await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
   }
-  return attributesBody(attributesOf(info, services.handles), 0);
+  return attributesBody(attributesOf(info, services), 0);
 };
 
 /** Of a file without a name only those know who have it open: nothing of it is kept. */

@@ -86,7 +86,8 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
 }
 
 /** Adds what fits; answers how many. */
-function add({handles, remembered}: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
+function add(services: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean): number {
+  const {remembered} = services;
   let taken = 0;
   const validMs = remembered.listed(handle.validUntil, handle.turn);
   for (const entry of handle.rest) {
@@ -96,7 +97,7 @@ function add({handles, remembered}: MountServices, handle: DirectoryHandle, buff
     // Of a file with several names, the inode has the first.
     const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode, key);
-    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, handles) : undefined, validMs)) break;
+    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, services) : undefined, validMs)) break;
     if (plus) remembered.node(inode.id, 0);
     handle.cookie = cookie;
     handle.after = key;

@@ -13,6 +13,7 @@ import {type CallContext, rootPrincipal, systemContext} from '#contracts/context
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
+import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {answeredAgain, answersNow, changes, madeOnce, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
@@ -33,6 +34,7 @@ export interface MountOptions {
   readonly passthrough: boolean;
   /** Locks hold between all mounts that say so; else among the programs of this one. */
   readonly sharedLocks: boolean;
+  readonly shownAs: ShownAs;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
@@ -97,7 +99,7 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
       remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
-      ...(options.sharedLocks ? {locks: new MountLocks()} : {}),
+      shownAs: options.shownAs, ...(options.sharedLocks ? {locks: new MountLocks()} : {}),
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);

@@ -41,16 +41,18 @@ function wanted(name: ByteString): Meant {
   return meant;
 }
 
-function named({remembered, handles}: MountServices, directory: InodeId, name: ByteString, {info, validUntil}: LookupResult, turn?: number): Answer {
-  if (info) return entryBody(attributesOf(info, handles), remembered.node(info.inode.id, validUntil, turn));
+function named(services: MountServices, directory: InodeId, name: ByteString, {info, validUntil}: LookupResult, turn?: number): Answer {
+  const {remembered} = services;
+  if (info) return entryBody(attributesOf(info, services), remembered.node(info.inode.id, validUntil, turn));
   const validMs = remembered.absence(directory, name, validUntil, turn);
   if (validMs === 0) throw new Errno('ENOENT');
   return entryBody(undefined, validMs);
 }
 
 /** The answer about something that was just made. */
-export function madeBody({files, remembered, handles}: MountServices, info: FileInfo): Buffer {
-  return entryBody(attributesOf(info, handles), remembered.node(info.inode.id, files.statInodeNow(info.inode.id)?.validUntil ?? 0));
+export function madeBody(services: MountServices, info: FileInfo): Buffer {
+  const {files, remembered} = services;
+  return entryBody(attributesOf(info, services), remembered.node(info.inode.id, files.statInodeNow(info.inode.id)?.validUntil ?? 0));
 }
 
 export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {
@@ -58,7 +60,7 @@ export const getattr: Operation<'getattr'> = async (services, head, _body, conte
   try {
     return attributesAnswer(services, await services.files.statInode(node, context), context.turn);
   } catch (error) {
-    return attributesBody({...attributesOf(orphanOf(services, node, error), services.handles), links: 0}, 0);
+    return attributesBody({...attributesOf(orphanOf(services, node, error), services), links: 0}, 0);
   }
 };
 
@@ -74,8 +76,8 @@ export function getattrNow(services: MountServices, head: FuseHead): Answer {
   return found && attributesAnswer(services, found);
 }
 
-function attributesAnswer({remembered, handles}: MountServices, {info, validUntil}: NodeInfo, turn?: number): Buffer {
-  return attributesBody(attributesOf(info, handles), remembered.attributes(info.inode.id, validUntil, turn));
+function attributesAnswer(services: MountServices, {info, validUntil}: NodeInfo, turn?: number): Buffer {
+  return attributesBody(attributesOf(info, services), services.remembered.attributes(info.inode.id, validUntil, turn));
 }
 
 export const readlink: Operation<'readlink'> = async (services, head, _body, context) => {

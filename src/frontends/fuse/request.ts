@@ -4,6 +4,7 @@ import type {FileSystem} from '#client/file-system.ts';
 import {resentBit} from '#codec/fuse/abi.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
@@ -23,6 +24,7 @@ export interface MountServices {
   /** Where bytes are put that are answered on the spot: room for the largest READ. */
   readonly room: Uint8Array;
   readonly log: Log;
+  readonly shownAs: ShownAs;
   readonly remembered: Remembered;
   readonly kept: KeptState;
   /** Of a mount that shares them with others. */

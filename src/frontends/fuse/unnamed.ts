@@ -39,7 +39,7 @@ export const tmpfile: Operation<'tmpfile'> = async (services, head, {mode, umask
   const open = handles.inode(id)!;
   open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(services.kept, id));
   open.unnamed = true;
-  return Buffer.concat([entryBody({...attributesOf(info, handles), links: 0}, remembered.node(id, 0)), openBody(handle, openFlag.keepCache)]);
+  return Buffer.concat([entryBody({...attributesOf(info, services), links: 0}, remembered.node(id, 0)), openBody(handle, openFlag.keepCache)]);
 };
 
 /** It is an ordinary file from then on. */

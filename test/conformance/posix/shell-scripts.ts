@@ -143,6 +143,16 @@ add & c=$!
 wait $a; wait $b; wait $c; test $(cat count) = 45
 exec 8>lock; flock -x 8; ! flock -n -s lock true; flock -u 8; flock -n lock true`,
   },
+  'sparse copies': {
+    needs: [],
+    text: `
+truncate -s 64M a; head -c 4096 /dev/urandom | dd of=a bs=4096 seek=5000 conv=notrunc status=none; cp --sparse=always a b; cmp a b; cp --reflink=auto a c; cmp a c; test $(stat -c %s b) = 67108864`,
+  },
+  'deleting what find finds': {
+    needs: ['find'],
+    text: `
+mkdir d; ( cd d; seq 2000 | xargs touch ); test $(find d -type f | wc -l) = 2000; find d -delete; test ! -e d`,
+  },
   allocation: {
     needs: ['fallocate'],
     text: `
