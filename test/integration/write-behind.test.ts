@@ -1,6 +1,6 @@
 /** ASYNC_THROUGH on a real S3 server: while it cannot be reached, through kill -9, and when others have changed what is there. */
 import assert from 'node:assert/strict';
-import {createHash} from 'node:crypto';
+import {createHash, randomBytes} from 'node:crypto';
 import {readdir} from 'node:fs/promises';
 import {test} from 'node:test';
 import {eventually, startStack} from './harness.ts';
@@ -67,8 +67,9 @@ test('an upload in parts is kept by the cache, through kills between its steps, 
   const partBytes = 5 << 20;
   const part = (n: number, length = partBytes): Buffer => Buffer.alloc(length, `part ${n} `);
   const md5 = (bytes: Uint8Array): Buffer => createHash('md5').update(bytes).digest();
-  const begin = async (key: string): Promise<string> => /<UploadId>([^<]*)</.exec((await weir.s3.must('POST', `/${bucket}/${key}`, {query: 'uploads='})).body.toString())![1]!;
-  const put = async (key: string, id: string, n: number, body: Buffer): Promise<string> => (await weir.s3.must('PUT', `/${bucket}/${key}`, {query: `partNumber=${n}&uploadId=${id}`, body})).headers.etag!;
+  const begin = async (key: string, headers = {}): Promise<string> => /<UploadId>([^<]*)</.exec((await weir.s3.must('POST', `/${bucket}/${key}`, {query: 'uploads=', headers})).body.toString())![1]!;
+  const put = async (key: string, id: string, n: number, body: Buffer, headers = {}): Promise<string> =>
+    (await weir.s3.must('PUT', `/${bucket}/${key}`, {query: `partNumber=${n}&uploadId=${id}`, body, headers})).headers.etag!;
   const complete = (key: string, id: string, etags: readonly string[]) => {
     const parts = etags.map((etag, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
     return weir.s3.must('POST', `/${bucket}/${key}`, {query: `uploadId=${id}`, body: `<CompleteMultipartUpload>${parts}</CompleteMultipartUpload>`});
@@ -114,6 +115,17 @@ test('an upload in parts is kept by the cache, through kills between its steps, 
   const copy = await weir.s3.must('PUT', `/${bucket}/copied`, {query: `partNumber=1&uploadId=${copying}`, headers: {'x-amz-copy-source': `/${bucket}/large`, 'x-amz-copy-source-range': `bytes=1000-${partBytes + 2000}`}});
   await complete('copied', copying, [/<ETag>(?:&quot;|")([0-9a-f]*)/.exec(copy.body.toString())![1]!]);
   assert.ok((await weir.s3.get(bucket, 'copied'))?.equals(whole.subarray(1000, partBytes + 2001)));
+  const key = randomBytes(32);
+  const secret = {
+    'x-amz-server-side-encryption-customer-algorithm': 'AES256', 'x-amz-server-side-encryption-customer-key': key.toString('base64'),
+    'x-amz-server-side-encryption-customer-key-md5': md5(key).toString('base64'),
+  };
+  const sealed = await begin('sealed', secret);
+  const named = [await put('sealed', sealed, 1, pieces[0]!, secret), await put('sealed', sealed, 2, pieces[3]!, secret)];
+  await again();
+  await complete('sealed', sealed, named);
+  const plain = Buffer.concat([pieces[0]!, pieces[3]!]);
+  assert.ok((await weir.s3.must('GET', `/${bucket}/sealed`, {headers: secret})).body.equals(plain));
   const given = await begin('given-up');
   await put('given-up', given, 1, part(1));
   assert.equal((await drafts()).length, 1);
@@ -126,5 +138,8 @@ test('an upload in parts is kept by the cache, through kills between its steps, 
   assert.ok((await direct.get(bucket, 'large'))?.equals(whole));
   assert.equal((await direct.must('HEAD', `/${bucket}/large`)).headers.etag, etag);
   assert.ok((await direct.get(bucket, 'copied'))?.equals(whole.subarray(1000, partBytes + 2001)));
+  const ciphertext = await direct.get(bucket, 'sealed');
+  assert.deepEqual([ciphertext?.length, ciphertext?.includes('part 1 part 1 ')], [plain.length, false]);
+  assert.ok((await weir.s3.must('GET', `/${bucket}/sealed`, {headers: secret})).body.equals(plain));
   direct.close();
 });

@@ -47,10 +47,14 @@ export class KeptUpload {
   readonly #name: string;
   /** Open since it was last needed. */
   #draft: Promise<NamedDraft> | undefined;
+  /** Its file is being closed, or was. */
+  #resting: Promise<void> = Promise.resolve();
   #partBytes: number | undefined;
   /** Of parts that are written, or being written. */
   readonly #cells = new Map<number, {readonly offset: number; readonly length: number}>();
   readonly #kept = new Map<Place, {readonly partNumber: number; readonly length: number}>();
+  readonly #total: {bytes: number};
+  /** Of its parts. */
   #bytes = 0;
   #nextNumber = 1;
   #writers = 0;
@@ -64,25 +68,17 @@ export class KeptUpload {
   #spilled: Promise<string> | undefined;
   #ended = false;
 
-  /** `draft`: just made; else one that is on disk. */
-  constructor(blocks: BlockStore, name: string, draft: NamedDraft | undefined) {
+  /** `draft`: just made; else one that is on disk. `total`: counts the bytes of the parts of all uploads. */
+  constructor(blocks: BlockStore, total: {bytes: number}, name: string, draft: NamedDraft | undefined) {
+    this.#total = total;
     this.#blocks = blocks;
     this.#name = name;
     this.#draft = draft && Promise.resolve(draft);
   }
 
-  get open(): boolean {
-    return this.#draft !== undefined;
-  }
-
   /** Nothing is under way, so that its file may be closed. */
   get idle(): boolean {
     return this.#writers === 0 && !this.#completing;
-  }
-
-  /** Of its parts. */
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** What an earlier life has left: takes away all that no record names. `others`: numbers of further drafts of this upload. */
@@ -131,7 +127,8 @@ export class KeptUpload {
   async rest(): Promise<void> {
     const opening = this.#draft;
     this.#draft = undefined;
-    await (await opening)?.close();
+    if (opening) this.#resting = opening.then((draft) => draft.close()).catch(() => undefined);
+    await this.#resting;
   }
 
   /** Overloaded, NotFound (it has ended). */
@@ -223,10 +220,12 @@ export class KeptUpload {
   /** It is over, committed or not; what was committed has its own name by now. */
   async end(): Promise<void> {
     this.#ended = true;
+    this.#count(-this.#bytes);
     await this.#sealed?.whole?.discard();
     for (const place of this.#kept.keys()) if (offsetOf(place) === undefined) await this.#blocks.drafts.discard(this.#nameOf(numberOf(place)));
     const opening = this.#draft;
     this.#draft = undefined;
+    await this.#resting;
     if (opening) await (await opening).discard();
     else await this.#blocks.drafts.discard(this.#name);
   }
@@ -324,14 +323,19 @@ export class KeptUpload {
 
   #keep(place: Place, part: {readonly partNumber: number; readonly length: number}): void {
     this.#kept.set(place, part);
-    this.#bytes += part.length;
+    this.#count(part.length);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#total.bytes += bytes;
   }
 
   async #take(place: Place): Promise<void> {
     const part = this.#kept.get(place);
     if (!part) return;
     this.#kept.delete(place);
-    this.#bytes -= part.length;
+    this.#count(-part.length);
     const offset = offsetOf(place);
     if (offset === undefined) return await this.#blocks.drafts.discard(this.#nameOf(numberOf(place)));
     await (await this.#open()).punch(offset, part.length);
@@ -339,7 +343,7 @@ export class KeptUpload {
   }
 
   #open(): Promise<NamedDraft> {
-    this.#draft ??= this.#blocks.drafts.open(this.#name).catch((error: unknown) => {
+    this.#draft ??= this.#resting.then(() => this.#blocks.drafts.open(this.#name)).catch((error: unknown) => {
       this.#draft = undefined;
       throw error;
     });

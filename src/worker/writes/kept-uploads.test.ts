@@ -215,6 +215,27 @@ describe('an upload that the cache keeps', () => {
     }
   });
 
+  it('is one of many, of which few have their files open', () => scene(async (t) => {
+    const ids = Array.from({length: 300}, (_, i) => (1000 + i) as ContentId);
+    for (const id of ids) assert.ok(await t.writes.kept.begin(id));
+    const left = (await t.blocks.drafts.left()).length;
+    assert.equal(left, ids.length - 256);
+    // One is asked for while its file is being closed.
+    const closing = (await t.writes.kept.get(ids[200]!)).rest();
+    await (await (await t.writes.kept.get(ids[200]!)).room(1, 10)).abandon();
+    await closing;
+    for (const id of [ids[0]!, ids[299]!]) {
+      const stream = await t.writes.uploadPart({...upload, content: id}, 1, {length: 3}, systemContext);
+      await stream.write(Buffer.from('abc'));
+      const part = await stream.finish();
+      await t.writes.completeUpload({...upload, content: id}, (id + 1000) as ContentId, [part], ready, systemContext);
+      await t.writes.kept.end(id, 'committed');
+      assert.equal((await t.read(id + 1000, 3)).toString(), 'abc');
+    }
+    for (const id of ids) await t.writes.kept.end(id, 'aborted');
+    assert.deepEqual(await t.blocks.drafts.left(), []);
+  }));
+
   it('ends in its store, too, when it is aborted; and does not begin here where there is little room', async () => {
     const store = new MemoryUnderStore({clock: {nowNs: () => 0n}});
     await createSimulation(9).run(async (runtime) => {

@@ -30,8 +30,11 @@ export interface OpenUpload {
 export class KeptUploads {
   readonly #blocks: BlockStore;
   readonly #clock: Clock;
-  /** Used last comes last. */
   readonly #uploads = new Map<ContentId, KeptUpload>();
+  /** Those that may have their file open; used last comes last. */
+  readonly #open = new Set<KeptUpload>();
+  /** Of the parts of all. */
+  readonly #kept = {bytes: 0};
   #restored: Promise<void> = Promise.resolve();
 
   constructor(blocks: BlockStore, clock: Clock) {
@@ -51,7 +54,9 @@ export class KeptUploads {
     const draft = await this.#waitForRoom(async () => (this.#isFull ? undefined : await this.#blocks.drafts.make(nameOf(id), beginBytes)));
     if (!draft) return false;
     draft.unreserve();
-    this.#uploads.set(id, new KeptUpload(this.#blocks, nameOf(id), draft));
+    const upload = new KeptUpload(this.#blocks, this.#kept, nameOf(id), draft);
+    this.#uploads.set(id, upload);
+    await this.#use(upload);
     return true;
   }
 
@@ -75,9 +80,7 @@ export class KeptUploads {
     await this.#restored;
     const upload = this.#uploads.get(id);
     if (!upload) throw new WeirError('NotFound', 'the parts of this upload are not in the cache (any more)');
-    this.#uploads.delete(id);
-    this.#uploads.set(id, upload);
-    if (this.#uploads.size > openFilesMax) await this.#closeIdle();
+    await this.#use(upload);
     return upload;
   }
 
@@ -86,6 +89,7 @@ export class KeptUploads {
     await this.#restored;
     const upload = this.#uploads.get(id);
     this.#uploads.delete(id);
+    if (upload) this.#open.delete(upload);
     await (how === 'committed' ? upload?.end() : upload?.abort());
   }
 
@@ -101,7 +105,7 @@ export class KeptUploads {
       else if (number !== undefined) others.set(id, [...(others.get(id) ?? []), Number(number)]);
     }
     for (const [id, {upload, parts}] of known) {
-      const kept = new KeptUpload(this.#blocks, nameOf(id), undefined);
+      const kept = new KeptUpload(this.#blocks, this.#kept, nameOf(id), undefined);
       try {
         await kept.restore(parts.map(({partNumber, length, storePart}) => ({partNumber, length, place: storePart})), others.get(id) ?? []);
         this.#uploads.set(id, kept);
@@ -114,9 +118,7 @@ export class KeptUploads {
   get #isFull(): boolean {
     let quota = 0;
     for (const tier of this.#blocks.status().tiers) if (tier.name !== 'MEM') quota += tier.quotaBytes;
-    let bytes = 0;
-    for (const upload of this.#uploads.values()) bytes += upload.bytes;
-    return bytes > quota * cacheShare;
+    return this.#kept.bytes > quota * cacheShare;
   }
 
   async #waitForRoom<T>(look: () => Promise<T | undefined>): Promise<T | undefined> {
@@ -128,14 +130,14 @@ export class KeptUploads {
     }
   }
 
-  async #closeIdle(): Promise<void> {
-    let open = 0;
-    for (const upload of this.#uploads.values()) if (upload.open) open++;
-    for (const upload of this.#uploads.values()) {
-      if (open <= openFilesMax) return;
-      if (!upload.open || !upload.idle) continue;
-      open--;
-      await upload.rest();
+  async #use(upload: KeptUpload): Promise<void> {
+    this.#open.delete(upload);
+    this.#open.add(upload);
+    if (this.#open.size <= openFilesMax) return;
+    for (const other of this.#open) {
+      if (!other.idle || other === upload) continue;
+      this.#open.delete(other);
+      return await other.rest();
     }
   }
 }
