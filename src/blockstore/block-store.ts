@@ -163,8 +163,11 @@ export interface BlockStore extends AsyncDisposable {
   readonly drafts: NamedDrafts;
   /** A content that was sealed without that survives power loss when this answers true. */
   makeDurable(id: ContentId): Promise<boolean>;
-  /** A content of segment size, dirty: it survives power loss when this answers true. The buffers must not be changed before. */
-  keep(content: ContentHandle, bytes: readonly Uint8Array[]): Promise<boolean>;
+  /**
+   * A content of segment size, dirty: it survives power loss when this answers true, or, unless `durable`, the process (`makeDurable`). The
+   * buffers must not be changed before.
+   */
+  keep(content: ContentHandle, bytes: readonly Uint8Array[], options?: {readonly durable: boolean}): Promise<boolean>;
   /** Dirty contents of previous lives, when all of what those left is known. */
   leftDirty(): Promise<readonly ContentId[]>;
   drop(id: ContentId): Promise<void>;

@@ -70,18 +70,18 @@ export class DraftPlace {
   }
 
   /** Dirty. */
-  async keepSmall(id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
+  async keepSmall(id: ContentId, bytes: readonly Uint8Array[], length: number, durable = true): Promise<boolean> {
     const {small} = this.#services;
     if (!this.#tier.persistent) return false;
     return await this.#keep(id, async () => {
-      const logged = this.#services.sync(this.#tier);
+      const logged = durable ? this.#services.sync(this.#tier) : this.#services.written(this.#tier);
       // Only awaited below.
       logged.catch(() => undefined);
       if (length > 0) {
         // What is there from before must prove sound; what does not is gone then.
         if (small.nodeOf(id) !== 0) await small.read(id, 0, length);
         small.dropFleeting(id);
-        if (!(await small.fillDurably(this.#tier, id, bytes, length))) return false;
+        if (!(await (durable ? small.fillDurably(this.#tier, id, bytes, length) : small.fill(this.#tier, id, bytes, length)))) return false;
       }
       await logged;
       return true;

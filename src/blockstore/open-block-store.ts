@@ -270,10 +270,10 @@ class TieredBlockStore implements BlockStore {
     return undefined;
   }
 
-  async keep({id, length}: ContentHandle, bytes: readonly Uint8Array[]): Promise<boolean> {
+  async keep({id, length}: ContentHandle, bytes: readonly Uint8Array[], {durable} = {durable: true}): Promise<boolean> {
     assert(isSmall(length), 'what is kept at once is small');
     if (this.#closed) return false;
-    for (const tier of this.#tiers) if (tier.writable && tier.persistent && (await new DraftPlace(this.#drafts, tier).keepSmall(id, bytes, length))) return true;
+    for (const tier of this.#tiers) if (tier.writable && tier.persistent && (await new DraftPlace(this.#drafts, tier).keepSmall(id, bytes, length, durable))) return true;
     return false;
   }
 
@@ -285,7 +285,8 @@ class TieredBlockStore implements BlockStore {
       await Promise.all(this.#kept.tiers.map((tier) => this.#logs[tier.number]!.sync()));
       return true;
     } catch (error) {
-      this.#tiers[0]!.failed(error);
+      // Dropped meanwhile it need not last, and its file may be gone.
+      if (this.presence(id)) this.#tiers[0]!.failed(error);
       return false;
     }
   }

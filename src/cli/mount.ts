@@ -58,7 +58,7 @@ export const registerMount: Register = (parent, environment) => {
           mount.uri,
           mount.readOnly ? 'ro' : 'rw',
           formatFreshness(mount.freshness),
-          mount.writeType,
+          mount.writeType ?? 'default',
           Object.entries(maskOptions(mount.options)).map(([name, value]) => `${name}=${value}`).join(' '),
         ]);
         await print(environment.terminal, globals.json, mounts.map(mountJson), table(['PATH', 'URI', 'MODE', 'FRESHNESS', 'WRITES', 'OPTIONS'], rows));

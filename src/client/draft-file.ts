@@ -1,14 +1,18 @@
-/** A draft of a worker, and its publication by the steps of every write. */
+/**
+ * A draft of a worker, and how it becomes its file's content: under ASYNC_THROUGH sealed, in the cache, and committed; else published by the steps of
+ * every write, its bytes going to the store.
+ */
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {InodeId} from '#base/ids.ts';
+import type {ContentId, InodeId} from '#base/ids.ts';
 import {MiB} from '#base/units.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, MasterApi, Unnamed} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, MasterApi, SealOptions, Unnamed} from '#contracts/master-api.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {ContentMetadata, TimeNs} from '#model/content.ts';
+import type {WriteType} from '#model/mount.ts';
 import {withoutSeal} from '#model/seal.ts';
 
 const chunkBytes = MiB;
@@ -24,15 +28,22 @@ export class DraftFile implements FileDraft {
   readonly #services: DraftServices;
   readonly #draft: number;
   readonly #metadata: ContentMetadata;
+  readonly #options: SealOptions;
   #inode: InodeId;
   #length: number;
+  /** The id that its next content is to have. */
+  #seal: ContentId | undefined;
+  /** Since it was published last, it was synced: then it stays until what it became lasts. */
+  #synced = false;
   modified: TimeNs;
 
-  constructor(services: DraftServices, {draft, inode, length, modified}: DraftInfo, metadata: ContentMetadata) {
+  constructor(services: DraftServices, {draft, inode, seal, length, modified}: DraftInfo, metadata: ContentMetadata, options: SealOptions) {
     this.#services = services;
     this.#draft = draft;
     this.#inode = inode;
+    this.#seal = seal;
     this.#length = length;
+    this.#options = options;
     // Whatever the file was, what is written here is plain.
     this.#metadata = withoutSeal(metadata);
     this.modified = modified;
@@ -69,15 +80,49 @@ export class DraftFile implements FileDraft {
   }
 
   async sync(context: CallContext): Promise<void> {
+    this.#synced = true;
     await this.#services.worker.syncDraft(this.#draft, context);
   }
 
   async publish(context: CallContext): Promise<FileInfo | undefined> {
+    try {
+      const sealed = await this.#publishSealed(context);
+      if (sealed !== 'not') return sealed;
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return undefined;
+      throw error;
+    }
+    return await this.#publishThrough(undefined, context);
+  }
+
+  async close(options: {readonly keep: boolean}, context: CallContext): Promise<void> {
+    const {master, worker} = this.#services;
+    // What was synced stays until what it became lasts; where that fails, for the next start.
+    const keep = options.keep || (this.#synced && !(await master.sync(this.#inode, context).then(() => true, () => false)));
+    await worker.closeDraft(this.#draft, {keep}, context);
+  }
+
+  /** In the cache alone; `not` where that is not how the file is written. NotFound. */
+  async #publishSealed(context: CallContext): Promise<FileInfo | 'not' | undefined> {
+    const {master, worker} = this.#services;
+    const content = this.#seal ?? (await master.beginSeal(this.#inode, this.#options, context)) ?? undefined;
+    if (content === undefined) return 'not';
+    const bytes = await worker.sealDraft(this.#draft, content, context);
+    // It has no room: the store has.
+    if (!bytes) return await this.#publishThrough('CACHE_THROUGH', context);
+    const info = await master.commitSeal(this.#inode, {content, ...bytes, metadata: this.#metadata, mtime: this.modified}, context);
+    this.#seal = undefined;
+    if (!info) return 'not';
+    await worker.rebaseDraft(this.#draft, info.inode.id, content, context);
+    return info;
+  }
+
+  async #publishThrough(writeType: WriteType | undefined, context: CallContext): Promise<FileInfo | undefined> {
     for (let moves = 0; ; moves++) {
       let path;
       try {
         path = await this.#services.master.pathOf(this.#inode, context);
-        const info = await this.#publishAt(path, {inode: this.#inode}, context);
+        const info = await this.#publishAt(path, {inode: this.#inode, ...(writeType ? {writeType} : {})}, context);
         this.#inode = info.inode.id;
         await this.#services.worker.rebaseDraft(this.#draft, info.inode.id, info.inode.content!.id, context);
         return info;
@@ -94,13 +139,9 @@ export class DraftFile implements FileDraft {
     return info;
   }
 
-  async close(options: {readonly keep: boolean}, context: CallContext): Promise<void> {
-    await this.#services.worker.closeDraft(this.#draft, options, context);
-  }
-
-  async #publishAt(path: ByteString, which: Pick<BeginWriteOptions, 'inode' | 'unnamed' | 'precondition'>, context: CallContext): Promise<FileInfo> {
+  async #publishAt(path: ByteString, which: Pick<BeginWriteOptions, 'inode' | 'unnamed' | 'precondition' | 'writeType'>, context: CallContext): Promise<FileInfo> {
     const {master, worker} = this.#services;
-    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', length: this.#length, ...which, mtime: this.modified, metadata: this.#metadata}, context);
+    const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', length: this.#length, mtime: this.modified, metadata: this.#metadata, ...this.#options, ...which}, context);
     const length = this.#length;
     let writer: TicketWriter;
     try {

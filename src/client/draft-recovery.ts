@@ -36,9 +36,17 @@ export async function recoverDrafts(services: DraftServices, drafts: readonly Dr
 async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[], log: Log, context: CallContext): Promise<void> {
   for (const left of drafts) {
     const info = await infoOf(services, left.inode, context);
-    const draft = new DraftFile(services, left, info?.inode.content?.metadata ?? {});
-    const inode = left.inode;
-    if (info && info.inode.content?.id !== left.base) {
+    const {inode} = left;
+    const {worker} = services;
+    const content = info?.inode.content;
+    // The process died between the commit and its note on the draft.
+    if (!info || (content && content.id === left.seal)) {
+      await worker.closeDraft(left.draft, {keep: false}, context);
+      continue;
+    }
+    const {seal: _, ...begun} = await worker.reopenDraft(left.draft, context);
+    const draft = new DraftFile(services, begun, content?.metadata ?? {}, {});
+    if (content?.id !== left.base) {
       if (await isPublished(draft, info, context)) {
         await draft.close({keep: false}, context);
         continue;
@@ -48,7 +56,7 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
       continue;
     }
     try {
-      if (info) await draft.publish(context);
+      await draft.publish(context);
       await draft.close({keep: false}, context);
     } catch (error) {
       log.error('drafts: what was written before the last end could not be published; it is kept for the next start', {error, inode});

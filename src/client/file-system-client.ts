@@ -21,12 +21,13 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {
   Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord,
-  PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket,
+  PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, SealOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo,
+  WebhookRequest, WriteTicket,
   WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
-import type {Checksums, Content, ContentMetadata} from '#model/content.ts';
+import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {isSealed} from '#model/seal.ts';
@@ -157,15 +158,34 @@ export class FileSystemClient implements FileSystem {
     return this.#uploads.abort(path, uploadId, context);
   }
 
-  async openDraft(file: FileInfo, {empty}: {readonly empty: boolean}, context: CallContext): Promise<FileDraft> {
+  async openDraft(file: FileInfo, {empty, ...options}: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft> {
     const content = empty ? file.inode.content : contentOf(file);
     if (!empty && content) refuseSealed(content);
     const base = empty && content ? {...content, length: 0} : content;
-    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, context), content?.metadata ?? {});
+    // What has no name is sealed when it has got one, or never.
+    const seal = file.path === '' ? undefined : ((await this.#master.beginSeal(file.inode.id, options, context)) ?? undefined);
+    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, seal === undefined ? {} : {seal}, context), content?.metadata ?? {}, options);
   }
 
-  continueDraft(left: DraftInfo, metadata: ContentMetadata): FileDraft {
-    return new DraftFile(this.#services, left, metadata);
+  async makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo> {
+    const made = await this.#master.makeFile(path, options, context);
+    if (made) return made;
+    const writer = await this.create(path, {kind: 'file', parents: 'none', length: 0, precondition: {ifNoneMatch: '*'}, ...options}, context);
+    try {
+      return await writer.commit({length: 0});
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  }
+
+  async continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined> {
+    if (content && content.id === left.seal) {
+      await this.#worker.closeDraft(left.draft, {keep: false}, context);
+      return undefined;
+    }
+    const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, context);
+    return new DraftFile(this.#services, begun, content?.metadata ?? {}, options);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {
@@ -214,8 +234,8 @@ export class FileSystemClient implements FileSystem {
   release(inode: InodeId, holder: string, context: CallContext): Promise<void> {
     return this.#master.release(inode, holder, context);
   }
-  sync(context: CallContext): Promise<void> {
-    return this.#master.sync(context);
+  sync(inode: InodeId | undefined, context: CallContext): Promise<void> {
+    return this.#master.sync(inode, context);
   }
   hold(holder: string, inodes: readonly InodeId[], context: CallContext): Promise<void> {
     return this.#master.hold(holder, inodes, context);

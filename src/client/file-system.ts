@@ -5,10 +5,10 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, Unnamed, UploadRecord} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, SealOptions, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {Inode} from '#model/inode.ts';
-import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
@@ -200,9 +200,11 @@ export interface FileSystem extends NamespaceCalls {
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
   /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
-  openDraft(file: FileInfo, options: {readonly empty: boolean}, context: CallContext): Promise<FileDraft>;
-  /** A draft that an earlier process left, to be gone on with by whoever has the file open. */
-  continueDraft(left: DraftInfo, metadata: ContentMetadata): FileDraft;
+  openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft>;
+  /** A draft that an earlier process left, to be gone on with by whoever has the file open, whose `content` is this now; undefined, and put away, when the draft has become that. */
+  continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined>;
+  /** A new file, empty, where nothing is; its directory is there. AlreadyExists or PreconditionFailed. */
+  makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo>;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
   free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}>;

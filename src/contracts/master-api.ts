@@ -236,8 +236,9 @@ export interface Unnamed {
 export interface BeginWriteOptions {
   readonly metadata?: ContentMetadata;
   readonly mode?: number;
-  /** Default: what the nearest directory above says (setting `write-type`), else the mount. */
+  /** Default: what the nearest directory above says (setting `write-type`), else the mount, else `writeTypeDefault`. */
   readonly writeType?: WriteType;
+  readonly writeTypeDefault?: WriteType;
   readonly precondition?: Precondition;
   /** Make missing parents (default true): as implied directories for `kind: 'file'` S3 keys, else as explicit ones. */
   readonly parents?: 'implied' | 'explicit' | 'none';
@@ -253,6 +254,23 @@ export interface BeginWriteOptions {
   readonly length?: number;
   /** How it came, where that is no plain write: told to who listens to the bucket. */
   readonly origin?: 'copy' | 'post';
+}
+
+export interface SealOptions {
+  /** Where neither a directory above nor the mount says anything. */
+  readonly writeTypeDefault?: WriteType;
+}
+
+/** What a draft has become in the cache. */
+export interface SealedDraft {
+  readonly content: ContentId;
+  readonly length: number;
+  readonly etag: string;
+  readonly metadata: ContentMetadata;
+  /** When the bytes were last changed. */
+  readonly mtime: TimeNs;
+  /** The bytes survive power loss already. */
+  readonly durable: boolean;
 }
 
 /** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */
@@ -442,8 +460,8 @@ export interface MasterApi {
   retain(inode: InodeId, holder: string, context: CallContext): Promise<FileInfo>;
   /** What is not held is fine. */
   release(inode: InodeId, holder: string, context: CallContext): Promise<void>;
-  /** Resolves when every change that was answered before, to whomever, survives power loss (CallContext.moment). */
-  sync(context: CallContext): Promise<void>;
+  /** Resolves when every change that was answered before, to whomever, survives power loss (CallContext.moment), and with `inode` the bytes of that file. Io. */
+  sync(inode: InodeId | undefined, context: CallContext): Promise<void>;
   /** The id of a file that is not in the namespace yet (BeginWriteOptions.unnamed). It never belongs to anything else. */
   reserveInode(context: CallContext): Promise<InodeId>;
   /**
@@ -504,6 +522,12 @@ export interface MasterApi {
   prepareCommit(ticket: WriteTicket, context: CallContext): Promise<void>;
   /** Makes the content visible, whole, in one transaction. */
   commitWrite(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo>;
+  /** A new file, empty, in one step; undefined where it takes those of every write. AlreadyExists. */
+  makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo | undefined>;
+  /** The id that the content of a draft of this file is to have; undefined where it takes the steps of every write. NotFound: it has no name any more. */
+  beginSeal(inode: InodeId, options: SealOptions, context: CallContext): Promise<ContentId | undefined>;
+  /** The draft's bytes are kept by the cache as that content: the file has it now, as the next one of its inode; undefined, and the content is dropped, where it takes the steps of every write by now. NotFound. */
+  commitSeal(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<FileInfo | undefined>;
   /** Gives the ticket back; harmless after a commit. */
   abandonWrite(ticket: WriteTicket, context: CallContext): Promise<void>;
 

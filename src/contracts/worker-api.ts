@@ -98,10 +98,19 @@ export interface DraftInfo {
   readonly inode: InodeId;
   /** The content that it began with; absent: nothing. */
   readonly base?: ContentId;
+  /** The content that it is to be sealed as; of one from before, perhaps has been. */
+  readonly seal?: ContentId;
   /** Bytes. */
   readonly length: number;
   /** Of the last change. */
   readonly modified: TimeNs;
+}
+
+export interface SealedBytes {
+  readonly length: number;
+  readonly etag: string;
+  /** They survive power loss already. */
+  readonly durable: boolean;
 }
 
 export interface LoadProgress {
@@ -131,9 +140,11 @@ export interface WorkerApi {
   settleUpload(upload: UploadRecord, content: ContentId, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
 
   /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */
-  openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;
-  /** Drafts that a process left behind when it died, opened. */
+  openDraft(inode: InodeId, base: ReadableContent | undefined, options: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo>;
+  /** Drafts that a process left behind when it died, once: to be closed, or opened again. */
   leftDrafts(context: CallContext): Promise<readonly DraftInfo[]>;
+  /** One of those goes on, as no content has come of it; of a file, with the true length and time. */
+  reopenDraft(draft: number, context: CallContext): Promise<DraftInfo>;
   /** Up to the draft's end. */
   readDraft(draft: number, range: ByteRange, context: CallContext): Promise<Uint8Array>;
   /** NoSpace, TooLarge. */
@@ -145,6 +156,8 @@ export interface WorkerApi {
   seekDraft(draft: number, position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined>;
   /** What was written before survives power loss. */
   syncDraft(draft: number, context: CallContext): Promise<void>;
+  /** Its bytes are kept as that content, safe and not durable yet; undefined when the cache could not. */
+  sealDraft(draft: number, content: ContentId, context: CallContext): Promise<SealedBytes | undefined>;
   /** Its bytes are that content of that inode by now. */
   rebaseDraft(draft: number, inode: InodeId, base: ContentId, context: CallContext): Promise<void>;
   /** `keep`: the bytes stay on disk, for the next `leftDrafts`. */

@@ -37,6 +37,7 @@ export class World {
   readonly endedUploads: ContentId[] = [];
   /** The cache, as far as it keeps what is pending: it outlives masters, as what was synced does. */
   readonly cache = new Map<ContentId, Buffer>();
+  lasting: PendingCache['lasting'] = {makeDurable: async id => this.cache.has(id), isSound: async ({id, length}) => length === 0 || this.cache.get(id)?.length === length};
   backlog: Partial<BacklogLimits> = {};
   /** Holders of open files that may come back in the next life. */
   returning: readonly string[] = [];
@@ -90,6 +91,7 @@ export class World {
     const {cache} = this;
     return {
       bytes: async function* (content, _signal, {offset, length} = {offset: 0, length: content.length}) {
+        if (content.length === 0) return;
         const whole = cache.get(content.id);
         assert(whole, `content ${content.id} is in the cache until its store has it`);
         const bytes = whole.subarray(offset, offset + length);
@@ -98,6 +100,7 @@ export class World {
       persisted: content => void cache.delete(content),
       drop: contents => contents.forEach(id => void cache.delete(id)),
       uploadEnded: ({content}) => void this.endedUploads.push(content),
+      lasting: {makeDurable: id => this.lasting.makeDurable(id), isSound: content => this.lasting.isSound(content)},
     };
   }
 

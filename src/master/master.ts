@@ -6,8 +6,8 @@ import type {CallContext, Principal} from '#contracts/context.ts';
 import type {
   BeginWriteOptions, Changes, CompleteOptions, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LockInfo, LockRequest, LookupResult,
   MakeDirectoryOptions, MasterApi, MountRequest,
-  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, UploadRecord, UsageInfo, VersionPage,
-  WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
+  NodeInfo, Observation, OpenResult, PartRecord, PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, SealedDraft, SealOptions,
+  UploadRecord, UsageInfo, VersionPage, WebhookInfo, WebhookRequest, WriteTicket, WrittenObject,
 } from '#contracts/master-api.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
@@ -45,6 +45,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#parts.mounting.open(services.root);
     for (const mount of master.#parts.written.load()) master.#parts.mounting.forget(mount, '' as ByteString);
     master.#parts.quotas.load();
+    await master.#parts.persister.mend();
     master.#parts.persister.load();
     master.#parts.jobs.resume();
     await master.#parts.held.cleanUp(new Set(services.returningHolders));
@@ -140,8 +141,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await this.#parts.held.release(inode, holder);
   }
 
-  async sync(_context: CallContext): Promise<void> {
-    await this.#parts.transactions.sync();
+  async sync(inode: InodeId | undefined, _context: CallContext): Promise<void> {
+    await Promise.all([this.#parts.transactions.sync(), inode !== undefined && this.#parts.persister.sync(inode)]);
   }
 
   async reserveInode(_context: CallContext): Promise<InodeId> {
@@ -250,6 +251,18 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
   async abandonWrite(ticket: WriteTicket, _context: CallContext): Promise<void> {
     this.#parts.writes.abandon(ticket);
+  }
+
+  async makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo | undefined> {
+    return await this.#told(this.#parts.seals.makeFile(path, options, context), context);
+  }
+
+  async beginSeal(inode: InodeId, options: SealOptions, context: CallContext): Promise<ContentId | undefined> {
+    return await this.#parts.seals.begin(inode, options, context);
+  }
+
+  async commitSeal(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<FileInfo | undefined> {
+    return await this.#told(this.#parts.seals.commit(inode, sealed, context), context);
   }
 
   async listPending(request: PersistRequest, context: CallContext): Promise<PersistPage> {

@@ -39,6 +39,8 @@ import {Ownership} from '#master/writes/ownership.ts';
 import {Renames} from '#master/writes/renames.ts';
 import {Turns} from '#master/writes/turns.ts';
 import {Uploads} from '#master/writes/uploads.ts';
+import {Seals} from '#master/writes/seals.ts';
+import {WriteTypes} from '#master/writes/write-types.ts';
 import {Writes} from '#master/writes/writes.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import type {Http} from '#runtime/http.ts';
@@ -104,8 +106,10 @@ export function assemble(services: MasterServices) {
   const quotas = new Quotas(transactions, runtime.log);
   const archives = new Archives({transactions, mounts, runtime, jobs, held});
   const ownership = new Ownership({...moving, jobs});
-  const changing = {...moving, quotas, archives, ownership};
+  const types = new WriteTypes(moving);
+  const changing = {...moving, quotas, archives, ownership, types};
   const writes: Writes = new Writes(changing);
+  const seals = new Seals(changing);
   const uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, writes);
   const mutating = {...changing, lister, jobs};
   const mutations: Mutations = new Mutations(mutating);
@@ -123,7 +127,7 @@ export function assemble(services: MasterServices) {
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
+    written, writes, seals, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
   };
 }
 

@@ -137,6 +137,11 @@ export class Transactions {
     await answered(this.metastore.transact(fn));
   }
 
+  /** The same without waiting for anything: it is durable within a second, and may be lost with the power until then. */
+  changeLater(fn: (tx: Transaction) => void): void {
+    this.metastore.transact(fn, undefined, {unhurried: true}).eventually.catch(() => undefined);
+  }
+
   /** The result of an earlier call with this request id; undefined when it is new. For work that asks a store before it commits. */
   async earlier<T>(context: CallContext): Promise<{readonly result: T} | undefined> {
     if (!context.request) return undefined;

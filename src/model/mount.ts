@@ -31,7 +31,8 @@ export interface Mount {
   readonly options: Readonly<Record<string, string>>;
   readonly readOnly: boolean;
   readonly freshness: Freshness;
-  readonly writeType: WriteType;
+  /** Absent: the default of who writes, which is `defaultWriteType` but for a file system's mount. */
+  readonly writeType?: WriteType;
   /** Wall milliseconds. */
   readonly createdAt: number;
 }

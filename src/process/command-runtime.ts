@@ -20,5 +20,5 @@ const uncounted: Metrics = {
 };
 
 export function commandRuntime(): Runtime {
-  return {clock: nodeClock(), random: nodeRandom, disk: nodeDisk, net: nodeNet, log: silent, metrics: uncounted, crashPoint: nothing};
+  return {clock: nodeClock(), random: nodeRandom, disk: nodeDisk, net: nodeNet, log: silent, metrics: uncounted, boot: '', crashPoint: nothing};
 }

@@ -1,10 +1,12 @@
 /** The block store as the keeper of what stores are still to get. */
 import type {BlockStore} from '#blockstore/block-store.ts';
+import {isKind} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {toText} from '#base/byte-string.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import type {Master} from '#master/master.ts';
 import type {PendingCache} from '#master/persist/persister.ts';
+import type {ReadableContent} from '#model/content.ts';
 import type {Log} from '#runtime/log.ts';
 import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import type {Worker} from '#worker/worker.ts';
@@ -19,7 +21,19 @@ export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => 
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
     uploadEnded,
+    lasting: {makeDurable: (content) => blocks.makeDurable(content), isSound: (content) => isSound(blocks, content)},
   };
+}
+
+/** Reading verifies. */
+async function isSound(blocks: BlockStore, content: ReadableContent): Promise<boolean> {
+  try {
+    for await (const _ of pendingBytes(blocks, content, {offset: 0, length: content.length}, new AbortController().signal)) continue;
+    return true;
+  } catch (error) {
+    if (isKind(error, 'ContentChanged')) return false;
+    throw error;
+  }
 }
 
 /** What an earlier life has kept and not committed, or let go of and not noted, may be evicted from now on. */

@@ -16,6 +16,8 @@ export interface Runtime {
   readonly metrics: Metrics;
   /** Where digests of large bodies are computed beside the event loop, on machines that can. */
   readonly digestsElsewhere?: DigestsElsewhere;
+  /** Names the time since the machine was started: what was written and not synced before another has come through power loss. */
+  readonly boot: string;
   /**
    * A place where a crash would be interesting, named `module.moment`. Nothing in the real form; the simulated form may end
    * the world here by throwing. Called right before and after everything that is written.

@@ -339,7 +339,7 @@ export function testWorker(options: TestWorkerOptions = {}): TestWorker {
 export function workerOver(clock: Clock, blocks: BlockStore, store: UnderStore, limits?: WorkerParts['limits']): Worker {
   let random = 0;
   return new Worker({
-    runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}},
+    runtime: {clock, disk: nodeDisk, metrics: noMetrics, log: noLog, random: {number: () => 0.5, bytes: count => new Uint8Array(count), id: () => `${++random}`.padStart(32, '0')}, crashPoint: () => {}, boot: 'one'},
     blocks, drafts: '/nowhere', stores: {get: () => store, isOurs: () => false}, ...(limits ? {limits} : {}),
   });
 }

@@ -17,7 +17,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, SealedBytes, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -42,10 +42,10 @@ const defaultLimits: FillLimits = {heldBytesMax: 64 * MiB, fragmentBytesMax: 32 
 const noBytes = new Uint8Array(0);
 
 export interface WorkerParts {
-  readonly runtime: Pick<Runtime, 'clock' | 'disk' | 'metrics' | 'random' | 'log' | 'crashPoint' | 'digestsElsewhere'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'disk' | 'metrics' | 'random' | 'log' | 'crashPoint' | 'boot' | 'digestsElsewhere'>;
   readonly blocks: BlockStore;
   readonly stores: StoreProvider;
-  /** The directory of drafts; made when the first one is. Absolute. */
+  /** The directory of the log of drafts; made when the first one is. Absolute. */
   readonly drafts: string;
   readonly limits?: Partial<FillLimits>;
   /** Files of stores on this host that are kept open. */
@@ -70,7 +70,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
     this.#writes = new Writes({blocks, stores, clock: runtime.clock, digestsElsewhere: runtime.digestsElsewhere});
-    this.#drafts = new Drafts(runtime.disk, drafts);
+    this.#drafts = new Drafts({runtime, blocks, directory: drafts});
     registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
   }
 
@@ -177,13 +177,17 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     void this.#writes.kept.end(content, 'aborted').catch(() => {});
   }
 
-  async openDraft(inode: InodeId, base: ReadableContent | undefined, context: CallContext): Promise<DraftInfo> {
+  async openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
-    return await this.#drafts.open(inode, base?.id, bytes);
+    return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes);
   }
 
   leftDrafts(): Promise<readonly DraftInfo[]> {
     return this.#drafts.left();
+  }
+
+  reopenDraft(draft: number): Promise<DraftInfo> {
+    return this.#drafts.reopen(draft);
   }
 
   readDraft(draft: number, range: ByteRange): Promise<Uint8Array> {
@@ -208,6 +212,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   syncDraft(draft: number): Promise<void> {
     return this.#drafts.sync(draft);
+  }
+
+  sealDraft(draft: number, content: ContentId): Promise<SealedBytes | undefined> {
+    return this.#drafts.seal(draft, content);
   }
 
   rebaseDraft(draft: number, inode: InodeId, base: ContentId): Promise<void> {

@@ -1,10 +1,12 @@
 /**
- * Persist records: a content that is durable here and that its store is still to get (write type ASYNC_THROUGH). One for each file whose
+ * Persist records: a content that is kept here and that its store is still to get (write type ASYNC_THROUGH). One for each file whose
  * content is pending; written in the transaction that makes the content visible, gone in the one that says that the store has it.
  */
+import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
-import type {PersistState} from '#model/content.ts';
+import {readContent, writeContent} from '#codec/namespace/content.ts';
+import type {Content, PersistState} from '#model/content.ts';
 
 /**
  * What the store has at the key as far as is known, which an upload is conditional on: nothing, a version, or (`unknown`) whatever was there
@@ -33,6 +35,8 @@ export interface Persist {
   readonly lastError?: string;
   /** At most `attemptsMax`, the oldest first. */
   readonly attempts: readonly Attempt[];
+  /** The content's bytes may still be lost with the power: then the file has this one, which lasts. */
+  readonly before?: Content;
 }
 
 export const attemptsMax = 4;
@@ -40,15 +44,17 @@ export const attemptsMax = 4;
 const version = 1;
 const conflictFlag = 1;
 const errorFlag = 2;
-const knownFlags = 3;
+const beforeFlag = 4;
+const knownFlags = 7;
 /** Numbers are stored: append only. */
 const bases = ['absent', 'unknown', 'any', 'fingerprint'] as const;
+const noKey = '' as ByteString;
 const out = new BinaryWriter();
 const reader = new BinaryReader('persist');
 
-export function encodePersist({content, mount, state, base, since, failures, lastError, attempts}: Persist): Uint8Array {
+export function encodePersist({content, mount, state, base, since, failures, lastError, attempts, before}: Persist): Uint8Array {
   out.byte(version);
-  out.byte((state === 'conflict' ? conflictFlag : 0) | (lastError === undefined ? 0 : errorFlag));
+  out.byte((state === 'conflict' ? conflictFlag : 0) | (lastError === undefined ? 0 : errorFlag) | (before ? beforeFlag : 0));
   out.number(content);
   out.number(mount);
   out.byte(bases.indexOf(typeof base === 'string' ? base : 'fingerprint'));
@@ -62,6 +68,7 @@ export function encodePersist({content, mount, state, base, since, failures, las
     out.number(attempt.length);
     out.text(attempt.etag);
   }
+  if (before) writeContent(out, before, noKey, 0n);
   return out.take();
 }
 
@@ -84,6 +91,7 @@ export function decodePersist(id: InodeId, record: Uint8Array): Persist {
   if (count > attemptsMax) throw reader.corrupt(`${count} attempts`);
   const attempts: Attempt[] = [];
   for (let i = 0; i < count; i++) attempts.push({content: reader.number() as ContentId, length: reader.number(), etag: reader.text()});
+  const before = flags & beforeFlag ? {before: readContent(reader, noKey, 0n)} : {};
   reader.end();
-  return {id, content, mount, state: flags & conflictFlag ? 'conflict' : 'pending', base, since, failures, ...lastError, attempts};
+  return {id, content, mount, state: flags & conflictFlag ? 'conflict' : 'pending', base, since, failures, ...lastError, attempts, ...before};
 }

@@ -102,7 +102,7 @@ const persist: fc.Arbitrary<Persist> = fc.record(
   {
     id: fc.constant(5 as InodeId), content: id<ContentId>(), mount: id<MountId>(), state: fc.constantFrom('pending' as const, 'conflict' as const),
     base: fc.oneof(fc.constantFrom('absent' as const, 'unknown' as const, 'any' as const), fc.record({fingerprint: text}, {noNullPrototype: true})),
-    since: number, failures: number, lastError: text, attempts: fc.array(fc.record({content: id<ContentId>(), length: number, etag: text}, {noNullPrototype: true}), {maxLength: 4}),
+    since: number, failures: number, lastError: text, attempts: fc.array(fc.record({content: id<ContentId>(), length: number, etag: text}, {noNullPrototype: true}), {maxLength: 4}), before: content,
   },
   {requiredKeys: ['id', 'content', 'mount', 'state', 'base', 'since', 'failures', 'attempts'], noNullPrototype: true},
 );

@@ -6,7 +6,7 @@ import type {CacheLocation} from '#contracts/worker-api.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
 import {isSealed, withoutSeal} from '#model/seal.ts';
 import {parseSpecial} from '#model/special-file.ts';
-import {formatFreshness, maskOptions, type Mount} from '#model/mount.ts';
+import {defaultWriteType, formatFreshness, maskOptions, type Mount} from '#model/mount.ts';
 
 const isoTime = (ns: bigint): string => new Date(Number(ns / 1_000_000n)).toISOString();
 
@@ -44,7 +44,7 @@ export function mountJson(mount: Mount): Record<string, unknown> {
     uri: mount.uri,
     readOnly: mount.readOnly,
     freshness: formatFreshness(mount.freshness),
-    writeType: mount.writeType,
+    writeType: mount.writeType ?? defaultWriteType,
     options: maskOptions(mount.options),
   };
 }

@@ -52,11 +52,9 @@ function making<T>(services: MountServices, {node, uid, gid}: FuseHead, {name, u
 function makeFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
   const {mode} = made;
   return making(services, head, made, context, async (path, at) => {
-    const writer = await services.files.create(path, {kind: 'file', parents: 'none', mode: mode & 0o7777, length: 0, precondition: {ifNoneMatch: '*'}}, at);
     try {
-      return await writer.commit({length: 0});
+      return await services.files.makeFile(path, {mode: mode & 0o7777, ...services.writing}, at);
     } catch (error) {
-      await writer.abort();
       throw isKind(error, 'PreconditionFailed') ? new Errno('EEXIST') : error;
     }
   });

@@ -50,7 +50,7 @@ export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {han
 };
 
 export const fsyncdir: Operation<'fsyncdir'> = async ({files}, _head, _body, context) => {
-  await files.sync(context);
+  await files.sync(undefined, context);
   return undefined;
 };
 

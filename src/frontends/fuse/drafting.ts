@@ -44,9 +44,9 @@ export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDr
   };
 }
 
-export async function openDraft({files}: Pick<MountServices, 'files'>, info: Parameters<MountServices['files']['openDraft']>[0], empty: boolean, context: CallContext) {
+export async function openDraft({files, writing}: Pick<MountServices, 'files' | 'writing'>, info: Parameters<MountServices['files']['openDraft']>[0], empty: boolean, context: CallContext) {
   try {
-    return await files.openDraft(info, {empty}, context);
+    return await files.openDraft(info, {empty, ...writing}, context);
   } catch (error) {
     throw isKind(error, 'AlreadyExists') ? new Errno('EBUSY') : error;
   }

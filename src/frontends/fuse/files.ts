@@ -189,7 +189,7 @@ export const flush: Operation<'flush'> = async (services, _head, {handle, lockOw
 
 export const fsync: Operation<'fsync'> = async (services, _head, {handle}, context) => {
   const {node} = handleOf(services, handle);
-  await Promise.all([services.handles.inode(node)?.draft?.sync(context), services.files.sync(context)]);
+  await Promise.all([services.handles.inode(node)?.draft?.sync(context), services.files.sync(node, context)]);
   return undefined;
 };
 

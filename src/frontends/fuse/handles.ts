@@ -151,7 +151,10 @@ export class Handles {
   }
 
   /** Nobody waits for a RELEASE: the file may be opened, and changed, before it is done. */
-  async ending(node: InodeId, end: Promise<void>): Promise<void> {
+  async ending(node: InodeId, last: Promise<void>): Promise<void> {
+    // One that was opened and closed again meanwhile ends sooner than the one before.
+    const before = this.#ending.get(node);
+    const end = before ? Promise.allSettled([before]).then(() => last) : last;
     this.#ending.set(node, end);
     try {
       await end;

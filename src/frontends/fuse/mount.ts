@@ -97,8 +97,8 @@ export class Mount implements AsyncDisposable {
     this.#handles = new Handles(device, kept);
     this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
     this.#services = {
-      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
-      remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
+      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
+      room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
       shownAs: options.shownAs, ...(options.sharedLocks ? {locks: new MountLocks()} : {}),
     };
 

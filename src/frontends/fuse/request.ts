@@ -4,6 +4,7 @@ import type {FileSystem} from '#client/file-system.ts';
 import {resentBit} from '#codec/fuse/abi.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {SealOptions} from '#contracts/master-api.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
@@ -20,6 +21,8 @@ export interface MountServices {
   /** Whether files may be handed to the kernel: agreed on at INIT. */
   readonly passthrough: boolean;
   readonly readOnly: boolean;
+  /** How what is written here comes to its store, where nobody has said so. */
+  readonly writing: SealOptions;
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Where bytes are put that are answered on the spot: room for the largest READ. */
   readonly room: Uint8Array;

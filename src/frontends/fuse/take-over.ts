@@ -55,7 +55,7 @@ export async function takeOver(services: MountServices, {kept, slots}: LeftMount
   // It was being made, and nobody was told that anything had been written to it.
   for (const unused of left.values()) {
     const open = handles.inode(unused.inode);
-    if (open) await services.files.continueDraft(unused, open.info.inode.content?.metadata ?? {}).close({keep: false}, context);
+    if (open) await (await services.files.continueDraft(unused, open.info.inode.content, services.writing, context))?.close({keep: false}, context);
   }
 }
 
@@ -77,7 +77,10 @@ async function restoreDraft(services: MountServices, slot: number, {node, dirty,
   const inode = node as InodeId;
   const open = handles.inode(inode);
   const info = open?.info ?? (await named(services, inode, context));
-  const draft = new InodeDraft(files.continueDraft(found, info?.inode.content?.metadata ?? {}), clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot));
+  const left = await files.continueDraft(found, info?.inode.content, services.writing, context);
+  // It was published when the daemon ended: the file is what was written.
+  if (!left) return kept.remove(slot);
+  const draft = new InodeDraft(left, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot));
   if (open) open.draft = draft;
   else void handles.ending(inode, info ? endDraft(services, {handles: 0, info, backing: undefined, draft}, context) : draft.close(context));
 }

@@ -19,7 +19,7 @@ import {rootMountId} from '#master/namespace/place.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Turns} from '#master/writes/turns.ts';
-import {defaultFreshness, defaultWriteType, maskOptions, type Mount} from '#model/mount.ts';
+import {defaultFreshness, maskOptions, type Mount} from '#model/mount.ts';
 import {formatPath, parsePath} from '#model/path.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -54,7 +54,7 @@ export class Mounting {
     const now = transactions.now();
     await transactions.changeOwn((tx, op) => initialiseNamespace(tx, op, {
       id: rootMountId, path: '/' as ByteString, uri: root.uri, options: root.options, readOnly: root.readOnly ?? false, freshness: root.freshness ?? {kind: 'immutable'},
-      writeType: root.writeType ?? defaultWriteType, createdAt: now,
+      ...(root.writeType === undefined ? {} : {writeType: root.writeType}), createdAt: now,
     }));
     await mounts.load(transactions.peek(listMounts));
   }
@@ -79,7 +79,7 @@ export class Mounting {
       try {
         const mount: Mount = {
           id, path, uri: request.uri, options: request.options, readOnly: request.readOnly ?? !store.capabilities.write,
-          freshness: request.freshness ?? defaultFreshness, writeType: request.writeType ?? defaultWriteType, createdAt: transactions.now(),
+          freshness: request.freshness ?? defaultFreshness, ...(request.writeType === undefined ? {} : {writeType: request.writeType}), createdAt: transactions.now(),
         };
         // In the table before it is in the namespace: nobody may meet a mount that has no store.
         mounts.set({mount, place, secrets}, store);
@@ -104,7 +104,9 @@ export class Mounting {
       const {transactions, mounts, registry} = this.#services;
       const live = this.#at(path);
       const options = change.options === undefined ? live.mount.options : unmasked(change.options, live.mount.options);
-      const mount: Mount = {...live.mount, options, readOnly: change.readOnly ?? live.mount.readOnly, freshness: change.freshness ?? live.mount.freshness, writeType: change.writeType ?? live.mount.writeType};
+      const mount: Mount = {
+        ...live.mount, options, readOnly: change.readOnly ?? live.mount.readOnly, freshness: change.freshness ?? live.mount.freshness, ...(change.writeType === undefined ? {} : {writeType: change.writeType}),
+      };
       if (change.options === undefined) {
         await transactions.change(context, tx => {
           updateMount(tx, mount);

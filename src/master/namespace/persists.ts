@@ -34,9 +34,17 @@ export function putPersist(tx: Transaction, persist: Persist): void {
   tx.put(persistKey(persist.id), encodePersist(persist));
 }
 
-/** The file has a new content, which is pending. Wall ms. */
-export function notePending(tx: Transaction, id: InodeId, content: Content, inherited: Inherited, since: number): void {
-  putPersist(tx, {id, content: content.id, mount: content.mount, state: 'pending', ...inherited, since, failures: 0});
+/** The file has a new content, which is pending. Wall ms. `before`: what the file has again when the power fails before the content lasts. */
+export function notePending(tx: Transaction, id: InodeId, content: Content, inherited: Inherited, since: number, before?: Content): void {
+  putPersist(tx, {id, content: content.id, mount: content.mount, state: 'pending', ...inherited, since, failures: 0, ...(before ? {before} : {})});
+}
+
+/** The content lasts. */
+export function noteSynced(tx: Transaction, id: InodeId, content: ContentId): void {
+  const persist = getPersist(tx, id);
+  if (persist?.content !== content || !persist.before) return;
+  const {before: _, ...synced} = persist;
+  putPersist(tx, synced);
 }
 
 /** With a content that is dropped goes what was to be done for it. */
@@ -84,7 +92,9 @@ export function noteAttempt(tx: Transaction, id: InodeId, attempt: Attempt): 'fi
   const persist = getPersist(tx, id);
   if (persist?.content !== attempt.content || persist.state !== 'pending') return undefined;
   if (persist.attempts.some(({content}) => content === attempt.content)) return 'again';
-  putPersist(tx, {...persist, attempts: [...persist.attempts, attempt].slice(-attemptsMax)});
+  // What is sent lasts.
+  const {before: _, ...synced} = persist;
+  putPersist(tx, {...synced, attempts: [...persist.attempts, attempt].slice(-attemptsMax)});
   return 'first';
 }
 

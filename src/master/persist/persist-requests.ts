@@ -61,7 +61,7 @@ export class PersistRequests {
         if (decision !== undefined && state !== 'conflict') continue;
         if (decision === 'overwrite') await this.#overwrite(inode, context.signal);
         if (decision === 'discard') await this.#discard(inode, context);
-        persister.recheck(inode);
+        persister.recheck(inode, true);
         files++;
       }
       if (page.next === undefined) return {files};

@@ -24,6 +24,7 @@ import {partLengths} from '#master/namespace/uploads.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {PersistLane} from '#master/persist/persist-lane.ts';
 import {ContentConflict, type PendingBytes, statOf, uploadContent} from '#master/persist/upload-content.ts';
+import {type LastingCache, Unsynced} from '#master/persist/unsynced.ts';
 import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -40,6 +41,7 @@ export interface PendingCache {
   readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
   /** An upload whose parts it keeps has ended, and no client knows. */
   readonly uploadEnded: (upload: UploadRecord) => void;
+  readonly lasting: LastingCache;
 }
 
 /** An upload under way. */
@@ -72,6 +74,7 @@ const noCache: PendingCache = {
   persisted: () => undefined,
   drop: () => undefined,
   uploadEnded: () => undefined,
+  lasting: {makeDurable: () => Promise.resolve(false), isSound: () => Promise.resolve(false)},
 };
 
 /** How long who needs a file in its store waits for that. */
@@ -94,13 +97,15 @@ export class Persister {
   readonly #dropLater = new Set<ContentId>();
   /** When something became pending last. */
   #addedMs = -Infinity;
+  readonly #unsynced: Unsynced;
   readonly #uploaded;
   readonly #failed;
   #closed = false;
 
   constructor(services: PersisterServices) {
     this.#services = {...services, cache: services.cache ?? noCache};
-    const {runtime, gate, limits} = services;
+    const {runtime, gate, limits, transactions} = services;
+    this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: (content) => void this.#dropLater.add(content)});
     this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits});
     gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
     gate.onFree = (mount) => this.#lanes.get(mount)?.unblock();
@@ -125,11 +130,27 @@ export class Persister {
     }
   }
 
+  /** Takes back what was written last and lost with the power. Before `load`, and before anything is served. */
+  async mend(): Promise<void> {
+    if (this.works) await this.#unsynced.mend();
+  }
+
   start(): void {
     for (const id of this.#backlog.ids) {
       const entry = this.#backlog.get(id)!;
-      this.#lane(entry.mount).add(entry);
+      if (!this.#unsynced.has(entry.content)) this.#lane(entry.mount).add(entry);
     }
+  }
+
+  /** Whether the file's content may still be lost with the power. */
+  isUnsynced(content: ContentId): boolean {
+    return this.#unsynced.has(content);
+  }
+
+  /** Resolves when the file's content survives power loss. Io. */
+  async sync(id: InodeId): Promise<void> {
+    const entry = this.#backlog.get(id);
+    if (entry) await this.#unsynced.sync(entry.content);
   }
 
   /** Whether contents can become pending: there is a cache to keep them. */
@@ -201,35 +222,47 @@ export class Persister {
     await this.#backlog.room(signal);
   }
 
-  /** In the turn of the commit. `replaced`: the file whose key it has taken, which need not have been pending; the store is not touched before that is `durable`. */
-  added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>): void {
+  /**
+   * In the turn of the commit. `replaced`: the file whose key it has taken, which need not have been pending; the store is not touched before that is
+   * `durable`. `unsynced`: neither before its bytes are, which is seen to here; with what the file had before.
+   */
+  added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
     const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
     const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, conflict: false};
     for (const running of this.#running.values()) if (running.successor === (replaced ?? file.id) || running.successor === file.id) running.successor = file.id;
+    // Before what it takes the place of is forgotten, which may be what it needs.
+    if (unsynced) this.#unsynced.add({id: file.content, length: file.length}, file.id, unsynced.before, durable);
     if (before) this.#forget(before, true);
     this.#backlog.add(entry);
     this.#addedMs = this.#services.runtime.clock.monotonicMs();
+    if (unsynced) return;
     void durable.then(() => {
       if (this.#backlog.get(file.id) === entry) this.#lane(file.mount).add(entry);
     }, () => undefined);
   }
 
-  /** Who changed or removed pending files looks whether they still are. */
-  recheck(id: InodeId): void {
+  #synced(id: InodeId, content: ContentId): void {
+    const entry = this.#backlog.get(id);
+    if (entry?.content === content) this.#lane(entry.mount).add(entry);
+    this.#dropUnneeded();
+  }
+
+  /** Who changed or removed pending files looks whether they still are. `now`: their stores are to have them at once. */
+  recheck(id: InodeId, now = false): void {
     const entry = this.#backlog.get(id);
     if (!entry) return;
     const persist = this.#services.transactions.peek((reader) => getPersist(reader, id));
     if (persist?.content !== entry.content) return this.#forget(entry, false);
     for (const {content} of persist.attempts) this.#backlog.noteSent(entry, content);
     entry.conflict = persist.state === 'conflict';
-    this.#lane(entry.mount).hurry(entry);
+    if (now || !this.#unsynced.has(entry.content)) this.#lane(entry.mount).hurry(entry);
   }
 
   /** Those of the contents that nobody needs here; the others are dropped when that is known. */
   droppable(contents: readonly ContentId[]): readonly ContentId[] {
     if (this.#backlog.files === 0 && this.#running.size === 0) return contents;
     return contents.filter((id) => {
-      if (!this.#running.has(id) && !this.#backlog.hasSent(id)) return true;
+      if (!this.#isNeeded(id)) return true;
       this.#dropLater.add(id);
       return false;
     });
@@ -273,6 +306,7 @@ export class Persister {
     for (const persist of this.#services.transactions.peek(listPersists)) {
       contents.add(persist.content);
       for (const {content} of persist.attempts) contents.add(content);
+      if (persist.before?.pending) contents.add(persist.before.id);
     }
     return contents;
   }
@@ -280,6 +314,7 @@ export class Persister {
   /** Waits for what can be persisted in that time; the rest is journaled and goes on in the next life. */
   async close(waitMs: number): Promise<void> {
     const {clock} = this.#services.runtime;
+    await this.#unsynced.close();
     const late = clock.nowMs() + waitMs;
     while (clock.nowMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
     this.#closed = true;
@@ -307,14 +342,19 @@ export class Persister {
   #forget(entry: Entry, replaced: boolean): void {
     this.#lane(entry.mount).remove(entry);
     this.#backlog.remove(entry, replaced);
+    this.#unsynced.forget(entry.content);
     this.#dropUnneeded();
   }
 
   #dropUnneeded(): void {
     if (this.#dropLater.size === 0) return;
-    const free = [...this.#dropLater].filter((id) => !this.#running.has(id) && !this.#backlog.hasSent(id));
+    const free = [...this.#dropLater].filter((id) => !this.#isNeeded(id));
     for (const id of free) this.#dropLater.delete(id);
     if (free.length > 0) void this.#services.cache.drop(free);
+  }
+
+  #isNeeded(id: ContentId): boolean {
+    return this.#running.has(id) || this.#backlog.hasSent(id) || this.#unsynced.needs(id);
   }
 
   /** What goes wrong in here itself stops one file for a while, and no other. */
@@ -331,6 +371,12 @@ export class Persister {
   async #attempt(entry: Entry, lane: PersistLane): Promise<void> {
     const {transactions, mounts, gate, following} = this.#services;
     if (this.#closed) return;
+    if (this.#unsynced.has(entry.content)) {
+      // Whoever made us hurry waits for the sync, too.
+      const synced = await this.#unsynced.sync(entry.content).then(() => true, (error: unknown) => void (entry.lastError = String(error)));
+      if (!synced) return void lane.delay(entry, lostMs);
+      if (this.#backlog.get(entry.id) !== entry) return;
+    }
     const file = transactions.peek((reader) => pendingFile(reader, entry.id));
     if (!file) {
       if (transactions.peek((reader) => getPersist(reader, entry.id))) lane.delay(entry, lostMs);

@@ -71,6 +71,9 @@ export class Renames {
     const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
     await this.#keepReplaced(from, to, options, context);
+    // Whoever writes a file beside another and renames it over that one has either, whatever happens; also without fsync.
+    const [renamed, covered] = transactions.peek(reader => [fileAt(reader, from), fileAt(reader, {names: to.names, kind: 'file'})]);
+    if (covered && renamed?.content && persister.isUnsynced(renamed.content.id)) await persister.sync(renamed.id);
     using hold = new DisposableStack();
     const target: Path = {names: to.names, kind: 'file'};
     hold.use(await persister.turnWhenWhole(

@@ -48,6 +48,18 @@ export async function beginStoreChange(services: StoreChangeServices, mount: Mou
   }
 }
 
+/** The same on the spot for a change of the namespace alone, which the store follows behind; undefined where that takes waiting. */
+export function takeKey(services: StoreChangeServices, mount: MountId, key: ByteString): Disposable | undefined {
+  const {turns, following, recent, beliefs} = services;
+  if (following.busy(mount, key)) return undefined;
+  const turn = turns.take(mount, [key]);
+  return turn && {[Symbol.dispose]: () => {
+    recent.note(mount, key);
+    beliefs.exists(mount, key);
+    turn[Symbol.dispose]();
+  }};
+}
+
 /** The turn of keys that may become others while one waits for it, because a tree above has followed its rename. Throws what `keysOf` does. */
 export async function turnOfCurrent(keysOf: () => readonly ByteString[], begin: (keys: readonly ByteString[]) => Promise<Disposable>): Promise<Disposable> {
   for (;;) {

@@ -56,6 +56,18 @@ export class Turns {
     return {[Symbol.dispose]: release};
   }
 
+  /** The turn of single keys, where nobody else has it or waits for it. */
+  take(mount: MountId, keys: readonly ByteString[]): Disposable | undefined {
+    const {promise: done, resolve: finish} = Promise.withResolvers<void>();
+    const claim: Claim = {mount, keys, trees: [], done};
+    if (this.#conflicts(claim).size > 0) return undefined;
+    for (const key of keys) this.#tails.set(tailKey(mount, key), claim);
+    return {[Symbol.dispose]: () => {
+      finish();
+      for (const key of keys) if (this.#tails.get(tailKey(mount, key)) === claim) this.#tails.delete(tailKey(mount, key));
+    }};
+  }
+
   /** Claims held or waited for; 0 when all is quiet. */
   get count(): number {
     return new Set([...this.#tails.values(), ...this.#trees]).size;

@@ -11,7 +11,7 @@ import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
-import type {ContentId, MountId} from '#base/ids.ts';
+import type {ContentId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
@@ -27,7 +27,6 @@ import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
-import {writeTypeSetAbove} from '#master/namespace/write-type.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import {lasting, type Transactions} from '#master/transactions.ts';
@@ -36,9 +35,9 @@ import type {Reader} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
+import type {WriteTypes} from '#master/writes/write-types.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
-import type {WriteType} from '#model/mount.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -52,6 +51,7 @@ export interface WriteServices extends StoreChangeServices {
   readonly ownership: Ownership;
   readonly persister: Persister;
   readonly quotas: Quotas;
+  readonly types: WriteTypes;
 }
 
 const ticketsMax = 100_000;
@@ -113,7 +113,7 @@ export class Writes {
         await loader.freshen(path, {askedAt: transactions.now(), signal: context.signal});
         continue;
       }
-      const writeType = this.#writeType(path, mount, options);
+      const writeType = this.#services.types.of(path, mount, options);
       if (writeType === 'ASYNC_THROUGH') await persister.room(context.signal);
       const otherwise = writeType === 'ASYNC_THROUGH' && loader.questions(path, {askedAt: transactions.now()}).length === 0 ? 'absent' : 'unknown';
       transactions.ids.ensure(transactions.metastore);
@@ -258,17 +258,6 @@ export class Writes {
     const {place, parent} = transactions.peek(reader => resolve(reader, path, context.principal));
     const strict = options.parents === 'none' || options.parents === 'explicit' || mounts.get((place ?? parent).mount).capabilities.directories;
     if (!place && strict) await loader.freshen({names: path.names.slice(0, -1), kind: 'directory'}, {askedAt, signal});
-  }
-
-  #writeType(path: Path, mount: MountId, {writeType: asked}: BeginWriteOptions): WriteType {
-    const {transactions, mounts, persister} = this.#services;
-    // Markers of directories are empty, and stores with directories have none.
-    if (path.kind === 'directory' || asked === 'CACHE_THROUGH') return 'CACHE_THROUGH';
-    if (!persister.works) {
-      if (asked !== undefined) throw new WeirError('Unsupported', `this instance cannot write ${asked}: it has no cache that lasts`);
-      return 'CACHE_THROUGH';
-    }
-    return asked ?? transactions.peek(reader => writeTypeSetAbove(reader, path)) ?? mounts.mount(mount).writeType;
   }
 
   #state(writeId: number): TicketState {

@@ -135,6 +135,7 @@ class Machine implements SimMachine {
   readonly log: LogLine[] = [];
   life: Life;
   runtime: Runtime;
+  #boots = 1;
   readonly #begin: () => Life;
   readonly #net: SimNet;
   readonly #pass: (life: Life, point: string) => void;
@@ -152,6 +153,7 @@ class Machine implements SimMachine {
     const {life} = this;
     life.end(new SimulatedCrash(why));
     this.disk.crash(life);
+    this.#boots++;
     this.#beginAgain();
   }
 
@@ -175,6 +177,7 @@ class Machine implements SimMachine {
       net: this.#net.attach(life),
       log: simLog(this.log, {machine: name}),
       metrics: simMetrics(),
+      boot: `boot ${this.#boots}`,
       crashPoint: (point) => {
         life.check();
         this.#pass(life, point);

@@ -1,148 +1,382 @@
 /**
- * Drafts on disk: one plain file each, named `INODE-BASE` after what is being written and the content that it began with (0: nothing).
- * So a draft that outlives its process can be told from one whose bytes were published, and from one whose file was replaced meanwhile.
+ * Files that are being written: one draft an inode. The bytes of small ones are in memory and in the log of drafts, those of large ones in a file of
+ * the cache (BlockStore.drafts) that the log names. So what was written survives the process when it is answered, power loss after `sync`, and is
+ * found again by its inode. Sealed, a draft's bytes are kept as a content: of a large one its file becomes the content's, and nothing is copied.
  */
-import {isKind, WeirError} from '#base/errors.ts';
+import {hash} from 'node:crypto';
+import {assert} from '#base/assert.ts';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId} from '#base/ids.ts';
-import type {ByteRange, DraftInfo} from '#contracts/worker-api.ts';
-import {makeLastingDirectory} from '#journal/lasting-directory.ts';
-import type {Disk, DiskFile} from '#runtime/disk.ts';
+import {KiB, MiB} from '#base/units.ts';
+import {type BlockStore, type NamedDraft, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import type {DraftRecord} from '#codec/draft/log-record.ts';
+import type {ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
+import type {TimeNs} from '#model/content.ts';
+import type {Runtime} from '#runtime/runtime.ts';
+import {DraftLog, type LogPlace} from '#worker/drafts/draft-log.ts';
+import {LeftDrafts} from '#worker/drafts/left-drafts.ts';
+import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
 const draftsMax = 4096;
-const zeros = new Uint8Array(64 * 1024);
-const namePattern = /^([1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})$/;
+/** Memory of small drafts together; beyond it those that grow get files. */
+const memoryBytesMax = 64 * MiB;
+/** A first write of so many bytes is taken for the beginning of a large file. */
+const firstBytesMax = 128 * KiB;
+const copyBytes = MiB;
+/** Names of our files in the cache. */
+const namePrefix = 'mount-';
+
+/** Of an earlier life. While it is not opened, what it was sealed as is a content still, which may have been committed. */
+class LeftFile {
+  readonly name: string;
+  readonly length: number;
+
+  constructor(name: string, length: number) {
+    this.name = name;
+    this.length = length;
+  }
+}
 
 interface OpenDraft {
-  readonly file: DiskFile;
   inode: InodeId;
-  base: ContentId | undefined;
-  /** The name is on disk for good. */
-  lasting: boolean;
+  base: ContentId | 0;
+  seal: ContentId | 0;
+  bytes: SmallDraft | NamedDraft | LeftFile;
+  /** Where the log began to tell of it; undefined: it does not, or not any more. */
+  place: LogPlace | undefined;
+  /** Of a large one: the bytes are a content's, and must not change. */
+  sealed: boolean;
+  /** Of a large one: it lasts as a draft. */
+  synced: boolean;
+  modified: TimeNs;
+}
+
+export interface DraftsParts {
+  readonly runtime: Pick<Runtime, 'disk' | 'clock' | 'random' | 'crashPoint' | 'boot'>;
+  readonly blocks: Pick<BlockStore, 'drafts' | 'keep'>;
+  /** Of the log. Absolute. */
+  readonly directory: string;
 }
 
 export class Drafts {
-  readonly #disk: Disk;
-  readonly #directory: string;
+  readonly #parts: DraftsParts;
+  readonly #log: DraftLog;
   readonly #open = new Map<number, OpenDraft>();
-  #made: Promise<void> | undefined;
+  readonly #inodes = new Set<InodeId>();
+  /** Of earlier lives. */
+  readonly #left: number[] = [];
+  #replayed: Promise<void> | undefined;
+  #memory = 0;
   #next = 1;
 
-  constructor(disk: Disk, directory: string) {
-    this.#disk = disk;
-    this.#directory = directory;
+  constructor(parts: DraftsParts) {
+    this.#parts = parts;
+    this.#log = new DraftLog(parts.runtime, parts.directory);
   }
 
-  /** `bytes`: of the base. */
-  async open(inode: InodeId, base: ContentId | undefined, bytes: AsyncIterable<Uint8Array> | undefined): Promise<DraftInfo> {
+  /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
+  async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined): Promise<DraftInfo> {
     if (this.#open.size >= draftsMax) throw new WeirError('Overloaded', `${draftsMax} files are being written`);
-    await (this.#made ??= makeLastingDirectory(this.#disk, this.#directory));
-    const name = this.#path(inode, base);
-    const file = await this.#disk.open(name, {mode: 'exclusive', permissions: 0o600});
+    if (this.#inodes.has(inode)) throw new WeirError('AlreadyExists', `inode ${inode} is being written already`);
+    this.#inodes.add(inode);
     try {
-      let position = 0;
-      for await (const chunk of bytes ?? []) {
-        await file.write([chunk], position);
-        position += chunk.length;
-      }
-      return await this.#add({file, inode, base, lasting: false});
+      await (this.#replayed ??= this.#replay());
+      const modified = this.#parts.runtime.clock.nowNs();
+      const draft: OpenDraft = {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, modified};
+      if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
+        draft.bytes = new SmallDraft(await collect(bytes, length), modified);
+        this.#memory += length;
+      } else await this.#toFile(draft, bytes ?? []);
+      return this.#add(draft);
     } catch (error) {
-      await file.close();
-      await this.#disk.unlink(name);
+      this.#inodes.delete(inode);
       throw error;
     }
   }
 
+  /** Those of earlier lives that nobody has asked for yet: theirs to close, or to `reopen`. */
   async left(): Promise<readonly DraftInfo[]> {
-    const names = await this.#disk.readDirectory(this.#directory).catch(absentIsEmpty);
-    const found: DraftInfo[] = [];
-    for (const name of names.toSorted()) {
-      const parts = namePattern.exec(name);
-      if (!parts) continue;
-      const [inode, base] = [Number(parts[1]) as InodeId, (Number(parts[2]) || undefined) as ContentId | undefined];
-      if (this.#has(inode, base)) continue;
-      found.push(await this.#add({file: await this.#disk.open(`${this.#directory}/${name}`, {mode: 'write'}), inode, base, lasting: true}));
+    await (this.#replayed ??= this.#replay());
+    return this.#left.splice(0).map((number) => this.#info(number));
+  }
+
+  /** One of `left` goes on: what it was to be sealed as it has not become. */
+  async reopen(number: number): Promise<DraftInfo> {
+    const draft = this.#get(number);
+    if (draft.bytes instanceof LeftFile) {
+      const file = await this.#parts.blocks.drafts.open(draft.bytes.name);
+      draft.bytes = file;
+      draft.modified = await file.modified();
     }
-    return found;
+    draft.seal = 0;
+    return this.#info(number);
   }
 
-  async read(draft: number, {offset, length}: ByteRange): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(length);
-    return bytes.subarray(0, await this.#get(draft).file.read(bytes, offset));
+  async read(number: number, {offset, length}: ByteRange): Promise<Uint8Array> {
+    const bytes = bytesOf(this.#get(number));
+    if (bytes instanceof SmallDraft) return bytes.read(offset, length);
+    const into = Buffer.allocUnsafe(Math.max(0, Math.min(length, bytes.length - offset)));
+    return into.length === 0 ? into : into.subarray(0, await bytes.read(into, offset));
   }
 
-  async write(draft: number, position: number, bytes: Uint8Array): Promise<void> {
-    await this.#get(draft).file.write([bytes], position);
+  async write(number: number, position: number, chunk: Uint8Array): Promise<void> {
+    const draft = this.#get(number);
+    if (chunk.length === 0) return;
+    const small = await this.#changing(draft, position + chunk.length, draft.place ? undefined : chunk.length);
+    const modified = this.#touch(draft);
+    if (!small) return await (draft.bytes as NamedDraft).write([chunk], position);
+    await this.#tell(draft, small, {kind: 'write', inode: draft.inode, modified, position, bytes: chunk});
+    this.#grown(small, () => small.write(chunk, position, modified));
   }
 
-  async truncate(draft: number, length: number): Promise<void> {
-    await this.#get(draft).file.truncate(length);
+  async truncate(number: number, length: number): Promise<void> {
+    const draft = this.#get(number);
+    const small = await this.#changing(draft, length);
+    const modified = this.#touch(draft);
+    if (!small) return await (draft.bytes as NamedDraft).truncate(length);
+    await this.#tell(draft, small, {kind: 'truncate', inode: draft.inode, modified, length});
+    this.#grown(small, () => small.truncate(length, modified));
   }
 
-  async punch(draft: number, {offset, length}: ByteRange): Promise<void> {
-    const {file} = this.#get(draft);
+  async punch(number: number, {offset, length}: ByteRange): Promise<void> {
+    const draft = this.#get(number);
+    const small = await this.#changing(draft, draft.bytes.length);
+    const modified = this.#touch(draft);
+    if (!small) return await (draft.bytes as NamedDraft).punch(offset, length);
+    await this.#tell(draft, small, {kind: 'zero', inode: draft.inode, modified, position: offset, length});
+    small.zero(offset, length, modified);
+  }
+
+  async seek(number: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
+    const bytes = bytesOf(this.#get(number));
+    if (!(bytes instanceof SmallDraft)) return await bytes.seek(position, to);
+    if (to === 'data') return position < bytes.length ? position : undefined;
+    return bytes.length;
+  }
+
+  async sync(number: number): Promise<void> {
+    const draft = this.#get(number);
+    const bytes = bytesOf(draft);
+    if (bytes instanceof SmallDraft) {
+      // Nothing was changed.
+      if (!draft.place) return;
+      await this.#log.append([{kind: 'synced', inode: draft.inode}]);
+      await this.#log.sync();
+      return;
+    }
+    if (draft.sealed) return;
+    await bytes.sync();
+    if (draft.synced) return;
+    await this.#log.append([{kind: 'synced', inode: draft.inode}]);
+    await this.#log.sync();
+    draft.synced = true;
+  }
+
+  /** Its bytes are kept as that content, safe; undefined when the cache could not. */
+  async seal(number: number, id: ContentId): Promise<SealedBytes | undefined> {
+    const draft = this.#get(number);
+    // Sealed again as it is.
+    if (draft.sealed) await this.#anew(draft, bytesOf(draft) as NamedDraft);
+    const bytes = bytesOf(draft);
+    const {length} = bytes;
+    if (draft.place && draft.seal !== id) await this.#tellSeal(draft, bytes, id);
+    if (bytes instanceof SmallDraft) {
+      const kept = await this.#parts.blocks.keep({id, length}, [bytes.bytes], {durable: false});
+      return kept ? {length, etag: hash('md5', bytes.bytes, 'hex'), durable: length === 0} : undefined;
+    }
+    // A content of segment size is copied out of its file.
+    if (!(await bytes.seal({id, length}, {durable: false}))) return undefined;
+    return {length, etag: `${id.toString(16).padStart(32, '0')}-1`, durable: false};
+  }
+
+  /** It was sealed as `base`, or published so: what comes next changes that. */
+  async rebase(number: number, inode: InodeId, base: ContentId): Promise<void> {
+    const draft = this.#get(number);
+    const bytes = bytesOf(draft);
+    // Published by way of the store its file is no content's.
+    const sealed = draft.seal === base && !(bytes instanceof SmallDraft) && bytes.length > segmentContentBytesMax;
+    draft.base = base;
+    draft.seal = 0;
+    if (sealed) draft.sealed = true;
+    else await this.#ended(draft);
+    // Where versions are kept, each has an inode of its own.
+    this.#inodes.delete(draft.inode);
+    this.#inodes.add((draft.inode = inode));
+  }
+
+  /** The bytes are not needed any more, or (`keep`) stay for the next start. */
+  async close(number: number, keep: boolean): Promise<void> {
+    const draft = this.#get(number);
+    const {bytes} = draft;
+    this.#open.delete(number);
     try {
-      await file.punch(offset, length);
-    } catch (error) {
-      if (!isKind(error, 'Unsupported')) throw error;
-      for (let done = 0; done < length; done += zeros.length) await file.write([zeros.subarray(0, Math.min(zeros.length, length - done))], offset + done);
+      if (!keep) {
+        await this.#ended(draft);
+        if (bytes instanceof LeftFile) await this.#parts.blocks.drafts.discard(bytes.name);
+        else if (!(bytes instanceof SmallDraft)) await bytes.discard();
+      } else if (!(bytes instanceof SmallDraft || bytes instanceof LeftFile)) await bytes.close();
+    } finally {
+      if (bytes instanceof SmallDraft) this.#memory -= bytes.room;
+      this.#inodes.delete(draft.inode);
     }
-  }
-
-  seek(draft: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
-    return this.#get(draft).file.seek(position, to);
-  }
-
-  async sync(draft: number): Promise<void> {
-    const open = this.#get(draft);
-    await open.file.datasync();
-    if (!open.lasting) await this.#disk.syncDirectory(this.#directory);
-    open.lasting = true;
-  }
-
-  async rebase(draft: number, inode: InodeId, base: ContentId): Promise<void> {
-    const open = this.#get(draft);
-    await this.#disk.rename(this.#path(open.inode, open.base), this.#path(inode, base));
-    open.inode = inode;
-    open.base = base;
-    open.lasting = false;
-  }
-
-  async close(draft: number, keep: boolean): Promise<void> {
-    const open = this.#get(draft);
-    this.#open.delete(draft);
-    await open.file.close();
-    if (!keep) await this.#disk.unlink(this.#path(open.inode, open.base));
   }
 
   /** What is open stays on disk. */
   async closeAll(): Promise<void> {
-    for (const draft of this.#open.keys()) await this.close(draft, true);
+    for (const [number, draft] of this.#open) await this.close(number, draft.place !== undefined);
+    await this.#log.close();
   }
 
-  async #add(open: OpenDraft): Promise<DraftInfo> {
-    const {size, mtimeNs} = await open.file.stat();
-    const draft = this.#next++;
-    this.#open.set(draft, open);
-    const {inode, base} = open;
-    return {draft, inode, length: size, modified: mtimeNs, ...(base === undefined ? {} : {base})};
+  /** Resolves before the draft is changed: to the small draft, when it is one still and fits `end`. */
+  async #changing(draft: OpenDraft, end: number, firstBytes = 0): Promise<SmallDraft | undefined> {
+    const bytes = bytesOf(draft);
+    if (!(bytes instanceof SmallDraft)) {
+      if (draft.sealed) await this.#anew(draft, bytes);
+      else if (!draft.place) await this.#tellFile(draft, bytes);
+      return undefined;
+    }
+    const fits = end <= segmentContentBytesMax && (bytes.length > 0 || firstBytes <= firstBytesMax);
+    if (fits && (end <= bytes.room || this.#memory < memoryBytesMax)) return bytes;
+    await this.#toFile(draft, bytes.length > 0 ? [bytes.bytes] : []);
+    this.#memory -= bytes.room;
+    return undefined;
   }
 
-  #has(inode: InodeId, base: ContentId | undefined): boolean {
-    return [...this.#open.values()].some(open => open.inode === inode && open.base === base);
+  /** The bytes go to a file of the cache, and the log says so. */
+  async #toFile(draft: OpenDraft, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    const {blocks, runtime} = this.#parts;
+    const file = await blocks.drafts.make(`${namePrefix}${runtime.random.id()}`);
+    if (!file) throw new WeirError('NoSpace', 'the cache takes no more of what is being written');
+    try {
+      let position = 0;
+      for await (const chunk of bytes) {
+        await file.write([chunk], position);
+        position += chunk.length;
+      }
+      await this.#tellFile(draft, file);
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+    draft.bytes = file;
+    draft.sealed = false;
+    draft.synced = false;
   }
 
-  #get(draft: number): OpenDraft {
-    const open = this.#open.get(draft);
-    if (!open) throw new WeirError('NotFound', `draft ${draft} is not open (any more)`);
+  /** What is a content by now is left to it. */
+  async #anew(draft: OpenDraft, sealed: NamedDraft): Promise<void> {
+    await this.#toFile(draft, pieces(sealed));
+    await sealed.discard();
+  }
+
+  async #tellFile(draft: OpenDraft, {name}: NamedDraft): Promise<void> {
+    const {inode, base, seal, place} = draft;
+    draft.place = await this.#log.append([{kind: 'file', inode, base, seal, name}], true);
+    if (place) await this.#log.ended(place);
+  }
+
+  /** It is to be another content than was told. */
+  async #tellSeal(draft: OpenDraft, bytes: SmallDraft | NamedDraft, seal: ContentId): Promise<void> {
+    draft.seal = seal;
+    if (!(bytes instanceof SmallDraft)) return await this.#tellFile(draft, bytes);
+    const {inode, base, place} = draft;
+    draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: bytes.bytes}], true);
+    if (place) await this.#log.ended(place);
+  }
+
+  async #tell(draft: OpenDraft, small: SmallDraft, record: DraftRecord): Promise<void> {
+    if (draft.place) await this.#log.append([record]);
+    else {
+      const {inode, base, seal} = draft;
+      draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: small.bytes}, record], true);
+    }
+  }
+
+  /** The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself. */
+  async #ended(draft: OpenDraft): Promise<void> {
+    const {place, inode} = draft;
+    if (!place) return;
+    draft.place = undefined;
+    this.#log.note({kind: 'end', inode});
+    await this.#log.ended(place);
+  }
+
+  #touch(draft: OpenDraft): TimeNs {
+    return (draft.modified = this.#parts.runtime.clock.nowNs());
+  }
+
+  #grown(small: SmallDraft, change: () => void): void {
+    const before = small.room;
+    change();
+    this.#memory += small.room - before;
+  }
+
+  async #replay(): Promise<void> {
+    const {blocks} = this.#parts;
+    const told = new LeftDrafts();
+    await this.#log.replay((record, sameBoot) => told.apply(record, sameBoot));
+    const files = new Map((await blocks.drafts.left()).filter(({name}) => name.startsWith(namePrefix)).map((file) => [file.name, file]));
+    for (const [inode, {base, seal, bytes, synced}] of told) {
+      const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
+      if (typeof bytes === 'string' && !file) continue;
+      const draft: OpenDraft = {
+        inode, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced,
+        modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
+      };
+      const first: DraftRecord = bytes instanceof SmallDraft ? {kind: 'open', inode, base, seal, bytes: bytes.bytes} : {kind: 'file', inode, base, seal, name: bytes};
+      const touched: DraftRecord[] = bytes instanceof SmallDraft ? [{kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}] : [];
+      draft.place = await this.#log.append([first, ...touched, ...(synced ? [{kind: 'synced', inode} as const] : [])], true);
+      if (bytes instanceof SmallDraft) this.#memory += bytes.room;
+      else files.delete(bytes);
+      this.#inodes.add(inode);
+      this.#left.push(this.#add(draft).draft);
+    }
+    if (this.#left.length > 0) await this.#log.sync();
+    await this.#log.forgetReplayed();
+    for (const name of files.keys()) await blocks.drafts.discard(name);
+  }
+
+  #add(draft: OpenDraft): DraftInfo {
+    const number = this.#next++;
+    this.#open.set(number, draft);
+    return this.#info(number);
+  }
+
+  #info(number: number): DraftInfo {
+    const {inode, base, seal, bytes, modified} = this.#get(number);
+    return {draft: number, inode, length: bytes.length, modified, ...(base === 0 ? {} : {base}), ...(seal === 0 ? {} : {seal})};
+  }
+
+  #get(number: number): OpenDraft {
+    const open = this.#open.get(number);
+    if (!open) throw new WeirError('NotFound', `draft ${number} is not open (any more)`);
     return open;
-  }
-
-  #path(inode: InodeId, base: ContentId | undefined): string {
-    return `${this.#directory}/${inode}-${base ?? 0}`;
   }
 }
 
-function absentIsEmpty(error: unknown): string[] {
-  if (isKind(error, 'NotFound')) return [];
-  throw error;
+function bytesOf({inode, bytes}: OpenDraft): SmallDraft | NamedDraft {
+  if (bytes instanceof LeftFile) throw new WeirError('Conflict', `what an earlier life has written to inode ${inode} was not opened again`);
+  return bytes;
+}
+
+async function collect(bytes: AsyncIterable<Uint8Array> | undefined, length: number): Promise<Uint8Array> {
+  if (!bytes) return new Uint8Array(0);
+  const into = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for await (const chunk of bytes) {
+    assert(at + chunk.length <= length, 'a content has the length that it says');
+    into.set(chunk, at);
+    at += chunk.length;
+  }
+  return into.subarray(0, at);
+}
+
+async function* pieces(file: NamedDraft): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.length; ) {
+    const bytes = Buffer.allocUnsafe(Math.min(copyBytes, file.length - at));
+    const count = await file.read(bytes, at);
+    if (count === 0) return;
+    yield bytes.subarray(0, count);
+    at += count;
+  }
 }

@@ -1,0 +1,91 @@
+/**
+ * Records of the log of drafts: what was written to files that are not closed yet, in the order in which it was. A draft is named by its inode, and
+ * begins with `open` (its bytes follow in the log) or `file` (they are in a file of the cache), whatever came before of that inode. Little-endian.
+ *
+ *     length of the payload u32 · CRC32C of the payload u32 · payload: kind u8 · fields · bytes
+ */
+import {crc32c} from '@node-rs/crc32';
+import type {ContentId, InodeId} from '#base/ids.ts';
+
+export type DraftRecord =
+  /** The first of each log: the boot of the machine that the rest was written in. */
+  | {readonly kind: 'boot'; readonly boot: string}
+  /** `base`: the content that it began with; `seal`: the one that it is to be when it is closed; 0: none. */
+  | {readonly kind: 'open'; readonly inode: InodeId; readonly base: ContentId | 0; readonly seal: ContentId | 0; readonly bytes: Uint8Array}
+  | {readonly kind: 'file'; readonly inode: InodeId; readonly base: ContentId | 0; readonly seal: ContentId | 0; readonly name: string}
+  /** `modified`: ns since 1970. */
+  | {readonly kind: 'write'; readonly inode: InodeId; readonly modified: bigint; readonly position: number; readonly bytes: Uint8Array}
+  | {readonly kind: 'zero'; readonly inode: InodeId; readonly modified: bigint; readonly position: number; readonly length: number}
+  | {readonly kind: 'truncate'; readonly inode: InodeId; readonly modified: bigint; readonly length: number}
+  /** What comes before survives power loss. */
+  | {readonly kind: 'synced'; readonly inode: InodeId}
+  | {readonly kind: 'end'; readonly inode: InodeId};
+
+const frameBytes = 8;
+const kinds = {boot: 1, open: 2, file: 3, write: 4, zero: 5, truncate: 6, synced: 7, end: 8} as const;
+/** Of the payload, without its bytes. */
+const sizes = {boot: 1, open: 25, file: 25, write: 25, zero: 33, truncate: 25, synced: 9, end: 9} as const;
+/** No record has more bytes. */
+export const draftRecordBytesMax = 2 * 1024 * 1024;
+
+/** The record as buffers to be written one after the other; its bytes are not copied. */
+export function encodeDraftRecord(record: DraftRecord): readonly Uint8Array[] {
+  const bytes = record.kind === 'open' || record.kind === 'write' ? record.bytes : record.kind === 'boot' ? Buffer.from(record.boot) : record.kind === 'file' ? Buffer.from(record.name) : undefined;
+  const size = sizes[record.kind];
+  const out = Buffer.allocUnsafe(frameBytes + size);
+  out[frameBytes] = kinds[record.kind];
+  if (record.kind !== 'boot') out.writeDoubleLE(record.inode, frameBytes + 1);
+  if (record.kind === 'open' || record.kind === 'file') {
+    out.writeDoubleLE(record.base, frameBytes + 9);
+    out.writeDoubleLE(record.seal, frameBytes + 17);
+  } else if (record.kind === 'write' || record.kind === 'zero' || record.kind === 'truncate') {
+    out.writeBigInt64LE(record.modified, frameBytes + 9);
+    out.writeDoubleLE(record.kind === 'truncate' ? record.length : record.position, frameBytes + 17);
+    if (record.kind === 'zero') out.writeDoubleLE(record.length, frameBytes + 25);
+  }
+  const own = crc32c(out.subarray(frameBytes));
+  out.writeUInt32LE(size + (bytes?.length ?? 0), 0);
+  out.writeUInt32LE(bytes && bytes.length > 0 ? crc32c(bytes, own) : own, 4);
+  return bytes && bytes.length > 0 ? [out, bytes] : [out];
+}
+
+const whole = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+
+function decodePayload(from: Buffer): DraftRecord | undefined {
+  const found = Object.entries(kinds).find(([, number]) => number === from[0]);
+  if (!found) return undefined;
+  const kind = found[0] as DraftRecord['kind'];
+  const hasBytes = kind === 'open' || kind === 'write' || kind === 'boot' || kind === 'file';
+  if (hasBytes ? from.length < sizes[kind] : from.length !== sizes[kind]) return undefined;
+  const rest = from.subarray(sizes[kind]);
+  if (kind === 'boot') return {kind, boot: rest.toString()};
+  const number = from.readDoubleLE(1);
+  if (!whole(number)) return undefined;
+  const inode = number as InodeId;
+  if (kind === 'synced' || kind === 'end') return {kind, inode};
+  if (kind === 'open' || kind === 'file') {
+    const [base, seal] = [from.readDoubleLE(9), from.readDoubleLE(17)];
+    if (!whole(base) || !whole(seal)) return undefined;
+    const ids = {inode, base: base as ContentId | 0, seal: seal as ContentId | 0};
+    return kind === 'open' ? {kind, ...ids, bytes: rest} : {kind, ...ids, name: rest.toString()};
+  }
+  const modified = from.readBigInt64LE(9);
+  const place = from.readDoubleLE(17);
+  if (!whole(place)) return undefined;
+  if (kind === 'truncate') return {kind, inode, modified, length: place};
+  if (kind === 'write') return {kind, inode, modified, position: place, bytes: rest};
+  const length = from.readDoubleLE(25);
+  return whole(length) ? {kind, inode, modified, position: place, length} : undefined;
+}
+
+/** The record at `at`, and where the next begins; its bytes are part of `log`. `torn`: no record, or half of one: here the log ends. */
+export function decodeDraftRecord(log: Buffer, at: number): {readonly record: DraftRecord; readonly next: number} | 'torn' {
+  if (log.length - at < frameBytes) return 'torn';
+  const size = log.readUInt32LE(at);
+  const next = at + frameBytes + size;
+  if (size === 0 || size > draftRecordBytesMax || next > log.length) return 'torn';
+  const payload = log.subarray(at + frameBytes, next);
+  if (crc32c(payload) !== log.readUInt32LE(at + 4)) return 'torn';
+  const record = decodePayload(payload);
+  return record ? {record, next} : 'torn';
+}

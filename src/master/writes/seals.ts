@@ -1,0 +1,153 @@
+/**
+ * What a mount makes under ASYNC_THROUGH, each in one transaction that is answered when it is safe: a file, empty, and the content that a draft
+ * becomes when it is closed. No store is asked or told: that follows when the content lasts (persist/unsynced.ts). Undefined where it takes
+ * more than that (another write type, versions that are kept): the steps of every write (writes.ts) do it then.
+ */
+import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
+import type {ContentId, InodeId} from '#base/ids.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo, SealedDraft, SealOptions} from '#contracts/master-api.ts';
+import {denied, mayAccess} from '#master/namespace/access.ts';
+import {keepingOf} from '#master/namespace/versioning.ts';
+import {checkExpected, locate} from '#master/namespace/locate.ts';
+import {noteCreated} from '#master/namespace/object-events.ts';
+import {millisecondsOf} from '#master/namespace/operation.ts';
+import {getPersist, inheritedFrom, notePending} from '#master/namespace/persists.ts';
+import {inodeAt} from '#master/namespace/place.ts';
+import {checkPut, putFile} from '#master/namespace/put-file.ts';
+import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {setContent} from '#master/namespace/set-content.ts';
+import {lasting} from '#master/transactions.ts';
+import {beginStoreChange, takeKey} from '#master/writes/store-change.ts';
+import type {WriteServices} from '#master/writes/writes.ts';
+import type {Commit, Reader} from '#metastore/metastore.ts';
+import type {Content} from '#model/content.ts';
+import {parsePath, type Path} from '#model/path.ts';
+
+/** As S3 says of an object without bytes. */
+const emptyEtag = 'd41d8cd98f00b204e9800998ecf8427e';
+
+/** Whether versions of the file are kept. */
+function isKept(reader: Reader, inode: InodeId): boolean {
+  const path = locate(reader, inode)?.path;
+  if (path === undefined) return false;
+  const parsed = parsePath(path, 'file');
+  return keepingOf(reader, parsed, resolve(reader, parsed).top) !== undefined;
+}
+
+export class Seals {
+  readonly #services: WriteServices;
+
+  constructor(services: WriteServices) {
+    this.#services = services;
+  }
+
+  /** A new file; its parent has been checked by whoever asks. AlreadyExists. */
+  async makeFile(text: ByteString, {mode, writeTypeDefault}: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo | undefined> {
+    const {transactions, mounts, loader, persister} = this.#services;
+    const path: Path = {names: parsePath(text, 'file').names, kind: 'file'};
+    const askedAt = transactions.now();
+    const options = {parents: 'none', mode, precondition: {ifNoneMatch: '*'}} as const;
+    if (loader.questions(path, {askedAt, complete: true}).length > 0) await loader.freshen(path, {askedAt, signal: context.signal, complete: true});
+    const {mount, storeKey, keeping} = transactions.peek((reader) => {
+      checkExpected(reader, context.expects);
+      const resolution = checkPut(reader, {principal: context.principal}, path, options);
+      return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path}), keeping: keepingOf(reader, path, resolution.top)};
+    });
+    mounts.writable(mount);
+    if (keeping || this.#services.types.of(path, mount, {writeTypeDefault}) !== 'ASYNC_THROUGH') return undefined;
+    await persister.room(context.signal);
+    using turn = takeKey(this.#services, mount, storeKey);
+    if (!turn) return undefined;
+    const otherwise = loader.questions(path, {askedAt}).length === 0 ? 'absent' : 'unknown';
+    const commit = transactions.changeNow(context, (tx, op) => {
+      const content: Content = {
+        id: op.ids.next<ContentId>(), length: 0, mount, storeKey, fingerprint: '', etag: emptyEtag, checksums: {}, metadata: {}, committedAt: op.now, pending: 'pending',
+      };
+      const info = putFile(tx, op, path, {...options, content});
+      notePending(tx, info.inode.id, content, inheritedFrom(tx, undefined, storeKey, otherwise), millisecondsOf(op.now));
+      noteCreated(tx, op, 'ObjectCreated:Put', path, info.inode);
+      return info;
+    });
+    const {id, content} = commit.result.inode;
+    persister.added({id, mount, content: content!.id, length: 0, since: transactions.now()}, undefined, commit.eventually, {});
+    await lasting(commit, context);
+    return commit.result;
+  }
+
+  /** The id that the content of a draft is to have. NotFound when its file has no name any more. */
+  async begin(inode: InodeId, options: SealOptions, {signal}: CallContext): Promise<ContentId | undefined> {
+    const {transactions, mounts, persister} = this.#services;
+    const found = transactions.peek((reader) => {
+      const at = locate(reader, inode);
+      if (!at || at.place.kind !== 'file') return undefined;
+      const path = parsePath(at.path, 'file');
+      return {path, mount: at.place.mount, hasContent: inodeAt(reader, at.place).content !== undefined, keeping: keepingOf(reader, path, resolve(reader, path).top)};
+    });
+    if (!found) throw new WeirError('NotFound', `the file that was being written (inode ${inode}) does not exist any more`);
+    mounts.writable(found.mount);
+    if (found.keeping || !found.hasContent || this.#services.types.of(found.path, found.mount, options) !== 'ASYNC_THROUGH') return undefined;
+    await persister.room(signal);
+    transactions.ids.ensure(transactions.metastore);
+    return transactions.ids.next<ContentId>();
+  }
+
+  /** The draft's bytes are kept as that content: the file has it; undefined where it takes more by now. Not committed, the content is dropped. NotFound. */
+  async commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<FileInfo | undefined> {
+    let commit: Commit<FileInfo> | undefined;
+    try {
+      commit = await this.#commit(inode, sealed, context);
+    } finally {
+      if (!commit) this.#services.persister.abandoned(sealed.content);
+    }
+    if (commit) await lasting(commit, context);
+    return commit?.result;
+  }
+
+  async #commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<Commit<FileInfo> | undefined> {
+    const {transactions, runtime, persister} = this.#services;
+    const {content: id, length, etag, metadata, mtime, durable} = sealed;
+    using _turn = await this.#turnOf(inode, context.signal);
+    const path = transactions.peek((reader) => locate(reader, inode))?.path;
+    if (path === undefined || transactions.peek((reader) => isKept(reader, inode))) return undefined;
+    using _room = this.#services.quotas.setAside(parsePath(path, 'file'), length);
+    runtime.crashPoint('master.seal.commit');
+    let before: ContentId | undefined;
+    const commit = transactions.changeNow(context, (tx, op) => {
+      const found = locate(tx, inode);
+      if (!found) throw new WeirError('NotFound', `the file that was being written (inode ${inode}) does not exist any more`);
+      const {mount, storeKey} = found.place;
+      const old = inodeAt(tx, found.place);
+      if (!mayAccess(old, context.principal, 'write')) throw denied(context.principal, 'write', old);
+      const inherited = inheritedFrom(tx, old, storeKey, 'unknown');
+      const content: Content = {id, length, mount, storeKey, fingerprint: '', etag, checksums: {}, metadata, committedAt: op.now, pending: 'pending'};
+      // What lasts; of several contents within some seconds the last that did.
+      const kept = getPersist(tx, inode)?.before ?? old.content;
+      const info = setContent(tx, op, inode, content, mtime);
+      notePending(tx, inode, content, inherited, millisecondsOf(op.now), durable ? undefined : kept);
+      before = durable ? undefined : kept?.id;
+      noteCreated(tx, op, 'ObjectCreated:Put', parsePath(found.path, 'file'), info.inode);
+      return info;
+    });
+    runtime.crashPoint('master.seal.committed');
+    const {mount} = commit.result.inode.content!;
+    persister.added({id: inode, mount, content: id, length, since: transactions.now()}, inode, commit.eventually, durable ? undefined : before === undefined ? {} : {before});
+    return commit;
+  }
+
+  async #turnOf(inode: InodeId, signal: AbortSignal): Promise<Disposable> {
+    const {transactions} = this.#services;
+    for (;;) {
+      const place = transactions.peek((reader) => locate(reader, inode))?.place;
+      if (!place) throw new WeirError('NotFound', `the file that was being written (inode ${inode}) does not exist any more`);
+      const {mount, storeKey} = place;
+      const now = takeKey(this.#services, mount, storeKey);
+      if (now) return now;
+      const turn = await beginStoreChange(this.#services, mount, [storeKey], signal, false);
+      const still = transactions.peek((reader) => locate(reader, inode))?.place;
+      if (still?.storeKey === storeKey && still.mount === mount) return turn;
+      turn[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What earlier lives left of drafts, put together from their log. Where the power failed since, a small draft is what its last sync made of it,
+ * and nothing when it was never synced; one with a file of its own may have later changes, as on any disk.
+ */
+import type {ContentId, InodeId} from '#base/ids.ts';
+import type {DraftRecord} from '#codec/draft/log-record.ts';
+import {SmallDraft} from '#worker/drafts/small-draft.ts';
+
+export interface LeftDraft {
+  readonly base: ContentId | 0;
+  readonly seal: ContentId | 0;
+  /** Its bytes, or the name of the file that has them. */
+  readonly bytes: SmallDraft | string;
+  readonly synced: boolean;
+}
+
+interface Told extends LeftDraft {
+  synced: boolean;
+  /** Of the same boot. */
+  safe: boolean;
+  /** As it was when it was synced last. */
+  lasting?: {readonly bytes: Uint8Array; readonly modified: bigint};
+}
+
+export class LeftDrafts {
+  readonly #told = new Map<InodeId, Told>();
+
+  apply(record: DraftRecord, sameBoot: boolean): void {
+    if (record.kind === 'boot') return;
+    const {inode} = record;
+    if (record.kind === 'open') this.#told.set(inode, {base: record.base, seal: record.seal, bytes: new SmallDraft(Buffer.from(record.bytes), 0n), synced: false, safe: sameBoot});
+    else if (record.kind === 'file') this.#told.set(inode, {base: record.base, seal: record.seal, bytes: record.name, synced: false, safe: sameBoot});
+    else if (record.kind === 'end') this.#told.delete(inode);
+    else this.#change(record, sameBoot);
+  }
+
+  #change(record: Exclude<DraftRecord, {kind: 'boot' | 'open' | 'file' | 'end'}>, sameBoot: boolean): void {
+    const told = this.#told.get(record.inode);
+    // What it began with was lost with the power.
+    if (!told) return;
+    const {bytes} = told;
+    told.safe &&= sameBoot;
+    if (record.kind === 'synced') {
+      told.synced = true;
+      if (typeof bytes !== 'string') told.lasting = {bytes: Buffer.from(bytes.bytes), modified: bytes.modified};
+    } else if (typeof bytes === 'string') return;
+    else if (record.kind === 'write') bytes.write(record.bytes, record.position, record.modified);
+    else if (record.kind === 'zero') bytes.zero(record.position, record.length, record.modified);
+    else bytes.truncate(record.length, record.modified);
+  }
+
+  *[Symbol.iterator](): Generator<readonly [InodeId, LeftDraft]> {
+    for (const [inode, {base, seal, bytes, synced, safe, lasting}] of this.#told) {
+      if (safe) yield [inode, {base, seal, bytes, synced}];
+      else if (typeof bytes === 'string') {
+        if (synced) yield [inode, {base, seal, bytes, synced}];
+      } else if (lasting) yield [inode, {base, seal, bytes: new SmallDraft(lasting.bytes, lasting.modified), synced: true}];
+    }
+  }
+}
