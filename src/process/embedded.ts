@@ -15,7 +15,7 @@ import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
-import {Mount} from '#frontends/fuse/mount.ts';
+import {Mount, sharesLocks} from '#frontends/fuse/mount.ts';
 import {isOfMount, leftMount, type LeftMount, openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
@@ -203,12 +203,12 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
 }
 
 /** The mount that an instance before this one has left; one that cannot be gone on with is ended. */
-async function keptMount(fuse: Fuse, options: FuseMountOptions, {log}: Runtime): Promise<{readonly device: FuseDevice; readonly left: LeftMount} | undefined> {
+async function keptMount(fuse: Fuse, options: FuseMountOptions & {readonly sharedLocks: boolean}, {log}: Runtime): Promise<{readonly device: FuseDevice; readonly left: LeftMount} | undefined> {
   const device = await fuse.takeOver(options);
   if (!device) return undefined;
   try {
     const left = leftMount(device);
-    if (left) return {device, left};
+    if (left && sharesLocks(left.kept.flags) === options.sharedLocks) return {device, left};
   } catch (error) {
     log.error('fuse: what the last daemon has left of the mount cannot be read; it is mounted anew', {error});
   }

@@ -387,7 +387,8 @@ export const targets: Readonly<Record<string, Target>> = {
     decodeRequest(input, {setxattrExtended: (input[4] ?? 0) % 2 === 0});
   }),
   'fuse-kept-slot': record<KeptSlot | undefined>([
-    {kind: 'file', handle: 1, node: 2, flags: 3, unique: 4n, backing: 5}, {kind: 'directory', handle: 1, node: 2, unique: 4n}, {kind: 'draft', node: 1, inode: 2, dirty: true, touched: -1n}, undefined,
+    {kind: 'file', handle: 1, node: 2, flags: 3, unique: 4n, backing: 5}, {kind: 'directory', handle: 1, node: 2, unique: 4n}, {kind: 'draft', node: 1, inode: 2, dirty: true, touched: -1n},
+    {kind: 'lock', node: 1, whole: true, owner: 2n, type: 'write', pid: 3, start: 4, end: 5}, undefined,
   ], slot => {
     const bytes = Buffer.alloc(slotBytes);
     encodeSlot(slot, bytes);

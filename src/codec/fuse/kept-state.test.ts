@@ -13,6 +13,9 @@ const slot: fc.Arbitrary<KeptSlot> = fc.oneof(
   fc.record({kind: fc.constant('file' as const), handle: id, node: id, flags: word, unique, backing: word}, {noNullPrototype: true}),
   fc.record({kind: fc.constant('directory' as const), handle: id, node: id, unique}, {noNullPrototype: true}),
   fc.record({kind: fc.constant('draft' as const), node: id, inode: id, dirty: fc.boolean(), touched: fc.bigInt({min: -(2n ** 63n), max: 2n ** 63n - 1n})}, {noNullPrototype: true}),
+  fc.record({
+    kind: fc.constant('lock' as const), node: id, whole: fc.boolean(), owner: fc.bigInt({min: 0n, max: 2n ** 64n - 1n}), type: fc.constantFrom('read' as const, 'write' as const), pid: word, start: id, end: id,
+  }, {noNullPrototype: true}),
 );
 
 test('what is kept comes back as it was', () => {

@@ -3,7 +3,7 @@
  * Little-endian:
  *
  *   0            header: magic, version, INIT's flags, how many slots there have been, a number above all handles, the mount's name (origin)
- *   4096 …       slots of 64 bytes: a file handle, a directory handle, the state of a draft, or nothing
+ *   4096 …       slots of 64 bytes: a file handle, a directory handle, the state of a draft, a lock, or nothing
  *   2^36 …       4096 bytes for each slot: where reading that directory has got to, if that handle ever got anywhere
  *
  * Every version that was ever released stays decodable: an upgrade takes over what the version before has left.
@@ -65,7 +65,21 @@ export interface KeptDraft {
   readonly touched: bigint;
 }
 
-export type KeptSlot = KeptFile | KeptDirectory | KeptDraft;
+/** Of a mount that shares its locks with others; else the kernel has them. */
+export interface KeptLock {
+  readonly kind: 'lock';
+  readonly node: number;
+  /** By flock, of the whole file. */
+  readonly whole: boolean;
+  readonly owner: bigint;
+  readonly type: 'read' | 'write';
+  readonly pid: number;
+  /** Bytes; `end` is the last one. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export type KeptSlot = KeptFile | KeptDirectory | KeptDraft | KeptLock;
 
 /** Where reading a directory has got to: what the last answer began behind, and what it ended with. */
 export interface KeptPosition {
@@ -75,7 +89,7 @@ export interface KeptPosition {
   readonly key: ByteString;
 }
 
-const kinds = {none: 0, file: 1, directory: 2, draft: 3} as const;
+const kinds = {none: 0, file: 1, directory: 2, draft: 3, lock: 4} as const;
 
 export function encodeHeader({flags, slots, nextHandle, origin}: KeptHeader): Buffer {
   const bytes = Buffer.alloc(headerBytes);
@@ -106,6 +120,13 @@ export function encodeSlot(slot: KeptSlot | undefined, into: Buffer): void {
   if (!slot) return;
   into.writeUInt8(kinds[slot.kind], 0);
   writeNumber64(into, 16, slot.node);
+  if (slot.kind === 'lock') {
+    into.writeUInt8((slot.whole ? 1 : 0) | (slot.type === 'write' ? 2 : 0), 1);
+    into.writeUInt32LE(slot.pid, 4);
+    writeNumber64(into, 8, slot.start);
+    into.writeBigUInt64LE(slot.owner, 24);
+    return writeNumber64(into, 32, slot.end);
+  }
   if (slot.kind === 'draft') {
     into.writeUInt8(slot.dirty ? 1 : 0, 1);
     writeNumber64(into, 8, slot.inode);
@@ -132,6 +153,10 @@ export function decodeSlot(bytes: Buffer): KeptSlot | undefined {
       return {kind: 'directory', handle: id, node, unique: bytes.readBigUInt64LE(24)};
     case kinds.draft:
       return {kind: 'draft', node, inode: id, dirty: bytes.readUInt8(1) === 1, touched: bytes.readBigInt64LE(24)};
+    case kinds.lock: {
+      const flags = bytes.readUInt8(1);
+      return {kind: 'lock', node, whole: (flags & 1) !== 0, owner: bytes.readBigUInt64LE(24), type: flags & 2 ? 'write' : 'read', pid: bytes.readUInt32LE(4), start: id, end: number64(bytes, 32)};
+    }
     default:
       throw corrupt(`a slot is of kind ${kind}`);
   }

@@ -14,7 +14,7 @@ import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
 import {giveName} from '#frontends/fuse/unnamed.ts';
-import {firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {firstUnique, isResent, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
 const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
@@ -49,7 +49,7 @@ function making<T>(services: MountServices, {node, uid, gid}: FuseHead, {name, u
 }
 
 /** An empty file that was not there: an ordinary object from the beginning, as on any disk. */
-function makeFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+function newFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
   const {mode} = made;
   return making(services, head, made, context, async (path, at) => {
     try {
@@ -58,6 +58,22 @@ function makeFile(services: MountServices, head: FuseHead, made: New & {readonly
       throw isKind(error, 'PreconditionFailed') ? new Errno('EEXIST') : error;
     }
   });
+}
+
+/**
+ * An empty file that was not there. The store may have one from a daemon that died before it could note it: nobody else can have made it, for
+ * the kernel lets nothing be made in a directory while it waits for this answer.
+ */
+async function makeFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
+  try {
+    return await newFile(services, head, made, context);
+  } catch (error) {
+    if (!isResent(head) || !(error instanceof Errno || isKind(error, 'PreconditionFailed', 'AlreadyExists'))) throw error;
+    const {info} = await services.files.lookup(nodeOf(head), plainName(made.name), 'file', context);
+    if (info?.inode.kind !== 'file' || info.length > 0) throw error;
+    const patch = {mode: made.mode & 0o7777 & ~made.umask, uid: head.uid, gid: head.gid};
+    return await atInode(services, info.inode.id, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
+  }
 }
 
 export const create: Operation<'create'> = async (services, head, made, context) => await openedNew(services, head, made, await makeFile(services, head, made, context), context);

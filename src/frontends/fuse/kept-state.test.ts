@@ -4,6 +4,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
+import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {KeptMemory} from '#runtime/fuse.ts';
 
@@ -47,6 +48,25 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
   assert.ok(next > directory, 'handles never repeat, whoever gives them out');
   again.closeDirectory(directory);
   assert.deepEqual(KeptState.left(kept)!.found().map(({what}) => what.kind), ['file', 'file', 'file']);
+});
+
+test('locks that are shared with other mounts are kept as they are joined and split', () => {
+  const kept = memory();
+  const first = KeptState.begin(kept, 'mount-1');
+  first.flags = [3, 4];
+  const locks = new MountLocks(first);
+  const request = {inode, whole: false, holder: 'mount-1', owner: '5', pid: 9};
+  locks.note({...request, type: 'write', start: 0, end: 99});
+  locks.note({...request, type: 'none', start: 40, end: 49});
+  const left = KeptState.left(kept)!;
+  const ranges = (state: KeptState) => state.found().map(({what}) => (what.kind === 'lock' ? [what.start, what.end, what.type] : [])).toSorted(([a], [b]) => Number(a) - Number(b));
+  assert.deepEqual(ranges(left), [[0, 39, 'write'], [50, 99, 'write']]);
+  const again = new MountLocks(left);
+  for (const {slot, what} of left.found()) if (what.kind === 'lock') again.restore(slot, what, 'mount-1');
+  assert.deepEqual([again.has(inode, false, '5'), again.has(inode, false, '6')], [true, false]);
+  assert.deepEqual(ranges(KeptState.left(kept)!), [[0, 39, 'write'], [50, 99, 'write']]);
+  again.note({...request, type: 'none', start: 0, end: 99});
+  assert.deepEqual(ranges(KeptState.left(kept)!), []);
 });
 
 test('where nobody keeps the mount nothing is kept', async () => {

@@ -20,7 +20,7 @@ import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
-import {type Answer, firstUnique, type MountServices} from '#frontends/fuse/request.ts';
+import {type Answer, firstUnique, isResent, type MountServices} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Counter} from '#runtime/metrics.ts';
@@ -99,7 +99,7 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
       room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
-      shownAs: options.shownAs, ...(options.sharedLocks ? {locks: new MountLocks()} : {}),
+      shownAs: options.shownAs, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
@@ -214,8 +214,7 @@ export class Mount implements AsyncDisposable {
     const passthrough = agreedOn(agreed, 'passthrough');
     this.#services = {...this.#services, passthrough};
     // Without it, what was read and not answered when a daemon dies would wait for ever: then the mount dies, too.
-    // Nor do locks that others must know of outlive the daemon that has told them.
-    if (agreedOn(agreed, 'hasResend') && !this.#options.sharedLocks) this.#services.kept.flags = agreed;
+    if (agreedOn(agreed, 'hasResend')) this.#services.kept.flags = agreed;
     else device.endWithProcess();
     const answer = initBody({
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: readAheadBytes, flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
@@ -304,7 +303,8 @@ export class Mount implements AsyncDisposable {
   }
 }
 
-const isResent = ({unique}: FuseHead): boolean => (unique & resentBit) !== 0n;
+/** Whether a mount was agreed on to share its locks. */
+export const sharesLocks = (flags: readonly [low: number, high: number]): boolean => agreedOn(flags, 'posixLocks');
 
 function agreedOn(flags: readonly [low: number, high: number], name: InitFlag): boolean {
   const [word, bit] = initFlag[name];

@@ -54,3 +54,6 @@ export const nodeOf = (head: FuseHead): InodeId => head.node as InodeId;
 
 /** The request's id, the same when the kernel sends it again because nobody answered the first. */
 export const firstUnique = (head: Pick<FuseHead, 'unique'>): bigint => head.unique & ~resentBit;
+
+/** Whether the kernel sends it again, because nobody answered the first: it may have been carried out. */
+export const isResent = ({unique}: Pick<FuseHead, 'unique'>): boolean => (unique & resentBit) !== 0n;

@@ -43,7 +43,9 @@ export async function takeOver(services: MountServices, {kept, slots}: LeftMount
   for (const {slot, what} of slots) {
     if (what.kind === 'directory') handles.restoreDirectory(what.handle, slot, what.node as InodeId, what.unique);
     else if (what.kind === 'file') await restoreFile(services, slot, what, context);
+    else if (what.kind === 'lock') services.locks?.restore(slot, what, services.origin);
   }
+  await services.locks?.sayAgain(services, context);
   const left = new Map(drafts.map(draft => [draft.inode, draft]));
   for (const {slot, what} of slots) {
     if (what.kind !== 'draft') continue;
