@@ -95,8 +95,18 @@ export const mknod: Operation<'mknod'> = async (services, head, body, context) =
 };
 
 export const mkdir: Operation<'mkdir'> = async (services, head, body, context) => {
-  const made = await making(services, head, body, context, (path, at) => services.files.makeDirectory(path, {mode: body.mode & 0o7777, existing: 'fail'}, at));
-  return madeBody(services, made);
+  try {
+    return madeBody(services, await making(services, head, body, context, (path, at) => services.files.makeDirectory(path, {mode: body.mode & 0o7777, existing: 'fail'}, at)));
+  } catch (error) {
+    if (!isResent(head) || !isKind(error, 'AlreadyExists')) throw error;
+    // As of a file that the store has from the first time (makeFile).
+    const {info} = await services.files.lookup(nodeOf(head), plainName(body.name), 'directory', context);
+    if (info?.inode.kind !== 'directory') throw error;
+    const listed = await services.files.list({directory: await services.files.pathOf(info.inode.id, context), view: 'children', limit: 1}, context);
+    if (listed.entries.length > 0) throw error;
+    const patch = {mode: body.mode & 0o7777 & ~body.umask, uid: head.uid, gid: head.gid};
+    return madeBody(services, await atInode(services, info.inode.id, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'directory'}, at)));
+  }
 };
 
 export const symlink: Operation<'symlink'> = async (services, head, {name, target}, context) => {
@@ -116,13 +126,22 @@ export const link: Operation<'link'> = async (services, head, {source, name}, co
   return madeBody(services, made);
 };
 
+/** The kernel has seen what it asks to remove: where it asks again, and there is nothing, the store has lost it by the first request. */
+async function orGone(head: FuseHead, removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!isResent(head) || !isKind(error, 'NotFound')) throw error;
+  }
+}
+
 export const unlink: Operation<'unlink'> = async (services, head, {name}, context) => {
-  await atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'file'}, at));
+  await orGone(head, atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'file'}, at)));
   return undefined;
 };
 
 export const rmdir: Operation<'rmdir'> = async (services, head, {name}, context) => {
-  await atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'directory'}, at));
+  await orGone(head, atShown(services, nodeOf(head), name, context, (path, at) => services.files.remove(path, {kind: 'directory'}, at)));
   return undefined;
 };
 
