@@ -2,8 +2,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {openFlag} from '#codec/fuse/abi.ts';
-import {openBody} from '#codec/fuse/reply.ts';
+import {notification, openFlag} from '#codec/fuse/abi.ts';
+import {invalidateEntryBody, openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
@@ -154,7 +154,14 @@ export const rename: Operation<'rename'> = async (services, head, {name, newPare
     return undefined;
   }
   const plain = plainName(newName);
-  await atShown(services, nodeOf(head), name, context, (from, found) =>
+  const renamed = atShown(services, nodeOf(head), name, context, (from, found) =>
     atInode(services, newParent as InodeId, found, (directory, at) => services.files.rename(from, (directory + plain) as ByteString, {replace: (flags & noReplace) === 0, kind: 'either'}, at)));
+  try {
+    await renamed;
+  } catch (error) {
+    // As of what was removed: the store has it under the new name by now, and there it is found anew.
+    if (!isResent(head) || !isKind(error, 'NotFound') || !(await services.files.lookup(newParent as InodeId, plain, 'either', context)).info) throw error;
+    void services.device.notify(notification.invalidateEntry, invalidateEntryBody(newParent, plain));
+  }
   return undefined;
 };
