@@ -11,6 +11,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
 import {Drafts} from '#worker/drafts/drafts.ts';
+import {LeftDrafts} from '#worker/drafts/left-drafts.ts';
 
 const inode = 7 as InodeId;
 const base = 9 as ContentId;
@@ -171,6 +172,59 @@ describe('drafts', () => {
       });
     }
   }
+
+  /** What comes after the sync lasts by another's; after power loss the draft is what it was when it was synced. */
+  const afterSync: Record<string, (drafts: Drafts, draft: number) => Promise<unknown>> = {
+    'sealed': async (drafts, draft) => {
+      assert.ok(await drafts.seal(draft, seal));
+      await drafts.rebase(draft, inode, seal);
+    },
+    'sealed, and changed': async (drafts, draft) => {
+      assert.ok(await drafts.seal(draft, seal));
+      await drafts.rebase(draft, inode, seal);
+      await drafts.write(draft, 0, Buffer.from('later'));
+    },
+    'sealed, and sealed again': async (drafts, draft) => {
+      for (const id of [seal, 12 as ContentId]) {
+        assert.ok(await drafts.seal(draft, id));
+        await drafts.rebase(draft, inode, id);
+      }
+    },
+    'grown to a file': async (drafts, draft) => await drafts.write(draft, 100, pattern(3, 600 * KiB)),
+  };
+  for (const [name, change] of Object.entries(afterSync)) {
+    it(`keep what was synced until what comes after lasts (${name})`, async () => {
+      const simulation = createSimulation(1);
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+        await drafts.write(draft, 0, Buffer.from('synced'));
+        await drafts.sync(draft);
+        await change(drafts, draft);
+        const other = await drafts.open(8 as InodeId, base, undefined, 0, undefined);
+        await drafts.write(other.draft, 0, Buffer.from('other'));
+        await drafts.sync(other.draft);
+      });
+      simulation.crash();
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const left = (await drafts.left()).find((each) => each.inode === inode);
+        assert.deepEqual([left?.base, left?.seal], [base, seal]);
+        assert.equal(text(await readAll(drafts, (await drafts.reopen(left!.draft)).draft)), 'synced');
+      });
+    });
+  }
+
+  it('are what they were when the power fails while they are told anew', () => {
+    const id = {inode, base, seal};
+    for (const first of [{kind: 'open', ...id, bytes: Buffer.from('x')}, {kind: 'file', ...id, name: 'mount-1'}] as const) {
+      const left = new LeftDrafts();
+      for (const record of [first, {kind: 'synced', inode}, first] as const) left.apply(record, false);
+      assert.deepEqual(Array.from(left, ([, {seal: told, synced}]) => [told, synced]), [[seal, true]]);
+      left.apply({kind: 'end', inode}, false);
+      assert.deepEqual([...left], []);
+    }
+  });
 
   it('are dropped when the power failed before they were ever synced', async () => {
     for (let seed = 1; seed <= 8; seed++) {

@@ -44,10 +44,12 @@ interface OpenDraft {
   bytes: SmallDraft | NamedDraft | LeftFile;
   /** Where the log began to tell of it; undefined: it does not, or not any more. */
   place: LogPlace | undefined;
-  /** Of a large one: the bytes are a content's, and must not change. */
+  /** The bytes are a content's, which perhaps does not last yet, and the log tells of them as that. Those of a large one must not change. */
   sealed: boolean;
   /** Of a large one: it lasts as a draft. */
   synced: boolean;
+  /** It was synced since it began: what comes after takes the place of that only when it lasts. */
+  lasts: boolean;
   modified: TimeNs;
 }
 
@@ -82,7 +84,7 @@ export class Drafts {
     try {
       await (this.#replayed ??= this.#replay());
       const modified = this.#parts.runtime.clock.nowNs();
-      const draft: OpenDraft = {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, modified};
+      const draft: OpenDraft = {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
       if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
         draft.bytes = new SmallDraft(await collect(bytes, length), modified);
         this.#memory += length;
@@ -159,16 +161,15 @@ export class Drafts {
     const bytes = bytesOf(draft);
     if (bytes instanceof SmallDraft) {
       // Nothing was changed.
-      if (!draft.place) return;
-      await this.#log.append([{kind: 'synced', inode: draft.inode}]);
-      await this.#log.sync();
-      return;
+      if (!draft.place || draft.sealed) return;
+      draft.lasts = true;
+      return await this.#tellSynced(draft);
     }
     if (draft.sealed) return;
     await bytes.sync();
     if (draft.synced) return;
-    await this.#log.append([{kind: 'synced', inode: draft.inode}]);
-    await this.#log.sync();
+    draft.lasts = true;
+    await this.#tellSynced(draft);
     draft.synced = true;
   }
 
@@ -176,7 +177,8 @@ export class Drafts {
   async seal(number: number, id: ContentId): Promise<SealedBytes | undefined> {
     const draft = this.#get(number);
     // Sealed again as it is.
-    if (draft.sealed) await this.#anew(draft, bytesOf(draft) as NamedDraft);
+    const before = bytesOf(draft);
+    if (draft.sealed && !(before instanceof SmallDraft)) await this.#anew(draft, before);
     const bytes = bytesOf(draft);
     const {length} = bytes;
     if (draft.place && draft.seal !== id) await this.#tellSeal(draft, bytes, id);
@@ -193,8 +195,8 @@ export class Drafts {
   async rebase(number: number, inode: InodeId, base: ContentId): Promise<void> {
     const draft = this.#get(number);
     const bytes = bytesOf(draft);
-    // Published by way of the store its file is no content's.
-    const sealed = draft.seal === base && !(bytes instanceof SmallDraft) && bytes.length > segmentContentBytesMax;
+    // Published by way of the store its file is no content's. What was synced stays until whoever closes the draft knows that the content lasts.
+    const sealed = draft.seal === base && (bytes instanceof SmallDraft ? draft.lasts && draft.place !== undefined : bytes.length > segmentContentBytesMax);
     draft.base = base;
     draft.seal = 0;
     if (sealed) draft.sealed = true;
@@ -269,27 +271,45 @@ export class Drafts {
     await sealed.discard();
   }
 
-  async #tellFile(draft: OpenDraft, {name}: NamedDraft): Promise<void> {
+  async #tellFile(draft: OpenDraft, file: NamedDraft): Promise<void> {
+    const {name} = file;
     const {inode, base, seal, place} = draft;
     draft.place = await this.#log.append([{kind: 'file', inode, base, seal, name}], true);
-    if (place) await this.#log.ended(place);
+    await this.#toldAnew(draft, place, file);
   }
 
   /** It is to be another content than was told. */
   async #tellSeal(draft: OpenDraft, bytes: SmallDraft | NamedDraft, seal: ContentId): Promise<void> {
     draft.seal = seal;
     if (!(bytes instanceof SmallDraft)) return await this.#tellFile(draft, bytes);
-    const {inode, base, place} = draft;
-    draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: bytes.bytes}], true);
-    if (place) await this.#log.ended(place);
+    await this.#tellOpen(draft, bytes);
+  }
+
+  async #tellOpen(draft: OpenDraft, small: SmallDraft, ...then: readonly DraftRecord[]): Promise<void> {
+    const {inode, base, seal, place} = draft;
+    draft.sealed = false;
+    draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: small.bytes}, ...then], true);
+    await this.#toldAnew(draft, place);
+  }
+
+  /** What the log told before goes with its file: what lasts must do without that. */
+  async #toldAnew(draft: OpenDraft, before: LogPlace | undefined, file?: NamedDraft): Promise<void> {
+    if (!before) return;
+    if (draft.lasts && before.number !== draft.place!.number) {
+      await file?.sync();
+      await this.#tellSynced(draft);
+    }
+    await this.#log.ended(before);
+  }
+
+  async #tellSynced({inode}: OpenDraft): Promise<void> {
+    await this.#log.append([{kind: 'synced', inode}]);
+    await this.#log.sync();
   }
 
   async #tell(draft: OpenDraft, small: SmallDraft, record: DraftRecord): Promise<void> {
-    if (draft.place) await this.#log.append([record]);
-    else {
-      const {inode, base, seal} = draft;
-      draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: small.bytes}, record], true);
-    }
+    if (draft.place && !draft.sealed) await this.#log.append([record]);
+    else await this.#tellOpen(draft, small, record);
   }
 
   /** The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself. */
@@ -297,6 +317,7 @@ export class Drafts {
     const {place, inode} = draft;
     if (!place) return;
     draft.place = undefined;
+    draft.lasts = false;
     this.#log.note({kind: 'end', inode});
     await this.#log.ended(place);
   }
@@ -320,7 +341,7 @@ export class Drafts {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
       const draft: OpenDraft = {
-        inode, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced,
+        inode, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced, lasts: synced,
         modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       const first: DraftRecord = bytes instanceof SmallDraft ? {kind: 'open', inode, base, seal, bytes: bytes.bytes} : {kind: 'file', inode, base, seal, name: bytes};

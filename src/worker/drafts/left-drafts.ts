@@ -1,6 +1,7 @@
 /**
  * What earlier lives left of drafts, put together from their log. Where the power failed since, a small draft is what its last sync made of it,
- * and nothing when it was never synced; one with a file of its own may have later changes, as on any disk.
+ * and nothing when it was never synced; one with a file of its own may have later changes, as on any disk. A draft that is told anew is until its
+ * next sync what it was before: of what is told in one write the power may leave a part.
  */
 import type {ContentId, InodeId} from '#base/ids.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
@@ -19,7 +20,7 @@ interface Told extends LeftDraft {
   /** Of the same boot. */
   safe: boolean;
   /** As it was when it was synced last. */
-  lasting?: {readonly bytes: Uint8Array; readonly modified: bigint};
+  lasting: LeftDraft | undefined;
 }
 
 export class LeftDrafts {
@@ -28,9 +29,10 @@ export class LeftDrafts {
   apply(record: DraftRecord, sameBoot: boolean): void {
     if (record.kind === 'boot') return;
     const {inode} = record;
-    if (record.kind === 'open') this.#told.set(inode, {base: record.base, seal: record.seal, bytes: new SmallDraft(Buffer.from(record.bytes), 0n), synced: false, safe: sameBoot});
-    else if (record.kind === 'file') this.#told.set(inode, {base: record.base, seal: record.seal, bytes: record.name, synced: false, safe: sameBoot});
-    else if (record.kind === 'end') this.#told.delete(inode);
+    if (record.kind === 'open' || record.kind === 'file') {
+      const bytes = record.kind === 'open' ? new SmallDraft(Buffer.from(record.bytes), 0n) : record.name;
+      this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting: this.#told.get(inode)?.lasting});
+    } else if (record.kind === 'end') this.#told.delete(inode);
     else this.#change(record, sameBoot);
   }
 
@@ -41,8 +43,9 @@ export class LeftDrafts {
     const {bytes} = told;
     told.safe &&= sameBoot;
     if (record.kind === 'synced') {
+      const {base, seal} = told;
       told.synced = true;
-      if (typeof bytes !== 'string') told.lasting = {bytes: Buffer.from(bytes.bytes), modified: bytes.modified};
+      told.lasting = {base, seal, bytes: typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified), synced: true};
     } else if (typeof bytes === 'string') return;
     else if (record.kind === 'write') bytes.write(record.bytes, record.position, record.modified);
     else if (record.kind === 'zero') bytes.zero(record.position, record.length, record.modified);
@@ -52,9 +55,7 @@ export class LeftDrafts {
   *[Symbol.iterator](): Generator<readonly [InodeId, LeftDraft]> {
     for (const [inode, {base, seal, bytes, synced, safe, lasting}] of this.#told) {
       if (safe) yield [inode, {base, seal, bytes, synced}];
-      else if (typeof bytes === 'string') {
-        if (synced) yield [inode, {base, seal, bytes, synced}];
-      } else if (lasting) yield [inode, {base, seal, bytes: new SmallDraft(lasting.bytes, lasting.modified), synced: true}];
+      else if (lasting) yield [inode, lasting];
     }
   }
 }
