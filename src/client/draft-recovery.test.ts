@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {recoverDrafts} from '#client/draft-recovery.ts';
+import type {DraftServices} from '#client/draft-file.ts';
+import {closePublished, recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {bytes, context, World} from '#master/fixture.test.ts';
+import type {DraftInfo} from '#contracts/worker-api.ts';
 import type {Master} from '#master/master.ts';
 import type {Log} from '#runtime/log.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -62,4 +64,14 @@ test('what was replaced meanwhile is not overwritten: as of a file that was unli
 
 test('what was removed meanwhile stays removed', async () => {
   assert.deepEqual(await recovered(async (master) => void (await master.remove(path, {kind: 'file'}, context))), {content: undefined, warnings: 0, left: 0});
+});
+
+test('what was sealed is kept until that lasts', async () => {
+  const kept: boolean[] = [];
+  const worker = {closeDraft: async (_draft: number, {keep}: {readonly keep: boolean}) => void kept.push(keep)};
+  const left = {draft: 1, inode: 7, length: 3, modified: 0n} as DraftInfo;
+  for (const [named, sync] of [[true, async () => {}], [true, () => Promise.reject(new Error('the disk is broken'))], [false, () => assert.fail('it has no name')]] as const) {
+    await closePublished({master: {sync}, worker} as unknown as DraftServices, left, named, context);
+  }
+  assert.deepEqual(kept, [false, true, false]);
 });

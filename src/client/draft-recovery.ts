@@ -39,9 +39,8 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
     const {inode} = left;
     const {worker} = services;
     const content = info?.inode.content;
-    // The process died between the commit and its note on the draft.
     if (!info || (content && content.id === left.seal)) {
-      await worker.closeDraft(left.draft, {keep: false}, context);
+      await closePublished(services, left, info !== undefined, context);
       continue;
     }
     const {seal: _, ...begun} = await worker.reopenDraft(left.draft, context);
@@ -63,6 +62,12 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
       await draft.close({keep: true}, context);
     }
   }
+}
+
+/** The process died between the commit and its note on the draft. What was synced stays until what it became lasts, or (`named`) has no name any more. */
+export async function closePublished({master, worker}: DraftServices, {draft, inode}: DraftInfo, named: boolean, context: CallContext): Promise<void> {
+  const lasts = !named || (await master.sync(inode, context).then(() => true, () => false));
+  await worker.closeDraft(draft, {keep: !lasts}, context);
 }
 
 /** The process died between the publication and its note on the draft: the file has these very bytes. */

@@ -8,6 +8,7 @@ import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
+import {closePublished} from '#client/draft-recovery.ts';
 import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FoundAhead, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
 import {namesInOnePiece} from '#client/names-in-one-piece.ts';
 import {TicketWriter} from '#client/file-writer.ts';
@@ -181,7 +182,7 @@ export class FileSystemClient implements FileSystem {
 
   async continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined> {
     if (content && content.id === left.seal) {
-      await this.#worker.closeDraft(left.draft, {keep: false}, context);
+      await closePublished(this.#services, left, true, context);
       return undefined;
     }
     const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, context);
