@@ -29,6 +29,7 @@ export interface BacklogLimits {
 export class Backlog {
   readonly #clock: Clock;
   readonly #limits: BacklogLimits;
+  readonly #unsent: (content: ContentId) => void;
   readonly #entries = new Map<InodeId, BacklogEntry>();
   readonly #perMount = new Map<MountId, number>();
   readonly #sent = new Set<ContentId>();
@@ -36,9 +37,11 @@ export class Backlog {
   readonly #watchers = new Map<BacklogEntry, Set<() => void>>();
   bytes = 0;
 
-  constructor(clock: Clock, limits: BacklogLimits) {
+  /** `unsent`: hears of contents that are not among those sent any more. */
+  constructor(clock: Clock, limits: BacklogLimits, unsent: (content: ContentId) => void) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#unsent = unsent;
   }
 
   get files(): number {
@@ -81,6 +84,7 @@ export class Backlog {
   forgetSent(entry: BacklogEntry | undefined, content: ContentId): void {
     entry?.sent.delete(content);
     this.#sent.delete(content);
+    this.#unsent(content);
   }
 
   add(entry: BacklogEntry): void {
@@ -96,7 +100,7 @@ export class Backlog {
     this.#entries.delete(entry.id);
     this.#perMount.set(entry.mount, this.countOf(entry.mount) - 1);
     this.bytes -= entry.length;
-    if (!replaced) for (const content of entry.sent) this.#sent.delete(content);
+    if (!replaced) for (const content of entry.sent) this.forgetSent(undefined, content);
     this.tell(entry);
     if (this.#waiters.size === 0 || this.#isFull) return;
     const waiters = this.#waiters;

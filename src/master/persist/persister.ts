@@ -22,6 +22,7 @@ import {locate} from '#master/namespace/locate.ts';
 import {getPersist, isUnborn, listPersists, noteAttempt, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
 import {partLengths} from '#master/namespace/uploads.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
+import {DropLater} from '#master/persist/drop-later.ts';
 import {PersistLane} from '#master/persist/persist-lane.ts';
 import {ContentConflict, type PendingBytes, statOf, uploadContent} from '#master/persist/upload-content.ts';
 import {type LastingCache, Unsynced} from '#master/persist/unsynced.ts';
@@ -94,7 +95,7 @@ export class Persister {
   readonly #lanes = new Map<MountId, PersistLane>();
   /** Uploads under way by the content that is sent, with the file that has got another content meanwhile. */
   readonly #running = new Map<ContentId, Running>();
-  readonly #dropLater = new Set<ContentId>();
+  readonly #dropLater: DropLater;
   /** When something became pending last. */
   #addedMs = -Infinity;
   readonly #unsynced: Unsynced;
@@ -105,8 +106,9 @@ export class Persister {
   constructor(services: PersisterServices) {
     this.#services = {...services, cache: services.cache ?? noCache};
     const {runtime, gate, limits, transactions} = services;
-    this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: (content) => void this.#dropLater.add(content)});
-    this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits});
+    this.#dropLater = new DropLater((id) => this.#isNeeded(id), (ids) => void this.#services.cache.drop(ids));
+    this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: this.#dropLater});
+    this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits}, (id) => this.#dropLater.letGo(id));
     gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
     gate.onFree = (mount) => this.#lanes.get(mount)?.unblock();
     const {metrics, clock} = runtime;
@@ -244,7 +246,7 @@ export class Persister {
   #synced(id: InodeId, content: ContentId): void {
     const entry = this.#backlog.get(id);
     if (entry?.content === content) this.#lane(entry.mount).add(entry);
-    this.#dropUnneeded();
+    this.#dropLater.settle();
   }
 
   /** Who changed or removed pending files looks whether they still are. `now`: their stores are to have them at once. */
@@ -343,14 +345,7 @@ export class Persister {
     this.#lane(entry.mount).remove(entry);
     this.#backlog.remove(entry, replaced);
     this.#unsynced.forget(entry.content);
-    this.#dropUnneeded();
-  }
-
-  #dropUnneeded(): void {
-    if (this.#dropLater.size === 0) return;
-    const free = [...this.#dropLater].filter((id) => !this.#isNeeded(id));
-    for (const id of free) this.#dropLater.delete(id);
-    if (free.length > 0) void this.#services.cache.drop(free);
+    this.#dropLater.settle();
   }
 
   #isNeeded(id: ContentId): boolean {
@@ -406,7 +401,8 @@ export class Persister {
     } finally {
       this.#running.delete(file.content.id);
       upload[Symbol.dispose]();
-      this.#dropUnneeded();
+      this.#dropLater.letGo(file.content.id);
+      this.#dropLater.settle();
       const now = this.#backlog.get(entry.id);
       if (now === entry) this.#backlog.tell(entry);
     }

@@ -5,6 +5,7 @@
  */
 import type {ContentId, InodeId} from '#base/ids.ts';
 import {WeirError} from '#base/errors.ts';
+import type {DropLater} from '#master/persist/drop-later.ts';
 import {getPersist, listPersists, noteSynced, pendingFile} from '#master/namespace/persists.ts';
 import {takeBack} from '#master/namespace/take-back.ts';
 import type {Transactions} from '#master/transactions.ts';
@@ -25,8 +26,8 @@ export interface UnsyncedServices {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
   /** It lasts: its store may have it. */
   readonly synced: (file: InodeId, content: ContentId) => void;
-  /** Nobody refers to it, but for what may be taken back. */
-  readonly dropLater: (content: ContentId) => void;
+  /** Told when a file need not have its content from before again; takes those that nobody else refers to. */
+  readonly dropLater: Pick<DropLater, 'add' | 'letGo'>;
 }
 
 interface Waiting {
@@ -80,7 +81,10 @@ export class Unsynced {
     const {before} = waiting;
     const left = before === undefined ? 0 : this.#before.get(before)! - 1;
     if (before !== undefined && left > 0) this.#before.set(before, left);
-    else if (before !== undefined) this.#before.delete(before);
+    else if (before !== undefined) {
+      this.#before.delete(before);
+      this.#services.dropLater.letGo(before);
+    }
   }
 
   /** Resolves when the content lasts. Io when its disk does not take it: it stays here and is tried again. */
@@ -100,7 +104,7 @@ export class Unsynced {
       runtime.crashPoint('master.unsynced.mend');
       if (await cache.isSound(content)) {
         this.add(content, file, before.id, Promise.resolve());
-        if (before.pending) this.#services.dropLater(before.id);
+        if (before.pending) this.#services.dropLater.add(before.id);
         continue;
       }
       await transactions.changeOwn((tx) => void takeBack(tx, file, content.id));
