@@ -2,11 +2,14 @@
 import {errorCatalogue, WeirError} from '#base/errors.ts';
 import {errno, type ErrnoName} from '#codec/fuse/errno.ts';
 
-/** An answer that is only a number; nothing of the world failed. */
+/** An answer that is only a number; nothing of the world failed, so nobody asks where: the stack, most of what an error costs, is left out. */
 export class Errno extends Error {
   readonly number: number;
   constructor(name: ErrnoName) {
+    const frames = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(name);
+    Error.stackTraceLimit = frames;
     this.number = errno[name];
   }
 }
