@@ -15,6 +15,7 @@ import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, Ra
 import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
 import {readRestoreMark} from '#metastore/restore-mark.ts';
+import {StoredRequests} from '#metastore/stored-requests.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 /** Entries in memory and not yet applied; beyond this transactions are refused (Overloaded) until the engine has caught up. */
@@ -47,6 +48,8 @@ function requestKey(client: string, counter: number): ByteString {
   return `${requestPrefix}${fromText(client)}\0${tail.toString('latin1')}` as ByteString;
 }
 
+const counterOf = (key: ByteString): number => Number(Buffer.from(key.slice(-8), 'latin1').readBigUInt64BE());
+
 /** NUL ends the name within the key: with one inside, a client could answer for, and forget, the requests of another. InvalidArgument. */
 function checkClient(client: string): void {
   if (client.length > 0 && client.isWellFormed() && !client.includes('\0') && Buffer.byteLength(client) <= clientBytesMax) return;
@@ -62,6 +65,7 @@ class LoggedMetastore implements Metastore {
   readonly #runtime: Runtime;
   readonly #engine: StateEngine;
   readonly #overlay = new Overlay();
+  readonly #requests = new StoredRequests();
   #log!: ChangeLog;
   /** Transactions not yet applied, oldest first. */
   #unapplied: {readonly sequence: number; readonly mutations: readonly Overlaid[]}[] = [];
@@ -244,10 +248,14 @@ class LoggedMetastore implements Metastore {
   #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false}: TransactOptions = {}): Commit<T> {
     const mutations = changes.mutations();
     const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
-    if (request) mutations.push(...this.#forgotten(client, acknowledged));
+    const forgotten = acknowledged > 0 ? this.#forgettable(client, acknowledged) : [];
+    for (const old of forgotten) mutations.push({key: requestKey(client, old), value: null, sequence: 0, waitFor: 0});
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
     const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at), unhurried);
-    if (request) mutations.push({key: requestKey(client, counter), value: request.result, sequence, waitFor: sequence});
+    if (request) {
+      mutations.push({key: requestKey(client, counter), value: request.result, sequence, waitFor: sequence});
+      this.#requests.committed(client, counter, forgotten);
+    }
     if (relearnable) this.#takeRelearnable(mutations, sequence);
     else this.#take(mutations, sequence);
     const last = this.#moments.at(-1);
@@ -259,11 +267,13 @@ class LoggedMetastore implements Metastore {
     return unhurried ? new UnhurriedCommit(result, sequence, {safe, durable}, this.#log) : {result, sequence, safe, durable, eventually: durable};
   }
 
-  #forgotten(client: string, acknowledged: number): Overlaid[] {
-    if (acknowledged <= 0) return [];
-    const prefix = `${requestPrefix}${fromText(client)}\0` as ByteString;
-    const old = this.#range({from: prefix, to: requestKey(client, acknowledged + 1), limit: forgottenPerCommitMax});
-    return [...old].map(({key}) => ({key, value: null, sequence: 0, waitFor: 0}));
+  /** Counters of results that the next commit forgets. */
+  #forgettable(client: string, acknowledged: number): readonly number[] {
+    const known = this.#requests.forgettable(client, acknowledged, forgottenPerCommitMax);
+    if (known) return known;
+    const stored = Array.from(this.#range({from: requestKey(client, 0), to: requestKey(client, Number.MAX_SAFE_INTEGER), limit: forgottenPerCommitMax + 1}), ({key}) => counterOf(key));
+    if (stored.length <= forgottenPerCommitMax) this.#requests.know(client, stored);
+    return stored.filter((counter) => counter <= acknowledged).slice(0, forgottenPerCommitMax);
   }
 
   #take(mutations: readonly Overlaid[], sequence: number): void {

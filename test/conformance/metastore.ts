@@ -88,6 +88,41 @@ export function describeMetastore(name: string, makeHome: () => Promise<Metastor
       assert.equal(store.transact(increment, request(2)).result, '4', 'an acknowledged request may be forgotten');
     });
 
+    it('forgets acknowledged requests and no others, few or many at a time, after opening again too', async () => {
+      const steps = fc.array(fc.record({client: fc.constantFrom('a', 'b'), requests: fc.integer({min: 1, max: 50}), back: fc.integer({min: 0, max: 60}), reopens: fc.boolean()}), {maxLength: 12});
+      await fc.assert(
+        fc.asyncProperty(steps, async (list) => {
+          await using home = await makeHome();
+          let store = await home.open();
+          const made = {a: 0, b: 0};
+          const acknowledged = {a: 0, b: 0};
+          const commit = (client: 'a' | 'b'): void => {
+            store.transact(() => '', {id: {client, counter: ++made[client], acknowledged: acknowledged[client]}, codec: textCodec});
+          };
+          const stored = (client: string): number[] =>
+            store.read((reader) => Array.from(reader.range({from: k(`\0r${client}\0`), to: k(`\0r${client}\x01`)}), ({key}) => Number(Buffer.from(key.slice(-8), 'latin1').readBigUInt64BE()))).result;
+          try {
+            for (const {client, requests, back, reopens} of list) {
+              for (let i = 0; i < requests; i++) commit(client);
+              acknowledged[client] = Math.max(acknowledged[client], made[client] - back);
+              // Each forgets some.
+              for (let i = 0; i < 4; i++) commit(client);
+              if (reopens) {
+                await store.close();
+                store = await home.open();
+              }
+              for (const each of ['a', 'b'] as const) {
+                assert.deepEqual(stored(each), Array.from({length: made[each] - acknowledged[each]}, (_, i) => acknowledged[each] + 1 + i));
+              }
+            }
+          } finally {
+            await store.close();
+          }
+        }),
+        {numRuns: 20},
+      );
+    });
+
     it('keeps the requests of clients apart, and refuses names that could mix them', async () => {
       await using home = await makeHome();
       await using store = await home.open();
