@@ -69,7 +69,12 @@ export class Transactions {
     await this.metastore.sync();
   }
 
-  /** The same for who must do more in this very turn; `lasting` of the commit is the caller's to await. */
+  /** The same within a second: before what nothing refers to any more is destroyed, which power loss could make referred to again. */
+  async eventually(): Promise<void> {
+    await this.metastore.eventually();
+  }
+
+  /** Like change, for who must do more in this very turn; `lasting` of the commit is the caller's to await. */
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {

@@ -92,6 +92,8 @@ export interface Metastore extends AsyncDisposable {
   readonly durableSequence: number;
   /** Resolves when everything that was committed before survives power loss. */
   sync(): Promise<void>;
+  /** The same for who can wait a second: no sync begins for it. */
+  eventually(): Promise<void>;
   snapshot(): Promise<MetastoreSnapshot>;
   status(): MetastoreStatus;
   /** Applies and syncs everything, then closes. */

@@ -161,6 +161,11 @@ class LoggedMetastore implements Metastore {
     await this.#moments.at(-1)?.durable;
   }
 
+  async eventually(): Promise<void> {
+    if (this.#log.failure) throw this.#log.failure;
+    if (this.#log.durableSequence < this.#log.sequence) await this.#moments.at(-1)?.durable;
+  }
+
   async snapshot(): Promise<MetastoreSnapshot> {
     const target = this.#log.sequence;
     // With nothing left to apply no batch is under way, and the engine holds just what its sequence says.

@@ -1,6 +1,6 @@
 /**
- * Tells the caches which contents nothing refers to any more, behind the commits that dropped them. The note of a content
- * goes only after the caches have let go, so a crash repeats and forgets nothing.
+ * Tells the caches which contents nothing refers to any more, behind the commits that dropped them, once those are durable. The note of a
+ * content goes only after the caches have let go, so a crash repeats and forgets nothing.
  */
 import type {ContentId} from '#base/ids.ts';
 import {removeObject} from '#master/jobs/move-object.ts';
@@ -55,6 +55,9 @@ export class GarbageCollector {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#timer?.[Symbol.dispose]();
+    if (!this.#running) return;
+    // It waits for the log.
+    await this.#transactions.sync().catch(() => undefined);
     await this.#running;
   }
 
@@ -72,6 +75,8 @@ export class GarbageCollector {
     const garbage = this.#transactions.peek(reader => listGarbage(reader, contentsAtOnce));
     if (garbage.length === 0) return false;
     const contents = garbage.map(each => each.content);
+    // What power loss takes back still has its bytes.
+    await this.#transactions.eventually();
     await this.#dropped(contents);
     for (const {stored} of garbage) if (stored && this.#mounts.has(stored.mount)) await removeObject(this.#mounts.get(stored.mount), stored.storeKey, this.#stop.signal);
     for (const {upload} of garbage) if (upload !== undefined) await this.#forgetParts(upload);

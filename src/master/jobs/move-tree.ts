@@ -11,7 +11,7 @@ import {copyObject, removeObject} from '#master/jobs/move-object.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {finishMove, listMoves, moveAside, relocate} from '#master/namespace/moves.ts';
 import {versionPlace} from '#master/namespace/relocations.ts';
-import {rebase} from '#master/namespace/persists.ts';
+import {getPersist, rebase} from '#master/namespace/persists.ts';
 import {childOf, inodeAt, type Place} from '#master/namespace/place.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -103,7 +103,7 @@ async function moveOne(job: MoveTree, object: StoreObject): Promise<void> {
   const to = targetOf(job, object.key);
   const inode = transactions.peek(reader => inodeOf(reader, job.move, object.key));
   const content = inode?.content;
-  if (!content || content.storeKey !== to) {
+  if ((!content || content.storeKey !== to) && !(content?.pending && (await isRebased(job, inode!.id, object, to)))) {
     job.crashPoint('master.move.copy');
     const copy = await copyObject(store, {storeKey: object.key, fingerprint: object.fingerprint}, to, signal);
     job.crashPoint('master.move.copied');
@@ -118,6 +118,13 @@ async function moveOne(job: MoveTree, object: StoreObject): Promise<void> {
   }
   await removeObject(store, object.key, signal);
   job.crashPoint('master.move.removed');
+}
+
+/** A pending file goes over the copy that an earlier attempt has made; of a second one it would not know. */
+async function isRebased({transactions, store, signal}: MoveTree, id: InodeId, {fingerprint}: StoreObject, to: ByteString): Promise<boolean> {
+  const base = transactions.peek(reader => getPersist(reader, id)?.base);
+  if (typeof base !== 'object' || base.fingerprint === fingerprint) return false;
+  return (await store.stat(to, {signal}))?.fingerprint === base.fingerprint;
 }
 
 function targetOf({move, to}: MoveTree, key: ByteString): ByteString {

@@ -8,6 +8,7 @@ import {describe, it} from 'node:test';
 import {isKind, WeirError} from '#base/errors.ts';
 import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
+import type {Content} from '#model/content.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 import type {Capabilities, StoreWrite, UnderStore} from '#understore/under-store.ts';
@@ -136,9 +137,17 @@ async function shown(world: World, master: Master): Promise<Map<string, string>>
   const found = new Map<string, string>();
   for (const key of await keys(master, '/b/', {view: 'tree'})) {
     if (key.endsWith('/')) continue;
-    const {content} = (await master.stat(bytes(`/b/${key}`), {kind: 'file'}, context)).inode;
-    const body = content!.pending ? world.cache.get(content!.id) : world.store('mem://bucket/').outside.bytes(content!.storeKey);
-    assert.ok(body, `${key} has bytes ${content!.pending ? 'in the cache' : `in the store under ${content!.storeKey}`}`);
+    const read = async (): Promise<readonly [Content, Uint8Array | undefined]> => {
+      const content = (await master.stat(bytes(`/b/${key}`), {kind: 'file'}, context)).inode.content!;
+      return [content, content.pending ? world.cache.get(content.id) : world.store('mem://bucket/').outside.bytes(content.storeKey)];
+    };
+    let [content, body] = await read();
+    // As a reader does: what is on its way to another key is there soon.
+    for (let tries = 0; !body && tries < 20; tries++) {
+      await world.simulation.runtime.clock.sleep(20);
+      [content, body] = await read();
+    }
+    assert.ok(body, `${key} has bytes ${content.pending ? 'in the cache' : `in the store under ${content.storeKey}`}`);
     found.set(key, Buffer.from(body).toString());
   }
   return found;

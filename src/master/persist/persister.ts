@@ -106,7 +106,7 @@ export class Persister {
   constructor(services: PersisterServices) {
     this.#services = {...services, cache: services.cache ?? noCache};
     const {runtime, gate, limits, transactions} = services;
-    this.#dropLater = new DropLater((id) => this.#isNeeded(id), (ids) => void this.#services.cache.drop(ids));
+    this.#dropLater = new DropLater((id) => this.#isNeeded(id), (ids) => void this.#drop(ids));
     this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: this.#dropLater});
     this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits}, (id) => this.#dropLater.letGo(id));
     gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
@@ -346,6 +346,19 @@ export class Persister {
     this.#backlog.remove(entry, replaced);
     this.#unsynced.forget(entry.content);
     this.#dropLater.settle();
+  }
+
+  /** Not before it survives power loss that nobody needs them; and in the same turn another may have taken over what was sent. */
+  async #drop(contents: readonly ContentId[]): Promise<void> {
+    const {transactions, cache, runtime: {log}} = this.#services;
+    try {
+      await transactions.eventually();
+      for (const id of contents) if (this.#isNeeded(id)) this.#dropLater.add(id);
+      await cache.drop(contents.filter((id) => !this.#isNeeded(id)));
+    } catch (error) {
+      // The next life sweeps its cache.
+      log.warn('contents could not be dropped from the cache', {error: String(error)});
+    }
   }
 
   #isNeeded(id: ContentId): boolean {

@@ -19,7 +19,8 @@ import type {Operation} from '#master/namespace/operation.ts';
 import type {Archived} from '#master/writes/archives.ts';
 import {turnOfCurrent} from '#master/writes/store-change.ts';
 import type {MutationServices} from '#master/writes/version-removals.ts';
-import type {Reader, Transaction} from '#metastore/metastore.ts';
+import {lasting} from '#master/transactions.ts';
+import type {Commit, Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
 
@@ -58,7 +59,7 @@ export class Exchanges {
       this.#services.runtime.crashPoint('master.exchange.commit');
       const restores: Relocation[] = [];
       let moves: readonly TreeToMove[] = [];
-      const {result, durable} = transactions.changeNow(context, (tx, op) => {
+      const commit = transactions.changeNow(context, (tx, op) => {
         for (const each of archived) this.#services.archives.commit(tx, each);
         const exchanged = exchange(tx, op, ...paths);
         if (!exchanged) throw new WeirError('Conflict', `${shown(paths[0])} and ${shown(paths[1])} are one file by now`);
@@ -68,8 +69,8 @@ export class Exchanges {
       });
       noted.length = 0;
       this.#services.runtime.crashPoint('master.exchange.committed');
-      await this.#follow(moves, restores, durable, hold, context);
-      return result;
+      await this.#follow(moves, restores, commit, hold, context);
+      return commit.result;
     } catch (error) {
       const release = shared(hold, noted.length);
       for (const relocation of noted) this.#services.archives.settle(relocation, release);
@@ -115,19 +116,20 @@ export class Exchanges {
   }
 
   /** The names are exchanged; what the store does not do at once it does behind, and keeps others from the keys until then. */
-  async #follow(moves: readonly TreeToMove[], restores: readonly Relocation[], durable: Promise<void>, hold: DisposableStack, {signal}: CallContext): Promise<void> {
+  async #follow(moves: readonly TreeToMove[], restores: readonly Relocation[], commit: Commit<unknown>, hold: DisposableStack, context: CallContext): Promise<void> {
     const {transactions, mounts, runtime, jobs, persister} = this.#services;
     const [first, second] = moves;
     // Jobs are begun in the turn of the commit, and wait for nobody who could wait for them.
-    const moving = first && second ? jobs.startExchange(first, second, durable) : first && jobs.startMove(first.id, first.mount, first.from, first.to, durable) && jobs.ended(first.id);
+    const moving = first && second ? jobs.startExchange(first, second, commit.durable) : first && jobs.startMove(first.id, first.mount, first.from, first.to, commit.durable) && jobs.ended(first.id);
     if (first && restores.length === 0) hold.dispose();
     // The store is not touched before that, and whoever waits does not wait for others.
     if (first || restores.length > 0) await transactions.sync();
+    else await lasting(commit, context);
     await moving;
     const release = shared(hold, restores.length);
     for (const relocation of restores) {
       try {
-        await settleRelocation({transactions, store: mounts.writable(relocation.mount), relocation, signal, crashPoint: name => runtime.crashPoint(name)});
+        await settleRelocation({transactions, store: mounts.writable(relocation.mount), relocation, signal: context.signal, crashPoint: name => runtime.crashPoint(name)});
         release[Symbol.dispose]();
       } catch (error) {
         runtime.log.warn('bytes of an exchanged file are brought to their key behind the answer', {error: String(error)});

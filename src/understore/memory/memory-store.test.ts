@@ -45,3 +45,13 @@ test('counts what it was asked, and shows changes from outside', async () => {
   assert.equal(store.counters.bytesRead, 2);
   assert.equal(store.counters.requests.write, 0);
 });
+
+test('has the directories above what was renamed, as a file system does', async () => {
+  const store = new MemoryUnderStore({clock, capabilities: {directories: true, rename: 'tree'}});
+  const options = {signal: new AbortController().signal};
+  store.outside.put(fromText('a'), Buffer.from('A'));
+  await store.rename(fromText('a'), fromText('d/e/a'), options);
+  assert.deepEqual(store.outside.keys(), ['d/', 'd/e/', 'd/e/a']);
+  await store.rename(fromText('d/e/'), fromText('t/u/'), options);
+  assert.deepEqual(store.outside.keys(), ['d/', 't/', 't/u/', 't/u/a']);
+});

@@ -164,6 +164,7 @@ export class MemoryUnderStore implements UnderStore {
     if (tree && to.startsWith(from)) throw new WeirError('InvalidArgument', `${toText(to)} lies within ${toText(from)}`);
     if (tree && this.#keys.firstWithPrefix(to, to) !== undefined) throw new WeirError('DirectoryNotEmpty', `${toText(to)} is not empty`);
     if (tree ? this.#keys.firstWithPrefix(from) === undefined : !this.#objects.has(from)) throw notFound(from);
+    if (this.capabilities.directories) this.#makeParents(to);
     const keys = tree ? this.#keys.all().filter(key => key.startsWith(from)) : [from];
     for (const key of keys) {
       const stored = this.#get(key);
