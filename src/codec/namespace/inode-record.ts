@@ -132,6 +132,19 @@ function decodeFields(id: InodeId, storeKey: ByteString, withCreation: boolean):
   return inode;
 }
 
+/** What a path is made of, without decoding the rest. */
+export function peekName(record: Uint8Array): Pick<Inode, 'kind' | 'parent' | 'name'> {
+  reader.open(record);
+  if (!decoders[reader.byte()]) throw reader.corrupt(`version ${record[0]} is not known`);
+  const kind = inodeKinds[(reader.byte() | (reader.byte() << 8)) & kindBits];
+  if (kind === undefined) throw reader.corrupt('a kind that is not known');
+  reader.byte();
+  reader.byte();
+  reader.int64();
+  const parent = reader.number() as InodeId;
+  return {kind, parent, name: reader.byteString()};
+}
+
 /** What can be told from the head of a record, without decoding it. */
 export interface InodeHead {
   readonly implied: boolean;

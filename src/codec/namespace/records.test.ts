@@ -9,7 +9,7 @@ import {
   decodeGroup, decodeAccessKey, decodePolicy, decodeRealm, decodeUser, encodeGroup, encodeAccessKey, encodePolicy, encodeRealm, encodeUser, type GroupRecord, type KeyRecord, type RealmRecord, type UserRecord,
 } from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
-import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
+import {decodeInode, encodeInode, peekInode, peekName} from '#codec/namespace/inode-record.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
@@ -203,6 +203,7 @@ test('a content that lies where its only name says does not store where', () => 
 test('the head of a record tells what the whole does', () => {
   fc.assert(fc.property(inode, (one) => {
     const has = {hasSettings: one.settings !== undefined, hasContent: one.content !== undefined, hasXattrs: one.xattrs !== undefined};
+    assert.deepEqual(peekName(encodeInode(one, somewhere)), {kind: one.kind, parent: one.parent, name: one.name});
     assert.deepEqual(peekInode(encodeInode(one, somewhere)), {implied: one.implied === true, ...has, mtime: one.mtime});
   }));
 });

@@ -4,7 +4,7 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import {decodeInode} from '#codec/namespace/inode-record.ts';
+import {decodeInode, peekName} from '#codec/namespace/inode-record.ts';
 import {entryName, inodeKey} from '#codec/namespace/keys.ts';
 import {childOf, inodeRecord, type Place, rootPlace} from '#master/namespace/place.ts';
 import {resolve} from '#master/namespace/resolve.ts';
@@ -16,12 +16,12 @@ const nothing: NonNullable<CallContext['expects']> = [];
 
 /** The place of an inode, and its canonical path. Undefined when it has gone, or lies in a tree that was removed. */
 export function locate(reader: Reader, id: InodeId): {place: Place; path: ByteString} | undefined {
-  if (!reader.get(inodeKey(id))) return undefined;
-  const chain: Inode[] = [];
+  if (id === rootInodeId && !reader.look(inodeKey(id))) return undefined;
+  const chain: Pick<Inode, 'id' | 'kind' | 'parent' | 'name'>[] = [];
   for (let at = id; at !== rootInodeId; at = chain.at(-1)!.parent) {
-    const record = reader.get(inodeKey(at));
+    const record = reader.look(inodeKey(at));
     if (!record) return undefined;
-    chain.push(decodeInode(at, record, '' as ByteString));
+    chain.push({id: at, ...peekName(record)});
     assert(chain.length <= pathBytesMax, `inode ${id} lies in a circle`);
   }
   let place = rootPlace;
