@@ -97,3 +97,46 @@ for (const freshness of ['immutable', 'always']) {
     await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 12}), fc.constantFrom(...kinds), async (steps, kind) => await play(steps, freshness, kind)), {numRuns: 60});
   });
 }
+
+const directories: Partial<Capabilities> = {directories: true, rename: 'tree', metadata: false};
+
+test('a tree that nobody has listed is seen where it was moved, whatever was known of that place', async () => {
+  for (const [recursiveList, first] of [[false, 'children'], [true, 'tree'], [false, 'stat']] as const) {
+    const world = new World(12);
+    const {outside} = world.store('mem://bucket/', {...directories, recursiveList});
+    for (const each of ['d/', 'e/', 'e/sub/']) outside.put(bytes(each), Buffer.alloc(0));
+    for (const each of ['e/x', 'e/sub/y']) outside.put(bytes(each), Buffer.from('there'));
+    await world.life(async (master) => {
+      await mountBucket(master, 'immutable');
+      if (first === 'stat') await assert.rejects(master.stat(bytes('/b/d/x'), {kind: 'file'}, context), {kind: 'NotFound'});
+      else assert.deepEqual(await keys(master, '/b/d/', {view: first}), []);
+      await master.rename(bytes('/b/e/'), bytes('/b/d/'), {replace: true}, context);
+      await master.stat(bytes('/b/d/x'), {kind: 'file'}, context);
+      assert.deepEqual(await keys(master, '/b/d/', {view: 'tree'}), ['sub/', 'sub/y', 'x']);
+      assert.deepEqual(await keys(master, '/b/', {view: 'tree'}), ['d/', 'd/sub/', 'd/sub/y', 'd/x']);
+    });
+  }
+});
+
+test('a listing beside an exchange and a rename of trees does not take them for empty', async () => {
+  const steps = [['exchangeTrees', 'd/a', 'e/a', 0], ['renameTree', 'e/a', 'd/b', 5], ['list', 'a', 'a', 18], ['put', 'a', 'a', 33], ['put', 'a', 'a', 21]] as const;
+  await play(steps.map(([kind, from, to, wait]) => ({kind, key: from, to, wait})), 'immutable', directories);
+});
+
+test('a tree takes the place of no directory of which the store has more than was known', async () => {
+  for (const capabilities of kinds) {
+    const world = new World(12);
+    const {outside} = world.store('mem://bucket/', capabilities);
+    if (capabilities.directories) for (const each of ['d/', 'e/']) outside.put(bytes(each), Buffer.alloc(0));
+    for (const each of ['d/x', 'e/x']) outside.put(bytes(each), Buffer.from(each));
+    await world.life(async (master) => {
+      await mountBucket(master, 'immutable');
+      await assert.rejects(master.rename(bytes('/b/e/'), bytes('/b/d/'), {replace: true}, context), {kind: 'DirectoryNotEmpty'});
+      for (const each of ['d/x', 'e/x']) assert.equal(Buffer.from(outside.bytes(bytes(each))!).toString(), each);
+    });
+  }
+});
+
+test('nor of one that was exchanged with it meanwhile', async () => {
+  await play([{kind: 'renameTree', key: 'd/b', to: 'e/a', wait: 0}, {kind: 'exchangeTrees', key: 'd/a', to: 'e/a', wait: 0}], 'always', directories);
+});

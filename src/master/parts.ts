@@ -96,9 +96,10 @@ export function assemble(services: MasterServices) {
   });
   const written = new WrittenMounts(transactions);
   const forget = (mount: MountId, prefix: ByteString): void => mounting.forget(mount, prefix);
+  const arrived = (mount: MountId, prefix: ByteString): void => mounting.arrived(mount, prefix);
   const gate = new UploadGate();
   const persister: Persister = new Persister({...loading, gate, written, runtime, cache: services.pending, limits: services.backlog});
-  const moving = {...loading, written, gate, persister, runtime, loader, forget};
+  const moving = {...loading, written, gate, persister, runtime, loader, forget, arrived};
   const persistRequests = new PersistRequests(moving);
   const jobs = new Jobs(moving);
   const held = new HeldInodes(transactions);

@@ -10,6 +10,7 @@ const confirmationsMax = 200_000;
 const absencesMax = 100_000;
 const countersMax = 100_000;
 const forgottenMax = 1_000;
+const arrivedMax = 10_000;
 
 /** At most so many, without room made for all of them at once: with `max` a start pays 0.1 s for lists that may stay empty. */
 const growingTo = (entriesMax: number) => ({maxSize: entriesMax, sizeCalculation: () => 1});
@@ -18,6 +19,9 @@ export class Beliefs {
   readonly #confirmed = new LRUCache<InodeId, number>(growingTo(confirmationsMax));
   readonly #absent = new LRUCache<string, number>(growingTo(absencesMax));
   readonly #asked = new LRUCache<InodeId, number>(growingTo(countersMax));
+  /** When trees of which not all is known came to lie at a prefix, and until when that is not remembered any more. */
+  readonly #arrived = new Map<string, number>();
+  #arrivedFloor = 0;
   /** Prefixes of which nothing learned before a moment counts, oldest first. */
   #forgotten: {readonly mount: MountId; readonly prefix: ByteString; readonly at: number}[] = [];
 
@@ -38,7 +42,22 @@ export class Beliefs {
 
   /** When the store last said that there is no `key`; 0 = not that we remember. */
   deniedAt(mount: MountId, key: ByteString): number {
-    return this.#absent.get(`${mount}:${key}`) ?? 0;
+    const at = this.#absent.get(`${mount}:${key}`) ?? 0;
+    if (at === 0 || this.#arrived.size === 0) return at;
+    if (at <= this.#arrivedFloor) return 0;
+    for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1)) {
+      if ((this.#arrived.get(`${mount}:${key.slice(0, slash + 1)}`) ?? 0) >= at) return 0;
+    }
+    return at;
+  }
+
+  /** A tree of which not all is known lies at `prefix` now: that there was no such object there says nothing any more. */
+  arrived(mount: MountId, prefix: ByteString, now: number): void {
+    if (this.#arrived.size >= arrivedMax) {
+      this.#arrived.clear();
+      this.#arrivedFloor = now;
+    }
+    this.#arrived.set(`${mount}:${prefix}`, now);
   }
 
   /** Something of ours is at `key` now. */

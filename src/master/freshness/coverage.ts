@@ -8,7 +8,7 @@
  * everything. Within a space ranges do not overlap: a newer one cuts what it covers out of older ones.
  */
 import {LRUCache} from 'lru-cache';
-import type {ByteString} from '#base/byte-string.ts';
+import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 
 export interface CoveredRange {
@@ -82,6 +82,16 @@ export class Coverage {
     for (let i = Math.max(low - 1, 0); i < ranges.length; i++) yield ranges[i]!;
   }
 
+  /** Forgets what was covered of keys with this prefix (it ends in `/`), and nothing else. */
+  cut(mount: MountId, prefix: ByteString): void {
+    const below = spaceKey(mount, prefix);
+    for (const space of this.#spaces.keys()) if (space.startsWith(below)) this.#spaces.delete(space);
+    const space = spaceKey(mount, undefined);
+    const ranges = this.#spaces.get(space);
+    const end = prefixEnd(prefix);
+    if (ranges) this.#spaces.set(space, ranges.flatMap(range => (touches(range, prefix) ? outside(range, prefix, end) : [range])));
+  }
+
   /** Forgets everything that was covered of keys with this prefix. */
   drop(mount: MountId, prefix: ByteString): void {
     const spaces = [...this.#spaces].filter(([space]) => space.startsWith(`${mount}:`));
@@ -101,6 +111,13 @@ function spaceKey(mount: MountId, directory: ByteString | undefined): string {
 
 function touches(range: CoveredRange, prefix: ByteString): boolean {
   return (range.end === undefined || range.end > prefix) && (range.from < prefix || range.from.startsWith(prefix));
+}
+
+/** What of a range lies before `from` and behind `end`. */
+function outside(range: CoveredRange, from: ByteString, end: ByteString | undefined): CoveredRange[] {
+  const before = range.from < from ? [{...range, end: lesser(range.end, from)}] : [];
+  const isBeyond = end !== undefined && (range.end === undefined || range.end > end);
+  return isBeyond ? [...before, {...range, from: range.from < end ? end : range.from}] : before;
 }
 
 function lesser(a: ByteString | undefined, b: ByteString): ByteString {

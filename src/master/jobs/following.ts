@@ -60,6 +60,15 @@ export class Following {
     return this.#treeOver(mount, key)?.unloaded === true;
   }
 
+  /** A prefix of a tree below `prefix` that is being moved and of which the namespace may not know all. */
+  hiddenBelow(mount: MountId, prefix: ByteString): ByteString | undefined {
+    for (const tree of this.#trees.values()) {
+      const found = tree.unloaded && tree.mount === mount ? tree.prefixes.find(each => each.startsWith(prefix)) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   /** Whether single objects below a directory are between the store's change and the commit. */
   changesBelow(mount: MountId, prefix: ByteString): boolean {
     const start = `${mount}:${prefix}`;

@@ -30,6 +30,8 @@ export interface JobServices extends StoreChangeServices {
   readonly mounts: MountTable;
   /** Nothing that was learned about keys with this prefix is believed any more. */
   readonly forget: (mount: MountId, prefix: ByteString) => void;
+  /** A tree of which not all may be known lies at this prefix now. */
+  readonly arrived: (mount: MountId, prefix: ByteString) => void;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'crashPoint'>;
 }
 
@@ -116,8 +118,9 @@ export class Jobs {
 
   /** In the turn of the commit that noted the move; the store is not touched before that is `durable`. */
   startMove(id: InodeId, mount: MountId, from: ByteString, to: ByteString, durable: Promise<void> = settled): true {
-    const {transactions, following, mounts, runtime, forget} = this.#services;
-    following.beginTree(id, mount, [from, to], mounts.has(mount) && mounts.get(mount).capabilities.rename === 'tree');
+    const {transactions, following, mounts, runtime, forget, arrived} = this.#services;
+    const unloaded = mounts.has(mount) && mounts.get(mount).capabilities.rename === 'tree';
+    following.beginTree(id, mount, [from, to], unloaded);
     const move = transactions.peek(listMoves).find(each => each.id === id);
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: from};
     if (move) {
@@ -132,7 +135,11 @@ export class Jobs {
         await transactions.changeOwn(tx => finishMove(tx, id));
         forget(mount, wholeMount);
       };
-      this.#runner.start(id, {kind: 'move', path, run, abandon, end: () => this.#endTree(id, mount, [from, to], held)});
+      const end = (): void => {
+        if (unloaded) arrived(mount, to);
+        this.#endTree(id, mount, [from, to], held);
+      };
+      this.#runner.start(id, {kind: 'move', path, run, abandon, end});
     } else following.endTree(id);
     return true;
   }

@@ -243,6 +243,9 @@ export class Lister {
         return tree || recent.changedSince(scope.mount, key, startedAt);
       };
       const {directories} = capabilities;
+      // What is listed may be, or lie in, a tree that is another by now, of which the page had perhaps nothing.
+      changedSince(scope.storeKey);
+      if (scope.recursive) hidden ??= following.hiddenBelow(scope.mount, scope.storeKey);
       const marker = fetched.objects.find(({key}) => key === scope.storeKey);
       if (marker) await this.#loader.takeInDirectory({mount: scope.mount, storeKey: scope.storeKey, path: scope.path}, {object: marker}, startedAt);
       const relative = (key: ByteString): ByteString => key.slice(scope.storeKey.length) as ByteString;

@@ -156,6 +156,13 @@ export class Mounting {
     coverage.drop(mount, prefix);
   }
 
+  /** A tree of which not all is known lies at `prefix` (it ends in `/`) now: what its store said of keys there before was about another. */
+  arrived(mount: MountId, prefix: ByteString): void {
+    const {beliefs, coverage, transactions} = this.#services;
+    beliefs.arrived(mount, prefix, transactions.now());
+    coverage.cut(mount, prefix);
+  }
+
   #at(text: ByteString): LiveMount {
     const live = this.#services.mounts.at(formatPath({names: parsePath(text, 'directory').names, kind: 'directory'}));
     if (!live) throw new WeirError('NotFound', `${toText(text)} is not a mount point`);

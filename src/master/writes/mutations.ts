@@ -19,6 +19,7 @@ import {remove, removeMarker, type RemoveOptions as NameRemoval} from '#master/n
 import {existing, resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {contentOf} from '#master/loader/store-content.ts';
 import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
+import {holdsMore} from '#master/writes/holds-more.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import type {Operation} from '#master/namespace/operation.ts';
@@ -214,7 +215,7 @@ export class Mutations {
     const tried = transactions.rehearse(context, (tx, op) => remove(tx, op, path, options));
     if (tried.tombstone === undefined) {
       // Under `recursive` the store may have more than we know; what is not empty there becomes a tree to follow.
-      const more = options.recursive === true && (await this.#holdsMore(store, place, context));
+      const more = options.recursive === true && (await holdsMore(store, place.storeKey, context.signal));
       if (!more) {
         runtime.crashPoint('master.remove.store');
         await removeKey(store, place.storeKey, context.signal);
@@ -229,11 +230,6 @@ export class Mutations {
     else jobs.startRemoval(commit.result.tombstone, commit.durable);
     turn[Symbol.dispose]();
     await commit.durable;
-  }
-
-  async #holdsMore(store: UnderStore, place: Place, context: CallContext): Promise<boolean> {
-    const page = await store.list({prefix: place.storeKey, delimiter: true, limit: 2}, {signal: context.signal});
-    return page.prefixes.length > 0 || page.objects.some(({key}) => key !== place.storeKey) || page.continuation !== undefined;
   }
 
   /** A tree of which the namespace knew nothing below the top: what the store has goes in this request. */

@@ -22,6 +22,7 @@ import {forgetRelocation} from '#master/namespace/relocations.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.ts';
 import type {Archived} from '#master/writes/archives.ts';
+import {holdsMore} from '#master/writes/holds-more.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
@@ -239,6 +240,7 @@ export class Renames {
     if (!tree) await lister.coverTree(from, context);
     else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
     using turn = await turnOfCurrent(() => this.#keysOf(from, exact), keys => beginStoreChange(this.#services, place.mount, keys, context.signal));
+    await this.#mustBeEmpty(from, to, exact, options, context);
     runtime.crashPoint('master.renameTree.commit');
     const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
     runtime.crashPoint('master.renameTree.committed');
@@ -254,6 +256,15 @@ export class Renames {
       });
     }
     return info;
+  }
+
+  /** A directory that a tree takes the place of. Not all that it holds is known, or it has come to lie there while we waited for the turn: its store is asked. */
+  async #mustBeEmpty(from: Path, to: Path, exact: Path, options: RenameOptions, context: CallContext): Promise<void> {
+    const {transactions, mounts} = this.#services;
+    const {place: covered} = transactions.peek(reader => resolve(reader, exact));
+    if (!covered || covered.kind !== 'directory') return;
+    const {fromKey, toKey} = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
+    if (fromKey !== toKey && await holdsMore(mounts.writable(covered.mount), covered.storeKey, context.signal)) throw new WeirError('DirectoryNotEmpty', `${shown(to)} is not empty`);
   }
 }
 
