@@ -1,6 +1,7 @@
 /** When a draft is made, published and put away. */
 import type {InodeId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
+import type {FileDraft} from '#client/file-system.ts';
 import {notification} from '#codec/fuse/abi.ts';
 import {invalidateEntryBody, invalidateInodeBody, notificationHead} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -13,6 +14,11 @@ import {InodeDraft, type KeepDraft} from '#frontends/fuse/inode-draft.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
+
+export interface DraftingServices extends Pick<MountServices, 'writing'> {
+  readonly files: Pick<MountServices['files'], 'openDraft'>;
+  readonly handles: Pick<MountServices['handles'], 'endingAs'>;
+}
 
 /** The draft of an inode that is open; made when it is first changed. EBUSY while another mount writes it. */
 export async function draftOf(services: MountServices, node: InodeId, options: {readonly empty: boolean}, context: CallContext): Promise<InodeDraft> {
@@ -44,11 +50,19 @@ export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDr
   };
 }
 
-export async function openDraft({files, writing}: Pick<MountServices, 'files' | 'writing'>, info: Parameters<MountServices['files']['openDraft']>[0], empty: boolean, context: CallContext) {
-  try {
-    return await files.openDraft(info, {empty, ...writing}, context);
-  } catch (error) {
-    throw isKind(error, 'AlreadyExists') ? new Errno('EBUSY') : error;
+/** EBUSY. Where versions are kept, whoever has just closed the file has left another inode, whose draft may not be put away yet. */
+export async function openDraft({files, writing, handles}: DraftingServices, info: FileInfo, empty: boolean, context: CallContext): Promise<FileDraft> {
+  for (;;) {
+    const before = handles.endingAs(info.inode.id);
+    try {
+      return await files.openDraft(info, {empty, ...writing}, context);
+    } catch (error) {
+      if (!isKind(error, 'AlreadyExists')) throw error;
+      // It may have ended since.
+      const ending = handles.endingAs(info.inode.id) ?? before;
+      if (!ending) throw new Errno('EBUSY');
+      await ending;
+    }
   }
 }
 

@@ -203,9 +203,10 @@ export const release: Operation<'release'> = async (services, _head, {handle, fl
 async function close(services: MountServices, number: number, context: CallContext): Promise<void> {
   const node = services.handles.file(number)?.node;
   if (node === undefined) return;
+  const draft = services.handles.inode(node)?.draft;
   const closing = services.handles.closeFile(number);
   if (services.handles.inode(node)) return void (await closing);
-  await services.handles.ending(node, closing.then(last => last && endDraft(services, last, context)));
+  await services.handles.ending(node, closing.then(last => last && endDraft(services, last, context)), draft);
   // Opened again meanwhile: then it is let go by that one's end.
   if (!services.handles.inode(node)) await services.files.release(node, services.origin, context);
 }

@@ -67,6 +67,11 @@ export interface DirectoryHandle {
   readonly unique: bigint;
 }
 
+interface Ending {
+  readonly end: Promise<unknown>;
+  readonly drafts: readonly Pick<InodeDraft, 'inode'>[];
+}
+
 /** A handle, and where it is kept for the next daemon. */
 type Kept<T> = T & {readonly slot: number};
 
@@ -77,7 +82,7 @@ export class Handles {
   readonly #directories = new Map<number, Kept<DirectoryHandle>>();
   readonly #inodes = new Map<InodeId, OpenInode>();
   /** Of inodes that nobody has open any more, until their drafts are put away; no more than there are requests. */
-  readonly #ending = new Map<InodeId, Promise<void>>();
+  readonly #ending = new Map<InodeId, Ending>();
   /** Handles by the requests that opened them, for those that the kernel sends again. Empty once nothing can come again. */
   readonly #opened = new Map<bigint, number>();
 
@@ -151,21 +156,28 @@ export class Handles {
   }
 
   /** Nobody waits for a RELEASE: the file may be opened, and changed, before it is done. */
-  async ending(node: InodeId, last: Promise<void>): Promise<void> {
+  async ending(node: InodeId, last: Promise<void>, draft?: Pick<InodeDraft, 'inode'>): Promise<void> {
     // One that was opened and closed again meanwhile ends sooner than the one before.
     const before = this.#ending.get(node);
-    const end = before ? Promise.allSettled([before]).then(() => last) : last;
-    this.#ending.set(node, end);
+    const end = before ? Promise.allSettled([before.end]).then(() => last) : last;
+    const ending: Ending = {end, drafts: [...(before?.drafts ?? []), ...(draft ? [draft] : [])]};
+    this.#ending.set(node, ending);
     try {
       await end;
     } finally {
-      if (this.#ending.get(node) === end) this.#ending.delete(node);
+      if (this.#ending.get(node) === ending) this.#ending.delete(node);
     }
   }
 
   /** Until the draft of those who had the file open before is put away. */
   async ended(node: InodeId): Promise<void> {
-    await this.#ending.get(node)?.catch(() => undefined);
+    await this.#ending.get(node)?.end.catch(() => undefined);
+  }
+
+  /** The end of a draft that became `inode`, which its file was not when it was opened; undefined when none is being put away. Never rejects. */
+  endingAs(inode: InodeId): Promise<unknown> | undefined {
+    for (const {end, drafts} of this.#ending.values()) if (drafts.some(draft => draft.inode === inode)) return end.catch(() => undefined);
+    return undefined;
   }
 
   addDirectory(node: InodeId, unique: bigint): number {

@@ -43,6 +43,11 @@ export class InodeDraft {
     this.#note();
   }
 
+  /** The file's, which is another once it was published where versions are kept. */
+  get inode(): InodeId {
+    return this.#draft.inode;
+  }
+
   get length(): number {
     return this.#draft.length;
   }
