@@ -1,5 +1,5 @@
 /**
- * Makes a store that can only copy follow the rename of one file (design 4.5): note, copy, show the new name, remove the old
+ * Makes a store that can only copy, or a rename over a pending file, follow the rename of one file (design 4.5): note, copy, show the new name, remove the old
  * object, forget the note. Whatever the moment of a crash, doing it again from the note ends with one name, and at every
  * moment the namespace shows one: before the copy is known the old, then the new.
  *
@@ -7,15 +7,15 @@
  * could come after the taking back. Only a store's plain refusal ends a rename without it.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import {isKind} from '#base/errors.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
-import {copyObject, removeObject} from '#master/jobs/move-object.ts';
+import {copyObject, removeObject, renameInStore} from '#master/jobs/move-object.ts';
 import {forgetFileRename, getFileRename, showFileRename} from '#master/namespace/file-renames.ts';
 import type {Renamed} from '#master/namespace/rename.ts';
 import type {Transactions} from '#master/transactions.ts';
-import type {UnderStore} from '#understore/under-store.ts';
+import type {StoreObject, UnderStore} from '#understore/under-store.ts';
 
 export interface RenameFile {
   readonly transactions: Transactions;
@@ -45,7 +45,7 @@ export async function renameFile(work: RenameFile, resumed: boolean): Promise<Pi
 async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<Renamed, 'info' | 'vanished'>> {
   const {transactions, store, signal, crashPoint} = work;
   crashPoint('master.rename.copy');
-  const copy = await copyObject(store, {storeKey: intent.from, fingerprint: intent.fingerprint}, intent.to, signal).catch(async (error: unknown) => {
+  const copy = await (store.capabilities.rename === 'none' ? copyObject(store, {storeKey: intent.from, fingerprint: intent.fingerprint}, intent.to, signal) : moveObject(work, intent)).catch(async (error: unknown) => {
     if (isRefusal(error)) await withdrawRename(work, intent);
     throw error;
   });
@@ -59,6 +59,15 @@ async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<R
   });
   crashPoint('master.rename.shown');
   return {info, vanished};
+}
+
+/** By a store that renames: there may have been done by an earlier attempt. ContentChanged when neither key has the version that was noted. */
+async function moveObject({store, signal}: RenameFile, {from, to, fingerprint}: FileRename): Promise<StoreObject> {
+  const before = await store.stat(from, {signal});
+  if (before?.fingerprint === fingerprint) return await renameInStore(store, from, to, signal);
+  const there = await store.stat(to, {signal});
+  if (there?.fingerprint !== fingerprint) throw new WeirError('ContentChanged', 'a file that was being renamed is another version in its store by now');
+  return there;
 }
 
 /** Nothing comes of it. */

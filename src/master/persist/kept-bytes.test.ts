@@ -6,7 +6,7 @@ import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
-import type {StoreWrite, UnderStore} from '#understore/under-store.ts';
+import type {Capabilities, StoreWrite, UnderStore} from '#understore/under-store.ts';
 
 /** Fails before or behind what it passes on. */
 class Trouble {
@@ -47,11 +47,11 @@ interface Scene {
   readonly stored: (key: string) => string | undefined;
 }
 
-function scene(): Scene {
+function scene(capabilities: Partial<Capabilities> = {}): Scene {
   const world = new World();
   const trouble = new Trouble();
   world.wrap = trouble.wrap;
-  const store = world.store('mem://bucket/');
+  const store = world.store('mem://bucket/', capabilities);
   const stored = (key: string): string | undefined => {
     const found = store.outside.bytes(bytes(key));
     return found && Buffer.from(found).toString();
@@ -150,5 +150,27 @@ describe('the bytes of pending files', () => {
       assert.deepEqual(await pendingOf(master), []);
       assert.deepEqual([stored('t/a'), stored('u/a')], [undefined, 'newer']);
     });
+  });
+
+  it('give way to a file that is renamed over theirs by the store, whenever the power fails', async () => {
+    for (const point of ['master.rename.copy', 'master.rename.copied', 'master.rename.shown', 'master.rename.remove', 'master.rename.forget']) {
+      const {world, trouble, stored} = scene({directories: true, rename: 'tree'});
+      world.simulation.crashAt(point);
+      await assert.rejects(world.life(async (master, runtime) => {
+        await mountBucket(master);
+        await put(master, '/b/a', 'whole', {writeType: 'CACHE_THROUGH'});
+        trouble.refuses.add('write');
+        await putBehind(world, master, '/b/b', 'pending');
+        await runtime.clock.sleep(5_000);
+        await master.rename(bytes('/b/a'), bytes('/b/b'), {replace: true, kind: 'file'}, context);
+      }), SimulatedCrash);
+      trouble.refuses.clear();
+      await world.life(async (master, runtime) => {
+        await runtime.clock.sleep(60_000);
+        assert.deepEqual(await keys(master, '/b/'), ['b']);
+        assert.deepEqual([await pendingOf(master), stored('a'), stored('b')], [[], undefined, 'whole'], point);
+        assert.deepEqual([...world.cache.keys()], []);
+      });
+    }
   });
 });
