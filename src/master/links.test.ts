@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import fc from 'fast-check';
 import {type ErrorKind, WeirError} from '#base/errors.ts';
-import {bytes, context, keys, mountBucket, put, World} from '#master/fixture.test.ts';
+import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {Capabilities} from '#understore/under-store.ts';
 
@@ -161,5 +161,27 @@ test('what cannot have several names is refused', async () => {
     await refusal('/b/d/file', '/b/none/file', 'NotFound');
     await refusal('/b/d/file', '/o/file', 'CrossMount');
     assert.deepEqual([...stored(world)], [['d/file', 'x']]);
+  });
+});
+
+for (const [kind, capabilities] of [['renames', directoryStore], ['copies', {}]] as const) test(`a symbolic link takes the place of a file and leaves nothing of it in a store that ${kind}; renamed, it stays`, async () => {
+  const world = new World();
+  const {outside} = world.store('mem://bucket/', capabilities);
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    await put(master, '/b/d/file', 'replaced');
+    await put(master, '/b/d/pending', 'as it was');
+    await putBehind(world, master, '/b/d/pending', 'replaced');
+    for (const name of ['file', 'pending']) {
+      await master.makeSymlink(bytes(`/b/d/link to ${name}`), bytes('target'), context);
+      await master.rename(bytes(`/b/d/link to ${name}`), bytes(`/b/d/${name}`), {kind: 'file', replace: true}, context);
+      await master.rename(bytes(`/b/d/${name}`), bytes(`/b/d/moved ${name}`), {kind: 'file', replace: true}, context);
+    }
+    await runtime.clock.sleep(61_000);
+    assert.deepEqual((await keys(master, '/b/d/')).toSorted(), ['moved file', 'moved pending']);
+    await master.refresh(bytes('/b/d'), context);
+    assert.deepEqual((await keys(master, '/b/d/')).toSorted(), ['moved file', 'moved pending']);
+    for (const name of ['file', 'pending']) assert.equal((await master.stat(bytes(`/b/d/moved ${name}`), {kind: 'file'}, context)).inode.target, 'target');
+    assert.deepEqual(outside.keys().filter(key => !key.endsWith('/')), []);
   });
 });

@@ -136,7 +136,9 @@ function checkRights(tx: Transaction, op: Operation, parent: Place, inode: Inode
 
 function movedInode(op: Operation, place: Place, inode: Inode, parent: Place, name: ByteString, options: RenameOptions): Inode {
   const {version: _version, ...unnumbered} = inode;
-  const moved = {...unnumbered, parent: parent.id, name, ctime: op.now, checkedAt: millisecondsOf(op.now)};
+  // Of a link that was never seen in the store, nothing has been: it is here because it was made here (upsert.ts).
+  const checkedAt = inode.kind === 'symlink' && inode.checkedAt === 0 ? 0 : millisecondsOf(op.now);
+  const moved = {...unnumbered, parent: parent.id, name, ctime: op.now, checkedAt};
   const key = (parent.storeKey + name) as ByteString;
   if (place.kind !== 'directory') return inode.content && options.relocate ? {...moved, content: options.relocate(inode.content, key)} : moved;
   if (options.trees === 'prefix') return {...moved, storePrefix: place.storeKey};

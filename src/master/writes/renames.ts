@@ -10,14 +10,15 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, RenamePathOptions} from '#contracts/master-api.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
-import {renameInStore} from '#master/jobs/move-object.ts';
+import {removeObject, renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
 import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
 import {link} from '#master/namespace/links.ts';
-import {getPersist, inheritedFrom, nothingThere, putPersist} from '#master/namespace/persists.ts';
+import {getPersist, inheritedFrom, isUnborn, nothingThere, putPersist} from '#master/namespace/persists.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
 import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
+import {isOnlyHere} from '#master/namespace/upsert.ts';
 import {forgetRelocation} from '#master/namespace/relocations.ts';
 import {rename, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.ts';
@@ -87,16 +88,19 @@ export class Renames {
     const {content: bytes, id} = tried.info.inode;
     // Of a further name the store knows nothing.
     const content = tried.further ? undefined : bytes;
+    const link = tried.info.inode.kind === 'symlink' && !isOnlyHere(tried.info.inode, store.capabilities);
     let noted: Relocation | undefined;
     try {
       // Nothing in the store takes the place of what was there.
-      const further = tried.further === true;
-      const replaced = further || (content && archives.isOpen(target)) ? await archives.archive(target, further, context.signal, relocation => (noted = relocation), further) : undefined;
+      const bare = !content && !link;
+      const replaced = bare || archives.isOpen(target) ? await archives.archive(target, bare, context.signal, relocation => (noted = relocation), bare) : undefined;
+      const rest = bare && (!replaced || replaced.content === 'lost') ? tried.replaced?.inode : undefined;
+      if (rest && rest.links === undefined && !transactions.peek(reader => isUnborn(reader, rest))) await removeObject(store, toKey, context.signal);
       const committed = (): void => (noted = undefined);
       if (content?.pending) return await this.#renameUnborn(store, from, to, {toKey, replaced, committed}, options, context);
       // Over what is pending a store that renames is noted, too: after a crash its upload would meet bytes of which it does not know.
       const overPending = transactions.peek(reader => fileAt(reader, target))?.content?.pending !== undefined;
-      if (!content || (store.capabilities.rename !== 'none' && !overPending)) return await this.#renameFileInStore(store, from, to, {content, toKey, replaced, committed}, options, context);
+      if (!content || (store.capabilities.rename !== 'none' && !overPending)) return await this.#renameFileInStore(store, from, to, {content, link, toKey, replaced, committed}, options, context);
       const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
       const kept = replaced && replaced.content !== 'lost' ? {kept: {storeKey: replaced.content.storeKey, fingerprint: replaced.content.fingerprint}} : {};
       const intent: FileRename = {
@@ -143,12 +147,13 @@ export class Renames {
 
   /** `committed` is called in the turn of the commit. */
   async #renameFileInStore(
-    store: UnderStore, from: Path, to: Path, {content, toKey, replaced, committed}: {content: Content | undefined; toKey: ByteString; replaced: Archived | undefined; committed: () => void},
+    store: UnderStore, from: Path, to: Path, {content, link, toKey, replaced, committed}: {content: Content | undefined; link: boolean; toKey: ByteString; replaced: Archived | undefined; committed: () => void},
     options: RenameOptions, context: CallContext,
   ): Promise<FileInfo> {
     const {transactions, runtime, archives} = this.#services;
     runtime.crashPoint('master.rename.store');
     const moved = content && (await renameInStore(store, content.storeKey, toKey, context.signal));
+    if (link) await store.rename(this.#keysOf(from, to)[0], toKey, {signal: context.signal});
     runtime.crashPoint('master.rename.commit');
     const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
     let vanished = nothing;
