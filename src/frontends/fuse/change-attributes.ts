@@ -103,6 +103,10 @@ export const removexattr: Operation<'removexattr'> = async (services, head, {nam
   return undefined;
 };
 
-function patched(services: MountServices, node: InodeId, patch: AttributePatch, context: CallContext): Promise<FileInfo> {
-  return atInode(services, node, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
+async function patched(services: MountServices, node: InodeId, patch: AttributePatch, context: CallContext): Promise<FileInfo> {
+  const info = await atInode(services, node, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
+  // So it stays for who has it open when its name goes.
+  const open = services.handles.inode(node);
+  if (open) open.info = info;
+  return info;
 }
