@@ -164,7 +164,8 @@ test('what cannot have several names is refused', async () => {
   });
 });
 
-for (const [kind, capabilities] of [['renames', directoryStore], ['copies', {}]] as const) test(`a symbolic link takes the place of a file and leaves nothing of it in a store that ${kind}; renamed, it stays`, async () => {
+const stores = [['renames', directoryStore], ['copies', {}]] as const;
+for (const [kind, capabilities] of stores) test(`a symbolic link takes the place of a file and leaves nothing of it in a store that ${kind}; renamed, it stays`, async () => {
   const world = new World();
   const {outside} = world.store('mem://bucket/', capabilities);
   await world.life(async (master, runtime) => {
