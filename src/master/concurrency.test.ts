@@ -64,6 +64,7 @@ async function play(steps: readonly Step[], freshness: string, capabilities: Par
   const bucket = world.store('mem://bucket/', capabilities);
   if (capabilities.directories) for (const each of ['d/', 'e/']) bucket.outside.put(bytes(each), Buffer.alloc(0));
   bucket.outside.put(bytes('d/a'), Buffer.from('first'));
+  bucket.outside.put(bytes('e/s/q'), Buffer.from('deep'));
   let runtime: Runtime | undefined;
   const life = world.life.bind(world);
   world.wrap = store => slow(store, async () => {
@@ -139,4 +140,36 @@ test('a tree takes the place of no directory of which the store has more than wa
 
 test('nor of one that was exchanged with it meanwhile', async () => {
   await play([{kind: 'renameTree', key: 'd/b', to: 'e/a', wait: 0}, {kind: 'exchangeTrees', key: 'd/a', to: 'e/a', wait: 0}], 'always', directories);
+});
+
+test('a directory does not vanish because what it holds is not to be believed yet', async () => {
+  const world = new World(13);
+  const {outside} = world.store('mem://bucket/', {recursiveList: false});
+  const listing = Promise.withResolvers<void>();
+  const refused = Promise.withResolvers<void>();
+  world.wrap = store => new Proxy(store, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (name !== 'list') return value.bind(target) as unknown;
+      return async (...args: Parameters<UnderStore['list']>) => {
+        const page = await target.list(...args);
+        if (args[0].prefix === 'e/s/') {
+          listing.resolve();
+          await refused.promise;
+        }
+        return page;
+      };
+    },
+  });
+  for (const each of ['d/a', 'e/s/q']) outside.put(bytes(each), Buffer.from('there'));
+  await world.life(async (master) => {
+    await mountBucket(master, 'immutable');
+    const all = keys(master, '/b/', {view: 'tree'});
+    await listing.promise;
+    // A turn of the tree, and no change.
+    await assert.rejects(master.rename(bytes('/b/d/'), bytes('/b/e/'), {replace: true}, context), {kind: 'DirectoryNotEmpty'});
+    refused.resolve();
+    assert.deepEqual(await all, ['d/', 'd/a', 'e/', 'e/s/', 'e/s/q']);
+  });
 });

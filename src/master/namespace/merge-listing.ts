@@ -84,6 +84,8 @@ class Merge {
   /** The directories that lead to the last inserted key. */
   readonly #chain: {readonly prefix: ByteString; readonly place: Place | undefined}[];
   #removed = 0;
+  /** The store has something that was not entered, because of what was changed here meanwhile. */
+  #ignored = false;
 
   constructor(tx: Transaction, op: Operation, merge: ListingMerge) {
     this.#tx = tx;
@@ -181,7 +183,11 @@ class Merge {
     const parent = this.#directoryFor(above);
     if (!parent || isReserved(parent, name)) return;
     const storeKey = (parent.storeKey + entry) as ByteString;
-    if (this.#isClaimed(storeKey) || this.#merge.changedSince?.(storeKey)) return;
+    if (this.#isClaimed(storeKey)) return;
+    if (this.#merge.changedSince?.(storeKey)) {
+      this.#ignored = true;
+      return;
+    }
     if (name !== entry) this.#upsert.enterDirectory(parent, name, object);
     else if (object && name !== '') this.#upsert.enterFile(parent, name, object);
   }
@@ -238,6 +244,8 @@ class Merge {
     for (let depth = depths.length - 1; depth > 0; depth--) {
       for (const [id, prefix] of depths[depth] ?? []) {
         const goesOn = to?.startsWith(prefix) && (this.#merge.recursive || to !== prefix);
+        // Whoever goes down from above would not come to ask again.
+        if (prefix === '' && this.#ignored) continue;
         if (goesOn || !this.#tx.get(inodeKey(id))) continue;
         const above = vanish(this.#tx, {id, mount: directory.mount});
         if (above === undefined) continue;
