@@ -13,8 +13,14 @@ import type {FileRename} from '#codec/namespace/intent-record.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
 import {copyObject, removeObject, renameInStore} from '#master/jobs/move-object.ts';
 import {forgetFileRename, getFileRename, showFileRename} from '#master/namespace/file-renames.ts';
+import {locate} from '#master/namespace/locate.ts';
+import {getPersist} from '#master/namespace/persists.ts';
+import {inodeAt} from '#master/namespace/place.ts';
 import type {Renamed} from '#master/namespace/rename.ts';
+import {resolve} from '#master/namespace/resolve.ts';
 import type {Transactions} from '#master/transactions.ts';
+import type {Reader} from '#metastore/metastore.ts';
+import {parsePath} from '#model/path.ts';
 import type {StoreObject, UnderStore} from '#understore/under-store.ts';
 
 export interface RenameFile {
@@ -34,8 +40,8 @@ export async function renameFile(work: RenameFile, resumed: boolean): Promise<Pi
   if (!intent) return undefined;
   const renamed = intent.copied ? undefined : await copyAndShow(work, intent);
   work.crashPoint('master.rename.remove');
-  // In another life somebody else may have put something there; in this one the key was held all the time.
-  const stale = resumed && (await store.stat(intent.from, {signal}))?.fingerprint !== intent.fingerprint;
+  // Renamed away. Or copied: in another life somebody else may have put something there; in this one the key was held all the time.
+  const stale = store.capabilities.rename !== 'none' || (resumed && (await store.stat(intent.from, {signal}))?.fingerprint !== intent.fingerprint);
   if (!stale) await removeObject(store, intent.from, signal);
   work.crashPoint('master.rename.forget');
   await forgetNote(work);
@@ -61,13 +67,24 @@ async function copyAndShow(work: RenameFile, intent: FileRename): Promise<Pick<R
   return {info, vanished};
 }
 
-/** By a store that renames: there may have been done by an earlier attempt. ContentChanged when neither key has the version that was noted. */
-async function moveObject({store, signal}: RenameFile, {from, to, fingerprint}: FileRename): Promise<StoreObject> {
+/** By a store that renames. ContentChanged when neither key has the version that was noted. */
+async function moveObject({transactions, store, signal}: RenameFile, intent: FileRename): Promise<StoreObject> {
+  const {from, to, fingerprint} = intent;
   const before = await store.stat(from, {signal});
   if (before?.fingerprint === fingerprint) return await renameInStore(store, from, to, signal);
-  const there = await store.stat(to, {signal});
-  if (there?.fingerprint !== fingerprint) throw new WeirError('ContentChanged', 'a file that was being renamed is another version in its store by now');
+  const there = before ? undefined : await store.stat(to, {signal});
+  if (!there || !transactions.peek(reader => isMoved(reader, intent, there))) throw new WeirError('ContentChanged', 'a file that was being renamed is another version in its store by now');
   return there;
+}
+
+/** What has gone from its old key was renamed by an earlier attempt. The version may have another mark by that, but was not written since. */
+function isMoved(reader: Reader, {id, toPath, fingerprint, startedAt}: FileRename, there: StoreObject): boolean {
+  if (there.fingerprint === fingerprint) return true;
+  const found = locate(reader, id);
+  const {place: target} = resolve(reader, parsePath(toPath, 'file'));
+  const base = target && getPersist(reader, target.id)?.base;
+  if (typeof base === 'object' && base.fingerprint === there.fingerprint) return false;
+  return there.length === (found && inodeAt(reader, found.place).content?.length) && Number(there.modified / 1_000_000n) <= startedAt;
 }
 
 /** Nothing comes of it. */

@@ -6,7 +6,7 @@ import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
-import type {Capabilities, StoreWrite, UnderStore} from '#understore/under-store.ts';
+import type {Capabilities, StoreListPage, StoreObject, StoreWrite, UnderStore} from '#understore/under-store.ts';
 
 /** Fails before or behind what it passes on. */
 class Trouble {
@@ -15,17 +15,26 @@ class Trouble {
   /** What becomes of the end of a write. */
   finish: 'comes to nothing' | 'is not answered' | 'is well' = 'is well';
   finishes = 0;
+  /** Keys of objects that have another mark since, as files on a disk have. */
+  readonly renamed = new Set<unknown>();
   wrap = (store: UnderStore): UnderStore => new Proxy(store, {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       return async (...args: unknown[]) => {
         if (this.refuses.has(name as string)) throw new WeirError('Unavailable', 'the store is busy');
+        if (name === 'rename') this.renamed.add(args[1]);
         const answer = await (value as (...a: unknown[]) => Promise<unknown>).apply(target, args);
+        if (name === 'stat') return this.#marked(answer as StoreObject | undefined);
+        if (name === 'list') return {...(answer as StoreListPage), objects: (answer as StoreListPage).objects.map(object => this.#marked(object))};
         return name === 'write' ? this.#write(answer as StoreWrite) : answer;
       };
     },
   });
+
+  #marked(object: StoreObject | undefined): StoreObject | undefined {
+    return object && this.renamed.has(object.key) ? {...object, fingerprint: `${object.fingerprint}, renamed`} : object;
+  }
 
   #write(write: StoreWrite): StoreWrite {
     return {
