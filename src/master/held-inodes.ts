@@ -6,6 +6,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
+import {listOpenReplaced} from '#master/namespace/file-renames.ts';
 import {getOrphan, keepingHeld, listOrphans, reapOrphan} from '#master/namespace/orphans.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -64,6 +65,11 @@ export class HeldInodes {
     for (const id of ids) if (this.#transactions.peek(reader => reader.get(inodeKey(id)))) this.retain(id, holder);
     const others = Array.from(this.#inodes.get(holder) ?? []).filter(id => !ids.has(id));
     for (const id of others) await this.release(id, holder);
+  }
+
+  /** At start, before renames are settled: who may come back may have open what they replace. It says so itself later (`holds`). */
+  retainReplaced(returning: ReadonlySet<string>): void {
+    for (const id of this.#transactions.peek(listOpenReplaced)) for (const holder of returning) this.retain(id, holder);
   }
 
   /** At start: orphans go, but for those of holders that may come back; these hold them again from now on. */

@@ -45,10 +45,13 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     await master.#parts.mounting.open(services.root);
     for (const mount of master.#parts.written.load()) master.#parts.mounting.forget(mount, '' as ByteString);
     master.#parts.quotas.load();
+    const returning = new Set(services.returningHolders);
+    master.#parts.held.retainReplaced(returning);
+    await master.#parts.jobs.settleRenames();
     await master.#parts.persister.mend();
     master.#parts.persister.load();
     master.#parts.jobs.resume();
-    await master.#parts.held.cleanUp(new Set(services.returningHolders));
+    await master.#parts.held.cleanUp(returning);
     master.#parts.persister.start();
     master.#parts.garbage.soon();
     master.#parts.openUploads.start();

@@ -137,6 +137,11 @@ export class Transactions {
     return await answered(commit);
   }
 
+  /** The same where it is enough that it survives the process when it resolves: durable within a second. */
+  async changeSafely(fn: (tx: Transaction) => void): Promise<void> {
+    await this.metastore.transact(fn, undefined, {unhurried: true}).safe;
+  }
+
   /** A change without telling who listens to changes. */
   async changeQuietly(fn: (tx: Transaction) => void): Promise<void> {
     await answered(this.metastore.transact(fn));

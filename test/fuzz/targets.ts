@@ -338,7 +338,8 @@ export const targets: Readonly<Record<string, Target>> = {
     {id: 2 as MountId, path: name('/m'), uri: 's3://b/', options: {a: 'b'}, readOnly: false, freshness: {kind: 'maxAge', ms: 5}, writeType: 'CACHE_THROUGH', createdAt: 1},
   ], encodeMount, decodeMount),
   'namespace-file-rename': record(
-    [{id: 5 as InodeId, mount: 1 as MountId, from: name('a'), to: name('b'), fromPath: name('/a'), toPath: name('/b'), fingerprint: 'e', startedAt: 7, copied: true, request: {client: 'c', counter: 2, acknowledged: 1}}],
+    [{id: 5 as InodeId, mount: 1 as MountId, from: name('a'), to: name('b'), fromPath: name('/a'), toPath: name('/b'), fingerprint: 'e', startedAt: 7, copied: true, request: {client: 'c', counter: 2, acknowledged: 1}}]
+      .flatMap(rename => [rename, {...rename, copied: false, inStore: true as const, kept: {storeKey: name('c'), fingerprint: 'f'}}]),
     encodeFileRename, (bytes) => decodeFileRename(5 as InodeId, bytes),
   ),
   'namespace-move': record([{id: 5 as InodeId, mount: 1 as MountId, from: name('a/'), startedAt: 7}], encodeMove, (bytes) => decodeMove(5 as InodeId, bytes)),

@@ -1,6 +1,6 @@
 /**
  * What has still to be done to make a store follow the namespace: tombstones of removed trees, moves of renamed ones, and
- * the renames of single files that a store can only copy.
+ * the renames of single files, which a store can only copy or makes in one step before the namespace shows them.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
@@ -34,7 +34,7 @@ export interface MoveIntent {
   readonly startedAt: number;
 }
 
-/** A file's rename on a store that cannot rename: noted before the copy, gone when only the new key is left. */
+/** A file's rename: noted before the store is touched. Where that cannot rename, gone when only the new key is left; where it can, when the namespace shows the new name. */
 export interface FileRename {
   /** The file. */
   readonly id: InodeId;
@@ -51,7 +51,9 @@ export interface FileRename {
   readonly startedAt: number;
   /** The namespace shows the new name, and what is at `from` is to go. */
   readonly copied: boolean;
-  /** A copy of what was at `to`, for those who have that open: where it is, and as which version of the store's. */
+  /** The store renames by itself: it has the object under one of the two keys. Never `copied`. */
+  readonly inStore?: true;
+  /** What was at `to`, for those who have that open: where it is, and as which version of the store's. */
   readonly kept?: {readonly storeKey: ByteString; readonly fingerprint: string};
   /** Who asked: the commit stores its answer under this. */
   readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
@@ -61,7 +63,8 @@ const version = 1;
 const copiedFlag = 1;
 const requestFlag = 2;
 const keptFlag = 4;
-const knownFlags = 7;
+const inStoreFlag = 8;
+const knownFlags = 15;
 const out = new BinaryWriter();
 const tombstoneReader = new BinaryReader('tombstone');
 const moveReader = new BinaryReader('move');
@@ -113,7 +116,7 @@ export function decodeMove(id: InodeId, record: Uint8Array): MoveIntent {
 export function encodeFileRename(rename: FileRename): Uint8Array {
   const {request, kept} = rename;
   out.byte(version);
-  out.byte((rename.copied ? copiedFlag : 0) | (request ? requestFlag : 0) | (kept ? keptFlag : 0));
+  out.byte((rename.copied ? copiedFlag : 0) | (request ? requestFlag : 0) | (kept ? keptFlag : 0) | (rename.inStore ? inStoreFlag : 0));
   out.number(rename.mount);
   for (const key of [rename.from, rename.to, rename.fromPath, rename.toPath]) out.byteString(key);
   out.text(rename.fingerprint);
@@ -144,5 +147,5 @@ export function decodeFileRename(id: InodeId, record: Uint8Array): FileRename {
   const request = flags & requestFlag ? {client: reader.text(), counter: reader.number(), acknowledged: reader.number()} : undefined;
   const kept = flags & keptFlag ? {storeKey: reader.byteString(), fingerprint: reader.text()} : undefined;
   reader.end();
-  return {...rename, ...(request ? {request} : {}), ...(kept ? {kept} : {})};
+  return {...rename, ...(flags & inStoreFlag ? {inStore: true} : {}), ...(request ? {request} : {}), ...(kept ? {kept} : {})};
 }

@@ -85,6 +85,7 @@ const move: fc.Arbitrary<MoveIntent> = fc.record({id: fc.constant(5 as InodeId),
 const fileRename: fc.Arbitrary<FileRename> = fc.record(
   {
     id: fc.constant(5 as InodeId), mount: id<MountId>(), from: byteString, to: byteString, fromPath: byteString, toPath: byteString, fingerprint: text, startedAt: number, copied: fc.boolean(),
+    inStore: fc.constant(true as const),
     request: fc.record({client: text, counter: number, acknowledged: number}, {noNullPrototype: true}), kept: fc.record({storeKey: byteString, fingerprint: text}, {noNullPrototype: true}),
   },
   {requiredKeys: ['id', 'mount', 'from', 'to', 'fromPath', 'toPath', 'fingerprint', 'startedAt', 'copied'], noNullPrototype: true},

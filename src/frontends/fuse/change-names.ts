@@ -2,8 +2,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {notification, openFlag} from '#codec/fuse/abi.ts';
-import {invalidateEntryBody, openBody} from '#codec/fuse/reply.ts';
+import {openFlag} from '#codec/fuse/abi.ts';
+import {openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
@@ -60,9 +60,14 @@ function newFile(services: MountServices, head: FuseHead, made: New & {readonly 
   });
 }
 
+/** Takes away what the store has, empty, from the first time that a request was carried out. */
+async function withdraw(services: MountServices, {inode: {id, kind}}: FileInfo, {request: _, ...context}: CallContext): Promise<void> {
+  await atInode(services, id, context, (path, at) => services.files.remove(path, {kind: kind === 'directory' ? 'directory' : 'file'}, at));
+}
+
 /**
- * An empty file that was not there. The store may have one from a daemon that died before it could note it: nobody else can have made it, for
- * the kernel lets nothing be made in a directory while it waits for this answer.
+ * An empty file that was not there. The store may have one from a daemon that died before it could note it: nobody else on this mount can have
+ * made it, for the kernel lets nothing be made in a directory while it waits for this answer. It is made anew, as it was asked for.
  */
 async function makeFile(services: MountServices, head: FuseHead, made: New & {readonly mode: number}, context: CallContext): Promise<FileInfo> {
   try {
@@ -71,8 +76,8 @@ async function makeFile(services: MountServices, head: FuseHead, made: New & {re
     if (!isResent(head) || !(error instanceof Errno || isKind(error, 'PreconditionFailed', 'AlreadyExists'))) throw error;
     const {info} = await services.files.lookup(nodeOf(head), plainName(made.name), 'file', context);
     if (info?.inode.kind !== 'file' || info.length > 0) throw error;
-    const patch = {mode: made.mode & 0o7777 & ~made.umask, uid: head.uid, gid: head.gid};
-    return await atInode(services, info.inode.id, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
+    await withdraw(services, info, context);
+    return await newFile(services, head, made, context);
   }
 }
 
@@ -94,18 +99,19 @@ export const mknod: Operation<'mknod'> = async (services, head, body, context) =
   return madeBody(services, made);
 };
 
+/** As of a file that the store has from the first time (makeFile): of a directory the removal says whether it is empty. */
 export const mkdir: Operation<'mkdir'> = async (services, head, body, context) => {
+  const make = (): Promise<FileInfo> => making(services, head, body, context, (path, at) => services.files.makeDirectory(path, {mode: body.mode & 0o7777, existing: 'fail'}, at));
   try {
-    return madeBody(services, await making(services, head, body, context, (path, at) => services.files.makeDirectory(path, {mode: body.mode & 0o7777, existing: 'fail'}, at)));
+    return madeBody(services, await make());
   } catch (error) {
     if (!isResent(head) || !isKind(error, 'AlreadyExists')) throw error;
-    // As of a file that the store has from the first time (makeFile).
     const {info} = await services.files.lookup(nodeOf(head), plainName(body.name), 'directory', context);
     if (info?.inode.kind !== 'directory') throw error;
-    const listed = await services.files.list({directory: await services.files.pathOf(info.inode.id, context), view: 'children', limit: 1}, context);
-    if (listed.entries.length > 0) throw error;
-    const patch = {mode: body.mode & 0o7777 & ~body.umask, uid: head.uid, gid: head.gid};
-    return madeBody(services, await atInode(services, info.inode.id, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'directory'}, at)));
+    await withdraw(services, info, context).catch((failure: unknown) => {
+      throw isKind(failure, 'DirectoryNotEmpty') ? error : failure;
+    });
+    return madeBody(services, await make());
   }
 };
 
@@ -154,14 +160,7 @@ export const rename: Operation<'rename'> = async (services, head, {name, newPare
     return undefined;
   }
   const plain = plainName(newName);
-  const renamed = atShown(services, nodeOf(head), name, context, (from, found) =>
+  await atShown(services, nodeOf(head), name, context, (from, found) =>
     atInode(services, newParent as InodeId, found, (directory, at) => services.files.rename(from, (directory + plain) as ByteString, {replace: (flags & noReplace) === 0, kind: 'either'}, at)));
-  try {
-    await renamed;
-  } catch (error) {
-    // As of what was removed: the store has it under the new name by now, and there it is found anew.
-    if (!isResent(head) || !isKind(error, 'NotFound') || !(await services.files.lookup(newParent as InodeId, plain, 'either', context)).info) throw error;
-    void services.device.notify(notification.invalidateEntry, invalidateEntryBody(newParent, plain));
-  }
   return undefined;
 };

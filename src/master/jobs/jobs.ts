@@ -4,6 +4,7 @@
  * never gives up by itself; people see it in listJobs.
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {FileRename, MoveIntent} from '#codec/namespace/intent-record.ts';
@@ -11,16 +12,17 @@ import type {JobInfo} from '#contracts/master-api.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
 import {renameFile, withdrawRename} from '#master/jobs/rename-file.ts';
+import {settleStoreRename} from '#master/jobs/settle-store-rename.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import {asidePlace, exchangeTrees, moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
-import {forgetFileRename, getFileRename, listFileRenames} from '#master/namespace/file-renames.ts';
+import {forgetFileRename, getFileRename, listFileRenames, replacedBy} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {forgetRelocation, listRelocations} from '#master/namespace/relocations.ts';
 import {finishMove, listMoves} from '#master/namespace/moves.ts';
 import {forgetTombstone, listTombstones, reapTombstone} from '#master/namespace/tombstones.ts';
 import type {Transactions} from '#master/transactions.ts';
-import {holdAbove, pruneAbove} from '#master/writes/prune.ts';
+import {holdAbove, pruneAbove, pruneDirectories} from '#master/writes/prune.ts';
 import {type StoreChangeServices, takeUpStoreChange} from '#master/writes/store-change.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';
@@ -48,6 +50,8 @@ const recordsAtOnce = 1_000;
 const wholeMount = '' as ByteString;
 
 const settled = Promise.resolve();
+/** How long a start may ask stores what became of renames. */
+const settleMsMax = 5_000;
 
 export class Jobs {
   readonly #services: JobServices;
@@ -56,6 +60,29 @@ export class Jobs {
   constructor(services: JobServices) {
     this.#services = services;
     this.#runner = new JobRunner(services.runtime);
+  }
+
+  /**
+   * Finds out what became of renames that stores make by themselves, so that nothing of the end of the life before shows when answers begin. What
+   * a store does not tell in time `resume` leaves to a job, which keeps others from the keys.
+   */
+  async settleRenames(): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    const stop = new AbortController();
+    using _stop = runtime.clock.after(settleMsMax, () => stop.abort(new WeirError('Timeout', 'the store takes too long')));
+    for (const intent of transactions.peek(listFileRenames)) {
+      if (!intent.inStore || !mounts.isOpen(intent.mount)) continue;
+      await this.#settleRename(intent, stop.signal).catch((error: unknown) => {
+        runtime.log.warn('what became of a rename is not known yet', {from: toText(intent.fromPath), to: toText(intent.toPath), error: String(error)});
+      });
+    }
+  }
+
+  async #settleRename({id, mount}: FileRename, signal: AbortSignal): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    const store = mounts.get(mount);
+    const renamed = await settleStoreRename({transactions, store, id, signal, crashPoint: name => runtime.crashPoint(name)});
+    if (renamed) await pruneDirectories(this.#services, store, mount, renamed.vanished, signal);
   }
 
   /** Takes up what an earlier life has left. Before anything is served. */
@@ -72,10 +99,15 @@ export class Jobs {
       else if (!moves.some(({mount, to}) => mount === move.mount && to === move.from)) this.startMove(move.id, move.mount, move.from, move.to);
     }
     for (const {id} of transactions.peek(listTombstones)) this.startRemoval(id);
-    for (const intent of transactions.peek(listFileRenames)) {
-      this.startRename(intent, takeUpStoreChange(this.#services, intent.mount, [intent.from, intent.to]));
+    const renames = transactions.peek(listFileRenames);
+    for (const intent of renames) {
+      const hold = takeUpStoreChange(this.#services, intent.mount, [intent.from, intent.to]);
+      if (intent.inStore) this.startStoreRename(intent, hold);
+      else this.startRename(intent, hold);
     }
+    const waiting = new Set(renames.map(intent => transactions.peek(reader => replacedBy(reader, intent))?.id));
     for (const relocation of transactions.peek(listRelocations)) {
+      if (waiting.has(relocation.id)) continue;
       const {kind, from, to} = relocation;
       this.startRelocation(relocation, takeUpStoreChange(this.#services, relocation.mount, kind === 'archive' ? [from] : [from, to]));
     }
@@ -102,6 +134,23 @@ export class Jobs {
       forget(mount, wholeMount);
     };
     this.#runner.start(id, {kind: 'move', path: toPath, run, abandon, end: () => hold[Symbol.dispose]()});
+  }
+
+  /** Finds out what became of a noted rename that the store makes by itself; then of what it was to replace. `hold` as in startRename. */
+  startStoreRename(intent: FileRename, hold: Disposable): void {
+    const {transactions, mounts, forget} = this.#services;
+    const {id, mount, from, to, toPath} = intent;
+    const run = async (signal: AbortSignal): Promise<void> => {
+      if (mounts.has(mount)) await this.#settleRename(intent, signal);
+      else await transactions.changeOwn(tx => forgetFileRename(tx, id));
+    };
+    const end = (): void => {
+      for (const key of [from, to]) forget(mount, key);
+      const replaced = transactions.peek(reader => replacedBy(reader, intent));
+      if (replaced) this.startRelocation(replaced, hold);
+      else hold[Symbol.dispose]();
+    };
+    this.#runner.start(id, {kind: 'move', path: toPath, run, end});
   }
 
   /** Settles bytes on their way to or from a place among old versions. `hold` as in startRename. */

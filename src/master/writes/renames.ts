@@ -1,7 +1,7 @@
 /**
- * Renames. Of a file the store follows before the answer: in one step where it renames by itself (a failure of the store
- * changes nothing), else step by step from a note (jobs/rename-file.ts). Of a tree the namespace goes first, in one commit
- * that notes what the store has still to do; where the store renames trees itself, the answer waits for it.
+ * Renames. Of a file the store follows before the answer, from a note: in one step where it renames by itself (what became of that, when
+ * the process dies or the store fails, is found out by a look at it: jobs/settle-store-rename.ts), else step by step (jobs/rename-file.ts).
+ * Of a tree the namespace goes first, in one commit that notes what the store has still to do; where the store renames trees itself, the answer waits for it.
  */
 import {assert} from '#base/assert.ts';
 import {type ByteString, toText} from '#base/byte-string.ts';
@@ -12,7 +12,8 @@ import type {FileRename} from '#codec/namespace/intent-record.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import {removeObject, renameInStore} from '#master/jobs/move-object.ts';
 import {renameFile} from '#master/jobs/rename-file.ts';
-import {getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
+import {settleStoreRename} from '#master/jobs/settle-store-rename.ts';
+import {finishStoreRename, getFileRename, noteFileRename} from '#master/namespace/file-renames.ts';
 import {link} from '#master/namespace/links.ts';
 import {getPersist, inheritedFrom, isUnborn, nothingThere, putPersist} from '#master/namespace/persists.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
@@ -20,7 +21,7 @@ import {deleteKey} from '#master/namespace/delete-key.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
 import {isOnlyHere} from '#master/namespace/upsert.ts';
 import {forgetRelocation} from '#master/namespace/relocations.ts';
-import {rename, type RenameOptions} from '#master/namespace/rename.ts';
+import {rename, type Renamed, type RenameOptions} from '#master/namespace/rename.ts';
 import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.ts';
 import type {Archived} from '#master/writes/archives.ts';
 import {holdsMore} from '#master/writes/holds-more.ts';
@@ -28,8 +29,7 @@ import {pruneDirectories} from '#master/writes/prune.ts';
 import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {Reader} from '#metastore/metastore.ts';
-import type {Content} from '#model/content.ts';
+import type {Commit, Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {lasting} from '#master/transactions.ts';
 import {formatPath, parsePath, type Path} from '#model/path.ts';
@@ -47,9 +47,21 @@ export class Renames {
   }
 
   async rename(fromText: ByteString, toText_: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, loader, mounts} = this.#services;
+    const {transactions} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;
+    try {
+      return await this.#rename(fromText, toText_, options, context);
+    } catch (error) {
+      // While this waited for its turn, a job may have finished what an earlier life had begun for the same request.
+      const finished = await transactions.earlier<FileInfo>(context);
+      if (!finished) throw error;
+      return finished.result;
+    }
+  }
+
+  async #rename(fromText: ByteString, toText_: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
+    const {transactions, loader, mounts} = this.#services;
     const from = parsePath(fromText, options.kind);
     const fresh = {askedAt: transactions.now(), signal: context.signal};
     await loader.freshen(from, fresh);
@@ -98,15 +110,16 @@ export class Renames {
       if (rest && rest.links === undefined && !transactions.peek(reader => isUnborn(reader, rest))) await removeObject(store, toKey, context.signal);
       const committed = (): void => (noted = undefined);
       if (content?.pending) return await this.#renameUnborn(store, from, to, {toKey, replaced, committed}, options, context);
-      // Over what is pending a store that renames is noted, too: after a crash its upload would meet bytes of which it does not know.
-      const overPending = transactions.peek(reader => fileAt(reader, target))?.content?.pending !== undefined;
-      if (!content || (store.capabilities.rename !== 'none' && !overPending)) return await this.#renameFileInStore(store, from, to, {content, link, toKey, replaced, committed}, options, context);
+      if (!content) return await this.#renameName(store, from, to, {link, toKey, replaced, committed}, options, context);
       const paths = {fromPath: formatPath(from), toPath: formatPath({names: to.names, kind: 'file'})};
       const kept = replaced && replaced.content !== 'lost' ? {kept: {storeKey: replaced.content.storeKey, fingerprint: replaced.content.fingerprint}} : {};
       const intent: FileRename = {
         id, mount: place.mount, from: content.storeKey, to: toKey, ...paths, fingerprint: content.fingerprint, startedAt: transactions.now(), copied: false, ...kept,
         ...(context.request ? {request: context.request} : {}),
       };
+      // Over what is pending it is brought to its end behind: its upload would meet bytes of which it does not know.
+      const overPending = transactions.peek(reader => fileAt(reader, target))?.content?.pending !== undefined;
+      if (store.capabilities.rename !== 'none' && !overPending) return await this.#renameFileInStore(store, {...intent, inStore: true}, {hold, committed}, context);
       runtime.crashPoint('master.rename.note');
       await transactions.changeOwn(tx => {
         if (replaced?.relocation) forgetRelocation(tx, replaced.relocation.id);
@@ -145,23 +158,20 @@ export class Renames {
     await this.#versions.deleteKey(target, keeping, {}, unnamed);
   }
 
-  /** `committed` is called in the turn of the commit. */
-  async #renameFileInStore(
-    store: UnderStore, from: Path, to: Path, {content, link, toKey, replaced, committed}: {content: Content | undefined; link: boolean; toKey: ByteString; replaced: Archived | undefined; committed: () => void},
-    options: RenameOptions, context: CallContext,
+  /** Of a name of which the store knows nothing, or a symbolic link, which it has. `committed` is called in the turn of the commit. */
+  async #renameName(
+    store: UnderStore, from: Path, to: Path, {link, toKey, replaced, committed}: {link: boolean; toKey: ByteString; replaced: Archived | undefined; committed: () => void}, options: RenameOptions, context: CallContext,
   ): Promise<FileInfo> {
-    const {transactions, runtime, archives} = this.#services;
+    const {transactions, archives, runtime} = this.#services;
     runtime.crashPoint('master.rename.store');
-    const moved = content && (await renameInStore(store, content.storeKey, toKey, context.signal));
     if (link) await store.rename(this.#keysOf(from, to)[0], toKey, {signal: context.signal});
     runtime.crashPoint('master.rename.commit');
-    const relocate = (old: Content): Content => ({...old, storeKey: toKey, ...(moved ? {fingerprint: moved.fingerprint} : {})});
     let vanished = nothing;
     let replacedId: InodeId | undefined;
     const commit = transactions.changeNow(context, (tx, op) => {
       archives.commit(tx, replaced);
       replacedId = fileAt(tx, {names: to.names, kind: 'file'})?.id;
-      const renamed = rename(tx, op, from, to, {...options, relocate});
+      const renamed = rename(tx, op, from, to, options);
       ({vanished} = renamed);
       return renamed.info;
     });
@@ -169,6 +179,55 @@ export class Renames {
     this.#recheck(replacedId);
     await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, commit.result.mount, vanished, context.signal)]);
     return commit.result;
+  }
+
+  /** `committed` is called in the turn of the commit, or when a job sees to what was moved out of the way. */
+  async #renameFileInStore(store: UnderStore, intent: FileRename, {hold, committed}: {hold: DisposableStack; committed: () => void}, context: CallContext): Promise<FileInfo> {
+    const {transactions, runtime} = this.#services;
+    runtime.crashPoint('master.rename.note');
+    // It is about the end of the process: after power loss everything is asked anew (mounts/written-mounts.ts).
+    await transactions.changeSafely(tx => noteFileRename(tx, intent));
+    const target = parsePath(intent.toPath, 'file');
+    const replacedId = transactions.peek(reader => fileAt(reader, target)?.id);
+    let vanished = nothing;
+    let commit: Commit<FileInfo>;
+    try {
+      runtime.crashPoint('master.rename.store');
+      const {fingerprint} = await renameInStore(store, intent.from, intent.to, context.signal);
+      runtime.crashPoint('master.rename.commit');
+      commit = transactions.changeNow(context, (tx, op) => {
+        const renamed = finishStoreRename(tx, op, intent, fingerprint);
+        ({vanished} = renamed);
+        return renamed.info;
+      });
+    } catch (error) {
+      const made = await this.#settleInStore(store, intent, {hold, committed}, context);
+      if (!made) throw error;
+      return made;
+    }
+    committed();
+    this.#recheck(replacedId);
+    await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, intent.mount, vanished, context.signal)]);
+    return commit.result;
+  }
+
+  /** After a failure: what the store has done all the same is done. What it does not tell now is found out behind, and keeps the keys until then. */
+  async #settleInStore(store: UnderStore, intent: FileRename, {hold, committed}: {hold: DisposableStack; committed: () => void}, {signal}: CallContext): Promise<FileInfo | undefined> {
+    const {transactions, runtime, jobs, forget} = this.#services;
+    let made: Pick<Renamed, 'info' | 'vanished'> | undefined;
+    try {
+      made = await settleStoreRename({transactions, store, id: intent.id, signal, crashPoint: name => runtime.crashPoint(name)});
+    } catch (error) {
+      runtime.log.warn('what became of a rename is found out behind its request, which has failed', {from: toText(intent.fromPath), to: toText(intent.toPath), error: String(error)});
+      committed();
+      jobs.startStoreRename(intent, hold.move());
+      return undefined;
+    }
+    for (const key of [intent.from, intent.to]) forget(intent.mount, key);
+    if (!made) return undefined;
+    committed();
+    await pruneDirectories(this.#services, store, intent.mount, made.vanished, signal);
+    return made.info;
   }
 
   /** Of a file of which the store has nothing yet: it gets it under the new name. What it has there already is known with what is replaced. */
