@@ -173,3 +173,8 @@ test('a directory does not vanish because what it holds is not to be believed ye
     assert.deepEqual(await all, ['d/', 'd/a', 'e/', 'e/s/', 'e/s/q']);
   });
 });
+
+test('a listing beside a rename of a tree that is refused sees what is in both', async () => {
+  const steps = [['list', 'a', 'a', 7], ['exchangeTrees', 'e/s/q', 'd/b', 0], ['renameTree', 'd/a', 'e/a', 0]] as const;
+  await play(steps.map(([kind, from, to, wait]) => ({kind, key: from, to, wait})), 'immutable', directories);
+});

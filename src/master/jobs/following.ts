@@ -60,6 +60,11 @@ export class Following {
     return this.#treeOver(mount, key)?.unloaded === true;
   }
 
+  /** Whether a directory is between a request's look at the store and its commit: what lies below is not changed, and not known for that. */
+  holdsTree(mount: MountId, key: ByteString): boolean {
+    return key.endsWith('/') && this.#keys.has(`${mount}:${key}`);
+  }
+
   /** A prefix of a tree below `prefix` that is being moved and of which the namespace may not know all. */
   hiddenBelow(mount: MountId, prefix: ByteString): ByteString | undefined {
     for (const tree of this.#trees.values()) {

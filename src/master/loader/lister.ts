@@ -236,6 +236,7 @@ export class Lister {
       const changedSince = (key: ByteString): boolean => {
         if (following.covers(scope.mount, key)) {
           if (following.hides(scope.mount, key)) hidden = key;
+          unknown ||= following.holdsTree(scope.mount, key);
           return true;
         }
         const tree = recent.treeChangedSince(scope.mount, key, startedAt);
