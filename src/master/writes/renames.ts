@@ -46,22 +46,22 @@ export class Renames {
     this.#versions = new VersionRemovals(services);
   }
 
-  async rename(fromText: ByteString, toText_: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions} = this.#services;
-    const earlier = await transactions.earlier<FileInfo>(context);
-    if (earlier) return earlier.result;
-    try {
-      return await this.#rename(fromText, toText_, options, context);
-    } catch (error) {
-      // While this waited for its turn, a job may have finished what an earlier life had begun for the same request.
-      const finished = await transactions.earlier<FileInfo>(context);
-      if (!finished) throw error;
-      return finished.result;
-    }
+  rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
+    const renamed = this.#rename(from, to, options, context);
+    return context.request ? renamed.catch((error: unknown) => this.#finishedBehind(error, context)) : renamed;
+  }
+
+  /** While a request waited for its turn, a job may have finished what an earlier life had begun for the same one. */
+  async #finishedBehind(error: unknown, context: CallContext): Promise<FileInfo> {
+    const finished = await this.#services.transactions.earlier<FileInfo>(context);
+    if (!finished) throw error;
+    return finished.result;
   }
 
   async #rename(fromText: ByteString, toText_: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, loader, mounts} = this.#services;
+    const earlier = await transactions.earlier<FileInfo>(context);
+    if (earlier) return earlier.result;
     const from = parsePath(fromText, options.kind);
     const fresh = {askedAt: transactions.now(), signal: context.signal};
     await loader.freshen(from, fresh);
