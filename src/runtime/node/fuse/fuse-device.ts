@@ -101,14 +101,18 @@ export class NodeFuseDevice implements FuseDevice {
     }
   }
 
-  /** By a thread of the pool, which may be held up; one only, so that the others go on and let it free. */
+  /**
+   * The kernel may hold up who writes it until we have answered a request. So the keeper does, for a process cannot be killed while one of its
+   * threads waits there; else a thread of the pool, one only, so that the others go on and let it free.
+   */
   notify(code: number, body: Uint8Array): Promise<void> {
     const message = Buffer.concat([notificationHead(code, body.length), body]);
-    const sent = this.#notified.then(() => new Promise<void>((resolve) => {
-      if (this.#gone) return resolve();
+    const sent = this.#notified.then(async () => {
+      if (this.#gone || (await this.#keeper?.keeper.tell(message))) return;
+      if (this.#gone || this.#leaving) return;
       // What the kernel does not know, or a kind of notification that it does not know, is nothing to be taken back.
-      fs.write(this.#device, message, () => resolve());
-    }));
+      await new Promise<void>(resolve => fs.write(this.#device, message, () => resolve()));
+    });
     this.#notified = sent;
     return sent;
   }

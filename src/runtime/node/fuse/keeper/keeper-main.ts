@@ -7,7 +7,7 @@
  */
 import fs from 'node:fs';
 import net from 'node:net';
-import {deviceDescriptor, type KeeperArguments, memoryDescriptor} from '#runtime/node/fuse/keeper/protocol.ts';
+import {deviceDescriptor, type KeeperArguments, memoryDescriptor, tellWord} from '#runtime/node/fuse/keeper/protocol.ts';
 import {keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 
 const checkMs = 1_000;
@@ -33,6 +33,7 @@ function end(): never {
 function hear(socket: net.Socket, word: string): void {
   if (word === 'end') end();
   if (word === 'serve') serving.add(socket);
+  if (word.startsWith(tellWord)) fs.write(deviceDescriptor, Buffer.from(word.slice(tellWord.length), 'base64'), () => socket.write('told\n'));
   if (word !== 'take') return;
   const fd = (socket as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
   const sent = calls?.sendDescriptors(fd, Buffer.from(`${JSON.stringify(mount)}\n`), [deviceDescriptor, memoryDescriptor]) ?? -1;

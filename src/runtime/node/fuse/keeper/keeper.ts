@@ -5,7 +5,7 @@ import {once} from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import {WeirError} from '#base/errors.ts';
-import {deviceDescriptor, type KeeperArguments, type KeptMount, memoryDescriptor} from '#runtime/node/fuse/keeper/protocol.ts';
+import {deviceDescriptor, type KeeperArguments, type KeptMount, memoryDescriptor, tellWord} from '#runtime/node/fuse/keeper/protocol.ts';
 import {type KeeperCalls, keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 import type {Log} from '#runtime/log.ts';
 
@@ -14,6 +14,7 @@ const answerMs = 5_000;
 const startMs = 20_000;
 const restartMs = 1_000;
 const heapMegabytes = 16;
+const lineEnd = 0x0a;
 
 export interface KeeperPlace {
   /** Absolute; made when it is missing, for its owner alone. */
@@ -101,6 +102,8 @@ export class Keeper {
   readonly #log: Log;
   #socket: net.Socket | undefined;
   #over = false;
+  /** Who waits for `told`, in order; false when the keeper is gone. */
+  #telling: ((told: boolean) => void)[] = [];
 
   private constructor(place: KeeperPlace, {mount, device, memory}: Omit<Kept, 'socket'>, log: Log) {
     this.#calls = keeperCalls()!;
@@ -123,6 +126,16 @@ export class Keeper {
     const keeper = new Keeper(place, kept, log);
     keeper.#serve(kept.socket);
     return keeper;
+  }
+
+  /** A notification for the kernel. False when it was not, or may not have been, written: there is no keeper now. */
+  async tell(notification: Uint8Array): Promise<boolean> {
+    const socket = this.#socket;
+    if (!socket || this.#over) return false;
+    const {promise, resolve} = Promise.withResolvers<boolean>();
+    this.#telling.push(resolve);
+    socket.write(`${tellWord}${Buffer.from(notification.buffer, notification.byteOffset, notification.length).toString('base64')}\n`);
+    return await promise;
   }
 
   /** The mount has gone. */
@@ -175,7 +188,10 @@ export class Keeper {
     this.#socket = socket;
     socket.on('error', () => undefined);
     socket.on('close', () => void this.#lost());
-    socket.resume();
+    // The keeper says nothing but `told`, a line each.
+    socket.on('data', bytes => {
+      for (const byte of bytes) if (byte === lineEnd) this.#telling.shift()?.(true);
+    });
     socket.unref();
     socket.write('serve\n');
   }
@@ -183,6 +199,7 @@ export class Keeper {
   /** Killed, perhaps: until there is another one the mount goes with this process. */
   async #lost(): Promise<void> {
     this.#socket = undefined;
+    for (const resolve of this.#telling.splice(0)) resolve(false);
     if (this.#over) return;
     this.#log.warn('fuse: the keeper of the mount has ended; another one is started');
     for (;;) {
