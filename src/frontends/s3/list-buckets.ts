@@ -1,9 +1,11 @@
 /** ListBuckets: the directories of the root, in pages where they are asked for. */
 import {type ByteString, toText} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
 import {regionOf} from '#frontends/s3/bucket-location.ts';
 import {type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
@@ -16,6 +18,16 @@ function limitOf(request: S3Request): number {
   if (text === '') return bucketsMax;
   if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= bucketsMax) return Number(text);
   throw new S3Error('InvalidArgument', `Argument max-buckets must be an integer between 1 and ${bucketsMax}.`, {ArgumentName: 'max-buckets', ArgumentValue: text});
+}
+
+/** Undefined when the bucket was deleted since it was listed. */
+async function regionIfThere(request: S3Request, bucket: FileInfo): Promise<string | undefined> {
+  try {
+    return await regionOf(request, bucket);
+  } catch (error) {
+    if (isKind(error, 'NotFound')) return undefined;
+    throw error;
+  }
 }
 
 export const listBuckets: Operation = async (request) => {
@@ -35,7 +47,8 @@ export const listBuckets: Operation = async (request) => {
       if (!('info' in entry) || entry.info.inode.kind !== 'directory') continue;
       const name = entry.key.slice(0, -1) as ByteString;
       if (!access.shows(name, entry.info)) continue;
-      const region = await regionOf(request, entry.info);
+      const region = await regionIfThere(request, entry.info);
+      if (region === undefined) continue;
       if (wantedRegion !== undefined && region !== wantedRegion) continue;
       if (buckets.length === limit) {
         more = true;

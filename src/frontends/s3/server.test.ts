@@ -198,3 +198,19 @@ test('every operation on a bucket looks whose it is', async () => {
   }
   for (const target of ['/bucket/owned', '/bucket']) assert.equal(codeIn(await asking('DELETE', target, '111122223333')), 'AccessDenied');
 });
+
+test('a bucket that is deleted while buckets are listed is left out', async () => {
+  const leaving = 'leaving-soon';
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: leaving, CreateBucketConfiguration: {LocationConstraint: 'eu-central-1'}}));
+  const {files} = gateway;
+  const getSettings = files.getSettings.bind(files);
+  let asked = 0;
+  files.getSettings = async (path, context) => {
+    files.getSettings = getSettings;
+    asked++;
+    await gateway.sdk.send(new DeleteBucketCommand({Bucket: leaving}));
+    return await getSettings(path, context);
+  };
+  const {Buckets} = await gateway.sdk.send(new ListBucketsCommand({Prefix: leaving}));
+  assert.deepEqual([Buckets ?? [], asked], [[], 1]);
+});
