@@ -2,24 +2,15 @@
 import assert from 'node:assert/strict';
 import {type ChildProcess, execFile, fork} from 'node:child_process';
 import {once} from 'node:events';
-import {accessSync, constants} from 'node:fs';
 import {mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {describe, it} from 'node:test';
 import {promisify} from 'node:util';
+import {unmountable} from '../conformance/posix/places.ts';
 import {eventually, keeperOf, Weir} from './harness.ts';
 
 const run = promisify(execFile);
-
-function mountable(): boolean {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-    return process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-}
 
 const isGone = (error: unknown): boolean => ['ENOTCONN', 'ECONNABORTED'].includes((error as NodeJS.ErrnoException).code ?? '');
 
@@ -77,7 +68,7 @@ const ends: readonly {readonly name: string; readonly end: (weir: Weir) => Promi
   }},
 ];
 
-describe('a mount whose daemon ends', {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
+describe('a mount whose daemon ends', {skip: unmountable() ?? false}, () => {
   for (const {name, end} of ends) it(`goes on after ${name}: files, names that are gone, places in directories`, async () => {
     await using mount = await mounted();
     const {weir, at} = mount;

@@ -6,7 +6,6 @@
  */
 import assert from 'node:assert/strict';
 import {spawn, spawnSync} from 'node:child_process';
-import {accessSync, constants} from 'node:fs';
 import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -14,6 +13,8 @@ import {describe, it} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {writeTypes} from '#model/mount.ts';
 import {fsxProgram, runFsx} from '../conformance/posix/fsx.ts';
+import {unmountable} from '../conformance/posix/places.ts';
+import {need} from '../servers/tools.ts';
 import {seededRandom, Weir} from './harness.ts';
 
 const kills = Number(process.env['WEIR_TEST_KILLS'] ?? 6);
@@ -25,12 +26,8 @@ const locksOf = {CACHE_THROUGH: 'noshared_locks', ASYNC_THROUGH: 'shared_locks'}
 const crashMsMax = 4_000;
 
 function missing(): string | false {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-  } catch {
-    return 'needs /dev/fuse';
-  }
-  if (process.getuid?.() !== 0) return 'needs root';
+  const why = unmountable();
+  if (why !== undefined) return why;
   return spawnSync('python3', ['-c', 'import sqlite3, fcntl']).status === 0 ? false : 'needs python3 with sqlite3';
 }
 
@@ -109,8 +106,8 @@ for (const writeType of writeTypes) describe(`kill -9 under a mount, written as 
   });
 
   it('changes no byte that fsx has written', async context => {
-    const fsx = await fsxProgram().catch(() => undefined);
-    if (fsx === undefined) return context.skip('fsx cannot be had');
+    const fsx = await need('fsx', 'random operations on a mount whose daemon is killed', fsxProgram);
+    if (fsx === undefined) return context.skip('needs fsx');
     await mounted(async (weir, box, env) => {
       let ended = false;
       const running = runFsx(fsx, box, 'sparse', {seed: seed % 1000, operations: 300 * kills}).finally(() => (ended = true));

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {accessSync, constants} from 'node:fs';
 import {once} from 'node:events';
 import {appendFile, chmod, chown, type FileHandle, link, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir, stat, statfs, symlink, truncate, unlink, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -10,19 +9,11 @@ import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import {writeTypes} from '#model/mount.ts';
+import {unmountable} from '../conformance/posix/places.ts';
 import {eventually, keeperOf, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
-
-function mountable(): boolean {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-    return process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-}
 
 const code = (name: string) => (error: unknown) => (error as NodeJS.ErrnoException).code === name;
 
@@ -74,7 +65,7 @@ async function randomOperations(directory: string, seed: number, steps: number):
   await unlink(name);
 }
 
-for (const writeType of writeTypes) describe(`the mount, written as ${writeType}`, {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
+for (const writeType of writeTypes) describe(`the mount, written as ${writeType}`, {skip: unmountable() ?? false}, () => {
   const big = randomBytes(3 * 1024 * 1024 + 17);
   let place: string;
   let weir: Weir;

@@ -1,7 +1,7 @@
 /** docs/semantics.md, executed: every point is a script that must succeed on a mount. Needs root and /dev/fuse. */
 import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
-import {accessSync, constants, readFileSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {once} from 'node:events';
 import {chmod, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -10,6 +10,7 @@ import {after, before, describe, it} from 'node:test';
 import type {Readable, Writable} from 'node:stream';
 import {promisify} from 'node:util';
 import {writeTypes} from '#model/mount.ts';
+import {unmountable} from '../conformance/posix/places.ts';
 import {Weir} from './harness.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -30,19 +31,10 @@ function points(): Point[] {
   return found.map(({title, lines}) => ({title, script: lines.join('\n')}));
 }
 
-function mountable(): boolean {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-    return process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-}
-
 /** The descriptors 8 and 9 of a script: it asks for a new daemon, and hears when it is there. What has files open on the mount must not start one itself. */
 const prelude = 'set -eEuo pipefail\nrestart_weir() { echo restart >&9; read -r _ <&8; }\n';
 
-for (const writeType of writeTypes) describe(`what programs may rely on, written as ${writeType}`, {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
+for (const writeType of writeTypes) describe(`what programs may rely on, written as ${writeType}`, {skip: unmountable() ?? false}, () => {
   let place: string;
   let commands: string;
   let weir: Weir;

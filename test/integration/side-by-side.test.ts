@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
-import {accessSync, constants} from 'node:fs';
 import {chmod, type FileHandle, link, lstat, mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, rmdir, stat, symlink, truncate, unlink, utimes} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -12,6 +11,7 @@ import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import fc from 'fast-check';
 import {writeTypes} from '#model/mount.ts';
+import {unmountable} from '../conformance/posix/places.ts';
 import {Weir} from './harness.ts';
 
 const runs = Number(process.env['WEIR_TEST_RUNS'] ?? 40);
@@ -128,16 +128,7 @@ async function answer({run}: Operation, side: Side): Promise<unknown> {
   }
 }
 
-function mountable(): boolean {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-    return process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-}
-
-for (const writeType of writeTypes) describe(`the mount beside a disk, written as ${writeType}`, {skip: mountable() ? false : 'needs root and /dev/fuse'}, () => {
+for (const writeType of writeTypes) describe(`the mount beside a disk, written as ${writeType}`, {skip: unmountable() ?? false}, () => {
   let place: string;
   let disk: string;
   let weir: Weir;
