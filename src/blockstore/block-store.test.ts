@@ -97,6 +97,25 @@ describe('block store', () => {
     }
   });
 
+  it('keeps what is dirty behind what was only cached, in one segment, over power loss', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const simulation = createSimulation(seed);
+      const [cached, first, second] = [handle(1, 3000), handle(2, 200), handle(3, 700)];
+      await simulation.run(async (runtime) => {
+        const store = await open(runtime);
+        assert.ok(await store.keep(first, [bytesOf(first.id, first.length)]));
+        assert.ok(await store.fill(cached, 0, [bytesOf(cached.id, cached.length)]));
+        assert.ok(await store.keep(second, [bytesOf(second.id, second.length)]));
+      });
+      simulation.crash();
+      await simulation.run(async (runtime) => {
+        await using store = await open(runtime);
+        await warmed(store, runtime);
+        for (const {id, length} of [first, second]) assert.deepEqual(await store.read({id, length}, 0, length), bytesOf(id, length), `seed ${seed}, content ${id}`);
+      });
+    }
+  });
+
   it('stays within its quota, never punches what is leased, and goes on after a full disk', async () => {
     const simulation = createSimulation(5);
     await simulation.run(async (runtime) => {

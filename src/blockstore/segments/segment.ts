@@ -26,6 +26,8 @@ export class Segment implements OpenSegment {
   file: DiskFile | undefined;
   /** The same, for writes that are durable by themselves; while it is written to, from the first such. */
   #durable: DiskFile | undefined;
+  /** So many bytes from the beginning survive power loss. */
+  #syncedSize = 0;
   recent = false;
   /** Taken from the quota; given back when the file is gone. */
   reservedBytes = 0;
@@ -90,12 +92,18 @@ export class Segment implements OpenSegment {
     return await this.#opening;
   }
 
-  /** Appends; with `durably` these bytes survive power loss then, but for the segment's name. */
+  /**
+   * Appends; with `durably` these bytes survive power loss then, but for the segment's name, and so do those before them: entries are found
+   * one after the other, so that behind a torn one nothing is.
+   */
   async append(bytes: Uint8Array, durably: boolean): Promise<void> {
+    const atOnce = durably && this.#syncedSize === this.size;
     let file = this.file!;
-    if (durably) file = this.#durable ??= await this.tier.runtime.disk.open(this.path, {mode: 'write', durable: true});
+    if (atOnce) file = this.#durable ??= await this.tier.runtime.disk.open(this.path, {mode: 'write', durable: true});
     await file.write([bytes], this.size);
+    if (durably && !atOnce) await file.datasync();
     this.size += bytes.length;
+    if (durably) this.#syncedSize = this.size;
   }
 
   /** Nothing is appended any more. */
@@ -119,7 +127,10 @@ export class Segment implements OpenSegment {
   async #sync(): Promise<void> {
     this.hold();
     try {
-      await (await this.open()).datasync();
+      const file = await this.open();
+      const {size} = this;
+      await file.datasync();
+      this.#syncedSize = Math.max(this.#syncedSize, size);
     } finally {
       this.#syncing = undefined;
       this.letGo();
