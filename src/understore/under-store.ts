@@ -35,6 +35,8 @@ export interface Capabilities {
   readonly rename: 'none' | 'file' | 'tree';
   readonly copy: boolean;
   readonly multipart: boolean;
+  /** Parts can be made of ranges of objects that the store has: `copyPart`. */
+  readonly copyParts: boolean;
   /** Content headers and user metadata come back as they were written. */
   readonly metadata: boolean;
   /** Owner, group and permission bits are the store's. */
@@ -121,6 +123,14 @@ export interface StoreWrite {
   abort(): Promise<void>;
 }
 
+/** Bytes of an object as it was when it had this fingerprint. */
+export interface StoreRange {
+  readonly key: ByteString;
+  readonly fingerprint: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface StorePart {
   readonly partNumber: number;
   /** What the store needs to complete with this part. */
@@ -149,6 +159,8 @@ export interface UnderStore extends AsyncDisposable {
   createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string>;
   /** The body yields exactly `length` bytes. */
   uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart>;
+  /** Capability `copyParts`: the part is made of what the store has, whose bytes travel nowhere. NotFound, ContentChanged: here, or from `completeUpload`. */
+  copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, options: StoreCallOptions): Promise<StorePart>;
   completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject>;
   abortUpload(key: ByteString, uploadId: string, options: StoreCallOptions): Promise<void>;
   /** Capability `localFile`: the file itself. NotFound. */

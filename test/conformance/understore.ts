@@ -242,6 +242,42 @@ export function describeUnderStore(name: string, make: () => Promise<UnderStoreU
       assert.ok((await collect((await store.read(key('parts/k'), {}, call)).body)).equals(Buffer.concat([pattern(partBytes), pattern(7)])));
     });
 
+    test('assembles parts of what it has', async t => {
+      if (!needs(t, 'write', 'multipart', 'copyParts')) return;
+      const partBytes = Math.max(store.capabilities.partBytesMin, 100_000);
+      const before = pattern(3 * partBytes + 50);
+      const name = key('parts/base ü');
+      const {fingerprint} = (await put(name, before))!;
+      const source = (offset: number, length: number) => ({key: name, fingerprint, offset, length});
+      const id = await store.createUpload({key: name, metadata: {}}, call);
+      const other = pattern(partBytes).map(byte => byte ^ 255);
+      const parts = [
+        await store.copyPart(name, id, 1, source(0, partBytes), call),
+        await store.uploadPart(name, id, 2, chunks(Buffer.from(other)), partBytes, call),
+        await store.copyPart(name, id, 3, source(2 * partBytes, partBytes + 50), call),
+      ];
+      assert.deepEqual(parts.map(part => part.length), [partBytes, partBytes, partBytes + 50]);
+      const condition = store.capabilities.conditionalWrite ? ({ifFingerprint: fingerprint} as const) : undefined;
+      const made = await store.completeUpload(name, id, parts, condition, call);
+      assert.equal((await store.stat(name, call))?.fingerprint, made.fingerprint);
+      const expected = Buffer.concat([before.subarray(0, partBytes), other, before.subarray(2 * partBytes)]);
+      assert.ok((await collect((await store.read(name, {}, call)).body)).equals(expected));
+      await rejects(store.copyPart(name, await store.createUpload({key: name, metadata: {}}, call), 1, source(0, partBytes), call), 'ContentChanged');
+    });
+
+    test('makes parts of other places, longer or shorter than what it has', async t => {
+      if (!needs(t, 'write', 'multipart', 'copyParts')) return;
+      const partBytes = Math.max(store.capabilities.partBytesMin, 100_000);
+      const before = pattern(3 * partBytes);
+      const {fingerprint} = (await put(key('parts/from'), before))!;
+      const id = await store.createUpload({key: key('parts/to'), metadata: {}}, call);
+      const copy = (number: number, offset: number, length: number) => store.copyPart(key('parts/to'), id, number, {key: key('parts/from'), fingerprint, offset, length}, call);
+      const parts = [await copy(1, partBytes, partBytes), await copy(2, 0, partBytes), await copy(3, partBytes, 10)];
+      await store.completeUpload(key('parts/to'), id, parts, undefined, call);
+      const expected = Buffer.concat([before.subarray(partBytes, 2 * partBytes), before.subarray(0, partBytes), before.subarray(partBytes, partBytes + 10)]);
+      assert.ok((await collect((await store.read(key('parts/to'), {}, call)).body)).equals(expected));
+    });
+
     test('forgets an aborted upload', async t => {
       if (!needs(t, 'write', 'multipart')) return;
       const id = await store.createUpload({key: key('parts/aborted'), metadata: {}}, call);

@@ -5,7 +5,7 @@ import {GiB, KiB, TiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
-  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
@@ -16,7 +16,7 @@ import {Uploads} from '#connectors/file/uploads.ts';
 
 const capabilities: Capabilities = {
   write: true, localFile: true, directories: true, listAfter: true, orderedList: true, recursiveList: true, conditionalRead: true, conditionalWrite: true,
-  rename: 'tree', copy: true, multipart: true, metadata: false, permissions: true, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 8 * TiB,
+  rename: 'tree', copy: true, multipart: true, copyParts: true, metadata: false, permissions: true, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 8 * TiB,
 };
 
 const readBytes = 256 * KiB;
@@ -241,6 +241,10 @@ export class LocalStore implements UnderStore {
 
   uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart> {
     return this.#uploads.put(key, uploadId, partNumber, body, length, options.signal);
+  }
+
+  copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, _options: StoreCallOptions): Promise<StorePart> {
+    return this.#uploads.copy(key, uploadId, partNumber, source);
   }
 
   completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {

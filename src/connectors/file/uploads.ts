@@ -2,18 +2,22 @@
  * Multipart uploads: a directory `.weir/uploads/ID` each, with the key in the file `key` and a file for every part, durable
  * when acknowledged. Completion copies the first (sharing its blocks where the file system can), appends the others and
  * publishes the result as any other write; the parts stay until that has succeeded, so a failed completion can be repeated.
+ * A part that is made of what the store has only says of what: completion begins with a copy of that file, and writes the others into it.
  */
 import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import {KiB} from '#base/units.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
-import type {StoreObject, StorePart, StoreWriteRequest} from '#understore/under-store.ts';
+import type {StoreObject, StorePart, StoreRange, StoreWriteRequest} from '#understore/under-store.ts';
 import {diskPath, ownDirectory, pathOfKey} from '#connectors/file/names.ts';
-import type {Place} from '#connectors/file/place.ts';
+import {notFound, type Place} from '#connectors/file/place.ts';
 import type {Publisher} from '#connectors/file/publisher.ts';
 
 const copyBytes = 1024 * KiB;
+const tokenPattern = /^\d+-[0-9a-f]+(-copy)?$/;
+/** No note of a copied part is longer: a key of 1024 bytes, escaped. */
+const noteBytesMax = 16 * KiB;
 
 export class Uploads {
   readonly #place: Place;
@@ -69,19 +73,49 @@ export class Uploads {
     return {partNumber, token, length};
   }
 
+  /** Only noted: the bytes are looked for when the upload is completed. */
+  async copy(key: ByteString, uploadId: string, partNumber: number, source: StoreRange): Promise<StorePart> {
+    const directory = await this.#find(key, uploadId);
+    const size = await this.#sizeOf(source);
+    if (source.offset + source.length > size) throw new WeirError('InvalidArgument', `${toText(source.key)} has ${size} bytes: none from ${source.offset} to ${source.offset + source.length}`);
+    const token = `${String(partNumber).padStart(5, '0')}-${this.#random.id()}-copy`;
+    const file = await this.#disk.open(diskPath(`${directory}/${token}` as ByteString), {mode: 'exclusive'});
+    try {
+      await file.write([Buffer.from(JSON.stringify(source))], 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await this.#place.syncs.sync(directory);
+    return {partNumber, token, length: source.length};
+  }
+
   async complete(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], signal: AbortSignal): Promise<StoreObject> {
     const directory = await this.#find(key, uploadId);
     const stored = new Set(await this.#disk.readDirectory(diskPath(directory)));
     for (const [i, part] of parts.entries()) {
-      if (!/^\d+-[0-9a-f]+$/.test(part.token) || !stored.has(part.token)) throw new WeirError('InvalidArgument', `part ${part.partNumber} of ${toText(key)} is unknown`);
+      if (!tokenPattern.test(part.token) || !stored.has(part.token)) throw new WeirError('InvalidArgument', `part ${part.partNumber} of ${toText(key)} is unknown`);
       if (i > 0 && parts[i - 1]!.partNumber >= part.partNumber) throw new WeirError('InvalidArgument', `parts of ${toText(key)} are out of order`);
     }
     const first = parts[0];
     if (!first) throw new WeirError('InvalidArgument', `${toText(key)} cannot be made of no parts`);
-    const made = await this.#publisher.createCopy(`${directory}/${first.token}` as ByteString);
+    const sources = new Map<StorePart, StoreRange>();
+    for (const part of parts) if (part.token.endsWith('-copy')) sources.set(part, await this.#noteOf(`${directory}/${part.token}` as ByteString));
+    const [base] = sources.values();
+    const made = await this.#publisher.createCopy(base ? await this.#pathOf(base) : (`${directory}/${first.token}` as ByteString));
     try {
-      let length = (await made.file.stat()).size;
-      for (const part of parts.slice(1)) length = await this.#append(made.file, length, `${directory}/${part.token}` as ByteString, signal);
+      let length = 0;
+      for (const part of parts) {
+        const source = sources.get(part);
+        const isThere = source ? source.key === base!.key && source.offset === length : part === first && !base;
+        if (!isThere) await this.#append(made.file, length, source ?? `${directory}/${part.token}` as ByteString, signal);
+        length += part.length;
+      }
+      if (base) {
+        await made.file.truncate(length);
+        // The same versions before they were copied and after.
+        for (const source of sources.values()) await this.#sizeOf(source);
+      }
     } catch (error) {
       await this.#publisher.discard(made);
       throw error;
@@ -120,16 +154,44 @@ export class Uploads {
     }
   }
 
-  async #append(to: DiskFile, position: number, from: ByteString, signal: AbortSignal): Promise<number> {
-    const source = await this.#disk.open(diskPath(from), {mode: 'read'});
+  /** NotFound, ContentChanged. */
+  async #sizeOf({key, fingerprint}: StoreRange): Promise<number> {
+    const found = await this.#place.find(key);
+    if (!found) throw notFound(key);
+    if (this.#place.moved.fingerprintOf(found.stat) !== fingerprint) throw new WeirError('ContentChanged', `${toText(key)} is another version now`);
+    return found.stat.size;
+  }
+
+  async #pathOf(source: StoreRange): Promise<ByteString> {
+    await this.#sizeOf(source);
+    // Refuses links that lead out.
+    const {file, path} = await this.#place.openFile(source.key);
+    await file.close();
+    return path;
+  }
+
+  async #noteOf(path: ByteString): Promise<StoreRange> {
+    const file = await this.#disk.open(diskPath(path), {mode: 'read'});
     try {
-      for (let at = 0; ; ) {
+      const bytes = Buffer.alloc(noteBytesMax);
+      const {key, fingerprint, offset, length} = JSON.parse(bytes.subarray(0, await file.read(bytes, 0)).toString()) as StoreRange;
+      return {key, fingerprint, offset, length};
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #append(to: DiskFile, position: number, from: ByteString | StoreRange, signal: AbortSignal): Promise<void> {
+    const range = typeof from === 'string' ? {offset: 0, length: Infinity} : from;
+    const source = typeof from === 'string' ? await this.#disk.open(diskPath(from), {mode: 'read'}) : (await this.#place.openFile(from.key)).file;
+    try {
+      for (let at = 0; at < range.length; ) {
         signal.throwIfAborted();
-        const buffer = Buffer.allocUnsafeSlow(copyBytes);
-        const count = await source.read(buffer, at);
+        const buffer = Buffer.allocUnsafeSlow(Math.min(copyBytes, range.length - at));
+        const count = await source.read(buffer, range.offset + at);
         if (count > 0) await to.write([buffer.subarray(0, count)], position + at);
         at += count;
-        if (count < buffer.length) return position + at;
+        if (count < buffer.length) return;
       }
     } finally {
       await source.close();

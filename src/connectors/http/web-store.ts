@@ -32,7 +32,7 @@ export class WebStore implements UnderStore {
     this.#config = config;
     this.capabilities = {
       write: false, localFile: false, directories: false, listAfter: true, orderedList: true, recursiveList: config.files !== undefined, conditionalRead: true, conditionalWrite: false,
-      rename: 'none', copy: false, multipart: false, metadata: true, permissions: false, partBytesMin: 0, partBytesMax: 0, singleWriteBytesMax: 0,
+      rename: 'none', copy: false, multipart: false, copyParts: false, metadata: true, permissions: false, partBytesMin: 0, partBytesMax: 0, singleWriteBytesMax: 0,
     };
   }
 
@@ -94,6 +94,7 @@ export class WebStore implements UnderStore {
   readonly makeDirectory = readOnly;
   readonly createUpload = readOnly;
   readonly uploadPart = readOnly;
+  readonly copyPart = readOnly;
   readonly completeUpload = readOnly;
   readonly abortUpload = readOnly;
 

@@ -4,7 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import {GiB, MiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {
-  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {ByteBudget} from '#connectors/s3/byte-budget.ts';
 import {S3Client} from '#connectors/s3/client.ts';
@@ -12,7 +12,7 @@ import {type S3Config, partBytesMax, partBytesMin} from '#connectors/s3/config.t
 import {listObjects} from '#connectors/s3/list.ts';
 import {readObject, statObject} from '#connectors/s3/read.ts';
 import {Remover} from '#connectors/s3/remove.ts';
-import {abortUpload, completeUpload, copyObject, createUpload, uploadPart} from '#connectors/s3/upload.ts';
+import {abortUpload, completeUpload, copyObject, copyPart, createUpload, uploadPart} from '#connectors/s3/upload.ts';
 import {startWrite} from '#connectors/s3/write.ts';
 
 /** Memory of all parts on their way to one store. */
@@ -29,7 +29,7 @@ export class S3Store implements UnderStore {
     this.#remover = new Remover(this.#client);
     this.capabilities = {
       write: true, localFile: false, directories: false, listAfter: true, orderedList: true, recursiveList: true, conditionalRead: true, conditionalWrite: config.conditionalWrites,
-      rename: 'none', copy: true, multipart: true, metadata: true, permissions: false, partBytesMin, partBytesMax, singleWriteBytesMax: 5 * GiB,
+      rename: 'none', copy: true, multipart: true, copyParts: true, metadata: true, permissions: false, partBytesMin, partBytesMax, singleWriteBytesMax: 5 * GiB,
     };
   }
 
@@ -73,6 +73,10 @@ export class S3Store implements UnderStore {
 
   uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart> {
     return uploadPart(this.#client, key, uploadId, partNumber, body, length, options);
+  }
+
+  copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, options: StoreCallOptions): Promise<StorePart> {
+    return copyPart(this.#client, key, uploadId, partNumber, source, options);
   }
 
   completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {

@@ -3,7 +3,7 @@ import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import {GiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
-import type {StoreCallOptions, StoreObject, StorePart, StoreWriteRequest} from '#understore/under-store.ts';
+import type {StoreCallOptions, StoreObject, StorePart, StoreRange, StoreWriteRequest} from '#understore/under-store.ts';
 import type {S3Client} from '#connectors/s3/client.ts';
 import {metadataHeaders} from '#connectors/s3/metadata.ts';
 import {conditionHeaders, makeObject, unquote} from '#connectors/s3/objects.ts';
@@ -47,6 +47,18 @@ export async function uploadPart(client: S3Client, key: ByteString, uploadId: st
   return {partNumber, token: requireEtag(response.header('etag'), key), length};
 }
 
+/** The store compares the source's version itself. */
+export async function copyPart(client: S3Client, key: ByteString, uploadId: string, partNumber: number, {key: from, fingerprint, offset, length}: StoreRange, {signal}: StoreCallOptions): Promise<StorePart> {
+  const query: [string, ByteString][] = [['partNumber', fromText(String(partNumber))], ['uploadId', fromText(uploadId)]];
+  const headers = {...copySource(client, from, fingerprint), 'x-amz-copy-source-range': `bytes=${offset}-${offset + length - 1}`};
+  try {
+    const {document} = await client.sendForXml({method: 'PUT', key, query, headers, signal}, 'CopyPartResult');
+    return {partNumber, token: requireEtag(childText(document, 'ETag'), key), length};
+  } catch (error) {
+    throw asChanged(error, from);
+  }
+}
+
 export async function completeUpload(client: S3Client, key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], {signal}: StoreCallOptions): Promise<StoreObject> {
   const list = parts.map(part => `<Part><PartNumber>${part.partNumber}</PartNumber><ETag>&quot;${escapeXml(part.token)}&quot;</ETag></Part>`);
   const body = Buffer.from(`<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${list.join('')}</CompleteMultipartUpload>`);
@@ -72,22 +84,25 @@ export async function copyObject(client: S3Client, from: ByteString, to: ByteStr
   const source = await statObject(client, from, options);
   if (!source) throw new WeirError('NotFound', `${toText(from)} does not exist`);
   if (request.ifFingerprint !== undefined && request.ifFingerprint !== source.fingerprint) throw new WeirError('ContentChanged', `${toText(from)} is another version now`);
-  const sourceHeaders = {
-    'x-amz-copy-source': `/${client.config.bucket}/${uriEncode(client.fullKey(from), true)}`,
-    ...conditionHeaders(source.fingerprint, 'copy'),
-  };
   try {
-    if (source.length > copyBytesMax) return await copyInParts(client, source, to, request.metadata ?? source.metadata ?? {}, sourceHeaders, options);
+    if (source.length > copyBytesMax) return await copyInParts(client, source, to, request.metadata ?? source.metadata ?? {}, options);
     const directive = request.metadata ? {'x-amz-metadata-directive': 'REPLACE', ...metadataHeaders(request.metadata)} : {'x-amz-metadata-directive': 'COPY'};
-    const {document} = await client.sendForXml({method: 'PUT', key: to, headers: {...sourceHeaders, ...directive}, signal: options.signal}, 'CopyObjectResult');
+    const {document} = await client.sendForXml({method: 'PUT', key: to, headers: {...copySource(client, from, source.fingerprint), ...directive}, signal: options.signal}, 'CopyObjectResult');
     return makeObject(to, {etag: requireEtag(childText(document, 'ETag'), to), length: source.length, modified: childText(document, 'LastModified')});
   } catch (error) {
-    if (isKind(error, 'PreconditionFailed')) throw new WeirError('ContentChanged', `${toText(from)} is another version now`, {cause: error});
-    throw error;
+    throw asChanged(error, from);
   }
 }
 
-async function copyInParts(client: S3Client, source: StoreObject, to: ByteString, metadata: ContentMetadata, sourceHeaders: Record<string, string>, options: StoreCallOptions): Promise<StoreObject> {
+function copySource(client: S3Client, key: ByteString, fingerprint: string): Record<string, string> {
+  return {'x-amz-copy-source': `/${client.config.bucket}/${uriEncode(client.fullKey(key), true)}`, ...conditionHeaders(fingerprint, 'copy')};
+}
+
+function asChanged(error: unknown, source: ByteString): unknown {
+  return isKind(error, 'PreconditionFailed') ? new WeirError('ContentChanged', `${toText(source)} is another version now`, {cause: error}) : error;
+}
+
+async function copyInParts(client: S3Client, source: StoreObject, to: ByteString, metadata: ContentMetadata, options: StoreCallOptions): Promise<StoreObject> {
   const uploadId = await openOwnUpload(client, {key: to, metadata}, options);
   const count = Math.ceil(source.length / copyPartBytes);
   const parts: StorePart[] = new Array(count);
@@ -98,10 +113,7 @@ async function copyInParts(client: S3Client, source: StoreObject, to: ByteString
         for (const i of numbers) {
           const start = i * copyPartBytes;
           const end = Math.min(source.length, start + copyPartBytes);
-          const query: [string, ByteString][] = [['partNumber', fromText(String(i + 1))], ['uploadId', fromText(uploadId)]];
-          const headers = {...sourceHeaders, 'x-amz-copy-source-range': `bytes=${start}-${end - 1}`};
-          const {document} = await client.sendForXml({method: 'PUT', key: to, query, headers, signal: options.signal}, 'CopyPartResult');
-          parts[i] = {partNumber: i + 1, token: requireEtag(childText(document, 'ETag'), to), length: end - start};
+          parts[i] = await copyPart(client, to, uploadId, i + 1, {key: source.key, fingerprint: source.fingerprint, offset: start, length: end - start}, options);
         }
       }),
     );

@@ -5,13 +5,13 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {
-  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** The methods of UnderStore that reach the store; `writeChunk`, `finish` and `abort` are those of StoreWrite. */
 export type StoreCallName =
   | 'stat' | 'read' | 'list' | 'write' | 'writeChunk' | 'finish' | 'abort' | 'remove' | 'copy' | 'rename' | 'makeDirectory'
-  | 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload' | 'openLocal';
+  | 'createUpload' | 'uploadPart' | 'copyPart' | 'completeUpload' | 'abortUpload' | 'openLocal';
 
 export interface StoreCall {
   readonly name: StoreCallName;
@@ -87,6 +87,10 @@ export abstract class StoreLayer implements UnderStore {
 
   uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart> {
     return this.around({name: 'uploadPart', key, length}, options, o => this.inner.uploadPart(key, uploadId, partNumber, body, length, o));
+  }
+
+  copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, options: StoreCallOptions): Promise<StorePart> {
+    return this.around({name: 'copyPart', key}, options, o => this.inner.copyPart(key, uploadId, partNumber, source, o));
   }
 
   completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {

@@ -12,13 +12,13 @@ import type {Clock} from '#runtime/clock.ts';
 import {listKeys} from '#understore/memory/list-keys.ts';
 import {SortedKeys} from '#understore/memory/sorted-keys.ts';
 import type {
-  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** What a plain object store can do. */
 export const objectStoreCapabilities: Capabilities = {
   write: true, localFile: false, directories: false, listAfter: true, orderedList: true, recursiveList: true, conditionalRead: true, conditionalWrite: true,
-  rename: 'none', copy: true, multipart: true, metadata: true, permissions: false, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 5 * GiB,
+  rename: 'none', copy: true, multipart: true, copyParts: true, metadata: true, permissions: false, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 5 * GiB,
 };
 
 export interface MemoryStoreOptions {
@@ -40,7 +40,7 @@ interface Upload {
 
 /** Requests by method, and bytes of bodies, since the store was made. */
 export interface MemoryStoreCounters {
-  readonly requests: Record<'stat' | 'read' | 'list' | 'write' | 'remove' | 'copy' | 'rename' | 'makeDirectory' | 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload', number>;
+  readonly requests: Record<'stat' | 'read' | 'list' | 'write' | 'remove' | 'copy' | 'rename' | 'makeDirectory' | 'createUpload' | 'uploadPart' | 'copyPart' | 'completeUpload' | 'abortUpload', number>;
   bytesRead: number;
   bytesWritten: number;
   listedKeys: number;
@@ -51,7 +51,7 @@ const noBytes = new Uint8Array(0);
 export class MemoryUnderStore implements UnderStore {
   readonly capabilities: Capabilities;
   readonly counters: MemoryStoreCounters = {
-    requests: {stat: 0, read: 0, list: 0, write: 0, remove: 0, copy: 0, rename: 0, makeDirectory: 0, createUpload: 0, uploadPart: 0, completeUpload: 0, abortUpload: 0},
+    requests: {stat: 0, read: 0, list: 0, write: 0, remove: 0, copy: 0, rename: 0, makeDirectory: 0, createUpload: 0, uploadPart: 0, copyPart: 0, completeUpload: 0, abortUpload: 0},
     bytesRead: 0, bytesWritten: 0, listedKeys: 0,
   };
   readonly #clock: Pick<Clock, 'nowNs'>;
@@ -203,6 +203,19 @@ export class MemoryUnderStore implements UnderStore {
     const token = hash('md5', bytes);
     upload.parts.set(partNumber, {token, bytes});
     return {partNumber, token, length};
+  }
+
+  async copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, options: StoreCallOptions): Promise<StorePart> {
+    this.#begin('copyPart', options);
+    this.#need(this.capabilities.copyParts, 'copyParts');
+    const upload = this.#upload(key, uploadId);
+    const {object, bytes: from} = this.#get(source.key);
+    if (object.fingerprint !== source.fingerprint) throw new WeirError('ContentChanged', `${toText(source.key)} is another version now`);
+    const bytes = from.slice(source.offset, source.offset + source.length);
+    if (bytes.length !== source.length) throw new WeirError('InvalidArgument', `${toText(source.key)} has no bytes ${source.offset} to ${source.offset + source.length}`);
+    const token = hash('md5', bytes);
+    upload.parts.set(partNumber, {token, bytes});
+    return {partNumber, token, length: bytes.length};
   }
 
   async completeUpload(key: ByteString, uploadId: string, parts: readonly StorePart[], condition: StoreWriteRequest['condition'], options: StoreCallOptions): Promise<StoreObject> {
