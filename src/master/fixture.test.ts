@@ -78,7 +78,7 @@ export class World {
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
     const http = this.http ? {http: this.http} : {};
     return await Master.open({
-      metastore, runtime, stores: this.#registry(), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, backlog: this.backlog, pending: this.#pending(),
+      metastore, runtime, stores: this.#registry(runtime), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, backlog: this.backlog, pending: this.#pending(),
       onContentDropped: contents => {
         this.dropped.push(...contents);
         for (const id of contents) this.cache.delete(id);
@@ -104,7 +104,7 @@ export class World {
     };
   }
 
-  #registry(): StoreRegistry {
+  #registry(runtime: Runtime): StoreRegistry {
     const find = (uri: string): MemoryUnderStore => {
       const store = this.stores.get(uri);
       if (!store) throw new WeirError('InvalidArgument', `no such store: ${uri}`);
@@ -114,11 +114,35 @@ export class World {
       schemes: ['mem'],
       describe: async uri => ({place: (find(uri), uri), defaultName: 'mem', secrets: ['pin']}),
       open: async (uri, _options, uploads) => {
-        const store = notClosed(this.wrap(find(uri)));
+        const store = untilDeath(runtime, notClosed(this.wrap(find(uri))));
         return uploads ? withUploadNotes(store, uploads) : store;
       },
     };
   }
+}
+
+/** What a store answers to a process that is dead nobody hears. */
+function untilDeath<T extends object>(runtime: Runtime, answering: T): T {
+  const heard = <R>(value: R): R => {
+    try {
+      runtime.clock.monotonicMs();
+      return value;
+    } catch {
+      return new Promise(() => undefined) as R;
+    }
+  };
+  return new Proxy(answering, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        const answer = (value as (...args: unknown[]) => unknown).apply(target, args);
+        if (!(answer instanceof Promise)) return answer;
+        const then = (result: unknown): unknown => heard(name === 'write' && typeof result === 'object' ? untilDeath(runtime, result!) : result);
+        return answer.then(then, (error: unknown) => heard(Promise.reject(error)));
+      };
+    },
+  });
 }
 
 /** Stores outlive masters here. */

@@ -28,6 +28,8 @@ export type JobOutcome = 'done' | 'cancelled' | 'process ended';
 interface Job {
   readonly work: JobWork;
   readonly stop: AbortController;
+  /** Why it could not be abandoned at the first attempt. */
+  readonly stuck: PromiseWithResolvers<{readonly error: unknown}>;
   info: JobInfo;
   outcome: Promise<JobOutcome>;
 }
@@ -41,7 +43,7 @@ export class JobRunner {
   readonly #jobs = new Map<number, Job>();
   #running = 0;
   readonly #waiting = new Set<Waiting>();
-  #closed = false;
+  readonly #end = new AbortController();
 
   constructor(runtime: Pick<Runtime, 'clock' | 'log'>) {
     this.#runtime = runtime;
@@ -58,9 +60,10 @@ export class JobRunner {
   start(id: number, work: JobWork): void {
     if (this.#jobs.has(id)) return;
     const {kind, path} = work;
-    const job: Job = {work, stop: new AbortController(), info: {id, kind, path, state: 'waiting', done: 0, startedAt: this.#runtime.clock.nowMs()}, outcome: Promise.resolve('process ended')};
+    const info: JobInfo = {id, kind, path, state: 'waiting', done: 0, startedAt: this.#runtime.clock.nowMs()};
+    const job: Job = {work, stop: new AbortController(), stuck: Promise.withResolvers(), info, outcome: Promise.resolve('process ended')};
     this.#jobs.set(id, job);
-    if (this.#closed) return;
+    if (this.#end.signal.aborted) return;
     job.outcome = this.#live(job);
   }
 
@@ -69,18 +72,19 @@ export class JobRunner {
     return await this.#jobs.get(id)?.outcome;
   }
 
-  /** Resolves when what the job had done by now is all that it will ever do. NotFound, Unsupported. */
+  /** Resolves when what the job had done by now is all that it will ever do. NotFound, Unsupported; what keeps it from stopping now: it is tried again. */
   async cancel(id: number): Promise<void> {
     const job = this.#jobs.get(id);
     if (!job) throw new WeirError('NotFound', `there is no job ${id}; it may be done`);
     if (!job.work.abandon) throw new WeirError('Unsupported', `job ${id} brings bytes to the only place where they will be found, and cannot stop half way`);
     job.stop.abort(new WeirError('Cancelled', `job ${id} was cancelled`));
-    const outcome = await job.outcome;
+    const outcome = await Promise.race([job.outcome, job.stuck.promise]);
+    if (typeof outcome === 'object') throw outcome.error;
     if (outcome === 'process ended') throw new WeirError('Unavailable', 'this process is ending; the job goes on in the next one');
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#end.abort();
     for (const {stop} of this.#jobs.values()) stop.abort(new WeirError('Cancelled', 'this process is ending'));
     await Promise.all(Array.from(this.#jobs.values(), job => job.outcome));
   }
@@ -88,13 +92,29 @@ export class JobRunner {
   async #live(job: Job): Promise<JobOutcome> {
     const {info: {id}, work} = job;
     const done = await this.#run(job);
-    if (!done) {
-      if (this.#closed) return 'process ended';
-      await work.abandon?.();
-    }
+    if (!done && !(await this.#abandon(job))) return 'process ended';
     this.#jobs.delete(id);
     work.end();
     return done ? 'done' : 'cancelled';
+  }
+
+  /** False when the process ends before that. */
+  async #abandon(job: Job): Promise<boolean> {
+    const {clock, log} = this.#runtime;
+    const {signal} = this.#end;
+    for (let backoff = backoffMinMs; !signal.aborted; backoff = Math.min(backoff * 2, backoffMaxMs)) {
+      try {
+        await job.work.abandon?.();
+        return true;
+      } catch (error) {
+        const lastError = error instanceof Error ? error.message : String(error);
+        job.info = {...job.info, state: 'failed', lastError};
+        job.stuck.resolve({error});
+        log.warn('a job could not be cancelled and that will be tried again', {job: job.info.id, kind: job.info.kind, path: toText(job.info.path), error: lastError, retryMs: backoff});
+      }
+      await clock.sleep(backoff, {signal, unref: true}).catch(() => undefined);
+    }
+    return false;
   }
 
   /** True when it is done, false when it was told to stop before. */
