@@ -119,7 +119,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--memory <SIZE>', 'a cache tier in memory (tmpfs)', sizeOption)
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
     .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
-    .option('--fuse <DIR>', 'mount the namespace there too (Linux, root)')
+    .option('--fuse <DIR>', 'mount the namespace there too (Linux; root, or by fusermount3)')
     .option('--fuse-options <LIST>', 'as `weir fuse -o`', fuseOptions, defaultFuseOptions)
     .option('--write-type <TYPE>', `${writeTypeHelp}; of the home, and of the URIs that have no -o writeType`)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
@@ -161,7 +161,7 @@ export const registerUp: Register = (parent, environment) => {
 export const registerFuse: Register = (parent, environment) => {
   const command: Command = parent
     .command('fuse <DIR>')
-    .description('mount the namespace of the running instance there by FUSE (Linux, root); in the foreground until it is unmounted')
+    .description('mount the namespace of the running instance there by FUSE (Linux; root, or by fusermount3); in the foreground until it is unmounted')
     .option('--read-only', 'nothing can be changed there')
     .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
     .action(async (directory: string, {readOnly, options: chosen}: {readOnly?: boolean; options: FuseOptions}) => {

@@ -58,9 +58,10 @@ const environment: CliEnvironment = {
   async mount(home, directory, options) {
     const files = await environment.connect(home);
     try {
-      const [{Mount}, {NodeFuse}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts')]);
-      const device = await new NodeFuse(runtime.log).mount({...options, directory, source: 'weir'});
-      const mount = Mount.begin({files, device, runtime, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
+      const [{Mount}, {NodeFuse}, {heard}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts')]);
+      const log = heard(runtime.log, line => terminal.err(`weir: ${line}\n`));
+      const device = await new NodeFuse(log).mount({...options, directory, source: 'weir'});
+      const mount = Mount.begin({files, device, runtime: {...runtime, log}, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

@@ -23,6 +23,8 @@ export interface KeptMemory {
 }
 
 export interface FuseDevice extends AsyncDisposable {
+  /** Who has mounted it, where that is an ordinary user. */
+  readonly user: {readonly uid: number; readonly gid: number} | undefined;
   /** What the next process will find, should this one die; absent where nobody keeps the mount, which then ends with this process. */
   readonly kept: KeptMemory | undefined;
   /**

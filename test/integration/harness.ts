@@ -4,7 +4,7 @@
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises';
+import {chown, mkdtemp, readdir, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -34,6 +34,8 @@ export interface WeirOptions {
   /** What follows `weir up`: URIs, `-o k=v`, `--disk DIR:SIZE` … */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whose processes they are; the home is his. */
+  readonly user?: {readonly uid: number; readonly gid: number};
 }
 
 /** One home; the process on it comes and goes. */
@@ -53,6 +55,7 @@ export class Weir implements AsyncDisposable {
 
   static async start(options: WeirOptions): Promise<Weir> {
     const home = await mkdtemp(path.join(tmpdir(), 'weir-home-'));
+    if (options.user) await chown(home, options.user.uid, options.user.gid);
     const weir = new Weir(home, [await freePort(), await freePort(), await freePort()], options);
     try {
       await weir.up();
@@ -98,7 +101,7 @@ export class Weir implements AsyncDisposable {
     const args = ['--conditions=source', path.join(root, 'src/process/main.ts'), 'up', ...this.#options.args, ...more];
     args.push('--json', '--home', this.home, '--s3-port', String(s3), '--http-port', String(http), '--rpc-port', String(rpc));
     // What ./weir execs, without its set-up: so that the child's id is Weir's.
-    const child = spawn(process.execPath, args, {cwd: this.home, env: {...process.env, UV_THREADPOOL_SIZE: '16', ...this.#options.env}, stdio: ['ignore', 'pipe', 'pipe']});
+    const child = spawn(process.execPath, args, {cwd: this.home, env: {...process.env, UV_THREADPOOL_SIZE: '16', ...this.#options.env}, stdio: ['ignore', 'pipe', 'pipe'], ...this.#options.user});
     this.#child = child;
     const onExit = (): void => void child.kill('SIGKILL');
     process.once('exit', onExit);

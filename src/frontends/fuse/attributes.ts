@@ -6,12 +6,15 @@ import type {Inode} from '#model/inode.ts';
 import {parseSpecial} from '#model/special-file.ts';
 
 const typeShift = 12;
+const superuser = {uid: 0, gid: 0};
 
 /** Whose all is to whoever looks at the mount, whatever the namespace says; and bits of modes that it does not show. */
 export interface ShownAs {
   readonly uid?: number;
   readonly gid?: number;
   readonly umask: number;
+  /** Whose that is which belongs to the namespace's root, as all does that S3 has made: that of an ordinary user who mounts what is his own. */
+  readonly root?: {readonly uid: number; readonly gid: number};
 }
 
 /** The type of an entry; shifted by 12, that of a mode. */
@@ -24,7 +27,8 @@ export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
  * being written on this mount is as its draft is.
  */
 export function attributesOf({inode, length, subdirectories = 0}: FileInfo, {handles, shownAs}: {readonly handles: Pick<Handles, 'inode'>; readonly shownAs: ShownAs}): FuseAttributes {
-  const {uid = inode.uid, gid = inode.gid, umask} = shownAs;
+  const {root = superuser, umask} = shownAs;
+  const {uid = inode.uid === superuser.uid ? root.uid : inode.uid, gid = inode.gid === superuser.gid ? root.gid : inode.gid} = shownAs;
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
   const attributes: FuseAttributes = {
     node: inode.id, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), atime: inode.atime, mtime: inode.mtime, ctime: inode.ctime,

@@ -34,7 +34,7 @@ export interface MountOptions {
   readonly passthrough: boolean;
   /** Locks hold between all mounts that say so; else among the programs of this one. */
   readonly sharedLocks: boolean;
-  readonly shownAs: ShownAs;
+  readonly shownAs: Omit<ShownAs, 'root'>;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
 }
 
@@ -99,7 +99,7 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
       room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
-      shownAs: options.shownAs, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
+      shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);

@@ -14,7 +14,7 @@ import type {Descriptor} from '#model/file-lease.ts';
 import type {FuseDevice, KeptMemory} from '#runtime/fuse.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
 import type {Keeper} from '#runtime/node/fuse/keeper/keeper.ts';
-import {type FuseCalls, fuseCalls} from '#runtime/node/native/fuse-calls.ts';
+import type {FuseCalls} from '#runtime/node/native/fuse-calls.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 /** What the kernel may send in one WRITE: 256 pages of 4 KiB, its limit unless an administrator raised it. */
@@ -35,6 +35,12 @@ export interface DeviceKeeper {
   readonly memory: number;
 }
 
+export interface MountedBy {
+  readonly user: FuseDevice['user'];
+  readonly keeper: DeviceKeeper | undefined;
+  readonly unmount: () => Promise<void>;
+}
+
 export class NodeFuseDevice implements FuseDevice {
   readonly writeBytesMax = writeBytesMax;
   readonly #device: number;
@@ -50,8 +56,11 @@ export class NodeFuseDevice implements FuseDevice {
   readonly #keeper: DeviceKeeper | undefined;
   readonly kept: KeptMemory | undefined;
 
+  readonly user: FuseDevice['user'];
+
   /** `device`: /dev/fuse, mounted; owned from now on. */
-  constructor(device: number, calls: FuseCalls, unmount: () => Promise<void>, keeper: DeviceKeeper | undefined) {
+  constructor(device: number, calls: FuseCalls, {unmount, user, keeper}: MountedBy) {
+    this.user = user;
     this.#device = device;
     this.#calls = calls;
     this.#unmount = unmount;
@@ -178,10 +187,4 @@ function keptMemory(file: number): KeptMemory {
     read: (into, position) => void into.fill(0, fs.readSync(file, into, 0, into.length, position)),
     write: (bytes, position) => void fs.writeSync(file, bytes, 0, bytes.length, position),
   };
-}
-
-/** Undefined without koffi. */
-export function fuseDevice(device: number, unmount: () => Promise<void>, keeper?: DeviceKeeper): NodeFuseDevice | undefined {
-  const calls = fuseCalls();
-  return calls && new NodeFuseDevice(device, calls, unmount, keeper);
 }

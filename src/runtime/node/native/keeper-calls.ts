@@ -1,12 +1,14 @@
 /**
- * What the keeper of a mount and its daemon need of the C library: memory that is a file, descriptors that travel over a Unix socket, and
- * whether a device still has its mount. Sources: memfd_create(2), unix(7), recvmsg(2), cmsg(3), poll(2); the layouts are those of 64-bit Linux.
+ * What the keeper of a mount, its daemon and fusermount3 need of the C library: memory that is a file, descriptors that travel over a Unix
+ * socket, and whether a device still has its mount. Sources: memfd_create(2), socketpair(2), unix(7), recvmsg(2), cmsg(3), poll(2); the layouts are those of 64-bit Linux.
  */
 import {type Koffi, native} from '#runtime/node/native/koffi.ts';
 
 export interface KeeperCalls {
   /** A file in memory, without a name, closed on exec; -errno. */
   memoryFile(): number;
+  /** Two ends of a stream, closed on exec; -errno. */
+  socketPair(): readonly [number, number] | number;
   /** A connected stream socket on which nothing waits longer than `patienceMs`; -errno. `path` has at most 107 bytes. */
   connect(path: string, patienceMs: number): number;
   /** Bytes sent, or -errno. The descriptors stay the sender's too. */
@@ -38,6 +40,7 @@ function bind(koffi: Koffi): KeeperCalls {
   const library = koffi.load(null);
   const memfdCreate = library.func('int memfd_create(const char *name, uint32 flags)');
   const socketCall = library.func('int socket(int domain, int type, int protocol)');
+  const socketpair = library.func('int socketpair(int domain, int type, int protocol, void *pair)');
   const connectCall = library.func('int connect(int socket, void *address, uint32 length)');
   const setsockopt = library.func('int setsockopt(int socket, int level, int option, void *value, uint32 length)');
   const sendmsg = library.func('int64 sendmsg(int socket, void *message, int flags)');
@@ -61,6 +64,11 @@ function bind(koffi: Koffi): KeeperCalls {
 
   return {
     memoryFile: () => answer(memfdCreate('weir-mount', MFD_CLOEXEC)),
+    socketPair: () => {
+      const pair = Buffer.alloc(8);
+      const made = answer(socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair));
+      return made < 0 ? made : [pair.readInt32LE(0), pair.readInt32LE(4)];
+    },
     connect: (path, patienceMs) => {
       const socket = answer(socketCall(AF_UNIX, SOCK_STREAM_CLOEXEC, 0));
       if (socket < 0) return socket;
