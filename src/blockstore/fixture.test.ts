@@ -36,6 +36,7 @@ export class Mortal {
       read: pass((into, position) => inner.read(into, position)),
       readResident: (into, position) => (this.dead ? undefined : inner.readResident(into, position)),
       write: pass((buffers, position) => inner.write(buffers, position)),
+      writeNow: (buffer, position) => !this.dead && inner.writeNow(buffer, position),
       datasync: pass(() => inner.datasync()),
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),

@@ -10,7 +10,8 @@
  * 4. Damage before the durable end is Corrupt, never silently shortened.
  *
  * Writing and syncing overlap: while one group is synced, the next is gathered and written. One datasync covers everything written
- * before it (group commit). What nobody waits for (`unhurried`) is synced with what comes after it, or by itself after a moment.
+ * before it (group commit). What nobody waits for (`unhurried`) is synced with what comes after it, or by itself after a moment. Small groups are
+ * written on the spot where the disk lets us; whoever waits for no more than that (`writeNow`) waits for no other thread.
  *
  * Files: `NNNNNNNNNNNNNNNN.log`, sixteen hexadecimal digits of the first sequence; format in codec/journal/record.ts.
  */
@@ -229,6 +230,21 @@ export class ChangeLog implements AsyncDisposable {
     return {sequence: this.#sequence, safe: group.safe.promise, durable: group.durable.promise};
   }
 
+  /** Somebody waits until what was appended is safe: it is at once, where it is little and the disk lets us. */
+  writeNow(): void {
+    const group = this.#pending;
+    if (!group || this.#current || this.#failure || this.#fileBytes >= this.#segmentBytes) return;
+    try {
+      this.#machine.crashPoint('journal.beforeWrite');
+      if (!this.#file.writeNow(group.buffer.subarray(0, group.length), this.#fileBytes)) return;
+      this.#machine.crashPoint('journal.afterWrite');
+      this.#pending = undefined;
+      this.#wrote(group);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   /** Somebody waits for the durability of everything up to `sequence`. */
   hurry(sequence = this.#sequence): void {
     this.#wanted = Math.max(this.#wanted, sequence);
@@ -272,15 +288,11 @@ export class ChangeLog implements AsyncDisposable {
         this.#current = group;
         if (this.#fileBytes >= this.#segmentBytes) await this.#roll(group.firstSequence);
         crashPoint('journal.beforeWrite');
-        await this.#file.write([group.buffer.subarray(0, group.length)], this.#fileBytes);
+        const bytes = group.buffer.subarray(0, group.length);
+        if (!this.#file.writeNow(bytes, this.#fileBytes)) await this.#file.write([bytes], this.#fileBytes);
         crashPoint('journal.afterWrite');
-        this.#fileBytes += group.length;
-        if (group.buffer.length <= spareBytesMax && this.#spares.length < sparesMax) this.#spares.push(group.buffer);
-        this.#safeSequence = group.lastSequence;
-        group.safe.resolve();
-        this.#written.push(group);
         this.#current = undefined;
-        this.#syncSoon();
+        this.#wrote(group);
       }
       this.#writing = false;
     } catch (error) {
@@ -288,6 +300,15 @@ export class ChangeLog implements AsyncDisposable {
       this.#fail(error);
     }
     this.#settle();
+  }
+
+  #wrote(group: Group): void {
+    this.#fileBytes += group.length;
+    if (group.buffer.length <= spareBytesMax && this.#spares.length < sparesMax) this.#spares.push(group.buffer);
+    this.#safeSequence = group.lastSequence;
+    group.safe.resolve();
+    this.#written.push(group);
+    this.#syncSoon();
   }
 
   #syncSoon(): void {

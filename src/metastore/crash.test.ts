@@ -75,6 +75,11 @@ class Witness {
         await told.write(buffers, position);
         this.#written.set(real, number);
       },
+      writeNow: (buffer, position) => {
+        if (!told.writeNow(buffer, position)) return false;
+        this.#written.set(real, ++this.writesBegun);
+        return true;
+      },
       datasync: () => told.datasync(),
       get descriptor() {
         return real.descriptor;
@@ -95,6 +100,7 @@ function plain(file: DiskFile): DiskFile {
     descriptor: file.descriptor,
     read: (into, position) => file.read(into, position),
     readResident: (into, position) => file.readResident(into, position),
+    writeNow: (buffer, position) => file.writeNow(buffer, position),
     write: (buffers, position) => file.write(buffers, position),
     datasync: () => file.datasync(),
     truncate: (size) => file.truncate(size),
@@ -300,7 +306,7 @@ describe('the metastore', () => {
     'a sync that is skipped': {fault: skipped, death: 'crash'},
     'a sync that is answered before it is done': {fault: early, death: 'crash'},
     'a directory that is not synced': {fault: {syncDirectory: async () => {}}, death: 'crash'},
-    'a write that is not done': {fault: {file: (file) => ({write: async (buffers, position) => (position === 0 ? await file.write(buffers, position) : undefined)})}, death: 'kill'},
+    'a write that is not done': {fault: {file: (file) => ({writeNow: () => true, write: async (buffers, position) => (position === 0 ? await file.write(buffers, position) : undefined)})}, death: 'kill'},
     'a request id that is not logged': {fault: {dropsRequests: true}, death: 'kill'},
   };
   for (const [name, {fault, death}] of Object.entries(planted)) {

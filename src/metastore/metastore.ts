@@ -45,7 +45,7 @@ export interface Commit<T> {
   readonly result: T;
   /** Number of the last transaction that the result depends on; a read-only one has written none but may have read others. */
   readonly sequence: number;
-  /** In the log file: survives the process. */
+  /** In the log file: survives the process. Whoever takes this promise waits for it: where the disk lets us, it is settled then. */
   readonly safe: Promise<void>;
   /** Synced: survives power loss. Whoever takes this promise is waited for: the sync begins at once. */
   readonly durable: Promise<void>;

@@ -363,20 +363,25 @@ class LoggedMetastore implements Metastore {
   }
 }
 
-/** Who takes its `durable` waits for it, and so the log hurries. */
+/** Who takes its `safe` or `durable` waits for it, and so the log hurries. */
 class UnhurriedCommit<T> implements Commit<T> {
   readonly result: T;
   readonly sequence: number;
-  readonly safe: Promise<void>;
   readonly eventually: Promise<void>;
+  readonly #safe: Promise<void>;
   readonly #log: ChangeLog;
 
   constructor(result: T, sequence: number, {safe, durable}: {readonly safe: Promise<void>; readonly durable: Promise<void>}, log: ChangeLog) {
     this.result = result;
     this.sequence = sequence;
-    this.safe = safe;
+    this.#safe = safe;
     this.eventually = durable;
     this.#log = log;
+  }
+
+  get safe(): Promise<void> {
+    if (this.sequence > this.#log.safeSequence) this.#log.writeNow();
+    return this.#safe;
   }
 
   get durable(): Promise<void> {

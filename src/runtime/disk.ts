@@ -45,6 +45,9 @@ export interface OpenOptions {
   readonly durable?: boolean;
 }
 
+/** More is written elsewhere: copying it would hold up everybody. */
+export const writeNowBytesMax = 64 * 1024;
+
 export interface DiskFile extends AsyncDisposable {
   /** For sending by the kernel; valid while the file is open. */
   readonly descriptor: Descriptor;
@@ -57,6 +60,11 @@ export interface DiskFile extends AsyncDisposable {
   readResident(into: Uint8Array, position: number): number | undefined;
   /** Writes all buffers one after the other from `position`. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * Like write, on the spot, of one small buffer (`writeNowBytesMax`): into the memory of the system, which costs less than a way to another thread and back. False
+   * where that may wait for a medium, and when it failed: then `write` is to do it, or to say why not. Nothing is durable by it.
+   */
+  writeNow(buffer: Uint8Array, position: number): boolean;
   /** Everything written before this call survives power loss after it, with the size. */
   datasync(): Promise<void>;
   truncate(size: number): Promise<void>;

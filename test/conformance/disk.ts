@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
 import {type ByteString, fromText, toText} from '#base/byte-string.ts';
 import {isKind, type ErrorKind} from '#base/errors.ts';
-import type {Disk} from '#runtime/disk.ts';
+import {type Disk, writeNowBytesMax} from '#runtime/disk.ts';
 
 /** Runs `fn` on a disk with an empty directory, and removes that afterwards. */
 export type WithDisk = (fn: (disk: Disk, directory: string) => Promise<void>) => Promise<void>;
@@ -45,6 +45,26 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       const into = Buffer.alloc(expected.length + 1);
       assert.equal(await file.read(into, 0), expected.length);
       assert.ok(into.subarray(0, expected.length).equals(expected));
+    });
+
+    it('writes on the spot, or not at all', async (disk, directory) => {
+      await using file = await disk.open(`${directory}/f`, {mode: 'create'});
+      await using durable = await disk.open(`${directory}/f`, {mode: 'write', durable: true});
+      assert.equal(file.writeNow(Buffer.alloc(writeNowBytesMax + 1), 0), false);
+      assert.equal(durable.writeNow(text('no'), 0), false);
+      const into = Buffer.alloc(8);
+      let written = 0;
+      for (let i = 0; i < 100; i++) {
+        const bytes = text(`line ${String(i).padStart(2)}\n`);
+        if (file.writeNow(bytes, i * 8)) written++;
+        else await file.write([bytes], i * 8);
+        assert.equal(await file.read(into, i * 8), 8);
+        assert.deepEqual(into, bytes);
+      }
+      assert.ok(written > 0);
+      assert.equal((await file.stat()).size, 800);
+      await using unwritable = await disk.open(`${directory}/f`, {mode: 'read'});
+      assert.equal(unwritable.writeNow(text('x'), 0), false);
     });
 
     it('opens as it is told', async (disk, directory) => {

@@ -77,8 +77,24 @@ export class SegmentWriter {
     batch.used = end;
     batch.entries.push({id, at, length, written});
     batch.durable ||= durable;
+    if (this.#writtenNow(batch)) return true;
     this.#run();
     return await batch.done.promise;
+  }
+
+  /** On the spot, where it is the only one, the segment is there and has room, and the disk lets us. */
+  #writtenNow(batch: Batch): boolean {
+    const segment = this.#segment;
+    if (this.#running || batch.durable || !segment || segment.size + batch.used > this.#tier.segmentBytes) return false;
+    const {runtime} = this.#tier;
+    runtime.crashPoint('blockstore.beforeSegmentWrite');
+    const start = segment.size;
+    if (!segment.appendNow(batch.buffer.subarray(0, batch.used))) return false;
+    runtime.crashPoint('blockstore.afterSegmentWrite');
+    this.#enter(batch, segment, start);
+    batch.entries.length = batch.used = 0;
+    this.#tier.worked();
+    return true;
   }
 
   #run(): void {
@@ -141,12 +157,16 @@ export class SegmentWriter {
     const start = segment.size;
     await segment.append(batch.buffer.subarray(0, batch.used), batch.durable);
     runtime.crashPoint('blockstore.afterSegmentWrite');
-    for (const entry of batch.entries) {
+    this.#enter(batch, segment, start);
+    return true;
+  }
+
+  #enter({entries}: Batch, segment: Segment, start: number): void {
+    for (const entry of entries) {
       const offset = start + entry.at + entryHeaderBytes;
       this.#index.add(entry.id, offset, entry.length);
       entry.written(segment, offset, entry);
     }
-    return true;
   }
 
   async #seal(): Promise<void> {

@@ -97,6 +97,7 @@ export class Segment implements OpenSegment {
    * one after the other, so that behind a torn one nothing is.
    */
   async append(bytes: Uint8Array, durably: boolean): Promise<void> {
+    if (!durably && this.appendNow(bytes)) return;
     const atOnce = durably && this.#syncedSize === this.size;
     let file = this.file!;
     if (atOnce) file = this.#durable ??= await this.tier.runtime.disk.open(this.path, {mode: 'write', durable: true});
@@ -104,6 +105,13 @@ export class Segment implements OpenSegment {
     if (durably && !atOnce) await file.datasync();
     this.size += bytes.length;
     if (durably) this.#syncedSize = this.size;
+  }
+
+  /** The same on the spot, not durably; false where the disk does not let us. */
+  appendNow(bytes: Uint8Array): boolean {
+    if (this.file?.writeNow(bytes, this.size) !== true) return false;
+    this.size += bytes.length;
+    return true;
   }
 
   /** Nothing is appended any more. */

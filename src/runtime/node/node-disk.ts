@@ -5,9 +5,10 @@ import * as fsp from 'node:fs/promises';
 import {type ByteString, fromBytes, fromText, toBytes} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
+import {type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FileStat, type OpenOptions, writeNowBytesMax} from '#runtime/disk.ts';
 import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
 import {byShortPath, isLong} from '#runtime/node/long-paths.ts';
+import {HeldUp} from '#runtime/node/held-up.ts';
 import {libc} from '#runtime/node/native/libc.ts';
 import {isOnLocalFileSystem} from '#runtime/node/local-file-systems.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
@@ -17,6 +18,9 @@ const {O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK, O_NOFOLLOW, O_DIR
 const openFlags: Readonly<Record<OpenOptions['mode'], number>> = {read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT, exclusive: O_RDWR | O_CREAT | O_EXCL};
 const scanBatchEntries = 512;
 const ENXIO = 6;
+
+/** By all files together: they are mostly on one disk. */
+const heldUp = new HeldUp(() => performance.now());
 
 const native = (path: DiskPath): string | Buffer => (typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength));
 const shown = (path: DiskPath): string => (typeof path === 'string' ? path : Buffer.from(path).toString());
@@ -50,10 +54,13 @@ class NodeFile implements DiskFile {
   #closed = false;
   /** Undefined until somebody wants to know. */
   #isLocal: boolean | undefined;
+  /** Each write waits for the medium. */
+  readonly #durable: boolean;
 
-  constructor(handle: FileHandle, path: string, isLocal?: boolean) {
+  constructor(handle: FileHandle, path: string, {durable, isLocal}: {readonly durable: boolean; readonly isLocal?: boolean}) {
     this.#handle = handle;
     this.#path = path;
+    this.#durable = durable;
     this.#isLocal = isLocal;
     this.descriptor = makeDescriptor(handle.fd);
   }
@@ -89,6 +96,18 @@ class NodeFile implements DiskFile {
       }
     } catch (error) {
       throw systemError(error, `writing ${this.#path}`);
+    }
+  }
+
+  writeNow(buffer: Uint8Array, position: number): boolean {
+    if (this.#durable || buffer.length > writeNowBytesMax || !this.#isKnownLocal() || heldUp.tooLong) return false;
+    const begun = performance.now();
+    try {
+      return fs.writeSync(this.#handle.fd, buffer, 0, buffer.length, position) === buffer.length;
+    } catch {
+      return false;
+    } finally {
+      heldUp.was(begun);
     }
   }
 
@@ -143,12 +162,17 @@ class NodeFile implements DiskFile {
   }
 
   statNow(): FileStat | undefined {
-    if (this.#closed) throw new WeirError('Io', `looking at ${this.#path}: it is closed`);
+    return this.#isKnownLocal() ? toStat(fs.fstatSync(this.#handle.fd, {bigint: true})) : undefined;
+  }
+
+  /** On a file system of this machine's own; false, too, until that is found out. */
+  #isKnownLocal(): boolean {
+    if (this.#closed) throw new WeirError('Io', `${this.#path} is closed`);
     if (this.#isLocal === undefined) {
       this.#isLocal = false;
       void isOnLocalFileSystem(this.#handle.fd).then((isLocal) => (this.#isLocal = isLocal));
     }
-    return this.#isLocal ? toStat(fs.fstatSync(this.#handle.fd, {bigint: true})) : undefined;
+    return this.#isLocal;
   }
 
   async close(): Promise<void> {
@@ -194,7 +218,7 @@ class NodeDirectory implements DiskDirectory {
 
   open(name: ByteString, {mode, permissions = 0o600, durable = false}: Pick<OpenOptions, 'mode' | 'permissions' | 'durable'>): Promise<DiskFile> {
     const flags = openFlags[mode] | O_NONBLOCK | O_NOFOLLOW | (durable ? O_DSYNC : 0);
-    return attempt('opening', this.at(name), async (path) => new NodeFile(await openFile(path, flags, permissions), `${shown(toBytes(this.#path))}/${shown(toBytes(name))}`, true));
+    return attempt('opening', this.at(name), async (path) => new NodeFile(await openFile(path, flags, permissions), `${shown(toBytes(this.#path))}/${shown(toBytes(name))}`, {durable, isLocal: true}));
   }
 
   at(name: ByteString): DiskPath {
@@ -275,11 +299,11 @@ export const nodeDisk: Disk = {
   open: async (path, options) => {
     const {beneath, mode, truncate = false, permissions = 0o600, durable = false} = options;
     const flags = openFlags[mode] | O_NONBLOCK | (truncate ? O_TRUNC : 0) | (durable ? O_DSYNC : 0);
-    if (beneath === undefined) return await attempt('opening', path, async (short) => new NodeFile(await openFile(short, flags, permissions), shown(path)));
+    if (beneath === undefined) return await attempt('opening', path, async (short) => new NodeFile(await openFile(short, flags, permissions), shown(path), {durable}));
     try {
       const long = isLong(native(path));
       const handle = await (long ? byShortPath(native(path), (short) => openFile(short, flags | O_NOFOLLOW, permissions), (beginning) => within(path, beginning, beneath)) : openBeneath(path, options, beneath));
-      return new NodeFile(handle, shown(path));
+      return new NodeFile(handle, shown(path), {durable});
     } catch (error) {
       throw systemError(error, `opening ${shown(path)}`);
     }

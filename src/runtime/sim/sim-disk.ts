@@ -5,14 +5,14 @@
 import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
 import {type ErrorKind, isKind, WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FileStat, OpenOptions} from '#runtime/disk.ts';
+import {type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FileStat, type OpenOptions, writeNowBytesMax} from '#runtime/disk.ts';
 import type {Life} from '#runtime/sim/life.ts';
 import {type NameChange, Platter, type SimDirectory, type SimFile, type SimNode, statOf} from '#runtime/sim/platter.ts';
 
 const nameBytesMax = 255;
 const totalBytes = 2 ** 40;
 const scanBatchEntries = 100;
-/** How often a page that is asked for on the spot is there. */
+/** How often what is asked for on the spot is there, or done. */
 const residentChance = 0.75;
 
 /** Virtual milliseconds of each kind of call, from quickest to slowest. */
@@ -216,6 +216,12 @@ export class SimDisk {
     if (fault && fault.after-- <= 0) throw new WeirError(fault.kind, `${operation} on ${shown(path)}: injected failure`);
   }
 
+  /** Whether the next call of that sort would fail. */
+  fails(operation: Operation): boolean {
+    const fault = this.#faults.get(operation);
+    return fault !== undefined && fault.after <= 0;
+  }
+
   /** For the open files of this disk. */
   begin(operation: Operation, path: string): void {
     this.#mayFail(operation, path);
@@ -269,21 +275,23 @@ class OpenFile implements DiskFile {
     this.#check(true);
     this.#disk.begin('write', this.#path);
     // In the cache of the system from now on: a crash while this waits may keep parts of it.
-    if (this.#life.alive) {
-      let at = position;
-      for (const buffer of buffers) {
-        this.#change({kind: 'write', position: at, bytes: new Uint8Array(buffer)});
-        at += buffer.length;
-      }
-      this.#disk.counts.bytesWritten += at - position;
-      this.#life.note(`write ${this.#path} ${position}+${at - position}`);
-    }
+    if (this.#life.alive) this.#put(buffers, position);
     if (!this.#ways.durable) return await this.#life.pause(...times.write);
     this.#disk.begin('sync', this.#path);
     const keep = this.file.prepareSync(buffers.length);
     await this.#life.pause(...times.sync);
     keep();
     this.#life.note(`datasync ${this.#path}`);
+  }
+
+  writeNow(buffer: Uint8Array, position: number): boolean {
+    this.#life.check();
+    this.#check();
+    const {writable, durable} = this.#ways;
+    if (!writable || durable || buffer.length > writeNowBytesMax || !this.#life.random.chance(residentChance) || this.#disk.fails('write')) return false;
+    this.#disk.begin('write', this.#path);
+    this.#put([buffer], position);
+    return true;
   }
 
   async datasync(): Promise<void> {
@@ -335,6 +343,16 @@ class OpenFile implements DiskFile {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #put(buffers: readonly Uint8Array[], position: number): void {
+    let at = position;
+    for (const buffer of buffers) {
+      this.#change({kind: 'write', position: at, bytes: new Uint8Array(buffer)});
+      at += buffer.length;
+    }
+    this.#disk.counts.bytesWritten += at - position;
+    this.#life.note(`write ${this.#path} ${position}+${at - position}`);
   }
 
   #change(change: Parameters<SimFile['change']>[0]): void {
