@@ -10,7 +10,10 @@ import {build} from 'esbuild';
 const root = path.resolve(import.meta.dirname, '..');
 const dist = path.join(root, 'dist');
 /** What is started or imported by name from outside the bundle. */
-const entries = ['process/main', 'process/client', 'process/demo-remote-main', 'runtime/node/digest-threads/thread-main', 'runtime/node/fuse/keeper/keeper-main', 'process/serving/thread-main'];
+const entries = [
+  'process/main', 'process/client', 'process/demo-remote-main', 'process/serving/thread-main', 'runtime/node/digest-threads/thread-main', 'runtime/node/placing/thread-main',
+  'runtime/node/fuse/keeper/keeper-main',
+];
 
 rmSync(dist, {recursive: true, force: true});
 await build({

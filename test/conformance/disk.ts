@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import {describe, test} from 'node:test';
 import {type ByteString, fromText, toText} from '#base/byte-string.ts';
-import {isKind, type ErrorKind} from '#base/errors.ts';
-import {type Disk, writeNowBytesMax} from '#runtime/disk.ts';
+import {isKind, type ErrorKind, WeirError} from '#base/errors.ts';
+import {type Disk, type FileStat, type PlacedFile, writeNowBytesMax} from '#runtime/disk.ts';
 
 /** Runs `fn` on a disk with an empty directory, and removes that afterwards. */
 export type WithDisk = (fn: (disk: Disk, directory: string) => Promise<void>) => Promise<void>;
@@ -262,6 +262,34 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       const into = Buffer.alloc(6);
       assert.equal(await other.read(into, 0), 6);
       assert.equal(into.toString(), 'SHared');
+    });
+
+    it('places small files together, each whole or not at all', async (disk, directory) => {
+      await using placer = disk.placer()!;
+      while (placer.state === 'starting') await disk.stat(directory);
+      for (const name of ['drafts', 'a', 'b', 'a/in-the-way']) await disk.makeDirectory(`${directory}/${name}`);
+      for (const name of ['drafts/taken', 'b/there', 'b/old']) await (await disk.open(`${directory}/${name}`, {mode: 'exclusive'})).close();
+      const file = (draft: string, parent: string, name: string, absent: readonly string[] = []): PlacedFile => ({
+        draft: `${directory}/drafts/${draft}`, place: Buffer.from(`${directory}/${parent}/${name}`), directory: `${directory}/${parent}`, bytes: Buffer.alloc(name.length * 1000, name), permissions: 0o640,
+        absent: absent.map((each) => `${directory}/${each}`),
+      });
+      const answers = await placer.place([
+        file('1', 'a', 'new', ['a/new', 'b/none']), file('taken', 'a', 'never'), file('3', 'b', 'old'), file('4', 'b', 'fresh', ['a/none', 'b/there']),
+        file('5', 'a', 'in-the-way'), file('6', 'none', 'x'), file('7', 'b', ''.padEnd(64, 'x')),
+      ]);
+      assert.deepEqual(answers.map((answer) => (answer instanceof WeirError ? answer.kind : answer.size)), [3000, 'AlreadyExists', 3000, 'AlreadyExists', 'IsADirectory', 'NotFound', 64_000]);
+      for (const [i, name] of [[0, 'a/new'], [2, 'b/old']] as const) {
+        assert.deepEqual(answers[i], await disk.stat(`${directory}/${name}`));
+        assert.equal((answers[i] as FileStat).mode, 0o640);
+      }
+      await using placed = await disk.open(`${directory}/b/old`, {mode: 'read'});
+      const into = Buffer.alloc(3000);
+      assert.equal(await placed.read(into, 0), 3000);
+      assert.equal(into.toString(), 'old'.repeat(1000));
+      assert.deepEqual(await disk.readDirectory(`${directory}/drafts`), ['taken']);
+      assert.deepEqual(await disk.readDirectory(`${directory}/a`).then((names) => names.toSorted()), ['in-the-way', 'new']);
+      assert.deepEqual((await placer.place([file('8', 'a', 'later')])).map((answer) => answer instanceof WeirError), [false]);
+      await placer[Symbol.asyncDispose]();
     });
 
     it('copies to a new name only', async (disk, directory) => {

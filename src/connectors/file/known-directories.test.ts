@@ -95,6 +95,28 @@ test('a small file in a known directory costs four calls and a sync', async () =
   assert.deepEqual(await readdir(path.join(root, '.weir/tmp')), []);
 });
 
+test('many small files at once go to their places together', async () => {
+  await meet('d');
+  await meet('e');
+  await mkdir(path.join(root, 'e/sub'));
+  const burst = (from: number): Promise<void[]> => Promise.all(Array.from({length: 40}, (_, i) => put(`${i % 2 === 0 ? 'd' : 'e'}/${from + i}`, `file ${from + i}`, i % 4 < 2 ? {ifAbsent: true} : undefined)));
+  let placed = 0;
+  for (let from = 0; placed === 0 && opened > 0; from += 40) {
+    calls.length = 0;
+    await burst(from);
+    placed = 40 - calls.filter(what => what === 'rename').length;
+  }
+  const {fingerprint} = (await store.stat(fromText('e/1'), call))!;
+  const [there, late, over, beside] = await Promise.allSettled([
+    put('d/0', 'another', {ifAbsent: true}), put('e/1', 'another', {ifFingerprint: 'no'}), put('e/1', 'over', {ifFingerprint: fingerprint}), put('e/sub', 'a file', {ifAbsent: true}),
+  ]);
+  assert.deepEqual([there!.status, late!.status, over!.status, beside!.status], ['rejected', 'rejected', 'fulfilled', 'fulfilled']);
+  assert.ok(isKind((there as PromiseRejectedResult).reason, 'PreconditionFailed') && isKind((late as PromiseRejectedResult).reason, 'PreconditionFailed'));
+  for (const [name, text] of [['d/0', 'file 0'], ['e/1', 'over'], ['e/39', 'file 39'], ['e/.weir~fsub', 'a file']] as const) assert.equal(await readFile(path.join(root, name), 'utf8'), text);
+  await assert.rejects(put('e/sub', 'another', {ifAbsent: true}), error => isKind(error, 'PreconditionFailed'));
+  assert.deepEqual(await readdir(path.join(root, '.weir/tmp')), []);
+});
+
 test('what happens to a known directory is seen', async () => {
   await mkdir(path.join(base, 'elsewhere'));
   await meet('d');

@@ -32,11 +32,11 @@ export class LocalStore implements UnderStore {
   readonly #uploads: Uploads;
   readonly #lister: DirectoryLister;
 
-  constructor(root: Root, environment: Pick<ConnectorEnvironment, 'disk' | 'random'>) {
+  constructor(root: Root, environment: Pick<ConnectorEnvironment, 'disk' | 'random' | 'clock'>) {
     this.capabilities = capabilities;
     this.#disk = environment.disk;
     this.#place = new Place(environment.disk, root);
-    this.#publisher = new Publisher(this.#place, environment.random);
+    this.#publisher = new Publisher(this.#place, environment);
     this.#uploads = new Uploads(this.#place, this.#publisher, environment.random);
     this.#lister = new DirectoryLister(this.#place);
   }
@@ -103,14 +103,7 @@ export class LocalStore implements UnderStore {
         if (!open) throw ended(key);
         assertComplete(key, position, length);
         open = false;
-        const temporary = await this.#publisher.create({permissions: mode, durable: length > 0});
-        try {
-          if (length > 0) await temporary.file.write([bytes], 0);
-        } catch (error) {
-          await this.#publisher.discard(temporary);
-          throw error;
-        }
-        return await this.#publisher.publish(temporary, key, condition);
+        return await this.#publisher.publishSmall({key, bytes, permissions: mode, condition});
       },
       abort: async () => {
         open = false;
@@ -262,6 +255,7 @@ export class LocalStore implements UnderStore {
   }
 
   async close(): Promise<void> {
+    await this.#publisher.close();
     await this.#place.known.close();
   }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {type ByteString, fromText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
+import type {FilePlacer} from '#runtime/disk.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
@@ -12,7 +13,7 @@ import {connector} from '#connectors/file/connector.ts';
 const call = {signal: new AbortController().signal};
 const seeds = 40;
 const lives = 3;
-const writers = 6;
+const writers = 9;
 
 const open = ({disk, clock, random}: Runtime): Promise<UnderStore> =>
   connector.open('file:///data', {}, {disk, clock, random, variables: {}, http: {request: () => Promise.reject(new WeirError('Unavailable', 'no network'))}});
@@ -32,6 +33,7 @@ async function readWhole(store: UnderStore, key: ByteString): Promise<Buffer | u
 
 test('what was answered survives, what was not is whole or absent', async () => {
   let acknowledgedInAll = 0;
+  let placedInAll = 0;
   for (let seed = 1; seed <= seeds; seed++) {
     const simulation = createSimulation(seed);
     const attempted = new Map<ByteString, number>();
@@ -42,7 +44,12 @@ test('what was answered survives, what was not is whole or absent', async () => 
     });
     for (let life = 0; life < lives; life++) {
       const working = simulation.run(async runtime => {
-        const store = await open(runtime);
+        const {disk} = runtime;
+        const placer = (): FilePlacer => {
+          const inner = disk.placer()!;
+          return {...inner, place: files => ((placedInAll += files.length), inner.place(files))};
+        };
+        const store = await open({...runtime, disk: {...disk, placer}});
         runtime.clock.after(20 + runtime.random.number() * 100, () => simulation.crash());
         await Promise.all(
           Array.from({length: writers}, async (_, writer) => {
@@ -80,4 +87,5 @@ test('what was answered survives, what was not is whole or absent', async () => 
     }
   }
   assert.ok(acknowledgedInAll > seeds, 'the crashes came after some answers');
+  assert.ok(placedInAll > seeds, 'some of them for files that were placed together');
 });

@@ -2,6 +2,7 @@
  * New files, whole or not at all: written under a name of their own in `.weir/tmp` (the same file system), made durable,
  * renamed to their place, and the name made durable. What a crash leaves behind in `.weir/tmp` is swept when it is a day old.
  * A small file in a directory that is known costs four calls of the disk: open, a durable write, rename, close; and its share of a sync.
+ * Many at once go together (small-files.ts).
  *
  * Conditions are checked under a lock of the key: they hold against all writers of this process; a file system has no
  * way to hold them against others.
@@ -10,11 +11,12 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import {KeyedMutex} from '#base/keyed-mutex.ts';
 import type {Clock} from '#runtime/clock.ts';
-import type {Disk, DiskFile} from '#runtime/disk.ts';
+import type {Disk, DiskFile, DiskPath} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
 import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
-import {diskPath, ownDirectory, parentOf, pathOfKey} from '#connectors/file/names.ts';
+import {diskPath, ownDirectory, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {attemptsMax, type Place} from '#connectors/file/place.ts';
+import {SmallFiles} from '#connectors/file/small-files.ts';
 
 const leftoverAgeMs = 24 * 3_600_000;
 
@@ -27,6 +29,13 @@ export interface TemporaryFile {
   readonly isLocal?: boolean;
 }
 
+export interface SmallFile {
+  readonly key: ByteString;
+  readonly bytes: Uint8Array;
+  readonly permissions?: number | undefined;
+  readonly condition?: StoreWriteRequest['condition'];
+}
+
 export interface CreateOptions {
   readonly permissions?: number | undefined;
   /** See OpenOptions: for a file that is written at once. */
@@ -37,14 +46,16 @@ export class Publisher {
   readonly #place: Place;
   readonly #disk: Disk;
   readonly #keys = new KeyedMutex();
+  readonly #small: SmallFiles;
   /** Of the names that this process gives; numbers tell them apart. */
   readonly #prefix: string;
   #made = 0;
   #ready = false;
 
-  constructor(place: Place, random: Random) {
+  constructor(place: Place, {random, clock}: {readonly random: Random; readonly clock: Pick<Clock, 'yield'>}) {
     this.#place = place;
     this.#disk = place.disk;
+    this.#small = new SmallFiles(place.disk, clock);
     this.#prefix = random.id();
   }
 
@@ -71,10 +82,53 @@ export class Publisher {
     });
   }
 
+  /** A whole file. */
+  async publishSmall(file: SmallFile): Promise<StoreObject> {
+    const together = this.#small.isReadyFor(file.bytes.length) ? await this.#placeTogether(file) : undefined;
+    if (together) return together;
+    using _itself = this.#small.byItself();
+    const {key, bytes, permissions, condition} = file;
+    const temporary = await this.create({permissions, durable: bytes.length > 0});
+    try {
+      if (bytes.length > 0) await temporary.file.write([bytes], 0);
+    } catch (error) {
+      await this.discard(temporary);
+      throw error;
+    }
+    return await this.publish(temporary, key, condition);
+  }
+
+  /** Undefined where it must go by itself: its directory is not known, or it is not as simple. */
+  async #placeTogether({key, bytes, permissions = 0o666, condition}: SmallFile): Promise<StoreObject | undefined> {
+    using _turn = await this.#keys.acquire(key);
+    const relative = pathOfKey(key);
+    const parent = parentOf(relative);
+    using drafts = this.#place.known.enter(this.#directory);
+    using known = drafts && this.#place.known.enter(this.#place.absolute(parent));
+    if (!drafts || !known) return undefined;
+    const fresh = condition !== undefined && 'ifAbsent' in condition;
+    if (condition && !fresh) await this.#check(key, condition);
+    const at = (path: ByteString): DiskPath => known.at(path.slice(parent === '' ? 0 : parent.length + 1) as ByteString);
+    const place = at(relative);
+    const shadow = fresh ? shadowOf(relative) : undefined;
+    const absent = fresh ? [place, ...(shadow === undefined ? [] : [at(shadow)])] : [];
+    try {
+      const stat = await this.#small.place({draft: drafts.at(this.#name()), place, directory: known.at('.' as ByteString), bytes, permissions, absent});
+      return this.#place.objectOf(key, stat)!;
+    } catch {
+      // Whatever it is: the other way finds out what to do about it.
+      return undefined;
+    }
+  }
+
+  #name(): ByteString {
+    return `${this.#prefix}-${(this.#made++).toString(36)}` as ByteString;
+  }
+
   async #make<T>(make: (name: ByteString, path: ByteString) => Promise<T>): Promise<T> {
     if (!this.#ready) await this.#disk.makeDirectory(diskPath(this.#directory), {recursive: true});
     this.#ready = true;
-    const name = `${this.#prefix}-${(this.#made++).toString(36)}` as ByteString;
+    const name = this.#name();
     try {
       return await make(name, `${this.#directory}/${name}` as ByteString);
     } catch (error) {
@@ -153,6 +207,10 @@ export class Publisher {
   /** The turn of a key, for other changes that must not meet a publication. */
   lock(key: ByteString): Promise<Disposable> {
     return this.#keys.acquire(key);
+  }
+
+  async close(): Promise<void> {
+    await this.#small.close();
   }
 
   /** Removes what crashes have left behind. */

@@ -8,12 +8,19 @@ const backoffMaxMs = 60_000;
 /** A file that somebody waits for is not behind one other, however slowly the rest goes. */
 const hurriedAtOnce = 2;
 
+export interface Pace {
+  readonly uploadsAtOnce: number;
+  /** How long nothing more is begun after some were. */
+  readonly restMs: () => number;
+}
+
 export class PersistLane {
   readonly #clock: Clock;
   readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
   readonly #ready = new Set<Entry>();
   readonly #running = new Set<Entry>();
-  readonly #uploadsAtOnce: () => number;
+  readonly #pace: Pace;
+  #rest: Disposable | undefined;
   /** Their key is being changed, or another content of it is on its way. */
   readonly #blocked = new Set<Entry>();
   readonly #delayed = new Map<InodeId, {readonly timer: Disposable; readonly untilMs: number; readonly entry: Entry}>();
@@ -22,9 +29,9 @@ export class PersistLane {
   #pause: {readonly timer: Disposable; readonly untilMs: number} | undefined;
   #closed = false;
 
-  constructor(clock: Clock, uploadsAtOnce: () => number, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
+  constructor(clock: Clock, pace: Pace, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
     this.#clock = clock;
-    this.#uploadsAtOnce = uploadsAtOnce;
+    this.#pace = pace;
     this.#attempt = attempt;
   }
 
@@ -109,22 +116,31 @@ export class PersistLane {
   close(): void {
     this.#closed = true;
     this.#pause?.timer[Symbol.dispose]();
+    this.#rest?.[Symbol.dispose]();
     for (const {timer} of this.#delayed.values()) timer[Symbol.dispose]();
     this.#ready.clear();
     this.#blocked.clear();
     this.#delayed.clear();
   }
 
-  #pump(atLeast = 1): void {
+  #pump(hurried = 0): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
-    const most = this.#pauseMs > 0 ? 1 : Math.max(atLeast, this.#uploadsAtOnce());
+    const most = this.#pauseMs > 0 ? 1 : this.#rest ? hurried : Math.max(hurried, this.#pace.uploadsAtOnce);
+    const before = this.#running.size;
     for (const entry of this.#ready) {
-      if (this.#running.size >= most) return;
+      if (this.#running.size >= most) break;
       this.#ready.delete(entry);
       this.#running.add(entry);
       void this.#attempt(entry, this).finally(() => {
         this.#running.delete(entry);
+        this.#pump();
+      });
+    }
+    const restMs = this.#running.size > before ? this.#pace.restMs() : 0;
+    if (restMs > 0) {
+      this.#rest ??= this.#clock.after(restMs, () => {
+        this.#rest = undefined;
         this.#pump();
       });
     }

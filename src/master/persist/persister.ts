@@ -82,9 +82,10 @@ const noCache: PendingCache = {
 const settleMs = 30_000;
 /** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
 const lostMs = 1_000;
-/** Of one mount. A store on a disk of this machine works against those who write to the cache: it follows more slowly, and while they write one by one. */
+/** Of one mount. */
 const uploadsAtOnce = 16;
-const uploadsAtOnceHere = 2;
+/** A store on a disk of this machine works against those who write to the cache: while they do it gets so many together, with rests between. */
+const restMs = 100;
 /** So long after something became pending somebody still writes. */
 const writingMs = 50;
 const faultMs = 60_000;
@@ -330,12 +331,9 @@ export class Persister {
     let lane = this.#lanes.get(mount);
     if (!lane) {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
-      const atOnce = (): number => {
-        // Before writers have to wait for room, it goes as fast as it can.
-        if (!here || this.#backlog.isHalfFull) return uploadsAtOnce;
-        return runtime.clock.monotonicMs() - this.#addedMs < writingMs ? 1 : uploadsAtOnceHere;
-      };
-      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, atOnce, (entry, from) => this.#safely(entry, from))));
+      // Before writers have to wait for room, it goes as fast as it can.
+      const rest = (): number => (here && !this.#backlog.isHalfFull && runtime.clock.monotonicMs() - this.#addedMs < writingMs ? restMs : 0);
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce, restMs: rest}, (entry, from) => this.#safely(entry, from))));
     }
     return lane;
   }

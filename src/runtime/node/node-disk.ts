@@ -7,10 +7,12 @@ import {WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
 import {type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FileStat, type OpenOptions, writeNowBytesMax} from '#runtime/disk.ts';
 import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
+import {kindOf, toStat} from '#runtime/node/file-stat.ts';
 import {byShortPath, isLong} from '#runtime/node/long-paths.ts';
 import {HeldUp} from '#runtime/node/held-up.ts';
 import {libc} from '#runtime/node/native/libc.ts';
 import {isOnLocalFileSystem} from '#runtime/node/local-file-systems.ts';
+import {placingThread} from '#runtime/node/placing/placing-thread.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 // Without O_NONBLOCK, opening a named pipe that lies among the files would hold a thread for ever.
@@ -24,28 +26,6 @@ const heldUp = new HeldUp(() => performance.now());
 
 const native = (path: DiskPath): string | Buffer => (typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength));
 const shown = (path: DiskPath): string => (typeof path === 'string' ? path : Buffer.from(path).toString());
-
-type Kinds = Pick<fs.Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
-function kindOf(entry: Kinds): FileStat['kind'] {
-  if (entry.isFile()) return 'file';
-  if (entry.isDirectory()) return 'directory';
-  return entry.isSymbolicLink() ? 'symlink' : 'other';
-}
-
-function toStat(stat: fs.BigIntStats): FileStat {
-  return {
-    kind: kindOf(stat as unknown as Kinds),
-    size: Number(stat.size),
-    allocated: Number(stat.blocks) * 512,
-    mode: Number(stat.mode) & 0o7777,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtimeNs: stat.mtimeNs,
-    ctimeNs: stat.ctimeNs,
-    device: stat.dev,
-    inode: stat.ino,
-  };
-}
 
 class NodeFile implements DiskFile {
   readonly descriptor: Descriptor;
@@ -343,6 +323,7 @@ export const nodeDisk: Disk = {
       await using handle = await openFile(short, O_RDONLY);
       await handle.sync();
     }),
+  placer: placingThread,
   space: (path) =>
     attempt('measuring the space of', path, async () => {
       const {bavail, blocks, bsize} = await fsp.statfs(native(path));

@@ -5,7 +5,9 @@
 import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
 import {type ErrorKind, isKind, WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
-import {type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FileStat, type OpenOptions, writeNowBytesMax} from '#runtime/disk.ts';
+import {
+  type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FilePlacer, type FileStat, type OpenOptions, type PlacedFile, writeNowBytesMax,
+} from '#runtime/disk.ts';
 import type {Life} from '#runtime/sim/life.ts';
 import {type NameChange, Platter, type SimDirectory, type SimFile, type SimNode, statOf} from '#runtime/sim/platter.ts';
 
@@ -49,7 +51,7 @@ export class SimDisk {
     const nowNs = (): bigint => BigInt(Math.floor(life.scheduler.nowMs * 1e6));
     const wait = ([min, max]: readonly [number, number]): Promise<void> => life.pause(min, max);
     const opened: OpenDirectory[] = [];
-    const place = (path: DiskPath): Place => {
+    const placeOf = (path: DiskPath): Place => {
       const [, number, name] = /^\/descriptor\/(\d+)\/([^]+)$/.exec(bytesOf(path)) ?? [];
       if (number === undefined) return locate(platter.root, path);
       const {node, at} = opened[Number(number)]!;
@@ -58,7 +60,7 @@ export class SimDisk {
     };
     const existing = async (path: DiskPath): Promise<SimNode> => {
       await wait(times.name);
-      return place(path).node ?? missing(path);
+      return placeOf(path).node ?? missing(path);
     };
     const directory = async (path: DiskPath): Promise<SimDirectory> => {
       const node = await existing(path);
@@ -70,7 +72,7 @@ export class SimDisk {
 
     const open = async (path: DiskPath, options: OpenOptions): Promise<DiskFile> => {
       await wait(times.name);
-      const {parent, name, node, canonical} = place(path);
+      const {parent, name, node, canonical} = placeOf(path);
       if (options.beneath !== undefined && options.beneath !== '/' && !canonical.startsWith(`${options.beneath}/`)) {
         throw new WeirError('PermissionDenied', `${shown(path)} leads out of its directory`);
       }
@@ -94,8 +96,10 @@ export class SimDisk {
       keep();
     };
 
-    return {
+    const place = (files: readonly PlacedFile[]) => placeTogether(disk, files);
+    const disk: Disk = {
       open,
+      placer: () => ({state: 'ready', place, [Symbol.asyncDispose]: () => wait([0, 0])}) satisfies FilePlacer,
       openDirectory: async (path) => {
         const node = await directory(path);
         const number = opened.push({node, at: path}) - 1;
@@ -124,7 +128,7 @@ export class SimDisk {
       },
       realPath: async (path) => {
         await existing(path);
-        return place(path).canonical;
+        return placeOf(path).canonical;
       },
       makeDirectory: async (path, options) => {
         await wait(times.name);
@@ -140,20 +144,20 @@ export class SimDisk {
           }
           return;
         }
-        const {parent, name, node} = place(path);
+        const {parent, name, node} = placeOf(path);
         if (node) throw new WeirError('AlreadyExists', `making the directory ${shown(path)}: it exists`);
         make(parent, name, platter.newDirectory(mode, nowNs()));
       },
       unlink: async (path) => {
         await wait(times.name);
-        const {parent, name, node} = place(path);
+        const {parent, name, node} = placeOf(path);
         if (!node) return missing(path);
         if (node.kind === 'directory') throw new WeirError('IsADirectory', `removing ${shown(path)}: it is a directory`);
         link({directory: parent, name, node: undefined});
       },
       removeDirectory: async (path) => {
         await wait(times.name);
-        const {parent, name, node} = place(path);
+        const {parent, name, node} = placeOf(path);
         if (!node) return missing(path);
         if (node.kind !== 'directory') throw new WeirError('NotADirectory', `removing the directory ${shown(path)}: it is a file`);
         if (node.seen.size > 0) throw new WeirError('DirectoryNotEmpty', `removing the directory ${shown(path)}: it is not empty`);
@@ -162,7 +166,7 @@ export class SimDisk {
       rename: async (from, to) => {
         await wait(times.name);
         this.#mayFail('write', to);
-        const [source, target] = [place(from), place(to)];
+        const [source, target] = [placeOf(from), placeOf(to)];
         if (!source.node) return missing(from);
         if (source.node === target.node) return;
         if (target.node?.kind === 'directory') {
@@ -176,7 +180,7 @@ export class SimDisk {
       link: async (from, to) => {
         await wait(times.name);
         this.#mayFail('write', to);
-        const [source, target] = [place(from), place(to)];
+        const [source, target] = [placeOf(from), placeOf(to)];
         if (!source.node) return missing(from);
         if (target.node) throw new WeirError('AlreadyExists', `naming ${shown(from)} again: ${shown(to)} exists`);
         if (source.node.kind === 'directory') throw new WeirError('PermissionDenied', `naming ${shown(from)} again: it is a directory`);
@@ -208,6 +212,7 @@ export class SimDisk {
         };
       },
     };
+    return disk;
   }
 
   /** One more call of that sort; throws when its time has come. */
@@ -363,6 +368,56 @@ class OpenFile implements DiskFile {
   #check(writing = false): void {
     if (this.#closed) throw new WeirError('Io', `${this.#path} is closed`);
     if (writing && !this.#ways.writable) throw new WeirError('Io', `${this.#path} is open for reading only`);
+  }
+}
+
+/** As FilePlacer says, one step after the other. */
+async function placeTogether(disk: Disk, files: readonly PlacedFile[]): Promise<(FileStat | WeirError)[]> {
+  const failures = new Map<PlacedFile, WeirError>();
+  const each = async (step: (file: PlacedFile) => Promise<void>): Promise<void> => {
+    for (const file of files) {
+      if (failures.has(file)) continue;
+      await step(file).catch((error: unknown) => {
+        if (!(error instanceof WeirError)) throw error;
+        failures.set(file, error);
+      });
+    }
+  };
+  const drafts = new Map<PlacedFile, DiskFile>();
+  await each(async (file) => {
+    const draft = await disk.open(file.draft, {mode: 'exclusive', permissions: file.permissions});
+    drafts.set(file, draft);
+    await draft.write([file.bytes], 0);
+  });
+  await each((file) => drafts.get(file)!.datasync());
+  const named = new Set<PlacedFile>();
+  await each(async (file) => {
+    for (const path of file.absent) if (await isThere(disk, path)) throw new WeirError('AlreadyExists', `placing ${shown(file.place)}: it exists`);
+    await disk.rename(file.draft, file.place);
+    named.add(file);
+  });
+  for (const directory of new Set(files.filter((file) => !failures.has(file)).map((file) => bytesOf(file.directory)))) {
+    const synced = disk.syncDirectory(toBytes(directory));
+    await each(async (file) => {
+      if (bytesOf(file.directory) === directory) await synced;
+    });
+  }
+  const stats = new Map<PlacedFile, FileStat>();
+  await each(async (file) => void stats.set(file, await drafts.get(file)!.stat()));
+  for (const [file, draft] of drafts) {
+    await draft.close();
+    if (!named.has(file)) await disk.unlink(file.draft);
+  }
+  return files.map((file) => failures.get(file) ?? stats.get(file)!);
+}
+
+async function isThere(disk: Disk, path: DiskPath): Promise<boolean> {
+  try {
+    await disk.stat(path);
+    return true;
+  } catch (error) {
+    if (isKind(error, 'NotFound', 'NotADirectory')) return false;
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
  * The C library, where koffi is installed: a handful of named calls that Node lacks. We only call out, never register callbacks.
  * Everything works without it, more slowly; callers ask `libc()` and take another way when it is undefined.
  *
- * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
+ * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), sync_file_range(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
  */
 import {type Koffi, native} from '#runtime/node/native/koffi.ts';
 
@@ -18,6 +18,8 @@ export interface Libc {
   /** 0 or -errno. */
   lockExclusive(fd: number): number;
   punchHole(fd: number, position: number, length: number): number;
+  /** Begins to write what was written to the file to its medium, and waits for nothing; 0 or -errno. */
+  startWriteBack(fd: number): number;
   /** Where data or a hole begins; -errno (-6 ENXIO: no data follows). Moves the descriptor's own position, which nothing of Weir's uses. */
   seek(fd: number, position: number, to: 'data' | 'hole'): number;
   /** A new descriptor of the same open file, closed on exec; -errno. */
@@ -29,6 +31,7 @@ const RWF_NOWAIT = 8;
 const EOPNOTSUPP = -95;
 const LOCK_EX_NB = 2 | 4;
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 2 | 1;
+const SYNC_FILE_RANGE_WRITE = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
@@ -46,6 +49,7 @@ function bind(koffi: Koffi): Libc {
   const sendfile = library.func('int64 sendfile(int out, int in, void *offset, uint64 count)');
   const flock = library.func('int flock(int fd, int operation)');
   const fallocate = library.func('int fallocate(int fd, int mode, int64 offset, int64 length)');
+  const syncFileRange = library.func('int sync_file_range(int fd, int64 offset, int64 count, uint32 flags)');
   const lseek = library.func('int64 lseek(int fd, int64 offset, int whence)');
   const fcntl = library.func('int fcntl(int fd, int command, int argument)');
   const close = library.func('int close(int fd)');
@@ -102,6 +106,7 @@ function bind(koffi: Koffi): Libc {
     lockExclusive: (fd) => answer(flock(fd, LOCK_EX_NB)),
     seek: (fd, position, to) => answer(lseek(fd, position, to === 'data' ? SEEK_DATA : SEEK_HOLE)),
     punchHole: (fd, position, length) => answer(fallocate(fd, FALLOC_FL_PUNCH_HOLE_KEEP_SIZE, position, length)),
+    startWriteBack: (fd) => answer(syncFileRange(fd, 0, 0, SYNC_FILE_RANGE_WRITE)),
     duplicate: (fd) => answer(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     close: (fd) => void close(fd),
   };

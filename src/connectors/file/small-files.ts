@@ -1,0 +1,85 @@
+/**
+ * Small files that are written at once go to their places together (FilePlacer): while some are on their way, those that come meanwhile gather for the next
+ * trip. Who writes one file after the other does not need that: as long as few are under way, each goes by itself.
+ */
+import {WeirError} from '#base/errors.ts';
+import type {Clock} from '#runtime/clock.ts';
+import {type Disk, type FilePlacer, type FileStat, type PlacedFile, placedBytesMax, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
+
+/** So many by themselves at once, and a placer is made. */
+const manyAtOnce = 4;
+
+interface Waiting {
+  readonly file: PlacedFile;
+  readonly placed: PromiseWithResolvers<FileStat>;
+}
+
+export class SmallFiles {
+  readonly #disk: Disk;
+  readonly #clock: Pick<Clock, 'yield'>;
+  #placer: FilePlacer | undefined;
+  #byThemselves = 0;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(disk: Disk, clock: Pick<Clock, 'yield'>) {
+    this.#disk = disk;
+    this.#clock = clock;
+  }
+
+  /** Whether `place` may be called now, for a file of so many bytes. */
+  isReadyFor(length: number): boolean {
+    return length <= placedBytesMax && this.#placer?.state === 'ready';
+  }
+
+  /** What it looks like at its place, which survives power loss. Fails with nothing done or, where the disk does, with what may not last. */
+  place(file: PlacedFile): Promise<FileStat> {
+    const placed = Promise.withResolvers<FileStat>();
+    this.#waiting.push({file, placed});
+    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    return placed.promise;
+  }
+
+  /** A file goes another way; dispose of it at the end. */
+  byItself(): Disposable {
+    this.#byThemselves++;
+    if (this.#byThemselves >= manyAtOnce && (!this.#placer || this.#placer.state === 'ended')) this.#placer = this.#disk.placer();
+    return {[Symbol.dispose]: () => void this.#byThemselves--};
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+    await this.#placer?.[Symbol.asyncDispose]();
+    this.#placer = undefined;
+  }
+
+  async #run(): Promise<void> {
+    // All that come in this turn of the event loop go together.
+    await this.#clock.yield();
+    while (this.#waiting.length > 0) await this.#trip(this.#next());
+  }
+
+  #next(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const {file} of this.#waiting) {
+      bytes += file.bytes.length;
+      if (count === placedFilesMax || bytes > placedTogetherBytesMax) break;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #trip(together: readonly Waiting[]): Promise<void> {
+    try {
+      const answers = await this.#placer!.place(together.map(({file}) => file));
+      for (const [i, {placed}] of together.entries()) {
+        const answer = answers[i]!;
+        if (answer instanceof WeirError) placed.reject(answer);
+        else placed.resolve(answer);
+      }
+    } catch (error) {
+      for (const {placed} of together) placed.reject(error);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Small files by a thread of their own: one of them costs the event loop a twentieth of the five or six trips to libuv's threads that it takes otherwise, and
+ * many together cost the disk a few syncs (thread-main.ts). Their bytes are copied into memory that both threads see.
+ */
+import {Worker} from 'node:worker_threads';
+import {assert} from '#base/assert.ts';
+import {WeirError} from '#base/errors.ts';
+import {type FilePlacer, type FileStat, type PlacedFile, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
+import type {FileToPlace, Placed, PlacingAnswer} from '#runtime/node/placing/placing.ts';
+import {systemError} from '#runtime/node/system-errors.ts';
+
+/** One for each of so many stores; a store on a disk that hangs holds up no other. */
+const threadsMax = 4;
+const idleMsDefault = 30_000;
+
+let threads = 0;
+
+/** A thread that ends when it had nothing to do for a while. */
+export function placingThread(idleMs = idleMsDefault): FilePlacer | undefined {
+  return threads < threadsMax ? new PlacingThread(idleMs) : undefined;
+}
+
+class PlacingThread implements FilePlacer {
+  state: FilePlacer['state'] = 'starting';
+  readonly #memory = new SharedArrayBuffer(placedTogetherBytesMax);
+  readonly #bytes = new Uint8Array(this.#memory);
+  readonly #idleMs: number;
+  readonly #worker: Worker;
+  #under: {readonly files: readonly PlacedFile[]; readonly answer: PromiseWithResolvers<readonly (FileStat | WeirError)[]>} | undefined;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(idleMs: number) {
+    threads++;
+    this.#idleMs = idleMs;
+    this.#worker = new Worker(new URL(import.meta.resolve('#runtime/node/placing/thread-main.ts')), {workerData: this.#memory, resourceLimits: {maxYoungGenerationSizeMb: 2}});
+    this.#worker.on('message', (said: PlacingAnswer) => this.#heard(said));
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(undefined));
+    this.#worker.unref();
+  }
+
+  place(files: readonly PlacedFile[]): Promise<readonly (FileStat | WeirError)[]> {
+    assert(files.length <= placedFilesMax && !this.#under, 'a bounded number of files, one call at a time');
+    if (this.state === 'ended') return Promise.reject(ended());
+    clearTimeout(this.#idle);
+    this.#worker.ref();
+    let at = 0;
+    const told = files.map(({bytes, ...file}): FileToPlace => {
+      this.#bytes.set(bytes, at);
+      at += bytes.length;
+      return {...file, at: at - bytes.length, length: bytes.length};
+    });
+    const answer = Promise.withResolvers<readonly (FileStat | WeirError)[]>();
+    this.#under = {files, answer};
+    this.#worker.postMessage(told);
+    return answer.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end(undefined);
+    await this.#worker.terminate();
+  }
+
+  #heard(said: PlacingAnswer): void {
+    if (this.state === 'ended') return;
+    if (said === 'ready') this.state = 'ready';
+    else {
+      const {files, answer} = this.#under!;
+      this.#under = undefined;
+      answer.resolve(said.map((placed, i) => meant(placed, files[i]!)));
+    }
+    if (this.#under) return;
+    this.#worker.unref();
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => void this[Symbol.asyncDispose](), this.#idleMs);
+    this.#idle.unref();
+  }
+
+  #end(cause: unknown): void {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    threads--;
+    clearTimeout(this.#idle);
+    this.#under?.answer.reject(ended(cause));
+    this.#under = undefined;
+  }
+}
+
+function meant(placed: Placed, {place}: PlacedFile): FileStat | WeirError {
+  return 'code' in placed ? systemError(placed, `placing ${Buffer.from(place).toString()}`) : placed;
+}
+
+function ended(cause?: unknown): WeirError {
+  return new WeirError('Internal', 'the thread that places files has ended', {cause});
+}

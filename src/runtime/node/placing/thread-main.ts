@@ -1,0 +1,111 @@
+/**
+ * A placing thread: blocking calls, one after the other, in an order that makes syncs few. All drafts are written and on their way to the medium
+ * before the first is synced, so that a journaling file system makes them durable by one commit; then all get their names, and each directory is synced once.
+ */
+import * as fs from 'node:fs';
+import {parentPort, workerData} from 'node:worker_threads';
+import {toStat} from '#runtime/node/file-stat.ts';
+import {libc} from '#runtime/node/native/libc.ts';
+import type {FileToPlace, Placed, PlacingAnswer} from '#runtime/node/placing/placing.ts';
+
+const {O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY} = fs.constants;
+const memory = new Uint8Array(workerData as SharedArrayBuffer);
+
+/** One of them on its way. */
+class Placing {
+  readonly #file: FileToPlace;
+  #fd = -1;
+  #hasDraft = false;
+  failure: {readonly code: string; readonly message: string} | undefined;
+
+  constructor(file: FileToPlace) {
+    this.#file = file;
+  }
+
+  get directory(): string {
+    return String(this.#file.directory);
+  }
+
+  /** A step, unless an earlier one has failed. */
+  try(step: () => void): void {
+    if (this.failure) return;
+    try {
+      step();
+    } catch (error) {
+      this.fail(error as NodeJS.ErrnoException);
+    }
+  }
+
+  fail({code = '', message}: NodeJS.ErrnoException): void {
+    this.failure ??= {code, message};
+  }
+
+  write(): void {
+    const {draft, permissions, at, length} = this.#file;
+    this.#fd = fs.openSync(native(draft), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions);
+    this.#hasDraft = true;
+    for (let done = 0; done < length; ) done += fs.writeSync(this.#fd, memory, at + done, length - done, done);
+    // Only makes the syncs fewer: where it fails, they do all.
+    libc()?.startWriteBack(this.#fd);
+  }
+
+  sync(): void {
+    fs.fdatasyncSync(this.#fd);
+  }
+
+  name(): void {
+    const {draft, place, absent} = this.#file;
+    for (const path of absent) if (fs.lstatSync(native(path), {throwIfNoEntry: false})) throw Object.assign(new Error('it exists'), {code: 'EEXIST'});
+    fs.renameSync(native(draft), native(place));
+    this.#hasDraft = false;
+  }
+
+  /** Renaming changes ctime: this is how it is found from now on. */
+  end(): Placed {
+    let stat: Placed | undefined;
+    this.try(() => (stat = toStat(fs.fstatSync(this.#fd, {bigint: true}))));
+    if (this.#fd >= 0) this.try(() => fs.closeSync(this.#fd));
+    if (this.#hasDraft) {
+      try {
+        fs.unlinkSync(native(this.#file.draft));
+      } catch (error) {
+        this.fail(error as NodeJS.ErrnoException);
+      }
+    }
+    return this.failure ?? stat!;
+  }
+}
+
+function native(path: string | Uint8Array): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
+}
+
+function syncDirectory(path: string): void {
+  const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY);
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function place(files: readonly FileToPlace[]): Placed[] {
+  const all = files.map((file) => new Placing(file));
+  for (const each of all) each.try(() => each.write());
+  for (const each of all) each.try(() => each.sync());
+  for (const each of all) each.try(() => each.name());
+  const directories = Map.groupBy(all.filter(({failure}) => !failure), ({directory}) => directory);
+  for (const [directory, named] of directories) {
+    try {
+      syncDirectory(directory);
+    } catch (error) {
+      for (const each of named) each.fail(error as NodeJS.ErrnoException);
+    }
+  }
+  return all.map((each) => each.end());
+}
+
+const answer = (said: PlacingAnswer): void => parentPort!.postMessage(said);
+
+parentPort!.on('message', (files: readonly FileToPlace[]) => answer(place(files)));
+answer('ready');
