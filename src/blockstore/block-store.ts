@@ -86,6 +86,8 @@ export interface NamedDraft {
   unreserve(): void;
   /** The buffers must not be changed before it resolves. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** The same of one buffer on the spot, beside no other change; false where that takes any waiting: then `write`. */
+  writeNow(bytes: Uint8Array, position: number): boolean;
   /** Bytes read, fewer than asked for at the end only. */
   read(into: Uint8Array, position: number): Promise<number>;
   truncate(length: number): Promise<void>;

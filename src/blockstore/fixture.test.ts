@@ -37,6 +37,7 @@ export class Mortal {
       readResident: (into, position) => (this.dead ? undefined : inner.readResident(into, position)),
       write: pass((buffers, position) => inner.write(buffers, position)),
       writeNow: (buffer, position) => !this.dead && inner.writeNow(buffer, position),
+      beginWriteBack: (position, length) => this.dead || inner.beginWriteBack(position, length),
       datasync: pass(() => inner.datasync()),
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),

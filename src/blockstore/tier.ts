@@ -74,9 +74,16 @@ export class Tier {
 
   /** Takes `bytes` of the quota, after making room. False when there is none to make. One at a time, in order. */
   async reserve(bytes: number): Promise<boolean> {
-    if (!this.writable || bytes > this.fillBytesMax) return false;
-    if (this.hasRoom(bytes) && this.#spaceFresh && this.#diskHolds(bytes)) this.usedBytes += bytes;
-    else if (!(await this.turn(() => this.#makeRoom(bytes)))) return false;
+    if (this.reserveNow(bytes)) return true;
+    if (!this.writable || bytes > this.fillBytesMax || !(await this.turn(() => this.#makeRoom(bytes)))) return false;
+    if (this.usedBytes > this.pressedBytes) this.onPressed();
+    return true;
+  }
+
+  /** The same where there is room and the disk was looked at lately; else false. */
+  reserveNow(bytes: number): boolean {
+    if (!this.writable || !this.hasRoom(bytes) || !this.#spaceFresh || !this.#diskHolds(bytes)) return false;
+    this.usedBytes += bytes;
     if (this.usedBytes > this.pressedBytes) this.onPressed();
     return true;
   }

@@ -10,6 +10,7 @@ import type {FileDraft} from '#client/file-system.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, MasterApi, SealOptions, Unnamed} from '#contracts/master-api.ts';
+import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {ContentMetadata, TimeNs} from '#model/content.ts';
 import type {WriteType} from '#model/mount.ts';
@@ -22,6 +23,8 @@ const movesMax = 8;
 export interface DraftServices {
   readonly master: MasterApi;
   readonly worker: WorkerApi;
+  /** In this process. */
+  readonly here?: {readonly worker: Pick<WorkerOnTheSpot, 'writeDraftNow'>};
 }
 
 export class DraftFile implements FileDraft {
@@ -64,6 +67,12 @@ export class DraftFile implements FileDraft {
   async write(position: number, bytes: Uint8Array, context: CallContext): Promise<void> {
     await this.#services.worker.writeDraft(this.#draft, position, bytes, context);
     this.#length = Math.max(this.#length, position + bytes.length);
+  }
+
+  writeNow(position: number, bytes: Uint8Array): boolean {
+    if (!this.#services.here?.worker.writeDraftNow(this.#draft, position, bytes)) return false;
+    this.#length = Math.max(this.#length, position + bytes.length);
+    return true;
   }
 
   async truncate(length: number, context: CallContext): Promise<void> {

@@ -87,6 +87,8 @@ export interface FileDraft {
   read(range: ByteRange, context: CallContext): Promise<Uint8Array>;
   /** Beyond the end there are zeros in between. NoSpace. */
   write(position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
+  /** The same on the spot, of some bytes, beside no other change; false where that takes waiting: then `write`. The bytes may be changed afterwards. */
+  writeNow(position: number, bytes: Uint8Array): boolean;
   truncate(length: number, context: CallContext): Promise<void>;
   /** The range, which lies within the file, becomes zeros, and takes no room where that can be had. */
   punch(position: number, length: number, context: CallContext): Promise<void>;

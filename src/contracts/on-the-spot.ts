@@ -32,6 +32,8 @@ export interface WorkerOnTheSpot {
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
   /** The same from `offset` on, as many bytes as `into` has, which lie within the content: copied there, if that needs no waiting. */
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
+  /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
+  writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
   /** The content, which has some bytes, as one local file, where it is all there and known to be sound; neither store nor a long check is waited for. */
   leaseWhole(content: ReadableContent, context: CallContext): Promise<FileLease | undefined>;
 }

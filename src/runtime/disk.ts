@@ -47,8 +47,8 @@ export interface OpenOptions {
   readonly durable?: boolean;
 }
 
-/** More is written elsewhere: copying it would hold up everybody. */
-export const writeNowBytesMax = 64 * 1024;
+/** As much as a mount writes at once; more is written elsewhere: copying it would hold up everybody. */
+export const writeNowBytesMax = 1024 * 1024;
 
 export interface DiskFile extends AsyncDisposable {
   /** For sending by the kernel; valid while the file is open. */
@@ -63,10 +63,12 @@ export interface DiskFile extends AsyncDisposable {
   /** Writes all buffers one after the other from `position`. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
   /**
-   * Like write, on the spot, of one small buffer (`writeNowBytesMax`): into the memory of the system, which costs less than a way to another thread and back. False
+   * Like write, on the spot, of one buffer (`writeNowBytesMax`): into the memory of the system, which costs less than a way to another thread and back. False
    * where that may wait for a medium, and when it failed: then `write` is to do it, or to say why not. Nothing is durable by it.
    */
   writeNow(buffer: Uint8Array, position: number): boolean;
+  /** What was written of the range goes to the medium from now on, so that a later sync has less to wait for. A hint: nobody waits, nothing is promised. */
+  beginWriteBack(position: number, length: number): void;
   /** Everything written before this call survives power loss after it, with the size. */
   datasync(): Promise<void>;
   truncate(size: number): Promise<void>;

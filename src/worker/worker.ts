@@ -198,6 +198,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#drafts.write(draft, position, bytes);
   }
 
+  writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean {
+    return this.#drafts.writeNow(draft, position, bytes);
+  }
+
   truncateDraft(draft: number, length: number): Promise<void> {
     return this.#drafts.truncate(draft, length);
   }

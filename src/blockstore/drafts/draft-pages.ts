@@ -29,6 +29,15 @@ export class DraftPages {
     return added;
   }
 
+  /** How many pages of a range were not written yet. */
+  untouched(position: number, length: number): number {
+    let count = 0;
+    for (let page = Math.floor(position / pageBytes), end = Math.ceil((position + length) / pageBytes); page < end; page++) {
+      if (this.#blocks.get(Math.floor(page / blockPages))?.written[page % blockPages] !== 1) count++;
+    }
+    return count;
+  }
+
   /** These bytes are being written there, which was touched before. */
   write(buffers: readonly Uint8Array[], position: number): void {
     let place = position;

@@ -7,6 +7,7 @@
  */
 import {assert} from '#base/assert.ts';
 import {isKind, WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
 import {type ContentHandle, type NamedDraft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import {type DraftServices, keepDirty} from '#blockstore/draft-place.ts';
 import {DraftPages} from '#blockstore/drafts/draft-pages.ts';
@@ -16,6 +17,8 @@ import type {Tier} from '#blockstore/tier.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 const readPages = 16;
+/** So much is given to the disk at a time, of what is written from the beginning on. */
+const writeBackBytes = 8 * MiB;
 const zeros = new Uint8Array(pageBytes);
 
 /** The drafts that it is one of. */
@@ -48,6 +51,8 @@ export class OpenDraft implements NamedDraft {
   #state: 'open' | 'closed' = 'open';
   /** Writes under way, and the end of the last of them. */
   #writes = 0;
+  /** Up to where the disk was told to begin. */
+  #begunWriteBack = 0;
   #written = Promise.withResolvers<void>();
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -127,8 +132,30 @@ export class OpenDraft implements NamedDraft {
     const {runtime} = this.tier;
     runtime.crashPoint('blockstore.beforeDraftWrite');
     await this.#writing(this.#file.write(buffers, position), () => this.#pages.doubt(position, length));
+    this.#writtenTo(position + length);
     runtime.crashPoint('blockstore.afterDraftWrite');
     this.tier.worked();
+  }
+
+  writeNow(bytes: Uint8Array, position: number): boolean {
+    this.#mustBeOpen();
+    const {length} = bytes;
+    const more = this.#pages.untouched(position, length) * pageBytes;
+    const room = Math.max(0, more - this.#spare);
+    if (room > 0 && !this.tier.reserveNow(room)) return false;
+    this.#taken += room;
+    this.#spare += room;
+    const {runtime} = this.tier;
+    runtime.crashPoint('blockstore.beforeDraftWrite');
+    if (!this.#file.writeNow(bytes, position)) return false;
+    this.#pages.touch(position, length);
+    this.#spare -= more;
+    this.#pages.write([bytes], position);
+    this.#length = Math.max(this.#length, position + length);
+    this.#writtenTo(position + length);
+    runtime.crashPoint('blockstore.afterDraftWrite');
+    this.tier.worked();
+    return true;
   }
 
   read(into: Uint8Array, position: number): Promise<number> {
@@ -317,6 +344,13 @@ export class OpenDraft implements NamedDraft {
     await this.#on(this.tier.runtime.disk.rename(from, to));
     this.#name = name;
     this.#number = number;
+  }
+
+  /** What is written from the beginning on keeps the disk busy, so that a sync has not all of it to wait for. */
+  #writtenTo(end: number): void {
+    if (end - this.#begunWriteBack < writeBackBytes || end < this.#length) return;
+    this.#file.beginWriteBack(this.#begunWriteBack, end - this.#begunWriteBack);
+    this.#begunWriteBack = end;
   }
 
   /** Where holes cannot be punched. */

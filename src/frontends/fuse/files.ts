@@ -14,7 +14,7 @@ import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
-import {checkRoom} from '#frontends/fuse/quota.ts';
+import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
@@ -175,6 +175,13 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
   await draft.write(offset, bytes, context);
   return writtenBody(bytes.length);
 };
+
+/** On the spot: to a draft that is being written already. */
+export function writeNow(services: MountServices, _head: FuseHead, {handle, offset, data}: BodyOf<'write'>): Answer {
+  const open = services.handles.file(handle);
+  if (!open || !isWritable(open.flags) || !hasRoomNow(services, open.node, offset + data.length)) return undefined;
+  return services.handles.inode(open.node)!.draft?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
+}
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */
 export const flush: Operation<'flush'> = async (services, _head, {handle, lockOwner}, context) => {

@@ -32,6 +32,8 @@ export class InodeDraft {
   #changedAt: TimeNs | undefined;
   /** Changes wait for it, and publications for changes. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Steps that have not ended. */
+  #waiting = 0;
 
   constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft) {
     this.#draft = draft;
@@ -61,6 +63,13 @@ export class InodeDraft {
       await this.#draft.write(offset, bytes, context);
       this.#changed();
     });
+  }
+
+  /** The same on the spot; false where somebody is before it, or it takes waiting. The bytes may be changed afterwards. */
+  writeNow(offset: number, bytes: Uint8Array): boolean {
+    if (this.#waiting > 0 || bytes.length === 0 || !this.#draft.writeNow(offset, bytes)) return false;
+    this.#changed();
+    return true;
   }
 
   truncate(length: number, context: CallContext): Promise<void> {
@@ -140,7 +149,8 @@ export class InodeDraft {
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(step, step);
+    this.#waiting++;
+    const done = this.#last.then(step, step).finally(() => this.#waiting--);
     this.#last = done.catch(() => undefined);
     return done;
   }

@@ -7,7 +7,7 @@ import {create, link, mkdir, mknod, openedNew, rename, rmdir, symlink, unlink} f
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
-import {flush, fsync, open, openNow, read, readNow, release, write} from '#frontends/fuse/files.ts';
+import {flush, fsync, open, openNow, read, readNow, release, write, writeNow} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, madeBody, readlink} from '#frontends/fuse/names.ts';
 import {getlk, setlk, setlkw} from '#frontends/fuse/locks.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
@@ -26,7 +26,7 @@ export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink'
 
 /** What is tried on the spot first: undefined when that takes waiting. */
 export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {
-  lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, open: openNow, read: readNow,
+  lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow,
 };
 
 /** Changes that must not be made twice: when the kernel asks again because nobody answered, the first answer is given again. All others may be repeated. */

@@ -5,12 +5,13 @@ import {HeldUp} from '#runtime/node/held-up.ts';
 function at() {
   let now = 1000;
   const heldUp = new HeldUp(() => now);
-  return {heldUp, pass: (ms: number) => void (now += ms), wait: (ms: number) => heldUp.was((now += ms) - ms)};
+  return {heldUp, pass: (ms: number) => void (now += ms), wait: (ms: number, bytes = 4096) => heldUp.was((now += ms) - ms, bytes)};
 }
 
 it('takes no notice of short calls, however many', () => {
   const {heldUp, wait} = at();
   for (let i = 0; i < 10_000; i++) wait(0.9);
+  for (let i = 0; i < 10_000; i++) wait(1.9, 1024 * 1024);
   assert.equal(heldUp.tooLong, false);
 });
 

@@ -6,8 +6,11 @@
  * thread that has to give way seems slow now and then, loses nothing.
  */
 
-/** A call this short has waited for nothing. */
+import {MiB} from '#base/units.ts';
+
+/** A call this short, and so much longer for what it copies, has waited for nothing. */
 const freeMs = 1;
+const freeMsEachMiB = 1;
 /** What may be lost at once. */
 const measureMs = 10;
 /** Of the time that goes by, so much may be lost. */
@@ -32,10 +35,10 @@ export class HeldUp {
     return this.#lostMs > measureMs;
   }
 
-  /** A call that may have waited, and began then, has ended. */
-  was(begunMs: number): void {
+  /** A call that may have waited, and began then, has ended; it has written so many bytes. */
+  was(begunMs: number, bytes: number): void {
     const now = this.#nowMs();
-    if (now - begunMs <= freeMs) return;
+    if (now - begunMs <= freeMs + (bytes / MiB) * freeMsEachMiB) return;
     if (this.#lostMs === 0) this.#countedMs = now;
     this.#lostMs += now - begunMs;
   }

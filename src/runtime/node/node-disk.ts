@@ -87,8 +87,12 @@ class NodeFile implements DiskFile {
     } catch {
       return false;
     } finally {
-      heldUp.was(begun);
+      heldUp.was(begun, buffer.length);
     }
+  }
+
+  beginWriteBack(position: number, length: number): void {
+    if (!this.#closed) libc()?.beginWriteBack(this.#handle.fd, position, length);
   }
 
   async #writeWhole(buffer: Uint8Array, position: number): Promise<void> {

@@ -299,6 +299,10 @@ class OpenFile implements DiskFile {
     return true;
   }
 
+  beginWriteBack(): void {
+    this.#check();
+  }
+
   async datasync(): Promise<void> {
     this.#check();
     this.#disk.begin('sync', this.#path);

@@ -131,6 +131,15 @@ export class Drafts {
     this.#grown(small, () => small.write(chunk, position, modified));
   }
 
+  /** The same of a large one on the spot, when it is being changed already; false where that takes any waiting: then `write`. */
+  writeNow(number: number, position: number, chunk: Uint8Array): boolean {
+    const draft = this.#open.get(number);
+    if (!draft || draft.bytes instanceof SmallDraft || draft.bytes instanceof LeftFile) return false;
+    if (draft.sealed || !draft.place || !draft.bytes.writeNow(chunk, position)) return false;
+    this.#touch(draft);
+    return true;
+  }
+
   async truncate(number: number, length: number): Promise<void> {
     const draft = this.#get(number);
     const small = await this.#changing(draft, length);

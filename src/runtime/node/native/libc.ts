@@ -20,6 +20,8 @@ export interface Libc {
   punchHole(fd: number, position: number, length: number): number;
   /** Begins to write what was written to the file to its medium, and waits for nothing; 0 or -errno. */
   startWriteBack(fd: number): number;
+  /** In a thread of the pool, and nobody hears how it went. */
+  beginWriteBack(fd: number, position: number, length: number): void;
   /** Where data or a hole begins; -errno (-6 ENXIO: no data follows). Moves the descriptor's own position, which nothing of Weir's uses. */
   seek(fd: number, position: number, to: 'data' | 'hole'): number;
   /** A new descriptor of the same open file, closed on exec; -errno. */
@@ -107,6 +109,8 @@ function bind(koffi: Koffi): Libc {
     seek: (fd, position, to) => answer(lseek(fd, position, to === 'data' ? SEEK_DATA : SEEK_HOLE)),
     punchHole: (fd, position, length) => answer(fallocate(fd, FALLOC_FL_PUNCH_HOLE_KEEP_SIZE, position, length)),
     startWriteBack: (fd) => answer(syncFileRange(fd, 0, 0, SYNC_FILE_RANGE_WRITE)),
+    // Of a number that is another file's by then it does no harm.
+    beginWriteBack: (fd, position, length) => syncFileRange.async(fd, position, length, SYNC_FILE_RANGE_WRITE, () => undefined),
     duplicate: (fd) => answer(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     close: (fd) => void close(fd),
   };
