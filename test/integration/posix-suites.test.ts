@@ -46,7 +46,7 @@ describe('the mount, by the suites of others', {skip: why ?? false}, () => {
   it('renames and removes over an S3 server as over a disk', {skip: !(programs && programs.pjdfstest)}, async (t) => {
     await using s3 = await startPlace('s3');
     if (!s3) return t.skip('needs versitygw');
-    assert.deepEqual(failed(await runPjdfstest((programs as {pjdfstest: string}).pjdfstest, s3.directory, ['rename', 'rmdir', 'unlink', 'link'])), []);
+    assert.deepEqual(failed(await runPjdfstest((programs as {pjdfstest: string}).pjdfstest, s3.directory, {patterns: ['rename', 'rmdir', 'unlink', 'link']})), []);
   });
 
   it('lets a program go that is killed while the store hangs', async (t) => {

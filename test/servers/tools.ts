@@ -37,9 +37,11 @@ export async function need<T>(name: string, forWhat: string, install: () => Prom
   }
 }
 
-/** The program's path if it is in PATH or where Debian puts servers. */
-export async function findProgram(name: string): Promise<string | undefined> {
-  for (const directory of [binDirectory, ...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin', path.join(homedir(), '.cargo/bin')]) {
+const usualDirectories = (): readonly string[] => [binDirectory, ...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin', path.join(homedir(), '.cargo/bin')];
+
+/** The program's path if it is in one of the directories; by default in PATH or where Debian puts servers. */
+export async function findProgram(name: string, directories: readonly string[] = usualDirectories()): Promise<string | undefined> {
+  for (const directory of directories) {
     const candidate = path.join(directory, name);
     try {
       await access(candidate, constants.X_OK);

@@ -1,10 +1,10 @@
 /** fsx, the field's random exerciser of one file (the crate of that name): every byte that it reads is compared with what it wrote. */
-import {execFile} from 'node:child_process';
-import {mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {chown, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {cargoTool} from '../../servers/tools.ts';
 import type {SuiteResult} from './results.ts';
+import {programFor, runIn, temporary, type Who} from './who.ts';
 
 /** The slowest profile needs about 5 ms an operation on a busy machine. */
 const msMaxPerOperation = 50;
@@ -39,22 +39,16 @@ function configurationOf({length, align = 1, weights}: Profile): string {
 }
 
 /** The same seed does the same operations. */
-export async function runFsx(program: string, directory: string, name: string, {seed, operations}: {readonly seed: number; readonly operations: number}): Promise<SuiteResult> {
-  const inside = await mkdtemp(path.join(directory, 'fsx-'));
-  const outside = await mkdtemp(path.join(tmpdir(), 'weir-fsx-'));
+export async function runFsx(program: string, directory: string, name: string, {seed, operations, as}: {readonly seed: number; readonly operations: number; readonly as?: Who | undefined}): Promise<SuiteResult> {
+  await using own = await programFor(program, as);
+  await using inside = await temporary(directory, 'fsx-', as);
+  await using outside = await temporary(tmpdir(), 'weir-fsx-');
+  if (as) await chown(outside.path, as.uid, as.gid);
   const started = performance.now();
-  try {
-    const file = path.join(outside, 'configuration.toml');
-    await writeFile(file, configurationOf(profiles[name]!));
-    const args = ['-q', '-N', String(operations), '-S', String(seed), '-P', outside, '-f', file, path.join(inside, 'file')];
-    const why = await new Promise<string | undefined>(resolve => {
-      execFile(program, args, {timeout: 10_000 + operations * msMaxPerOperation, maxBuffer: 64 << 20}, (error, stdout, stderr) => {
-        resolve(error ? `${error.killed ? 'not done in time; ' : ''}${`${stdout}${stderr}`.trim().split('\n').slice(-4).join(' ')}` : undefined);
-      });
-    });
-    const seconds = (performance.now() - started) / 1000;
-    return {group: name, name: `seed ${seed}, ${operations} operations`, state: why === undefined ? 'passed' : 'failed', why: why ?? '', seconds};
-  } finally {
-    for (const made of [inside, outside]) await rm(made, {recursive: true, force: true});
-  }
+  const file = path.join(outside.path, 'configuration.toml');
+  await writeFile(file, configurationOf(profiles[name]!));
+  const args = ['-q', '-N', String(operations), '-S', String(seed), '-P', outside.path, '-f', file, path.join(inside.path, 'file')];
+  const {status, output} = await runIn(own.path, args, {directory: outside.path, as, msMax: 10_000 + operations * msMaxPerOperation});
+  const why = status === 0 ? '' : output.trim().split('\n').slice(-4).join(' ') || `ended with ${status ?? 'a signal'}`;
+  return {group: name, name: `seed ${seed}, ${operations} operations`, state: status === 0 ? 'passed' : 'failed', why, seconds: (performance.now() - started) / 1000};
 }

@@ -1,10 +1,10 @@
-/** pjdfstest, the field's suite of POSIX system calls (the crate of that name), in a directory of a mount. As root: half of it switches users. */
-import {execFile} from 'node:child_process';
-import {chmod, mkdtemp, rm, writeFile} from 'node:fs/promises';
+/** pjdfstest, the field's suite of POSIX system calls (the crate of that name), in a directory of a mount. As root: half of it switches users, and is skipped for others. */
+import {chown, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {cargoTool} from '../../servers/tools.ts';
 import type {SuiteResult} from './results.ts';
+import {programFor, runIn, temporary, type Who} from './who.ts';
 
 const suiteMsMax = 8 * 60_000;
 
@@ -40,25 +40,20 @@ export function resultsOf(output: string): SuiteResult[] {
   return results;
 }
 
-/** `patterns`: parts of names; none: all. */
-export async function runPjdfstest(program: string, directory: string, patterns: readonly string[] = []): Promise<SuiteResult[]> {
-  const inside = await mkdtemp(path.join(directory, 'p-'));
+/** `patterns`: parts of names; none: all. As another user than root it skips what takes root. */
+export async function runPjdfstest(program: string, directory: string, {patterns = [], as}: {readonly patterns?: readonly string[]; readonly as?: Who | undefined} = {}): Promise<SuiteResult[]> {
+  await using own = await programFor(program, as);
+  await using inside = await temporary(directory, 'p-', as);
   // Another file system, for what must not be renamed or linked across; the configuration is read by the users that the suite becomes.
-  const outside = await mkdtemp(path.join(tmpdir(), 'weir-pjdfstest-'));
-  try {
-    const file = path.join(outside, 'configuration.toml');
-    await writeFile(file, configuration);
-    for (const directory of [inside, outside]) await chmod(directory, 0o755);
-    const args = ['-c', file, '-p', inside, '-s', outside, '--', ...patterns];
-    const output = await new Promise<string>(resolve => {
-      execFile(program, args, {cwd: outside, timeout: suiteMsMax, maxBuffer: 64 << 20}, (_error, stdout, stderr) => resolve(`${stdout}\n${stderr}`));
-    });
-    const results = resultsOf(output);
-    const total = Number(/(\d+) total/.exec(output)?.[1] ?? NaN);
-    // Whatever does not reach its end is no success.
-    if (results.length !== total) results.push({group: 'suite', name: 'as a whole', state: 'failed', why: `${results.length} verdicts of ${total}: ${output.slice(-500)}`});
-    return results;
-  } finally {
-    for (const directory of [inside, outside]) await rm(directory, {recursive: true, force: true});
-  }
+  await using outside = await temporary(tmpdir(), 'weir-pjdfstest-');
+  if (as) await chown(outside.path, as.uid, as.gid);
+  const file = path.join(outside.path, 'configuration.toml');
+  await writeFile(file, configuration);
+  const args = ['-c', file, '-p', inside.path, '-s', outside.path, '--', ...patterns];
+  const {output} = await runIn(own.path, args, {directory: outside.path, as, msMax: suiteMsMax});
+  const results = resultsOf(output);
+  const total = Number(/(\d+) total/.exec(output)?.[1] ?? NaN);
+  // Whatever does not reach its end is no success.
+  if (results.length !== total) results.push({group: 'suite', name: 'as a whole', state: 'failed', why: `${results.length} verdicts of ${total}: ${output.slice(-500)}`});
+  return results;
 }

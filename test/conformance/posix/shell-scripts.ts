@@ -44,14 +44,17 @@ test "$(git -C bare.git log --format=%s -1 main)" = more`,
   'sqlite with a rollback journal': sqlite('delete'),
   postgres: {
     needs: ['setpriv', 'pg_config'],
+    leavesRunning: true,
     text: `
 bin=$(pg_config --bindir); test -x $bin/initdb || bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
-as() { setpriv --reuid postgres --regid postgres --init-groups env HOME=/nonexistent "$@"; }
-sockets=$(mktemp -d); chown postgres $sockets; mkdir data; chown postgres data; chmod 700 data
-as $bin/initdb -D $PWD/data -A trust -k --no-instructions >/dev/null
+become='env HOME=/nonexistent' owner=postgres
+sockets=$(mktemp -d); mkdir data; chmod 700 data
+if [ $(id -u) = 0 ]; then chown postgres $sockets data; become="setpriv --reuid postgres --regid postgres --init-groups $become"; fi
+as() { $become "$@"; }
+as $bin/initdb -D $PWD/data -U $owner -A trust -k --no-instructions >/dev/null
 begin() { as $bin/pg_ctl -D $PWD/data -w -t 100 -l $PWD/data/log -o "-k $sockets -c listen_addresses= -c shared_buffers=16MB" start >/dev/null; }
-echo "setpriv --reuid postgres --regid postgres --init-groups $bin/pg_ctl -D $PWD/data -m immediate stop; rm -rf $sockets" >stop
-ask() { as $bin/psql -h $sockets -Atqc "$1" postgres; }
+echo "$become $bin/pg_ctl -D $PWD/data -m immediate stop; rm -rf $sockets" >stop
+ask() { as $bin/psql -h $sockets -U $owner -Atqc "$1" postgres; }
 begin; ask 'create table t(n integer primary key, s text)'
 ask "insert into t select n, repeat(n::text, 20) from generate_series(1, 5000) n"; ask 'update t set s = n where n % 2 = 0'
 before=$(ask 'select count(*), sum(hashtext(s)) from t')
