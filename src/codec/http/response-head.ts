@@ -46,6 +46,11 @@ export function formatResponseHead(status: number, headers: readonly string[], f
   return `${head}${date}${framing.connection}\r\n`;
 }
 
+/** Whether it may be the value of a header. */
+export function isSendable(value: string): boolean {
+  return !unsendable.test(value);
+}
+
 type Kind = 'plain' | 'date' | 'content-length' | 'framing' | 'bad';
 
 /** By name as it is written: answers use the same few again and again; beyond so many they are made up by users. */
@@ -62,6 +67,7 @@ function kindOf(key: string): Kind {
 
 const statusLines = new Map(Object.entries(reasons).map(([status, reason]) => [Number(status), `HTTP/1.1 ${status} ${reason}\r\n`]));
 
-function statusLine(status: number): string {
+/** With its CRLF. */
+export function statusLine(status: number): string {
   return statusLines.get(status) ?? `HTTP/1.1 ${status} \r\n`;
 }

@@ -80,10 +80,7 @@ export type Operation = (request: S3Request) => Promise<void>;
 export const serverHeaders = (requestId: string): string[] => ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir'];
 
 export function answer(request: S3Request, status: number, headers: readonly string[] = [], body?: Parameters<HttpExchange['respond']>[2]): Promise<void> {
-  const all = serverHeaders(request.requestId);
-  for (const text of request.cors) all.push(text);
-  for (const text of headers) all.push(text);
-  return request.exchange.respond(status, all, body);
+  return request.exchange.respond(status, serverHeaders(request.requestId).concat(request.cors, headers), body);
 }
 
 export function xml(request: S3Request, document: string, headers: readonly string[] = []): Promise<void> {

@@ -8,18 +8,15 @@ import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
 import type {RequestHead} from '#codec/http/request-head.ts';
 import type {RequestParser} from '#codec/http/request-parser.ts';
-import {formatResponseHead} from '#codec/http/response-head.ts';
+import {formatResponseHead, type ResponseFraming} from '#codec/http/response-head.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {Body} from '#contracts/worker-api.ts';
 import {sendLease} from '#runtime/node/http/send-lease.ts';
 import {sendPieces} from '#runtime/node/http/send-pieces.ts';
 import type {ServerConnections} from '#runtime/node/http/server-connections.ts';
-import {writeWhole, writeWholeLease} from '#runtime/node/http/write-whole.ts';
+import {headRoom, wholeBodyBytesMax, writeOwnLease, writeWhole, writeWholeLease} from '#runtime/node/http/write-whole.ts';
 import type {HttpExchange, HttpRequestBody} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
-
-/** Up to this a lease is read and sent in one piece with the head. */
-const smallBodyBytesMax = 64 * 1024;
 
 /** What an exchange needs of its connection. */
 export interface ExchangeConnection {
@@ -121,9 +118,8 @@ export class ServerExchange implements HttpExchange {
       return settled;
     }
     try {
-      const head = this.#format(status, headers, status === 204 || (status === 304 && !body) ? undefined : (body?.length ?? 0), false, body);
-      const sending = this.#send(head, status === 204 || status === 304 ? letGo(body) : body);
-      if (sending) return this.#whenSent(sending);
+      const sending = this.#sendWhole(status, headers, body) ?? this.#sendInTime(status, headers, body);
+      if (sending !== true) return this.#whenSent(sending);
     } catch (error) {
       return Promise.reject(this.#failed(error));
     }
@@ -131,25 +127,53 @@ export class ServerExchange implements HttpExchange {
     return settled;
   }
 
-  /** Undefined: it has left already, as small answers do. False: the client is gone. */
-  #send(head: string, body: Body | undefined): Promise<boolean | void> | undefined {
+  /** A small answer in one piece. True: it has left already. Undefined: it is none, or TLS sends it. */
+  #sendWhole(status: number, headers: readonly string[], body: Body | undefined): Promise<void> | true | undefined {
+    if (!body || body.kind === 'stream' || body.length > wholeBodyBytesMax || this.secure || this.#head.method === 'HEAD' || status === 204 || status === 304) return undefined;
+    const {socket, server} = this.#connection;
+    let headBytes;
+    try {
+      headBytes = server.heads.write(headRoom(), status, headers, this.#framing(body.length, false));
+    } catch (error) {
+      letGo(body);
+      throw error;
+    }
+    if (headBytes < 0 || headBytes + body.length > headRoom().length) return undefined;
+    if (body.kind === 'lease') return writeWholeLease(socket, headBytes, body.lease, body.length) ?? true;
+    writeWhole(socket, headBytes, body.bytes);
+    return true;
+  }
+
+  /** True: it has left already. False: the client is gone. */
+  #sendInTime(status: number, headers: readonly string[], given: Body | undefined): Promise<boolean | void> | true {
+    const head = this.#format(status, headers, status === 204 || (status === 304 && !given) ? undefined : (given?.length ?? 0), false, given);
+    const body = status === 204 || status === 304 ? letGo(given) : given;
     const {socket} = this.#connection;
     if (!body || this.#head.method === 'HEAD') {
       letGo(body);
       socket.write(head, 'latin1');
-    } else if (body.kind === 'bytes') writeWhole(socket, this.secure, head, body.bytes);
-    else if (body.kind === 'lease' && body.length <= smallBodyBytesMax) return writeWholeLease(socket, this.secure, head, body.lease, body.length);
-    else if (body.kind === 'lease' && !this.secure) {
+      return true;
+    }
+    if (body.kind === 'bytes') {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body.bytes);
+      socket.uncork();
+      return true;
+    }
+    if (body.kind === 'lease' && body.length <= wholeBodyBytesMax) return writeOwnLease(socket, head, body.lease, body.length);
+    if (body.kind === 'lease' && !this.secure) {
       this.#answer = 'head sent';
       socket.write(head, 'latin1');
       return sendLease(socket, body.lease, body.length);
-    } else if (body.kind === 'stream' && body.stream.pieces && !this.secure) {
+    }
+    if (body.kind === 'stream' && body.stream.pieces && !this.secure) {
       return sendPieces(socket, body.stream.pieces(), body.length, () => {
         this.#answer = 'head sent';
         socket.write(head, 'latin1');
       });
-    } else return this.#stream(head, bodyChunks(body), body.length, false);
-    return undefined;
+    }
+    return this.#stream(head, bodyChunks(body), body.length, false);
   }
 
   async #whenSent(sending: Promise<boolean | void>): Promise<void> {
@@ -200,13 +224,17 @@ export class ServerExchange implements HttpExchange {
   }
 
   #format(status: number, headers: readonly string[], length: number | undefined, chunked: boolean, body: Body | undefined): string {
-    const {server} = this.#connection;
     try {
-      return formatResponseHead(status, headers, {length, chunked, date: server.date(), connection: this.#keepAlive ? server.keepAliveLines : 'Connection: close\r\n'});
+      return formatResponseHead(status, headers, this.#framing(length, chunked));
     } catch (error) {
       letGo(body);
       throw error;
     }
+  }
+
+  #framing(length: number | undefined, chunked: boolean): ResponseFraming {
+    const {server} = this.#connection;
+    return {length, chunked, date: server.date(), connection: this.#keepAlive ? server.keepAliveLines : 'Connection: close\r\n'};
   }
 
   /** Sends until the end or until the client is gone. The head goes with the first bytes, so that a failure before them can have an answer of its own. */

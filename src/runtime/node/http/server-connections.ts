@@ -1,5 +1,6 @@
 /** What the connections of one HTTP server share: settings, the Date line of this second, and the sweep that ends their time limits. */
 import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
+import {HeadTemplates} from '#codec/http/head-template.ts';
 import {Turnstile} from '#runtime/node/http/turnstile.ts';
 import type {Log} from '#runtime/log.ts';
 
@@ -37,6 +38,7 @@ export class ServerConnections {
   readonly keepAliveLines: string;
   readonly connections = new Set<ServedConnection>();
   readonly turnstile = new Turnstile(() => this.nowMs(), (fn) => void setImmediate(fn));
+  readonly heads = new HeadTemplates();
   closing = false;
   /** Takes a connection, by its descriptor, with the request that it has and all that came behind. */
   handOn: ((fd: number, input: Buffer) => void) | undefined;

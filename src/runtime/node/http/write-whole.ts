@@ -1,7 +1,7 @@
 /**
  * A small answer in one piece: head and body side by side in one buffer and handed to the system by one write. The buffer is used again for
  * the next answer when the system took all of it at once, which it nearly always does; otherwise it belongs to the socket. TLS encrypts at
- * its own pace, so it gets buffers of its own.
+ * its own pace, so it gets buffers of its own (`writeOwnLease`).
  */
 import type {Socket} from 'node:net';
 import {WeirError} from '#base/errors.ts';
@@ -9,40 +9,43 @@ import type {FileLease} from '#model/file-lease.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
 import {type Libc, libc} from '#runtime/node/native/libc.ts';
 
-const sharedBytes = 80 * 1024;
+/** Up to this a body is sent in one piece with its head. */
+export const wholeBodyBytesMax = 64 * 1024;
+/** Beside such a body. */
+const headBytesMax = 16 * 1024;
+const sharedBytes = headBytesMax + wholeBodyBytesMax;
 
 let shared = Buffer.allocUnsafeSlow(sharedBytes);
 
-/** Head and body; large bodies are not copied. */
-export function writeWhole(socket: Socket, secure: boolean, head: string, body: Uint8Array): void {
-  const total = head.length + body.length;
-  if (secure || total > shared.length) {
-    socket.cork();
-    socket.write(head, 'latin1');
-    socket.write(body);
-    socket.uncork();
-    return;
-  }
-  shared.write(head, 'latin1');
-  shared.set(body, head.length);
-  writeShared(socket, total);
+/** Where the head of an answer is put that is sent whole without TLS: before any other call of this module, with the body following in the same turn. */
+export function headRoom(): Buffer {
+  return shared;
+}
+
+/** Head and body without TLS; the head is the first so many bytes in `headRoom`. */
+export function writeWhole(socket: Socket, headBytes: number, body: Uint8Array): void {
+  shared.set(body, headBytes);
+  writeShared(socket, headBytes + body.length);
 }
 
 /**
  * The same with the bytes of a lease, which is used up. Undefined: done. Otherwise a promise, which rejects with ContentChanged, and with
  * what the lease throws, before anything is sent.
  */
-export function writeWholeLease(socket: Socket, secure: boolean, head: string, lease: FileLease, length: number): Promise<void> | undefined {
-  const total = head.length + length;
+export function writeWholeLease(socket: Socket, headBytes: number, lease: FileLease, length: number): Promise<void> | undefined {
   const native = libc();
-  const canShare = !secure && !lease.validate && total <= shared.length;
-  if (native && canShare && native.preadResident(descriptorNumber(lease.file), shared.subarray(head.length, total), lease.offset) === length) {
+  const canShare = !lease.validate;
+  if (native && canShare && native.preadResident(descriptorNumber(lease.file), shared, lease.offset, headBytes, length) === length) {
     lease[Symbol.dispose]();
-    shared.write(head, 'latin1');
-    writeShared(socket, total);
+    writeShared(socket, headBytes + length);
     return undefined;
   }
-  return writeReadLease(socket, head, lease, length, canShare ? undefined : native);
+  return writeReadLease(socket, shared.toString('latin1', 0, headBytes), lease, length, canShare ? undefined : native);
+}
+
+/** The same, where there is no sharing. */
+export function writeOwnLease(socket: Socket, head: string, lease: FileLease, length: number): Promise<void> {
+  return writeReadLease(socket, head, lease, length, libc());
 }
 
 /** The slower way, for what is not in memory or not vouched for. */

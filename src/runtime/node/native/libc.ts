@@ -4,11 +4,12 @@
  *
  * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), sync_file_range(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
  */
+import {assert} from '#base/assert.ts';
 import {type Koffi, native} from '#runtime/node/native/koffi.ts';
 
 export interface Libc {
-  /** Bytes read, only if the page cache has them all the way; -errno otherwise (-11 EAGAIN: it would wait). */
-  preadResident(fd: number, into: Uint8Array, position: number): number;
+  /** Bytes read, `count` from `at` on (default: to the end), only if the page cache has them all the way; -errno otherwise (-11 EAGAIN: it would wait). */
+  preadResident(fd: number, into: Uint8Array, position: number, at?: number, count?: number): number;
   /** Bytes of the beginning of `from` that the socket took without waiting; -errno. */
   send(socket: number, from: Uint8Array, count: number): number;
   /** Bytes that the socket took; -errno. */
@@ -46,8 +47,8 @@ export const libc = native(bind);
 
 function bind(koffi: Koffi): Libc {
   const library = koffi.load(null);
-  const preadv2 = library.func('int64 preadv2(int fd, void *iov, int count, int64 offset, int flags)');
-  const send = library.func('int64 send(int socket, void *from, uint64 count, int flags)');
+  const preadv2 = library.func('int64 preadv2(int fd, uint64 iov, int count, int64 offset, int flags)');
+  const send = library.func('int64 send(int socket, uint64 from, uint64 count, int flags)');
   const sendfile = library.func('int64 sendfile(int out, int in, void *offset, uint64 count)');
   const flock = library.func('int flock(int fd, int operation)');
   const fallocate = library.func('int fallocate(int fd, int mode, int64 offset, int64 length)');
@@ -78,7 +79,7 @@ function bind(koffi: Koffi): Libc {
     return {cached: Number(statistics.readBigUInt64LE(0)), pages};
   };
 
-  // Memory that buffers are views of stays where it is, and the same few are read into again and again; asking for an address makes a bigint.
+  // Memory that buffers are views of stays where it is, and the same few are used again and again: an address as a number is the cheapest argument, asking for it makes a bigint.
   const addresses = new WeakMap<ArrayBufferLike, number>();
   const addressOf = (buffer: Uint8Array): number => {
     const memory = buffer.buffer;
@@ -87,19 +88,25 @@ function bind(koffi: Koffi): Libc {
     return start + buffer.byteOffset;
   };
 
+  const vectorAddress = addressOf(vector);
+
   return {
-    preadResident: (fd, into, position) => {
-      const address = addressOf(into);
+    preadResident: (fd, into, position, at = 0, count = into.length - at) => {
+      assert(at >= 0 && count >= 0 && at + count <= into.length, 'what is read has room');
+      const address = addressOf(into) + at;
       words[0] = address % 2 ** 32;
       words[1] = address / 2 ** 32;
-      words[2] = into.length;
-      const count = answer(preadv2(fd, vector, 1, position, RWF_NOWAIT));
-      if (count !== EOPNOTSUPP) return count;
+      words[2] = count;
+      const read = answer(preadv2(fd, vectorAddress, 1, position, RWF_NOWAIT));
+      if (read !== EOPNOTSUPP) return read;
       // tmpfs does not know the flag. What is in the page cache whole needs no waiting there either.
-      const found = cached(fd, position, into.length);
-      return found && found.cached >= found.pages ? answer(preadv2(fd, vector, 1, position, 0)) : EOPNOTSUPP;
+      const found = cached(fd, position, count);
+      return found && found.cached >= found.pages ? answer(preadv2(fd, vectorAddress, 1, position, 0)) : EOPNOTSUPP;
     },
-    send: (socket, from, count) => answer(send(socket, from, count, MSG_DONTWAIT_NOSIGNAL)),
+    send: (socket, from, count) => {
+      assert(count <= from.length, 'what is sent is there');
+      return answer(send(socket, addressOf(from), count, MSG_DONTWAIT_NOSIGNAL));
+    },
     sendfile: (socket, file, position, count) => {
       offset.writeBigInt64LE(BigInt(position), 0);
       return answer(sendfile(socket, file, offset, count));
