@@ -38,6 +38,7 @@ export class Mortal {
       write: pass((buffers, position) => inner.write(buffers, position)),
       writeNow: (buffer, position) => !this.dead && inner.writeNow(buffer, position),
       beginWriteBack: (position, length) => this.dead || inner.beginWriteBack(position, length),
+      copyFrom: pass((source, from, length, position) => inner.copyFrom(source, from, length, position)),
       datasync: pass(() => inner.datasync()),
       truncate: pass((size) => inner.truncate(size)),
       punch: pass((offset, length) => inner.punch(offset, length)),

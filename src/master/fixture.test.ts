@@ -97,6 +97,7 @@ export class World {
         const bytes = whole.subarray(offset, offset + length);
         if (bytes.length > 0) yield bytes;
       },
+      file: () => Promise.resolve(undefined),
       persisted: content => void cache.delete(content),
       drop: contents => contents.forEach(id => void cache.delete(id)),
       uploadEnded: ({content}) => void this.endedUploads.push(content),

@@ -102,6 +102,7 @@ function plain(file: DiskFile): DiskFile {
     readResident: (into, position) => file.readResident(into, position),
     writeNow: (buffer, position) => file.writeNow(buffer, position),
     write: (buffers, position) => file.write(buffers, position),
+    copyFrom: (source, from, length, position) => file.copyFrom(source, from, length, position),
     beginWriteBack: (position, length) => file.beginWriteBack(position, length),
     datasync: () => file.datasync(),
     truncate: (size) => file.truncate(size),

@@ -18,6 +18,7 @@ export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => 
   };
   return {
     bytes: (content, signal, range) => pendingBytes(blocks, content, range ?? {offset: 0, length: content.length}, signal),
+    file: (content) => blocks.lease(content, 0, content.length),
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
     uploadEnded,

@@ -69,6 +69,8 @@ export interface DiskFile extends AsyncDisposable {
   writeNow(buffer: Uint8Array, position: number): boolean;
   /** What was written of the range goes to the medium from now on, so that a later sync has less to wait for. A hint: nobody waits, nothing is promised. */
   beginWriteBack(position: number, length: number): void;
+  /** Bytes of another file, without their way through this process; false where the system cannot copy them so, or not all: then they are to be read and written. */
+  copyFrom(source: Descriptor, from: number, length: number, position: number): Promise<boolean>;
   /** Everything written before this call survives power loss after it, with the size. */
   datasync(): Promise<void>;
   truncate(size: number): Promise<void>;

@@ -13,6 +13,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {Descriptor} from '#model/file-lease.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 /** What a store can do, as data. Callers branch on this, never on scheme names. */
@@ -118,6 +119,8 @@ export interface StoreWriteRequest {
 export interface StoreWrite {
   /** Resolves when there is room for more. */
   write(chunk: Uint8Array): Promise<void>;
+  /** The same of bytes of a file of this host, where the store takes them from there; false: they are to be written. What was taken of them until then is written over. */
+  readonly writeFile?: (file: Descriptor, offset: number, length: number) => Promise<boolean>;
   /** Makes the object visible, whole. PreconditionFailed. */
   finish(): Promise<StoreObject>;
   abort(): Promise<void>;

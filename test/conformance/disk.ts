@@ -67,6 +67,24 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
       assert.equal(unwritable.writeNow(text('x'), 0), false);
     });
 
+    it('copies from another file, or not at all', async (disk, directory) => {
+      await using source = await disk.open(`${directory}/source`, {mode: 'create'});
+      const bytes = Buffer.alloc(3_000_000, 'some bytes ');
+      await source.write([bytes], 0);
+      let copied = 0;
+      for (let i = 0; i < 20; i++) {
+        await using target = await disk.open(`${directory}/target-${i}`, {mode: 'create'});
+        if (!(await target.copyFrom(source.descriptor, 7, 2_500_000, 10))) continue;
+        copied++;
+        const into = Buffer.alloc(2_500_011);
+        assert.equal(await target.read(into, 0), 2_500_010);
+        assert.ok(into.subarray(10, 2_500_010).equals(bytes.subarray(7, 2_500_007)));
+      }
+      assert.ok(copied > 0);
+      await using target = await disk.open(`${directory}/short`, {mode: 'create'});
+      assert.equal(await target.copyFrom(source.descriptor, 2_999_999, 2, 0), false, 'there are not as many');
+    });
+
     it('opens as it is told', async (disk, directory) => {
       const path = `${directory}/f`;
       await fails('NotFound', disk.open(path, {mode: 'read'}));

@@ -139,6 +139,18 @@ test('a directory has the bytes of its own key in it, unseen', async () => {
   assert.deepEqual(await readdir(root), ['.weir']);
 });
 
+test('takes bytes from a file of this host, beside those that are written', async () => {
+  const bytes = Buffer.alloc(2_000_000, 'some bytes ');
+  await writeFile(path.join(base, 'elsewhere'), bytes);
+  await using file = await runtime.disk.open(path.join(base, 'elsewhere'), {mode: 'read'});
+  const write = await store.write({key: key('taken'), metadata: {}, length: 1_900_003}, call);
+  await write.write(Buffer.from('abc'));
+  const taken = await write.writeFile!(file.descriptor, 100_000, 1_900_000);
+  if (!taken) await write.write(bytes.subarray(100_000));
+  assert.equal((await write.finish()).length, 1_900_003);
+  assert.ok((await readFile(path.join(root, 'taken'))).equals(Buffer.concat([Buffer.from('abc'), bytes.subarray(100_000)])));
+});
+
 test('names that are no UTF-8 are names like others', async () => {
   const name = fromBytes(Uint8Array.of(0xff, 0x41, 0xe9));
   await put(name, 'bytes');

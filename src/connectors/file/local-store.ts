@@ -122,6 +122,12 @@ export class LocalStore implements UnderStore {
         position += chunk.length;
         await temporary.file.write([chunk], at);
       },
+      writeFile: async (file, offset, length) => {
+        options.signal.throwIfAborted();
+        if (!(await temporary.file.copyFrom(file, offset, length, position))) return false;
+        position += length;
+        return true;
+      },
       finish: async () => {
         options.signal.throwIfAborted();
         if (!open) throw ended(key);

@@ -24,7 +24,7 @@ import {partLengths} from '#master/namespace/uploads.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
 import {PersistLane} from '#master/persist/persist-lane.ts';
-import {ContentConflict, type PendingBytes, statOf, uploadContent} from '#master/persist/upload-content.ts';
+import {ContentConflict, type PendingBytes, type PendingLease, statOf, uploadContent} from '#master/persist/upload-content.ts';
 import {type LastingCache, Unsynced} from '#master/persist/unsynced.ts';
 import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -37,6 +37,7 @@ import type {StoreObject} from '#understore/under-store.ts';
 /** The cache, as far as it keeps what no store has yet. */
 export interface PendingCache {
   readonly bytes: PendingBytes;
+  readonly file: PendingLease;
   /** The store of the mount has these too. */
   readonly persisted: (content: ContentId, mount: MountId) => void;
   readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
@@ -72,6 +73,7 @@ const noCache: PendingCache = {
   bytes: () => {
     throw new WeirError('Unsupported', 'this instance was started without a cache that keeps what is pending');
   },
+  file: () => Promise.resolve(undefined),
   persisted: () => undefined,
   drop: () => undefined,
   uploadEnded: () => undefined,
@@ -430,7 +432,7 @@ export class Persister {
     runtime.crashPoint('master.persist.noted');
     const parts = content.upload && transactions.peek((reader) => partLengths(reader, content.upload!.id));
     const object = await uploadContent({
-      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, file: cache.file, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
     });
     runtime.crashPoint('master.persist.sent');
     return object;

@@ -6,20 +6,26 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
+import {MiB} from '#base/units.ts';
 import type {Attempt, Persist, StoreBase} from '#codec/namespace/persist-record.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import {takesParts, uploadParts} from '#master/persist/upload-parts.ts';
 import type {Content, ReadableContent} from '#model/content.ts';
-import type {StoreObject, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
+import type {FileLease} from '#model/file-lease.ts';
+import type {StoreObject, StoreWrite, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
 
 /** The bytes of a pending content, all or a range, from the cache that has them. */
 export type PendingBytes = (content: ReadableContent, signal: AbortSignal, range?: ByteRange) => AsyncIterable<Uint8Array>;
+
+/** The file of this host that has all bytes of such a content, where one has. */
+export type PendingLease = (content: ReadableContent) => Promise<FileLease | undefined>;
 
 export interface UploadContent {
   readonly store: UnderStore;
   readonly content: Content;
   readonly persist: Pick<Persist, 'base' | 'attempts' | 'since'>;
   readonly bytes: PendingBytes;
+  readonly file: PendingLease;
   /** Of a content that was made of parts: how long each is. */
   readonly parts?: readonly number[] | undefined;
   /** Of the store's calls: not aborted any more after `finishing`. */
@@ -36,6 +42,9 @@ export class ContentConflict extends WeirError {
   }
 }
 
+/** Smaller contents cost less by way of memory. */
+const fileBytesMin = MiB;
+const fileStepBytes = 16 * MiB;
 /** Times that an attempt learns what the store has and goes on from there. */
 const roundsMax = 4;
 
@@ -68,8 +77,8 @@ async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> 
   const write = await store.write(request, {signal});
   try {
     let heldBack: Uint8Array | undefined;
-    let length = 0;
-    for await (const chunk of work.bytes(content, signal)) {
+    let length = write.writeFile ? await sendFile(work, write.writeFile) : 0;
+    for await (const chunk of work.bytes(content, signal, {offset: length, length: content.length - length})) {
       if (heldBack) await write.write(heldBack);
       heldBack = chunk;
       length += chunk.length;
@@ -85,6 +94,20 @@ async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> 
     await write.abort().catch(() => undefined);
     throw error;
   }
+}
+
+/** To a store that is on this host: the bytes need not pass through this process. Answers how many it took; the others are to be written. */
+async function sendFile({content, file, signal, sent}: UploadContent, writeFile: NonNullable<StoreWrite['writeFile']>): Promise<number> {
+  const {length} = content;
+  using lease = length < fileBytesMin ? undefined : await file(content);
+  let taken = 0;
+  while (lease && taken < length) {
+    signal.throwIfAborted();
+    const step = Math.min(fileStepBytes, length - taken);
+    if (!(await writeFile(lease.file, lease.offset + taken, step))) break;
+    sent((taken += step));
+  }
+  return taken;
 }
 
 /** What stands in the way: the object itself when it is what was to be uploaded, or what to upload it over. */

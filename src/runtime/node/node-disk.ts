@@ -6,7 +6,7 @@ import {type ByteString, fromBytes, fromText, toBytes} from '#base/byte-string.t
 import {WeirError} from '#base/errors.ts';
 import type {Descriptor} from '#model/file-lease.ts';
 import {type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FileStat, type OpenOptions, writeNowBytesMax} from '#runtime/disk.ts';
-import {forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
+import {descriptorNumber, forgetDescriptor, makeDescriptor} from '#runtime/node/descriptor.ts';
 import {kindOf, toStat} from '#runtime/node/file-stat.ts';
 import {byShortPath, isLong} from '#runtime/node/long-paths.ts';
 import {HeldUp} from '#runtime/node/held-up.ts';
@@ -93,6 +93,25 @@ class NodeFile implements DiskFile {
 
   beginWriteBack(position: number, length: number): void {
     if (!this.#closed) libc()?.beginWriteBack(this.#handle.fd, position, length);
+  }
+
+  async copyFrom(source: Descriptor, from: number, length: number, position: number): Promise<boolean> {
+    if (this.#closed) throw new WeirError('Io', `writing ${this.#path}: it is closed`);
+    const calls = libc();
+    if (!calls) return false;
+    // Numbers of our own: whoever gives up may close his while a thread still copies.
+    const numbers = [descriptorNumber(source), this.#handle.fd].map((number) => calls.duplicate(number)) as [number, number];
+    try {
+      if (numbers.some((number) => number < 0)) return false;
+      for (let done = 0; done < length; ) {
+        const count = await calls.copyRange(numbers[0], from + done, numbers[1], position + done, length - done);
+        if (count <= 0) return false;
+        done += count;
+      }
+      return true;
+    } finally {
+      for (const number of numbers) if (number >= 0) calls.close(number);
+    }
   }
 
   async #writeWhole(buffer: Uint8Array, position: number): Promise<void> {

@@ -244,6 +244,8 @@ interface OpenWays {
   readonly durable: boolean;
 }
 
+const filesOfDescriptors = new WeakMap<Descriptor, SimFile>();
+
 class OpenFile implements DiskFile {
   readonly descriptor = Object.freeze({}) as Descriptor;
   readonly file: SimFile;
@@ -258,6 +260,7 @@ class OpenFile implements DiskFile {
     this.#disk = disk;
     this.#life = life;
     this.file = file;
+    filesOfDescriptors.set(this.descriptor, file);
     this.#path = path;
     this.#ways = ways;
     this.#nowNs = nowNs;
@@ -301,6 +304,15 @@ class OpenFile implements DiskFile {
 
   beginWriteBack(): void {
     this.#check();
+  }
+
+  async copyFrom(source: Descriptor, from: number, length: number, position: number): Promise<boolean> {
+    this.#check(true);
+    if (!this.#life.random.chance(residentChance)) return false;
+    const bytes = new Uint8Array(length);
+    if (filesOfDescriptors.get(source)!.seen.read(bytes, from) < length) return false;
+    await this.write([bytes], position);
+    return true;
   }
 
   async datasync(): Promise<void> {

@@ -58,8 +58,10 @@ export abstract class StoreLayer implements UnderStore {
   async write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite> {
     const {key} = request;
     const write = await this.around({name: 'write', key}, options, o => this.inner.write(request, o));
+    const {writeFile} = write;
     return {
       write: chunk => this.around({name: 'writeChunk', key, length: chunk.length}, options, () => write.write(chunk)),
+      ...(writeFile ? {writeFile: (file, offset, length) => this.around({name: 'writeChunk', key, length}, options, () => writeFile(file, offset, length))} : {}),
       finish: () => this.around({name: 'finish', key}, options, () => write.finish()),
       abort: () => this.around({name: 'abort', key}, options, () => write.abort()),
     };

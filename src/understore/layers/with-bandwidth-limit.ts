@@ -60,7 +60,12 @@ class BandwidthLayer extends StoreLayer {
     const write = await this.inner.write(request, options);
     const bucket = this.#writing;
     if (!bucket) return write;
+    const {writeFile} = write;
     return {
+      ...(writeFile ? {writeFile: async (file, offset, length) => {
+        await bucket.take(length, options.signal);
+        return await writeFile(file, offset, length);
+      }} : {}),
       write: async chunk => {
         await bucket.take(chunk.length, options.signal);
         await write.write(chunk);

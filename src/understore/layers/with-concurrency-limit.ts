@@ -101,7 +101,7 @@ class ConcurrencyLayer extends StoreLayer {
     try {
       const write = await this.inner.write(request, options);
       return {
-        write: chunk => write.write(chunk),
+        ...write,
         finish: () => write.finish().finally(release),
         abort: () => write.abort().finally(release),
       };

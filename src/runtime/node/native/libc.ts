@@ -2,7 +2,7 @@
  * The C library, where koffi is installed: a handful of named calls that Node lacks. We only call out, never register callbacks.
  * Everything works without it, more slowly; callers ask `libc()` and take another way when it is undefined.
  *
- * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), sync_file_range(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
+ * Sources: preadv2(2), send(2), sendfile(2), flock(2), fallocate(2), sync_file_range(2), copy_file_range(2), lseek(2), dup(2), close(2); cachestat is system call 451 since Linux 6.5.
  */
 import {assert} from '#base/assert.ts';
 import {type Koffi, native} from '#runtime/node/native/koffi.ts';
@@ -21,8 +21,10 @@ export interface Libc {
   punchHole(fd: number, position: number, length: number): number;
   /** Begins to write what was written to the file to its medium, and waits for nothing; 0 or -errno. */
   startWriteBack(fd: number): number;
-  /** In a thread of the pool, and nobody hears how it went. */
+  /** As startWriteBack, of a range, in a thread of the pool; nobody hears how it went. */
   beginWriteBack(fd: number, position: number, length: number): void;
+  /** Bytes that were copied from one file to the other, in a thread of the pool; a piece of some MiB at most. Negative where it failed. */
+  copyRange(from: number, fromPosition: number, to: number, toPosition: number, length: number): Promise<number>;
   /** Where data or a hole begins; -errno (-6 ENXIO: no data follows). Moves the descriptor's own position, which nothing of Weir's uses. */
   seek(fd: number, position: number, to: 'data' | 'hole'): number;
   /** A new descriptor of the same open file, closed on exec; -errno. */
@@ -34,6 +36,8 @@ const RWF_NOWAIT = 8;
 const EOPNOTSUPP = -95;
 const LOCK_EX_NB = 2 | 4;
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 2 | 1;
+/** So that a copy holds a thread for some tens of ms, not for seconds. */
+const copyRangeBytesMax = 16 * 1024 * 1024;
 const SYNC_FILE_RANGE_WRITE = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -50,6 +54,7 @@ function bind(koffi: Koffi): Libc {
   const preadv2 = library.func('int64 preadv2(int fd, uint64 iov, int count, int64 offset, int flags)');
   const send = library.func('int64 send(int socket, uint64 from, uint64 count, int flags)');
   const sendfile = library.func('int64 sendfile(int out, int in, void *offset, uint64 count)');
+  const copyFileRange = library.func('int64 copy_file_range(int from, void *from_offset, int to, void *to_offset, uint64 count, uint32 flags)');
   const flock = library.func('int flock(int fd, int operation)');
   const fallocate = library.func('int fallocate(int fd, int mode, int64 offset, int64 length)');
   const syncFileRange = library.func('int sync_file_range(int fd, int64 offset, int64 count, uint32 flags)');
@@ -118,6 +123,12 @@ function bind(koffi: Koffi): Libc {
     startWriteBack: (fd) => answer(syncFileRange(fd, 0, 0, SYNC_FILE_RANGE_WRITE)),
     // Of a number that is another file's by then it does no harm.
     beginWriteBack: (fd, position, length) => syncFileRange.async(fd, position, length, SYNC_FILE_RANGE_WRITE, () => undefined),
+    copyRange: async (from, fromPosition, to, toPosition, length) => {
+      const positions = new BigInt64Array([BigInt(fromPosition), BigInt(toPosition)]);
+      const [source, target] = [new Uint8Array(positions.buffer, 0, 8), new Uint8Array(positions.buffer, 8, 8)];
+      // errno is of the thread that made the call: it cannot be told here.
+      return await new Promise(resolve => copyFileRange.async(from, source, to, target, Math.min(length, copyRangeBytesMax), 0, (error: unknown, count: number) => resolve(error ? -1 : count)));
+    },
     duplicate: (fd) => answer(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     close: (fd) => void close(fd),
   };
