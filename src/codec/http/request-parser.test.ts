@@ -3,7 +3,7 @@ import {createServer, type IncomingMessage} from 'node:http';
 import {Duplex} from 'node:stream';
 import fc from 'fast-check';
 import {describe, it} from 'node:test';
-import {type RequestHead, RequestRefused} from '#codec/http/request-head.ts';
+import {parseRequestHead, type RequestHead, RequestRefused} from '#codec/http/request-head.ts';
 import {RequestParser} from '#codec/http/request-parser.ts';
 
 const headBytesMax = 64 * 1024;
@@ -239,6 +239,26 @@ describe('request parser', () => {
       const cut = random(bytes.length + 1);
       sameOutcome(parse([bytes.subarray(0, cut), bytes.subarray(cut)]), ours, text);
     }
+  });
+
+  it('reads the lines of a head as if no other had come before', () => {
+    const line = fc.constantFrom('Host: a', 'host: a', 'Host:  a ', 'X-A: b', 'X-A: bc', 'X-A: b\tc', 'X-A:', `X-Long: ${'y'.repeat(300)}`, 'Connection: close', ' folded', 'no colon');
+    const read = (lines: readonly string[]): readonly string[] | string => {
+      try {
+        return parseRequestHead(`GET / HTTP/1.1\r\n${lines.map((text) => `${text}\r\n`).join('')}`).rawHeaders;
+      } catch (error) {
+        return (error as RequestRefused).message;
+      }
+    };
+    /** Other lines at every place. */
+    const forget = (): unknown => read(Array.from({length: 40}, (_, i) => `Other: ${i}`));
+    fc.assert(
+      fc.property(fc.array(fc.array(line, {maxLength: 4}), {maxLength: 10}), (heads) => {
+        const together = heads.map(read);
+        const alone = heads.map((lines) => (forget(), read(lines)));
+        assert.deepEqual(together, alone);
+      }),
+    );
   });
 
   it('understands the same however the bytes are cut', () => {

@@ -3,7 +3,9 @@ import {createHmac} from 'node:crypto';
 import {describe, it} from 'node:test';
 import fc from 'fast-check';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import {canonicalRequest, checkTime, claimOfHeader, claimOfQuery, HeaderClaims, hmacKey, hmacSha256, sameSignature, SigningKeys, stringToSign, uriDecode, uriEncode} from '#codec/s3/sigv4.ts';
+import {
+  canonicalRequest, checkTime, claimOfHeader, claimOfQuery, HeaderClaims, hmacKey, hmacSha256, sameSignature, signatureOf, SigningKeys, stringToSign, uriDecode, uriEncode,
+} from '#codec/s3/sigv4.ts';
 import {parseTarget} from '#codec/s3/target.ts';
 
 // Key, dates and signatures of the examples in "Authenticating Requests (AWS Signature Version 4)".
@@ -53,6 +55,37 @@ describe('Signature Version 4', () => {
     checkTime(claim, start + 86_400_000);
     assert.throws(() => checkTime(claim, start + 86_400_001), (error) => error instanceof S3Error && error.code === 'AccessDenied');
     assert.throws(() => checkTime(claim, start - 15 * 60_000 - 1), S3Error);
+  });
+
+  it('makes the same of each request, whatever came before', () => {
+    const keys = new SigningKeys();
+    const claims = ['20130524T000000Z', '20130524T000001Z'].flatMap((stamp) =>
+      ['us-east-1', 'x'.repeat(300)].flatMap((region) =>
+        ['host;x-amz-date', 'host', 'authorization;host'].map((names) => claimOfHeader(`AWS4-HMAC-SHA256 Credential=AK/20130524/${region}/s3/aws4_request,SignedHeaders=${names},Signature=x`, stamp)),
+      ),
+    );
+    const header = fc.tuple(fc.constantFrom('Host', 'host', 'Authorization', 'x-amz-date', 'Range'), fc.constantFrom('a', 'b', ' a  b '));
+    const rawHeaders = fc.array(header, {maxLength: 4}).map((pairs) => pairs.flat());
+    const request = fc.record({claim: fc.constantFrom(...claims), secret: fc.constantFrom('one', 'two'), rawHeaders, rawPath: fc.constantFrom('/', '/a%20b')});
+    const outcome = (run: () => string): string => {
+      try {
+        return run();
+      } catch (error) {
+        return String((error as S3Error).fields['HeadersNotSigned']);
+      }
+    };
+    fc.assert(
+      fc.property(fc.array(request, {maxLength: 30}), (requests) => {
+        for (const {claim, secret, rawHeaders, rawPath} of requests) {
+          const asked = {method: 'GET', rawPath, query: [], rawHeaders, payloadHash: empty};
+          const canonical = outcome(() => canonicalRequest(asked, claim.signedHeaders));
+          // Another list of names is never the one that is remembered.
+          assert.equal(canonical, outcome(() => canonicalRequest(asked, [...claim.signedHeaders])));
+          const key = keys.get(secret, claim.scope);
+          assert.equal(signatureOf(key, claim, canonical), hmacSha256(key, stringToSign(claim, canonical)));
+        }
+      }),
+    );
   });
 
   it('refuses skewed clocks and malformed claims with the right codes', () => {

@@ -2,7 +2,7 @@
 import {createHmac, hash} from 'node:crypto';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {
-  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, SigningKeys, stringToSign,
+  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, signatureOf, SigningKeys, stringToSign,
 } from '#codec/s3/sigv4.ts';
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
@@ -104,7 +104,7 @@ export class Authenticator {
     const {secret, caller} = this.#find(claim.accessKeyId, exchange.header('x-amz-security-token'), nowMs);
     const {method, rawHeaders} = exchange;
     const canonical = canonicalRequest({method, rawPath: target.rawPath, query: target.query, rawHeaders, payloadHash: hash('sha256', body, 'hex')}, claim.signedHeaders);
-    if (!sameSignature(hmacSha256(this.#keys.get(secret, claim.scope), stringToSign(claim, canonical)), claim.signature)) {
+    if (!sameSignature(signatureOf(this.#keys.get(secret, claim.scope), claim, canonical), claim.signature)) {
       throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.');
     }
     return caller;
@@ -121,8 +121,8 @@ export class Authenticator {
     const {method, rawHeaders} = exchange;
     const {rawPath, query} = target;
     const canonical = canonicalRequest({method, rawPath, query, rawHeaders, payloadHash}, claim.signedHeaders);
-    const text = stringToSign(claim, canonical);
-    if (!sameSignature(hmacSha256(key, text), claim.signature)) {
+    if (!sameSignature(signatureOf(key, claim, canonical), claim.signature)) {
+      const text = stringToSign(claim, canonical);
       throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {
         AWSAccessKeyId: claim.accessKeyId,
         StringToSign: text,
