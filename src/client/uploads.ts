@@ -57,8 +57,8 @@ export class Uploads {
         const stored = await stream.finish(expected);
         const part = sealed ? {...stored, ...sealed} : stored;
         const replaced = await this.#master.putPart(path, uploadId, part, context);
-        // What stays of it goes with the upload.
-        if (replaced && isKeptUpload(upload)) await this.#worker.dropPart(upload, replaced, context).catch(() => {});
+        // What stays of it goes with the upload. Of one that was lost the new part has the place.
+        if (replaced && replaced.storePart !== part.storePart && isKeptUpload(upload)) await this.#worker.dropPart(upload, replaced, context).catch(() => {});
         return part;
       },
       abort: () => stream.abort(),

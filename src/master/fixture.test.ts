@@ -122,14 +122,15 @@ export class World {
   }
 }
 
-/** What a store answers to a process that is dead nobody hears. */
-function untilDeath<T extends object>(runtime: Runtime, answering: T): T {
-  const heard = <R>(value: R): R => {
+/** What a process that is dead asks of a store is not asked, and what it is answered nobody hears. */
+export function untilDeath<T extends object>(runtime: Runtime, answering: T): T {
+  const never = new Promise<never>(() => undefined);
+  const isDead = (): boolean => {
     try {
       runtime.clock.monotonicMs();
-      return value;
+      return false;
     } catch {
-      return new Promise(() => undefined) as R;
+      return true;
     }
   };
   return new Proxy(answering, {
@@ -137,17 +138,18 @@ function untilDeath<T extends object>(runtime: Runtime, answering: T): T {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]): unknown => {
+        if (isDead()) return never;
         const answer = (value as (...args: unknown[]) => unknown).apply(target, args);
         if (!(answer instanceof Promise)) return answer;
-        const then = (result: unknown): unknown => heard(name === 'write' && typeof result === 'object' ? untilDeath(runtime, result!) : result);
-        return answer.then(then, (error: unknown) => heard(Promise.reject(error)));
+        const heard = (result: unknown): unknown => (isDead() ? never : name === 'write' && typeof result === 'object' ? untilDeath(runtime, result!) : result);
+        return answer.then(heard, (error: unknown) => (isDead() ? never : Promise.reject(error as Error)));
       };
     },
   });
 }
 
 /** Stores outlive masters here. */
-function notClosed(store: UnderStore): UnderStore {
+export function notClosed(store: UnderStore): UnderStore {
   return new Proxy(store, {
     get: (target, name) => {
       if (name === 'close') return () => Promise.resolve();

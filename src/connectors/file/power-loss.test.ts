@@ -89,3 +89,24 @@ test('what was answered survives, what was not is whole or absent', async () => 
   assert.ok(acknowledgedInAll > seeds, 'the crashes came after some answers');
   assert.ok(placedInAll > seeds, 'some of them for files that were placed together');
 });
+
+test('an upload that was begun, and its parts, survive', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const simulation = createSimulation(seed);
+    const key = fromText('large');
+    const part = async (store: UnderStore, id: string, number: number) => await store.uploadPart(key, id, number, (async function* () { yield contentOf(key, number); })(), contentOf(key, number).length, call);
+    const [id, first] = await simulation.run(async runtime => {
+      await runtime.disk.makeDirectory('/data');
+      await runtime.disk.syncDirectory('/');
+      const store = await open(runtime);
+      const begun = await store.createUpload({key, metadata: {}}, call);
+      return [begun, seed % 2 === 0 ? await part(store, begun, 1) : undefined] as const;
+    });
+    simulation.crash();
+    await simulation.run(async runtime => {
+      const store = await open(runtime);
+      await store.completeUpload(key, id, [...(first ? [first] : []), await part(store, id, 2)], undefined, call);
+      assert.deepEqual(await readWhole(store, key), Buffer.concat([...(first ? [1] : []), 2].map(number => contentOf(key, number))), `seed ${seed}`);
+    });
+  }
+});

@@ -44,8 +44,8 @@ export class Uploads {
     } finally {
       await file.close();
     }
-    await this.#place.syncs.sync(directory);
-    await this.#place.syncs.sync(this.#place.absolute(`${ownDirectory}/uploads` as ByteString));
+    // The first may have made all of them.
+    for (const above of [`${ownDirectory}/uploads/${id}`, `${ownDirectory}/uploads`, ownDirectory, '']) await this.#place.syncs.sync(this.#place.absolute(above as ByteString));
     return id;
   }
 

@@ -66,7 +66,7 @@ class Scene {
     const record = await stream.finish();
     const replaced = this.records.get(partNumber);
     this.records.set(partNumber, record);
-    if (replaced) await (await this.writes.kept.get(draft)).replaced(replaced.storePart);
+    if (replaced && replaced.storePart !== record.storePart) await (await this.writes.kept.get(draft)).replaced(replaced.storePart);
     return record;
   }
 
@@ -324,5 +324,32 @@ describe('an upload that the cache keeps', () => {
       }
     }
     assert.ok(resumed > 10 && done > 5, `${resumed} went on, ${done} were done`);
+  });
+
+  it('goes on empty when power loss, or an older backup, has taken its draft', async () => {
+    for (const before of [undefined, 5000]) {
+      const simulation = createSimulation(11);
+      const records = new Map<number, PartRecord>();
+      const lost: string[] = [];
+      await simulation.run(async (runtime) => {
+        await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 200 * MiB}]});
+        await blocks.loaded();
+        const t = new Scene(runtime, blocks, records);
+        await t.begin();
+        if (before !== undefined) await t.part(1, bytesOf(1, before));
+        await (await t.writes.kept.get(draft)).rest();
+        await blocks.drafts.discard('upload-50');
+      });
+      await simulation.run(async (runtime) => {
+        await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 200 * MiB}]});
+        const t = new Scene(runtime, blocks, records);
+        await t.writes.kept.restore([{upload, parts: [...records.values()]}], (_upload, error) => void lost.push(String(error)));
+        assert.equal(lost.length, before === undefined ? 0 : 1);
+        if (before !== undefined) await assert.rejects(t.complete(60), (error) => isKind(error, 'ContentChanged'));
+        await t.part(1, bytesOf(1, 7000, 2));
+        await t.complete(61);
+        assert.deepEqual(await t.read(61, 7000), bytesOf(1, 7000, 2));
+      });
+    }
   });
 });

@@ -42,7 +42,7 @@ export class KeptUploads {
     this.#clock = clock;
   }
 
-  /** Until it is done, calls for uploads wait. An upload whose draft is lost is not found afterwards. */
+  /** Until it is done, calls for uploads wait. Of an upload whose draft is lost (power loss before its first part, an older backup) `lost` is told; its parts can be sent again. */
   restore(uploads: Iterable<OpenUpload>, lost: (upload: UploadRecord, error: unknown) => void): Promise<void> {
     this.#restored = this.#restore(uploads, lost);
     return this.#restored;
@@ -95,18 +95,22 @@ export class KeptUploads {
 
   async #restore(uploads: Iterable<OpenUpload>, lost: (upload: UploadRecord, error: unknown) => void): Promise<void> {
     const {drafts} = this.#blocks;
+    const names = new Set<string>();
     const known = new Map(Array.from(uploads, (open) => [open.upload.content, open]));
     const others = new Map<ContentId, number[]>();
     for (const {name} of await drafts.left()) {
       const [, content, number] = namePattern.exec(name) ?? [];
       if (content === undefined) continue;
+      names.add(name);
       const id = Number(content) as ContentId;
       if (!known.has(id)) await drafts.discard(name);
       else if (number !== undefined) others.set(id, [...(others.get(id) ?? []), Number(number)]);
     }
     for (const [id, {upload, parts}] of known) {
-      const kept = new KeptUpload(this.#blocks, this.#kept, nameOf(id), undefined);
       try {
+        const anew = names.has(nameOf(id)) ? undefined : await drafts.make(nameOf(id));
+        if (anew && parts.length > 0) lost(upload, new WeirError('NotFound', 'the cache does not have its draft'));
+        const kept = new KeptUpload(this.#blocks, this.#kept, nameOf(id), anew);
         await kept.restore(parts.map(({partNumber, length, storePart}) => ({partNumber, length, place: storePart})), others.get(id) ?? []);
         this.#uploads.set(id, kept);
       } catch (error) {
