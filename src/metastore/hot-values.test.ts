@@ -45,4 +45,6 @@ test('only what is hot is kept, in memory of its own, and not too much of it', (
   assert.equal(looks, 10_004);
   look('a/');
   assert.equal(looks, 10_005);
+  for (let i = 0; i < 3; i++) assert.equal(hot.look('' as ByteString), undefined);
+  assert.equal(looks, 10_006, 'what is absent is asked for once');
 });

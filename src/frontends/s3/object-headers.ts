@@ -15,6 +15,7 @@ import {sealEntry} from '#model/seal.ts';
 
 const kept = ['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires', 'x-amz-website-redirect-location', 'x-amz-storage-class'];
 const metaPrefix = 'x-amz-meta-';
+const smallX = 0x78;
 const metaBytesMax = 2 * 1024;
 const defaultType = 'binary/octet-stream';
 
@@ -41,15 +42,19 @@ export function metadataOf(request: S3Request): ContentMetadata {
     metadata[name] = textOf(value);
   }
   let bytes = 0;
-  const {rawHeaders} = request.exchange;
-  const pairs = Array.from({length: rawHeaders.length / 2}, (_, i): [string, string] => [rawHeaders[i * 2]!.toLowerCase(), rawHeaders[i * 2 + 1]!]);
-  // Presigning hoists them into the query.
-  for (const [name, value] of [...pairs, ...request.target.query.map(([name, value]): [string, string] => [name.toLowerCase(), value])]) {
-    if (!name.startsWith(metaPrefix) || name === sealEntry) continue;
+  const take = (given: string, value: string): void => {
+    // Most headers are shorter, or begin with another letter.
+    if (given.length < metaPrefix.length || (given.charCodeAt(0) | 0x20) !== smallX) return;
+    const name = given.toLowerCase();
+    if (!name.startsWith(metaPrefix) || name === sealEntry) return;
     bytes += name.length - metaPrefix.length + value.length;
     const text = textOf(value.trim());
     metadata[name] = metadata[name] === undefined ? text : `${metadata[name]},${text}`;
-  }
+  };
+  const {rawHeaders} = request.exchange;
+  for (let i = 0; i < rawHeaders.length; i += 2) take(rawHeaders[i]!, rawHeaders[i + 1]!);
+  // Presigning hoists them into the query.
+  for (const [name, value] of request.target.query) take(name, value);
   if (bytes > metaBytesMax) throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {Size: String(bytes), MaxSizeAllowed: String(metaBytesMax)});
   return metadata;
 }

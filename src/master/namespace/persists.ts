@@ -21,7 +21,7 @@ export type Inherited = Pick<Persist, 'base' | 'attempts'>;
 export const nothingThere: Inherited = {base: 'absent', attempts: []};
 
 export function getPersist(reader: Reader, id: InodeId): Persist | undefined {
-  const record = reader.get(persistKey(id));
+  const record = reader.look(persistKey(id));
   return record && decodePersist(id, record);
 }
 

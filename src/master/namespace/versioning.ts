@@ -28,9 +28,9 @@ export interface Keeping {
 }
 
 export function statusOf(reader: Reader, bucket: InodeId): VersioningStatus {
-  const record = reader.get(inodeKey(bucket));
+  const record = reader.look(inodeKey(bucket));
   if (!record || !peekInode(record).hasSettings) return 'off';
-  const value = reader.get(settingKey(bucket, versioningSetting));
+  const value = reader.look(settingKey(bucket, versioningSetting));
   if (!value) return 'off';
   return value.length === enabled.length ? 'enabled' : 'suspended';
 }

@@ -22,6 +22,9 @@ export interface TimeoutOptions {
 
 export const defaultTimeout: TimeoutOptions = {callMs: 30_000, idleMs: 30_000, longCallMs: 300_000};
 
+/** Calls below which nobody is told by a signal of their own: what a write goes on doing after one of them is bound to the caller's signal. */
+const ofWrites = new Set<StoreCall['name']>(['write', 'writeChunk', 'finish', 'abort']);
+
 /** Calls that carry bytes get as much longer as this rate needs. */
 const uploadBytesPerSecondMin = 64 * KiB;
 
@@ -39,31 +42,31 @@ class TimeoutLayer extends StoreLayer {
 
   protected override async around<T>(call: StoreCall, options: StoreCallOptions, run: (options: StoreCallOptions) => Promise<T>): Promise<T> {
     const limit = (longCalls.has(call.name) ? this.#options.longCallMs : this.#options.callMs) + ((call.length ?? 0) / uploadBytesPerSecondMin) * 1000;
-    // What a write goes on doing after this call is bound to the caller's signal, not to this call's.
+    const what = (): string => `${call.name} of ${toText(call.key)}`;
+    if (ofWrites.has(call.name)) return await this.#within(limit, undefined, () => run(options), what);
     const own = new AbortController();
-    const signal = call.name === 'write' ? options.signal : AbortSignal.any([options.signal, own.signal]);
-    return await this.#within(limit, own, () => run({signal}), `${call.name} of ${toText(call.key)}`);
+    return await this.#within(limit, own, () => run({signal: AbortSignal.any([options.signal, own.signal])}), what);
   }
 
   override async read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead> {
     const own = new AbortController();
     const signal = AbortSignal.any([options.signal, own.signal]);
-    const what = `read of ${toText(key)}`;
+    const what = (): string => `read of ${toText(key)}`;
     const read = await this.#within(this.#options.callMs, own, () => this.inner.read(key, request, {signal}), what);
-    const watch = new IdleWatch(this.#clock, this.#options.idleMs, tell => this.#late(this.#options.idleMs, own, `${what}, in its body,`, tell));
+    const watch = new IdleWatch(this.#clock, this.#options.idleMs, tell => this.#late(this.#options.idleMs, own, `${what()}, in its body,`, tell));
     return {...read, body: tapBody(read.body, {next: source => watch.next(source), done: () => watch.stop()})};
   }
 
   /** Tells who waited too long, and then the store below. */
-  #late(limitMs: number, own: AbortController, what: string, tell: (error: Error) => void): void {
+  #late(limitMs: number, own: AbortController | undefined, what: string, tell: (error: Error) => void): void {
     const error = new WeirError('Timeout', `${what} had no answer from the store for ${Math.round(limitMs)} ms`);
     tell(error);
-    own.abort(error);
+    own?.abort(error);
   }
 
-  async #within<T>(limitMs: number, own: AbortController, run: () => Promise<T>, what: string): Promise<T> {
+  async #within<T>(limitMs: number, own: AbortController | undefined, run: () => Promise<T>, what: () => string): Promise<T> {
     const {promise: late, reject} = Promise.withResolvers<never>();
-    const timer = this.#clock.after(limitMs, () => this.#late(limitMs, own, what, reject));
+    const timer = this.#clock.after(limitMs, () => this.#late(limitMs, own, what(), reject));
     try {
       return await Promise.race([run(), late]);
     } finally {

@@ -12,7 +12,7 @@ export async function* pendingBytes(blocks: BlockStore, content: ReadableContent
   for (let at = offset; at < offset + length; ) {
     signal.throwIfAborted();
     const count = Math.min(readBytes - (at % readBytes), offset + length - at);
-    let bytes = await blocks.read(content, at, count);
+    let bytes = blocks.readResident(content, at, count) ?? (await blocks.read(content, at, count));
     if (!bytes && !blocks.warm) {
       await blocks.loaded();
       bytes = await blocks.read(content, at, count);

@@ -45,6 +45,11 @@ export class PendingWrite implements WriteStream {
     if (this.#state !== 'open') throw new WeirError('Cancelled', 'this write has already ended');
     if (chunk.length === 0) return;
     try {
+      if (this.#chunks && this.#position + chunk.length <= segmentContentBytesMax) {
+        this.#position += chunk.length;
+        this.#chunks.push(chunk);
+        return await this.#parts.digests.update(chunk);
+      }
       const [digested, taken] = await Promise.allSettled([this.#parts.digests.update(chunk), this.#take(chunk)]);
       if (taken.status === 'rejected') throw taken.reason;
       if (digested.status === 'rejected') throw digested.reason;
@@ -57,10 +62,6 @@ export class PendingWrite implements WriteStream {
   async #take(chunk: Uint8Array): Promise<void> {
     const position = this.#position;
     this.#position += chunk.length;
-    if (this.#chunks && this.#position <= segmentContentBytesMax) {
-      this.#chunks.push(chunk);
-      return;
-    }
     if (!this.#chunks) return await this.#pass(chunk, position);
     const waiting = this.#chunks;
     this.#chunks = undefined;

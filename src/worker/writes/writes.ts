@@ -172,7 +172,7 @@ export class Writes {
 
   /** What `make` makes takes care of the digests; when it fails nobody does. */
   async #digesting<T>({length, checksums = []}: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, make: (digests: Digests) => Promise<T>): Promise<T> {
-    const digests = await Digests.start(checksums, this.#clock, this.#digestsElsewhere?.begin(checksums, length));
+    const digests = await Digests.start(checksums, this.#clock, this.#digestsElsewhere?.begin(checksums, length), length);
     try {
       return await make(digests);
     } catch (error) {
