@@ -15,6 +15,7 @@ import {objectOf} from '#connectors/file/objects.ts';
 
 /** A directory goes with its last child, maybe just before something is put into it; every further attempt takes another delete. */
 export const attemptsMax = 100;
+const settledMax = 10_000;
 
 export interface Root {
   /** Canonical (Disk.realPath). */
@@ -34,6 +35,8 @@ export class Place {
   /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths; the value tells one making from the next. */
   readonly #undurable = new Map<ByteString, number>();
   #made = 0;
+  /** Relative paths of directories that were synced since the start: an earlier life may have been killed between making what it made there and the sync. */
+  readonly #settled = new Set<ByteString>();
 
   constructor(disk: Disk, root: Root) {
     this.disk = disk;
@@ -165,18 +168,22 @@ export class Place {
 
   /** Whoever finds a directory that another caller has just made waits for its name like the other. */
   async #makeDurable(relative: ByteString): Promise<void> {
-    if (this.#undurable.size === 0) return;
     for (let path = relative; path !== ''; path = parentOf(path)) {
       const made = this.#undurable.get(path);
-      if (made === undefined) continue;
+      const parent = parentOf(path);
+      if (made === undefined && this.#settled.has(parent)) continue;
       try {
-        await this.syncs.sync(this.absolute(parentOf(path)));
+        await this.syncs.sync(this.absolute(parent));
       } catch (error) {
+        // Others' directories may be passed through and not read.
+        if (made === undefined && isKind(error, 'PermissionDenied')) continue;
         // Removed meanwhile, and what was above it: nothing is left to be made durable.
         if (isKind(error, 'NotFound') && this.#undurable.get(path) === made) this.#undurable.delete(path);
         throw error;
       }
       if (this.#undurable.get(path) === made) this.#undurable.delete(path);
+      if (this.#settled.size >= settledMax) this.#settled.clear();
+      this.#settled.add(parent);
     }
   }
 

@@ -110,3 +110,26 @@ test('an upload that was begun, and its parts, survive', async () => {
     });
   }
 });
+
+test('what is put into a directory survives, also when who made the directory was killed before its name was durable', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const simulation = createSimulation(seed);
+    const [one, other] = [fromText('a/b/one'), fromText('a/b/other')];
+    const put = async (store: UnderStore, key: ByteString): Promise<void> => {
+      const write = await store.write({key, metadata: {}}, call);
+      await write.write(contentOf(key, 1));
+      await write.finish();
+    };
+    const killed = simulation.run(async runtime => {
+      await runtime.disk.makeDirectory('/data');
+      await runtime.disk.syncDirectory('/');
+      const store = await open(runtime);
+      runtime.clock.after(seed % 4 + runtime.random.number(), () => simulation.kill());
+      for (;;) await put(store, one);
+    });
+    await assert.rejects(killed, SimulatedCrash);
+    await simulation.run(async runtime => put(await open(runtime), other));
+    simulation.crash();
+    await simulation.run(async runtime => assert.deepEqual(await readWhole(await open(runtime), other), contentOf(other, 1), `seed ${seed}`));
+  }
+});
