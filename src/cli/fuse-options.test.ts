@@ -8,6 +8,7 @@ test('options of a mount: the later wins, what fstab says for others is passed o
     {readOnly: true, allowOther: false, passthrough: false, sharedLocks: false, shownAs: {umask: 0}, flags: ['nosuid', 'nodev', 'exec']});
   assert.deepEqual(fuseOptions('uid=1000,gid=100,umask=027').shownAs, {uid: 1000, gid: 100, umask: 0o027});
   assert.equal(fuseOptions('shared_locks').sharedLocks, true);
+  assert.equal(fuseOptions('subdir=/bucket/team').subdirectory, '/bucket/team');
   assert.deepEqual(fuseOptions('ro,rw').readOnly, false);
   for (const list of ['uid=0,fd=3', 'rootmode=0', 'umask=9', 'no such']) assert.throws(() => fuseOptions(list), /is not an option of a mount/);
 });

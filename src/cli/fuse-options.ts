@@ -11,6 +11,8 @@ export interface FuseOptions {
   readonly sharedLocks: boolean;
   /** Whose all is shown to be, and bits of modes that are not shown. */
   readonly shownAs: {readonly uid?: number; readonly gid?: number; readonly umask: number};
+  /** What is mounted, where that is not the whole namespace: a directory's path. */
+  readonly subdirectory?: string;
   /** Flags of mount(8), each on its own. */
   readonly flags: readonly string[];
 }
@@ -26,7 +28,7 @@ const ignored = new Set(['defaults', 'rw', 'auto', 'noauto', 'user', 'nofail', '
 
 /** Adds a comma-separated list to what is set already; a later option wins. Throws InvalidArgumentError. */
 export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptions): FuseOptions {
-  let {readOnly, allowOther, passthrough, sharedLocks, shownAs} = before;
+  let {readOnly, allowOther, passthrough, sharedLocks, shownAs, subdirectory} = before;
   let flags = [...before.flags];
   for (const option of list.split(',').filter(part => part !== '')) {
     if (option === 'ro') readOnly = true;
@@ -37,6 +39,7 @@ export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptio
     else if (option === 'nopassthrough') passthrough = false;
     else if (option === 'shared_locks') sharedLocks = true;
     else if (option === 'noshared_locks') sharedLocks = false;
+    else if (option.startsWith('subdir=')) subdirectory = option.slice('subdir='.length);
     else if (/^[ug]id=\d{1,10}$/.test(option)) shownAs = {...shownAs, [option.slice(0, 3)]: Number(option.slice(4))};
     else if (/^umask=[0-7]{1,4}$/.test(option)) shownAs = {...shownAs, umask: Number.parseInt(option.slice(6), 8) & 0o777};
     else if (known.has(option)) {
@@ -44,5 +47,5 @@ export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptio
       flags = [...flags.filter(flag => flag !== opposite && flag !== option), option];
     } else if (!ignored.has(option) && !option.startsWith('x-')) throw new InvalidArgumentError(`${JSON.stringify(option)} is not an option of a mount.`);
   }
-  return {readOnly, allowOther, passthrough, sharedLocks, shownAs, flags};
+  return {readOnly, allowOther, passthrough, sharedLocks, shownAs, ...(subdirectory === undefined ? {} : {subdirectory}), flags};
 }

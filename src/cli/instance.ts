@@ -163,17 +163,18 @@ export const registerFuse: Register = (parent, environment) => {
     .command('fuse <DIR>')
     .description('mount the namespace of the running instance there by FUSE (Linux; root, or by fusermount3); in the foreground until it is unmounted')
     .option('--read-only', 'nothing can be changed there')
-    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
-    .action(async (directory: string, {readOnly, options: chosen}: {readOnly?: boolean; options: FuseOptions}) => {
+    .option('--subdir <PATH>', 'mount that directory of the namespace, not the whole')
+    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; subdir=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
+    .action(async (directory: string, {readOnly, subdir, options: chosen}: {readOnly?: boolean; subdir?: string; options: FuseOptions}) => {
       const options = globals(command);
       const place = absolute(directory, environment.workingDirectory);
-      await using mount = await environment.mount(options.home, place, readOnly ? {...chosen, readOnly} : chosen);
+      await using mount = await environment.mount(options.home, place, {...chosen, ...(readOnly ? {readOnly} : {}), ...(subdir === undefined ? {} : {subdirectory: subdir})});
       await print(environment.terminal, options.json, {mounted: place}, `mounted on ${place}; end with Ctrl-C or umount\n`);
       const {signal} = environment.context;
       const stopped = new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       await Promise.race([mount.ended, stopped]);
     });
-  example(command, 'weir fuse /mnt/weir', 'weir fuse /mnt/training --read-only');
+  example(command, 'weir fuse /mnt/weir', 'weir fuse /mnt/training --read-only --subdir /bucket/training');
 };
 
 export const registerDown: Register = (parent, environment) => {

@@ -16,6 +16,7 @@ import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount, sharesLocks} from '#frontends/fuse/mount.ts';
+import {rootOf} from '#frontends/fuse/node-numbers.ts';
 import {isOfMount, leftMount, type LeftMount, openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
@@ -173,7 +174,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       const common = {files, runtime, readOnly, passthrough, sharedLocks, shownAs};
       const served = kept
         ? await Mount.goOn({...common, device: kept.device}, {left: kept.left, drafts: drafts.get(true) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
-        : Mount.begin({...common, device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts})});
+        : Mount.begin({...common, root: await rootOf(files, up.fuse.subdirectory, {principal: rootPrincipal, signal}), device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts})});
       mount = await down.add('mount', Promise.resolve(served));
     }
 

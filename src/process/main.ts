@@ -58,10 +58,13 @@ const environment: CliEnvironment = {
   async mount(home, directory, options) {
     const files = await environment.connect(home);
     try {
-      const [{Mount}, {NodeFuse}, {heard}] = await Promise.all([import('#frontends/fuse/mount.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts')]);
+      const [{Mount}, {rootOf}, {NodeFuse}, {heard}] = await Promise.all([
+        import('#frontends/fuse/mount.ts'), import('#frontends/fuse/node-numbers.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts'),
+      ]);
       const log = heard(runtime.log, line => terminal.err(`weir: ${line}\n`));
+      const root = await rootOf(files, options.subdirectory, environment.context);
       const device = await new NodeFuse(log).mount({...options, directory, source: 'weir'});
-      const mount = Mount.begin({files, device, runtime: {...runtime, log}, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
+      const mount = Mount.begin({files, root, device, runtime: {...runtime, log}, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
       return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
         await mount[Symbol.asyncDispose]();
         await files[Symbol.asyncDispose]();

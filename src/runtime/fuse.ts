@@ -6,6 +6,8 @@ export interface FuseMountOptions {
   readonly directory: string;
   /** What `mount` and `df` show as the source. */
   readonly source: string;
+  /** Which part of that it shows; the whole when absent. */
+  readonly subdirectory?: string;
   readonly readOnly: boolean;
   /** Others than the mounting user may use it. */
   readonly allowOther: boolean;

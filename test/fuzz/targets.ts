@@ -385,7 +385,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'fuse-request': decoder(binary, Object.values(opcode).map(operation => fuseMessage(operation)), (input) => {
     // The kernel's length is right; what lies behind it may be anything.
     if (input.length >= 4) input.writeUInt32LE(input.length, 0);
-    decodeRequest(input, {setxattrExtended: (input[4] ?? 0) % 2 === 0});
+    decodeRequest(input, {setxattrExtended: (input[4] ?? 0) % 2 === 0, numbered: node => node});
   }),
   'fuse-kept-slot': record<KeptSlot | undefined>([
     {kind: 'file', handle: 1, node: 2, flags: 3, unique: 4n, backing: 5}, {kind: 'directory', handle: 1, node: 2, unique: 4n}, {kind: 'draft', node: 1, inode: 2, dirty: true, touched: -1n},
@@ -395,7 +395,7 @@ export const targets: Readonly<Record<string, Target>> = {
     encodeSlot(slot, bytes);
     return bytes;
   }, decodeSlot),
-  'fuse-kept-header': decoder(binary, [encodeHeader({flags: [1, 2], slots: 3, nextHandle: 4, origin: 'mount-m'})], input => void decodeHeader(input)),
+  'fuse-kept-header': decoder(binary, [encodeHeader({flags: [1, 2], slots: 3, nextHandle: 4, origin: 'mount-m', root: 5})], input => void decodeHeader(input)),
   'fuse-kept-position': decoder(binary, [encodePosition({handle: 1, cookie: 5n, from: name('a'), key: name('b')})!], input => void decodePosition(input)),
   'namespace-upload': record([{
     uploadId: 'u', path: name('/a'), mount: 1 as MountId, storeKey: name('a'), content: 4 as ContentId, storeUploadId: 's', metadata: {a: 'b'},

@@ -7,7 +7,7 @@ import {opcode} from '#codec/fuse/abi.ts';
 import {attributesBody, DirentBuffer, direntType, entryBody, type FuseAttributes, initBody, openBody, replyHead} from '#codec/fuse/reply.ts';
 import {decodeRequest} from '#codec/fuse/request.ts';
 
-const options = {setxattrExtended: false};
+const options = {setxattrExtended: false, numbered: (node: number) => node};
 
 function message(operation: number, body: Buffer): Buffer {
   const whole = Buffer.alloc(40 + body.length);
@@ -46,6 +46,17 @@ test('a request says who asks for what', () => {
   assert.deepEqual(decoded(4000), {op: 'unknown'});
 });
 
+test('nodes are meant by the numbers that the kernel has of them, wherever they stand', () => {
+  const swapped = {...options, numbered: (node: number) => (node === 5 ? 1 : node === 9 ? 3 : node)};
+  const of = (operation: number, ...parts: (number | bigint | string)[]) => decodeRequest(message(operation, body(...parts)), swapped);
+  assert.equal(of(opcode.lookup, 'name').head.node, 1);
+  for (const {body: {op, ...named}} of [of(opcode.rename, 9n, 'a', 'b'), of(opcode.rename2, 9n, 1, 0, 'a', 'b')]) assert.deepEqual([op, 'newParent' in named && named.newParent], ['rename', 3]);
+  assert.deepEqual(of(opcode.link, 9n, 'name').body, {op: 'link', source: 3, name: 'name'});
+  assert.deepEqual(of(opcode.forget, 2n).body, {op: 'forget', forgets: [{node: 1, count: 2}]});
+  assert.deepEqual(of(opcode.batchForget, 2, 0, 7n, 1n, 9n, 2n).body, {op: 'forget', forgets: [{node: 7, count: 1}, {node: 3, count: 2}]});
+  assert.deepEqual(of(opcode.copyFileRange, 1n, 2n, 9n, 4n, 5n, 6n, 0n).body, {op: 'copy', handle: 1, offset: 2, toNode: 3, toHandle: 4, toOffset: 5, length: 6});
+});
+
 test('of a SETATTR only what is marked counts; times may lie before 1970', () => {
   const at = (valid: number, atime: bigint) => decoded(opcode.setattr, valid, 0, 6n, 100n, 0n, atime, 2n, 3n, 5, 6, 7, 0o644, 0, 11, 12, 0);
   assert.deepEqual(at(8 | 1, 0n), {op: 'setattr', size: 100, mode: 0o644});
@@ -57,7 +68,7 @@ test('whatever bytes come, a request is decoded or Corrupt', () => {
   const operations = fc.oneof(fc.constantFrom(...Object.values(opcode)), fc.nat(70));
   fc.assert(fc.property(operations, fc.uint8Array({maxLength: 120}), fc.boolean(), (operation, bytes, setxattrExtended) => {
     try {
-      assert.ok(decodeRequest(message(operation, Buffer.from(bytes)), {setxattrExtended}).body.op.length > 0);
+      assert.ok(decodeRequest(message(operation, Buffer.from(bytes)), {...options, setxattrExtended}).body.op.length > 0);
     } catch (error) {
       assert.ok(isKind(error, 'Corrupt'), String(error));
     }

@@ -2,7 +2,7 @@
  * What a mount leaves to the next daemon: what was agreed on at INIT and what is open, in memory that outlives the process (KeptMemory).
  * Little-endian:
  *
- *   0            header: magic, version, INIT's flags, how many slots there have been, a number above all handles, the mount's name (origin)
+ *   0            header: magic, version, INIT's flags, how many slots there have been, a number above all handles, the mount's name (origin), its root
  *   4096 …       slots of 64 bytes: a file handle, a directory handle, the state of a draft, a lock, or nothing
  *   2^36 …       4096 bytes for each slot: where reading that directory has got to, if that handle ever got anywhere
  *
@@ -18,6 +18,7 @@ export const slotBytes = 64;
 export const positionBytes = 4096;
 export const slotsMax = 1_048_576;
 const originBytesMax = 200;
+const rootPosition = 240;
 const keyBytesMax = 2000;
 const positionHeadBytes = 20;
 
@@ -33,6 +34,8 @@ export interface KeptHeader {
   /** Above every handle that was ever given out. */
   readonly nextHandle: number;
   readonly origin: string;
+  /** The inode that is the mount's root. */
+  readonly root: number;
 }
 
 export interface KeptFile {
@@ -91,7 +94,7 @@ export interface KeptPosition {
 
 const kinds = {none: 0, file: 1, directory: 2, draft: 3, lock: 4} as const;
 
-export function encodeHeader({flags, slots, nextHandle, origin}: KeptHeader): Buffer {
+export function encodeHeader({flags, slots, nextHandle, origin, root}: KeptHeader): Buffer {
   const bytes = Buffer.alloc(headerBytes);
   bytes.writeUInt32LE(magic, 0);
   bytes.writeUInt32LE(version, 4);
@@ -100,6 +103,7 @@ export function encodeHeader({flags, slots, nextHandle, origin}: KeptHeader): Bu
   bytes.writeUInt32LE(slots, 16);
   bytes.writeBigUInt64LE(BigInt(nextHandle), 24);
   bytes.writeUInt8(bytes.write(origin, 33, originBytesMax, 'latin1'), 32);
+  bytes.writeBigUInt64LE(BigInt(root), rootPosition);
   return bytes;
 }
 
@@ -111,7 +115,11 @@ export function decodeHeader(bytes: Buffer): KeptHeader | undefined {
   if (bytes.readUInt32LE(4) !== version) throw new WeirError('Unsupported', `the mount was left by a later version of Weir (${bytes.readUInt32LE(4)})`);
   const [slots, originBytes] = [bytes.readUInt32LE(16), bytes.readUInt8(32)];
   if (slots > slotsMax || originBytes > originBytesMax) throw corrupt('its header is out of bounds');
-  return {flags: [bytes.readInt32LE(8), bytes.readInt32LE(12)], slots, nextHandle: number64(bytes, 24), origin: bytes.toString('latin1', 33, 33 + originBytes)};
+  return {
+    flags: [bytes.readInt32LE(8), bytes.readInt32LE(12)], slots, nextHandle: number64(bytes, 24), origin: bytes.toString('latin1', 33, 33 + originBytes),
+    // Versions before this one had the namespace's root, and did not say so.
+    root: number64(bytes, rootPosition) || 1,
+  };
 }
 
 /** Into 64 bytes; `undefined` frees the slot. */

@@ -74,13 +74,15 @@ export interface FuseRequest {
 /** With INIT's extended flags, SETXATTR has two more words. */
 export interface DecodeOptions {
   readonly setxattrExtended: boolean;
+  /** What is meant by the kernel's number of a node. */
+  readonly numbered: (node: number) => number;
 }
 
 /** Corrupt when the message ends before its fields do. */
 export function decodeRequest(message: Buffer, options: DecodeOptions): FuseRequest {
   if (message.length < inHeaderBytes || message.readUInt32LE(0) !== message.length) throw corrupt('its length is not what its header says');
   const head: FuseHead = {
-    opcode: message.readUInt32LE(4), unique: message.readBigUInt64LE(8), node: number64(message, 16), uid: message.readUInt32LE(24), gid: message.readUInt32LE(28), pid: message.readUInt32LE(32),
+    opcode: message.readUInt32LE(4), unique: message.readBigUInt64LE(8), node: options.numbered(number64(message, 16)), uid: message.readUInt32LE(24), gid: message.readUInt32LE(28), pid: message.readUInt32LE(32),
   };
   return {head, body: decodeBody(head, message, options)};
 }
@@ -117,7 +119,7 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
       need(8);
       const count = u32(0);
       need(8 + count * 16);
-      return {op: 'forget', forgets: Array.from({length: count}, (_, i) => ({node: u64(8 + i * 16), count: u64(16 + i * 16)}))};
+      return {op: 'forget', forgets: Array.from({length: count}, (_, i) => ({node: options.numbered(u64(8 + i * 16)), count: u64(16 + i * 16)}))};
     }
     case opcode.getattr:
       need(16);
@@ -146,16 +148,16 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
     case opcode.rename: {
       need(8);
       const from = name(8);
-      return {op: 'rename', newParent: u64(0), flags: 0, name: from.text, newName: name(from.next).text};
+      return {op: 'rename', newParent: options.numbered(u64(0)), flags: 0, name: from.text, newName: name(from.next).text};
     }
     case opcode.rename2: {
       need(16);
       const from = name(16);
-      return {op: 'rename', newParent: u64(0), flags: u32(8), name: from.text, newName: name(from.next).text};
+      return {op: 'rename', newParent: options.numbered(u64(0)), flags: u32(8), name: from.text, newName: name(from.next).text};
     }
     case opcode.link:
       need(8);
-      return {op: 'link', source: u64(0), name: name(8).text};
+      return {op: 'link', source: options.numbered(u64(0)), name: name(8).text};
     case opcode.open:
     case opcode.opendir:
       need(8);
@@ -227,7 +229,7 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
       return {op: 'lseek', handle: u64(0), offset: u64(8), whence: u32(16)};
     case opcode.copyFileRange:
       need(56);
-      return {op: 'copy', handle: u64(0), offset: u64(8), toNode: u64(16), toHandle: u64(24), toOffset: u64(32), length: u64(40)};
+      return {op: 'copy', handle: u64(0), offset: u64(8), toNode: options.numbered(u64(16)), toHandle: u64(24), toOffset: u64(32), length: u64(40)};
     default:
       return {op: 'unknown'};
   }

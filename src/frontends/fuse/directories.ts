@@ -97,7 +97,7 @@ function add(services: MountServices, handle: DirectoryHandle, buffer: DirentBuf
     // Of a file with several names, the inode has the first.
     const name = shownName((key.endsWith('/') ? key.slice(0, -1) : key) as ByteString, inode.id, entry.shadowed === true);
     const cookie = cookieOf(inode, key);
-    if (!buffer.add({node: inode.id, cookie, type: typeOf(inode), name}, plus ? attributesOf(info, services) : undefined, validMs)) break;
+    if (!buffer.add({node: services.numbered(inode.id), cookie, type: typeOf(inode), name}, plus ? attributesOf(info, services) : undefined, validMs)) break;
     if (plus) remembered.node(inode.id, 0);
     handle.cookie = cookie;
     handle.after = key;
@@ -116,9 +116,11 @@ function pass({passed}: DirectoryHandle, cookie: bigint, key: ByteString): void 
 /** `.` and `..`; false when they did not both fit. */
 async function addDots(services: MountServices, handle: DirectoryHandle, buffer: DirentBuffer, plus: boolean, context: CallContext): Promise<boolean> {
   const own = await infoOfNode(services, handle.node, context);
-  for (const [cookie, name, node] of [[dot, '.', own.inode.id], [dotDot, '..', own.inode.parent]] as const) {
+  const {id} = own.inode;
+  // Above its root there is nothing on a mount.
+  for (const [cookie, name, node] of [[dot, '.', id], [dotDot, '..', id === services.kept.root ? id : own.inode.parent]] as const) {
     if (handle.cookie >= cookie) continue;
-    if (!buffer.add({node, cookie, type: direntType.directory, name: name as ByteString}, undefined, 0, plus)) return false;
+    if (!buffer.add({node: services.numbered(node), cookie, type: direntType.directory, name: name as ByteString}, undefined, 0, plus)) return false;
     handle.cookie = cookie;
   }
   return true;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {WeirError} from '#base/errors.ts';
-import type {InodeId} from '#base/ids.ts';
+import {type InodeId, rootInodeId} from '#base/ids.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {type DraftingServices, openDraft} from '#frontends/fuse/drafting.ts';
@@ -14,7 +14,7 @@ const info = {inode: {id: after}} as FileInfo;
 const made = {} as FileDraft;
 
 test('a file that was published as another inode is opened when its draft is put away, and is busy while it is open', async () => {
-  const handles = new Handles({releaseBacking: () => undefined}, KeptState.begin({read: () => undefined, write: () => undefined}, 'mount-1'));
+  const handles = new Handles({releaseBacking: () => undefined}, KeptState.begin({read: () => undefined, write: () => undefined}, 'mount-1', rootInodeId));
   let isOpen = true;
   const files: DraftingServices['files'] = {openDraft: async () => (isOpen ? Promise.reject(new WeirError('AlreadyExists', 'it is being written')) : made)};
   const open = (): Promise<FileDraft> => openDraft({files, writing: {}, handles}, info, false, context);

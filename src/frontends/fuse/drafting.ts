@@ -76,18 +76,18 @@ export async function publish(services: MountServices, node: InodeId, context: C
  * kept, what was published is another inode: then the name is forgotten too, before whoever closes the file is answered. Nobody who closes
  * one holds its directory, which that may wait for.
  */
-export async function forget({device}: Pick<MountServices, 'device'>, node: InodeId, {inode}: FileInfo): Promise<void> {
-  const body = invalidateInodeBody(node, -1n, 0n);
+export async function forget({device, numbered}: Pick<MountServices, 'device' | 'numbered'>, node: InodeId, {inode}: FileInfo): Promise<void> {
+  const body = invalidateInodeBody(numbered(node), -1n, 0n);
   device.send(notificationHead(notification.invalidateInode, body.length), body);
-  if (inode.id !== node) await device.notify(notification.invalidateEntry, invalidateEntryBody(inode.parent, shownName(inode.name, inode.id, false)));
+  if (inode.id !== node) await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(inode.parent), shownName(inode.name, inode.id, false)));
 }
 
 /** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */
-export async function endDraft({log, device}: Pick<MountServices, 'log' | 'device'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
+export async function endDraft({log, ...services}: Pick<MountServices, 'log' | 'device' | 'numbered'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
   if (!draft) return;
   try {
     const published = await draft.publish(context);
-    if (published) await forget({device}, info.inode.id, published);
+    if (published) await forget(services, info.inode.id, published);
   } catch (error) {
     log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
   }

@@ -5,6 +5,7 @@ import {notification} from '#codec/fuse/abi.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {Changes} from '#contracts/master-api.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
+import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 
 test('who could not hear for a while takes everything back, and says again what is open', async () => {
@@ -17,12 +18,12 @@ test('who could not hear for a while takes everything back, and says again what 
     yield {inodes: [7 as InodeId], names: []};
     stop.abort();
   }
-  const remembered = new Remembered(() => 0);
+  const remembered = new Remembered(() => 0, {root: 5 as InodeId});
   remembered.node(7 as InodeId, 0);
   const services = {
     files: {watch, hold: (...args: unknown[]) => Promise.resolve(void said.push(['hold', ...args.slice(0, 2)]))},
     device: {notify: (code: number, body: Uint8Array) => Promise.resolve(void said.push([code, body.length > 0 ? Number(Buffer.from(body).readBigUInt64LE(0)) : 'all']))},
-    handles: {openInodes: [7]}, remembered, origin: 'mount', log: {warn: () => undefined}, clock: {sleep: () => Promise.resolve()},
+    handles: {openInodes: [7]}, remembered, numbered: nodeNumbers(5 as InodeId), origin: 'mount', log: {warn: () => undefined}, clock: {sleep: () => Promise.resolve()},
   } as unknown as Parameters<typeof followChanges>[0];
   await followChanges(services, {...systemContext, signal: stop.signal});
   const all = [[notification.nextEpoch, 'all'], [notification.invalidateInode, 1], [notification.invalidateInode, 7]];

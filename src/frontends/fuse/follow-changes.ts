@@ -15,7 +15,7 @@ const retryMs = 1_000;
 /** A name that led nowhere is shown as it is. */
 const nobody = 0 as InodeId;
 
-type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin' | 'locks'> & {readonly clock: Pick<Clock, 'sleep'>};
+type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin' | 'locks' | 'numbered'> & {readonly clock: Pick<Clock, 'sleep'>};
 
 /** Until the signal aborts. While nothing can be heard, nothing is valid. */
 export async function followChanges(services: Services, context: CallContext): Promise<void> {
@@ -42,21 +42,21 @@ export async function followChanges(services: Services, context: CallContext): P
   }
 }
 
-async function takeBack({device, remembered, ...services}: Services, {inodes, names, lost}: Changes): Promise<void> {
-  if (lost) return await takeBackAll({device, remembered, ...services});
+async function takeBack({device, remembered, numbered, ...services}: Services, {inodes, names, lost}: Changes): Promise<void> {
+  if (lost) return await takeBackAll({device, remembered, numbered, ...services});
   const nodes = new Set(inodes);
   for (const {directory, name, was} of names) {
     // What it held is remembered with the directory.
     nodes.add(directory);
     const absent = remembered.takeAbsence(directory, name);
-    if (absent || (was !== undefined && remembered.hasNode(was))) await device.notify(notification.invalidateEntry, invalidateEntryBody(directory, shownName(name, was ?? nobody, false)));
+    if (absent || (was !== undefined && remembered.hasNode(was))) await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(directory), shownName(name, was ?? nobody, false)));
   }
-  for (const node of nodes) if (remembered.hasNode(node)) await device.notify(notification.invalidateInode, invalidateInodeBody(node, 0n, 0n));
+  for (const node of nodes) if (remembered.hasNode(node)) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), 0n, 0n));
 }
 
 /** Attributes and pages of all that it knows. Names it goes on believing for as long as they are valid, unless the kernel can forget all at once (7.44). */
-async function takeBackAll({device, remembered}: Services): Promise<void> {
+async function takeBackAll({device, remembered, numbered}: Services): Promise<void> {
   if (remembered.count === 0) return;
   await device.notify(notification.nextEpoch, new Uint8Array(0));
-  for (const node of remembered.nodes()) await device.notify(notification.invalidateInode, invalidateInodeBody(node, 0n, 0n));
+  for (const node of remembered.nodes()) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), 0n, 0n));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId} from '#base/ids.ts';
+import {type InodeId, rootInodeId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
@@ -23,7 +23,7 @@ const inode = 7 as InodeId;
 
 test('the next daemon finds what is open, and nothing that was closed', async () => {
   const kept = memory();
-  const first = KeptState.begin(kept, 'mount-1');
+  const first = KeptState.begin(kept, 'mount-1', 12 as InodeId);
   assert.equal(KeptState.left(kept), undefined, 'nothing was agreed on yet');
   first.flags = [3, 4];
   const handles = new Handles(device, first);
@@ -33,7 +33,7 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
   await handles.closeFile(numbers[1]!);
 
   const second = KeptState.left(kept)!;
-  assert.deepEqual([second.origin, second.flags], ['mount-1', [3, 4]]);
+  assert.deepEqual([second.origin, second.root, second.flags], ['mount-1', 12, [3, 4]]);
   const found = second.found().map(({what}) => what).toSorted((a, b) => Number('unique' in a && 'unique' in b ? a.unique - b.unique : 0));
   assert.deepEqual(found, [
     {kind: 'file', handle: numbers[0], node: inode, flags: 1, unique: 1n, backing: 0},
@@ -52,7 +52,7 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
 
 test('locks that are shared with other mounts are kept as they are joined and split', () => {
   const kept = memory();
-  const first = KeptState.begin(kept, 'mount-1');
+  const first = KeptState.begin(kept, 'mount-1', 12 as InodeId);
   first.flags = [3, 4];
   const locks = new MountLocks(first);
   const request = {inode, whole: false, holder: 'mount-1', owner: '5', pid: 9};
@@ -70,7 +70,7 @@ test('locks that are shared with other mounts are kept as they are joined and sp
 });
 
 test('where nobody keeps the mount nothing is kept', async () => {
-  const handles = new Handles(device, KeptState.begin(undefined, 'mount-1'));
+  const handles = new Handles(device, KeptState.begin(undefined, 'mount-1', rootInodeId));
   const number = handles.addFile({node: inode, flags: 0, unique: 1n}, info, undefined);
   assert.deepEqual([handles.file(number)?.node, handles.count], [inode, 1]);
   await handles.closeFile(number);

@@ -3,6 +3,7 @@
  * what was answered is known there. A write is one system call into memory. Where nobody keeps the mount, nothing is said.
  */
 import {WeirError} from '#base/errors.ts';
+import type {InodeId} from '#base/ids.ts';
 import {
   decodeHeader, decodePosition, decodeSlot, directoryPosition, encodeHeader, encodePosition, encodeSlot, headerBytes, type KeptHeader, type KeptPosition, type KeptSlot, positionBytes, slotBytes,
   slotPosition, slotsMax,
@@ -36,8 +37,8 @@ export class KeptState {
   }
 
   /** Of a mount that begins. */
-  static begin(memory: KeptMemory | undefined, origin: string): KeptState {
-    return new KeptState(memory, {flags: [0, 0], slots: 0, nextHandle: 1, origin}, 0);
+  static begin(memory: KeptMemory | undefined, origin: string, root: InodeId): KeptState {
+    return new KeptState(memory, {flags: [0, 0], slots: 0, nextHandle: 1, origin, root}, 0);
   }
 
   /** Of a mount that is taken over; undefined when INIT was never answered. Corrupt, Unsupported. */
@@ -51,6 +52,11 @@ export class KeptState {
   /** Names the mount to the master, from its first daemon to its last. */
   get origin(): string {
     return this.#header.origin;
+  }
+
+  /** What the kernel calls 1, from the mount's beginning to its end. */
+  get root(): InodeId {
+    return this.#header.root as InodeId;
   }
 
   /** What was agreed on at INIT. From now on the mount can be taken over. */

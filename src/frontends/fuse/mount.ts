@@ -19,6 +19,7 @@ import {answeredAgain, answersNow, changes, madeOnce, operationOf} from '#fronte
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
+import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import {type Answer, firstUnique, isResent, type MountServices} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
@@ -29,6 +30,8 @@ import type {Runtime} from '#runtime/runtime.ts';
 export interface MountOptions {
   readonly files: FileSystem;
   readonly device: FuseDevice;
+  /** What is mounted: a directory. Of a mount that is gone on with, what was. */
+  readonly root: InodeId;
   readonly readOnly: boolean;
   /** Whether files may be handed to the kernel. */
   readonly passthrough: boolean;
@@ -76,7 +79,7 @@ interface Running {
 }
 
 export class Mount implements AsyncDisposable {
-  readonly #options: MountOptions;
+  readonly #options: Omit<MountOptions, 'root'>;
   readonly #handles: Handles;
   readonly #ended = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
@@ -90,7 +93,7 @@ export class Mount implements AsyncDisposable {
   /** Of what the kernel sends again, nothing is to come any more. */
   #allCame: boolean;
 
-  private constructor(options: MountOptions, kept: KeptState, inherited: boolean) {
+  private constructor(options: Omit<MountOptions, 'root'>, kept: KeptState, inherited: boolean) {
     const {device, files, readOnly, runtime} = options;
     this.#options = options;
     this.#allCame = !inherited;
@@ -98,7 +101,8 @@ export class Mount implements AsyncDisposable {
     this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
-      room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log, remembered: new Remembered(() => runtime.clock.nowMs(), inherited), origin: kept.origin, kept,
+      room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
+      remembered: new Remembered(() => runtime.clock.nowMs(), {root: kept.root, inherited}), numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
 
@@ -110,13 +114,13 @@ export class Mount implements AsyncDisposable {
   /** Serves a new mount. */
   static begin(options: MountOptions): Mount {
     const {device, runtime} = options;
-    const mount = new Mount(options, KeptState.begin(device.kept, `mount-${runtime.random.id()}`), false);
+    const mount = new Mount(options, KeptState.begin(device.kept, `mount-${runtime.random.id()}`, options.root), false);
     mount.#start();
     return mount;
   }
 
   /** Serves a mount that an earlier daemon has left: what is open stays open, and what was not answered is answered. */
-  static async goOn(options: MountOptions, {left, drafts, recovering}: LeftToServe): Promise<Mount> {
+  static async goOn(options: Omit<MountOptions, 'root'>, {left, drafts, recovering}: LeftToServe): Promise<Mount> {
     const {device, runtime} = options;
     const mount = new Mount(options, left.kept, true);
     const context = {...systemContext, origin: mount.#services.origin};
@@ -175,7 +179,7 @@ export class Mount implements AsyncDisposable {
   #receive(message: Buffer): void {
     let request;
     try {
-      request = decodeRequest(message, {setxattrExtended: this.#setxattrExtended});
+      request = decodeRequest(message, {setxattrExtended: this.#setxattrExtended, numbered: this.#services.numbered});
     } catch (error) {
       this.#options.runtime.log.error('fuse: a request could not be read', {error});
       if (message.length >= 16) this.#reply(message.readBigUInt64LE(8), errno.EIO);

@@ -15,7 +15,7 @@ const validMsMax = 60_000;
 export class Remembered {
   readonly #now: () => number;
   /** How many times each was named to the kernel, which knows the root from the beginning. */
-  readonly #nodes = new Map<InodeId, number>([[rootInodeId, 1]]);
+  readonly #nodes: Map<InodeId, number>;
   /** In two halves: what is in the older one when that goes is not valid any more. */
   #absent = new Set<string>();
   #absentBefore = new Set<string>();
@@ -28,8 +28,9 @@ export class Remembered {
   readonly inherited: boolean;
 
   /** `now`: wall ms. */
-  constructor(now: () => number, inherited = false) {
+  constructor(now: () => number, {root = rootInodeId, inherited = false}: {readonly root?: InodeId; readonly inherited?: boolean} = {}) {
     this.#now = now;
+    this.#nodes = new Map([[root, 1]]);
     this.inherited = inherited;
   }
 

@@ -9,6 +9,7 @@ import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
+import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -29,6 +30,7 @@ export interface MountServices {
   readonly log: Log;
   readonly shownAs: ShownAs;
   readonly remembered: Remembered;
+  readonly numbered: NodeNumbers;
   readonly kept: KeptState;
   /** Of a mount that shares them with others. */
   readonly locks?: MountLocks;

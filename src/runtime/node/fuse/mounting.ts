@@ -39,7 +39,7 @@ export const rootMounting: Mounting = {
       throw new WeirError('Unsupported', `${deviceFile} cannot be opened: a container needs it as a device, with CAP_SYS_ADMIN`, {cause});
     }
     try {
-      await runTool('mount', ['-i', '-t', 'fuse', '-o', this.optionsOf(options), sourceName(options.source), options.directory], {descriptor: device});
+      await runTool('mount', ['-i', '-t', 'fuse', '-o', this.optionsOf(options), sourceOf(options), options.directory], {descriptor: device});
       return device;
     } catch (error) {
       fs.closeSync(device);
@@ -51,8 +51,10 @@ export const rootMounting: Mounting = {
   },
 };
 
-/** What mount(8) and fusermount3 would take for the end of an option, or of a line in their tables. */
-export const sourceName = (source: string): string => source.replaceAll(/[\s,\\]/g, '_');
+/** Without what mount(8) and fusermount3 would take for the end of an option, or of a line in their tables. */
+export function sourceOf({source, subdirectory}: Pick<FuseMountOptions, 'source' | 'subdirectory'>): string {
+  return (subdirectory === undefined ? source : `${source}:${subdirectory}`).replaceAll(/[\s,\\]/g, '_');
+}
 
 export async function unmountBy(tool: string, args: readonly string[], lazyArgs: readonly string[]): Promise<void> {
   try {

@@ -33,7 +33,7 @@ export class NodeFuse implements Fuse {
     const kept = calls && place && findKept(calls, place, options.directory);
     if (!kept) return undefined;
     const {device, memory, mount} = kept;
-    if (mount.protocol !== keeperProtocol || mount.options !== this.#mounting.optionsOf(options) || calls.hasEnded(device)) {
+    if (mount.protocol !== keeperProtocol || mount.options !== this.#asked(options) || calls.hasEnded(device)) {
       this.#log.warn('fuse: a mount that was left cannot be gone on with: it was made with other options, or was taken away', {directory: options.directory});
       await endKept(kept);
       await this.#mounting.unmount(options.directory);
@@ -90,6 +90,12 @@ export class NodeFuse implements Fuse {
     return new NodeFuseDevice(device, fuseCalls()!, {unmount: () => this.#mounting.unmount(directory), user: this.#mounting.user, keeper});
   }
 
+  /** How, and of what; a daemon that is asked for another mount does not go on with this one. */
+  #asked(options: FuseMountOptions): string {
+    const how = this.#mounting.optionsOf(options);
+    return options.subdirectory === undefined ? how : `${how} ${options.subdirectory}`;
+  }
+
   /** Where it cannot be kept, the mount is none the worse while this process lives. */
   async #kept(options: FuseMountOptions, device: number): Promise<DeviceKeeper | undefined> {
     const [calls, place] = [keeperCalls(), placeOf(options)];
@@ -97,7 +103,7 @@ export class NodeFuse implements Fuse {
     const memory = calls.memoryFile();
     if (memory < 0) return undefined;
     try {
-      const mount = {protocol: keeperProtocol, directory: options.directory, options: this.#mounting.optionsOf(options)};
+      const mount = {protocol: keeperProtocol, directory: options.directory, options: this.#asked(options)};
       return {keeper: await Keeper.start(place, {mount, device, memory}, this.#log), memory};
     } catch (error) {
       fs.closeSync(memory);

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import {WeirError} from '#base/errors.ts';
 import type {FuseMountOptions} from '#runtime/fuse.ts';
 import type {Log} from '#runtime/log.ts';
-import {type Mounting, runTool, sourceName, unmountBy} from '#runtime/node/fuse/mounting.ts';
+import {type Mounting, runTool, sourceOf, unmountBy} from '#runtime/node/fuse/mounting.ts';
 import {keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 
 const tool = 'fusermount3';
@@ -21,9 +21,9 @@ const usual = new Set(['atime', 'diratime', 'relatime']);
 
 export function userMounting(log: Log): Mounting {
   const user = {uid: process.getuid!(), gid: process.getgid!()};
-  const optionsOf = ({source, readOnly, allowOther, flags}: FuseMountOptions): string =>
+  const optionsOf = ({readOnly, allowOther, flags, ...of}: FuseMountOptions): string =>
     [
-      `fsname=${sourceName(source)}`, 'subtype=weir', 'default_permissions', ...(allowOther && othersMayBeAllowed() ? ['allow_other'] : []), readOnly ? 'ro' : 'rw', ...flags.filter(flag => allowed.has(flag)),
+      `fsname=${sourceOf(of)}`, 'subtype=weir', 'default_permissions', ...(allowOther && othersMayBeAllowed() ? ['allow_other'] : []), readOnly ? 'ro' : 'rw', ...flags.filter(flag => allowed.has(flag)),
     ].join(',');
   return {
     user, optionsOf,
