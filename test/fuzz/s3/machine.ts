@@ -7,6 +7,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import {systemContext} from '#contracts/context.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import type {FileSystem} from '#client/file-system.ts';
+import {HeadTemplates} from '#codec/http/head-template.ts';
 import {RequestParser} from '#codec/http/request-parser.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {Identity} from '#master/identity/identity.ts';
@@ -191,7 +192,7 @@ export class S3Machine implements AsyncDisposable {
     const connection: ExchangeConnection = {
       socket: socket as unknown as Socket, parser, remote: {host: '127.0.0.1', port: 1}, inputEnded: false, stalled: false,
       serves: () => true, handOn: () => false, input: () => Promise.resolve(false), answered: () => {},
-      server: {secure: false, closing: false, keepAliveLines: '', date: () => 'Date: Sat, 21 Nov 2026 17:18:10 GMT\r\n'} as unknown as ServerConnections,
+      server: {secure: false, closing: false, keepAliveLines: '', heads: new HeadTemplates(), date: () => 'Date: Sat, 21 Nov 2026 17:18:10 GMT\r\n'} as unknown as ServerConnections,
     };
     const exchange = new ServerExchange(connection, head);
     await this.#handler(exchange);
