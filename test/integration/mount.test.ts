@@ -212,6 +212,53 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
     assert.equal((await weir.s3.get('box', 'ranges'))?.length, 1_000_010);
   });
 
+  it('takes set-user-id and set-group-id from what an ordinary user changes, and from what is given away', async () => {
+    const script = `
+import os, sys
+file = sys.argv[1] + '/set-id'
+def begin(mode=0o6777):
+    with open(file, 'wb') as f: f.write(b'x' * 20000)
+    os.chown(file, 0, 0); os.chmod(file, mode)
+    assert os.stat(file).st_mode & 0o7777 == mode
+def as_user(step):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([]); os.setgid(65534); os.setuid(65534)
+            step(); os._exit(0)
+        except BaseException as error:
+            print(error, file=sys.stderr); os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+def changed(step):
+    fd = os.open(file, os.O_RDWR)
+    step(fd)
+    seen = os.fstat(fd).st_mode & 0o7777
+    os.close(fd)
+    return seen
+def mode(): return os.stat(file).st_mode & 0o7777
+steps = {'write': lambda fd: os.pwrite(fd, b'y', 0), 'again': lambda fd: [os.pwrite(fd, b'y' * 70000, at) for at in range(3)],
+         'truncate': lambda fd: os.ftruncate(fd, 10), 'allocate': lambda fd: os.posix_fallocate(fd, 0, 30000)}
+for name, step in steps.items():
+    begin(); changed(step); assert mode() == 0o6777, ('root keeps them', name, oct(mode()))
+    begin()
+    def as_they_see():
+        seen = changed(step); assert seen == 0o777, (name, oct(seen))
+    as_user(as_they_see)
+    assert mode() == 0o777, (name, oct(mode()))
+    begin(0o6767); as_user(lambda: changed(step)); assert mode() & 0o4000 == 0, (name, oct(mode()))
+begin(); as_user(lambda: open(file, 'wb').close()); assert mode() == 0o777, ('open', oct(mode()))
+begin(); os.chown(file, 1, 1); assert mode() == 0o777, ('chown', oct(mode()))
+# A file that is being written already.
+begin(0o777); fd = os.open(file, os.O_RDWR); os.pwrite(fd, b'z', 5); os.chmod(file, 0o6777)
+as_user(lambda: os.pwrite(fd, b'w', 6)); assert mode() == 0o777, ('open before', oct(mode()))
+os.close(fd); os.unlink(file)
+directory = sys.argv[1] + '/set-id-directory'
+os.mkdir(directory); os.chmod(directory, 0o2775); os.chown(directory, 1, 1); assert os.stat(directory).st_mode & 0o7777 == 0o2775
+os.rmdir(directory)
+`;
+    await run('python3', ['-c', script, at('box')]);
+  });
+
   it('keeps the mode of what is edited in its place', async () => {
     await writeFile(at('box', 'edited'), 'one', {mode: 0o640});
     await run('sed', ['-i', 's/one/two/', at('box', 'edited')]);

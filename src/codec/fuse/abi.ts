@@ -16,7 +16,8 @@ export const opcode = {
 export const initFlag = {
   asyncRead: [0, 1 << 0], posixLocks: [0, 1 << 1], atomicOpenTruncate: [0, 1 << 3], exportSupport: [0, 1 << 4], bigWrites: [0, 1 << 5], dontMask: [0, 1 << 6], flockLocks: [0, 1 << 10],
   autoInvalidateData: [0, 1 << 12], readdirplus: [0, 1 << 13], readdirplusAuto: [0, 1 << 14], asyncDirectIo: [0, 1 << 15], writebackCache: [0, 1 << 16], parallelDirectoryOperations: [0, 1 << 18],
-  posixAcl: [0, 1 << 20], abortError: [0, 1 << 21], maxPages: [0, 1 << 22], cacheSymlinks: [0, 1 << 23], explicitInvalidateData: [0, 1 << 25], setxattrExtended: [0, 1 << 29], initExtended: [0, 1 << 30],
+  posixAcl: [0, 1 << 20], abortError: [0, 1 << 21], maxPages: [0, 1 << 22], cacheSymlinks: [0, 1 << 23], explicitInvalidateData: [0, 1 << 25],
+  handleKillPrivileges: [0, 1 << 28], setxattrExtended: [0, 1 << 29], initExtended: [0, 1 << 30],
   passthrough: [1, 1 << 5], hasResend: [1, 1 << 7],
 } as const;
 
@@ -27,6 +28,9 @@ export const openFlag = {directIo: 1, keepCache: 2, nonSeekable: 4, cacheDirecto
 
 /** Which fields of a SETATTR are meant. */
 export const setattrValid = {mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, handle: 64, atimeNow: 128, mtimeNow: 256, lockOwner: 512, ctime: 1024, killSetId: 2048} as const;
+
+/** Of a WRITE: who writes may not keep set-user-id and set-group-id. */
+export const writeKillsSetId = 4;
 
 /** Messages that the daemon sends without having been asked. */
 export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7, nextEpoch: 8} as const;

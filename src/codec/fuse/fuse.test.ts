@@ -60,6 +60,7 @@ test('nodes are meant by the numbers that the kernel has of them, wherever they 
 test('of a SETATTR only what is marked counts; times may lie before 1970', () => {
   const at = (valid: number, atime: bigint) => decoded(opcode.setattr, valid, 0, 6n, 100n, 0n, atime, 2n, 3n, 5, 6, 7, 0o644, 0, 11, 12, 0);
   assert.deepEqual(at(8 | 1, 0n), {op: 'setattr', size: 100, mode: 0o644});
+  assert.deepEqual(at(2 | 2048, 0n), {op: 'setattr', uid: 11, killSetId: true});
   assert.deepEqual(at(16, -1n), {op: 'setattr', atime: -999_999_995n});
   assert.deepEqual(at(16 | 128 | 32 | 64 | 1024 | 2 | 4, 1n), {op: 'setattr', handle: 6, atime: 'now', mtime: 2_000_000_006n, ctime: 3_000_000_007n, uid: 11, gid: 12});
 });

@@ -30,6 +30,8 @@ export interface SetattrBody {
   readonly atime?: FuseTime | 'now';
   readonly mtime?: FuseTime | 'now';
   readonly ctime?: FuseTime;
+  /** Set-user-id and set-group-id go with it (where `handleKillPrivileges` was agreed on). */
+  readonly killSetId?: true;
 }
 
 export type FuseBody =
@@ -247,6 +249,7 @@ function setattr(u32: (offset: number) => number, u64: (offset: number) => numbe
     ...(has(setattrValid.mode) ? {mode: u32(68)} : {}),
     ...(has(setattrValid.uid) ? {uid: u32(76)} : {}),
     ...(has(setattrValid.gid) ? {gid: u32(80)} : {}),
+    ...(has(setattrValid.killSetId) ? {killSetId: true as const} : {}),
   };
 }
 

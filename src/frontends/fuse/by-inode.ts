@@ -5,7 +5,9 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {FileInfo} from '#contracts/master-api.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
+import type {AttributePatch} from '#model/inode.ts';
 
 /** Renames of what leads to one inode that may come between while one request is carried out. */
 const movesMax = 16;
@@ -22,4 +24,13 @@ export async function atInode<T>({files}: Pick<MountServices, 'files'>, node: In
       path = now;
     }
   }
+}
+
+/** Changes attributes of the inode, wherever it is. */
+export async function patched(services: MountServices, node: InodeId, patch: AttributePatch, context: CallContext): Promise<FileInfo> {
+  const info = await atInode(services, node, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
+  // So it stays for who has it open when its name goes.
+  const open = services.handles.inode(node);
+  if (open) open.info = info;
+  return info;
 }

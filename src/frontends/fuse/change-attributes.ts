@@ -7,13 +7,14 @@ import type {SetattrBody} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
-import {atInode} from '#frontends/fuse/by-inode.ts';
+import {patched} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import {withoutSetId} from '#frontends/fuse/set-ids.ts';
+import type {AttributePatch, Inode} from '#model/inode.ts';
 import {accessAcl} from '#model/posix-acl.ts';
 
 const createOnly = 1;
@@ -30,7 +31,7 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
     await resize(services, info, body.size, context);
     if (info.inode.content && info.path !== '') info = await infoOfNode(services, node, context);
   }
-  const patch = patchOf(body, services.clock.nowNs());
+  const patch = patchOf(body, info.inode, services.clock.nowNs());
   if (Object.keys(patch).length > 0) {
     info = info.path === '' ? patchedOrphan(services, node, patch) : await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
@@ -59,7 +60,8 @@ function setOfOrphan({handles}: MountServices, node: InodeId, name: ByteString, 
   open.info = {...open.info, path: '' as ByteString, inode: {...open.info.inode, ...protectionAfter(open.info.inode, undefined, xattrs, value !== undefined && name === accessAcl)}};
 }
 
-function patchOf({mode, uid, gid, atime, mtime}: SetattrBody, now: bigint): AttributePatch {
+function patchOf({mode: asked, uid, gid, atime, mtime, killSetId}: SetattrBody, {kind, mode: was}: Pick<Inode, 'kind' | 'mode'>, now: bigint): AttributePatch {
+  const mode = asked ?? (killSetId && kind !== 'directory' && withoutSetId(was) !== was ? withoutSetId(was) : undefined);
   return {
     ...(mode === undefined ? {} : {mode: mode & 0o7777}), ...(uid === undefined ? {} : {uid}), ...(gid === undefined ? {} : {gid}),
     ...(atime === undefined ? {} : {atime: atime === 'now' ? now : atime}), ...(mtime === undefined ? {} : {mtime: mtime === 'now' ? now : mtime}),
@@ -102,11 +104,3 @@ export const removexattr: Operation<'removexattr'> = async (services, head, {nam
   await patched(services, nodeOf(head), {xattrs: {[name]: null}}, context);
   return undefined;
 };
-
-async function patched(services: MountServices, node: InodeId, patch: AttributePatch, context: CallContext): Promise<FileInfo> {
-  const info = await atInode(services, node, context, (path, at) => services.files.setAttributes(path, patch, {kind: 'file'}, at));
-  // So it stays for who has it open when its name goes.
-  const open = services.handles.inode(node);
-  if (open) open.info = info;
-  return info;
-}

@@ -4,7 +4,7 @@
  */
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {openFlag} from '#codec/fuse/abi.ts';
+import {openFlag, writeKillsSetId} from '#codec/fuse/abi.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
@@ -19,6 +19,7 @@ import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 /** Of RELEASE: the last of descriptors that had a lock of the whole file. */
@@ -165,21 +166,23 @@ async function bytesOf(body: Body): Promise<Answer> {
   return bytes;
 }
 
-export const write: Operation<'write'> = async (services, _head, {handle, offset, data}, context) => {
+export const write: Operation<'write'> = async (services, _head, {handle, offset, data, flags: how}, context) => {
   // The message's buffer is the next request's too.
   const bytes = Buffer.from(data);
   const {node, flags} = handleOf(services, handle);
   if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
   await checkRoom(services, node, offset + bytes.length, context);
+  if (how & writeKillsSetId) await dropSetId(services, node, context);
   await draft.write(offset, bytes, context);
   return writtenBody(bytes.length);
 };
 
 /** On the spot: to a draft that is being written already. */
-export function writeNow(services: MountServices, _head: FuseHead, {handle, offset, data}: BodyOf<'write'>): Answer {
+export function writeNow(services: MountServices, _head: FuseHead, {handle, offset, data, flags}: BodyOf<'write'>): Answer {
   const open = services.handles.file(handle);
   if (!open || !isWritable(open.flags) || !hasRoomNow(services, open.node, offset + data.length)) return undefined;
+  if (flags & writeKillsSetId && hasSetIdNow(services, open.node) !== false) return undefined;
   return services.handles.inode(open.node)!.draft?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
 }
 

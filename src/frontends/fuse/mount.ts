@@ -53,7 +53,7 @@ export interface LeftToServe {
 /** Not atomicOpenTruncate: the kernel empties a file that is being executed before it finds out that it may not (ETXTBSY). */
 const wanted: readonly InitFlag[] = [
   'asyncRead', 'bigWrites', 'parallelDirectoryOperations', 'readdirplus', 'readdirplusAuto', 'asyncDirectIo', 'abortError', 'maxPages', 'cacheSymlinks', 'initExtended', 'passthrough',
-  'dontMask', 'posixAcl', 'setxattrExtended', 'hasResend',
+  'dontMask', 'posixAcl', 'setxattrExtended', 'handleKillPrivileges', 'hasResend',
 ];
 /** What the kernel may read ahead (it takes the least of what it hears) and keep in flight by itself. */
 const readAheadBytes = 1024 * 1024;

@@ -10,6 +10,7 @@ import {handleOf, readHandle} from '#frontends/fuse/files.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {isWritable} from '#frontends/fuse/handles.ts';
 import type {MountServices, Operation} from '#frontends/fuse/request.ts';
+import {dropSetIdOf} from '#frontends/fuse/set-ids.ts';
 
 const keepSize = 0x01;
 const punchHole = 0x02;
@@ -20,7 +21,7 @@ const seekHole = 4;
 const copyBytesMax = 16 * 1024 * 1024;
 const copyChunkBytes = 1024 * 1024;
 
-export const fallocate: Operation<'fallocate'> = async (services, _head, {handle, offset, length, mode}, context) => {
+export const fallocate: Operation<'fallocate'> = async (services, head, {handle, offset, length, mode}, context) => {
   const {node, flags} = handleOf(services, handle);
   if (!isWritable(flags)) throw new Errno('EBADF');
   const what = mode & ~keepSize;
@@ -28,6 +29,7 @@ export const fallocate: Operation<'fallocate'> = async (services, _head, {handle
   const draft = await draftOf(services, node, {empty: false}, context);
   const end = offset + length;
   if ((mode & keepSize) === 0) await checkRoom(services, node, end, context);
+  await dropSetIdOf(services, head, node, context);
   if (what !== 0) await draft.punch(offset, length, context);
   if ((mode & keepSize) === 0 && end > draft.length) await draft.truncate(end, context);
   return undefined;
@@ -45,10 +47,11 @@ export const lseek: Operation<'lseek'> = async (services, _head, {handle, offset
   return lseekBody(found);
 };
 
-export const copy: Operation<'copy'> = async (services, _head, {handle, offset, toHandle, toOffset, length}, context) => {
+export const copy: Operation<'copy'> = async (services, head, {handle, offset, toHandle, toOffset, length}, context) => {
   const {node, flags} = handleOf(services, toHandle);
   if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
+  await dropSetIdOf(services, head, node, context);
   let copied = 0;
   for (const wanted = Math.min(length, copyBytesMax); copied < wanted; ) {
     const bytes = await readAt(services, handle, offset + copied, Math.min(copyChunkBytes, wanted - copied), context);
