@@ -395,7 +395,7 @@ export const targets: Readonly<Record<string, Target>> = {
     encodeSlot(slot, bytes);
     return bytes;
   }, decodeSlot),
-  'fuse-kept-header': decoder(binary, [encodeHeader({flags: [1, 2], slots: 3, nextHandle: 4, origin: 'mount-m', root: 5})], input => void decodeHeader(input)),
+  'fuse-kept-header': decoder(binary, [encodeHeader({flags: [1, 2], minor: 0, slots: 3, nextHandle: 4, origin: 'mount-m', root: 5})], input => void decodeHeader(input)),
   'fuse-kept-position': decoder(binary, [encodePosition({handle: 1, cookie: 5n, from: name('a'), key: name('b')})!], input => void decodePosition(input)),
   'namespace-upload': record([{
     uploadId: 'u', path: name('/a'), mount: 1 as MountId, storeKey: name('a'), content: 4 as ContentId, storeUploadId: 's', metadata: {a: 'b'},

@@ -242,6 +242,13 @@ export async function startStack(forWhat: string, options: StackOptions = {}): P
   }
 }
 
+/** How many requests the kernel has sent to an instance's mount, of some kinds or of all. */
+export async function kernelRequests(weir: Weir, ...operations: readonly string[]): Promise<number> {
+  const text = await (await fetch(`${weir.ready.http}/metrics`)).text();
+  const counted = [...text.matchAll(/^weir_fuse_requests_total\{operation="(\w+)"\} (\d+)/gm)];
+  return counted.reduce((sum, [, operation, count]) => sum + (operations.length === 0 || operations.includes(operation!) ? Number(count) : 0), 0);
+}
+
 /** Tries until it is true; fails with what it last said. */
 export async function eventually(what: string, check: () => Promise<boolean>, msMax = 20_000): Promise<void> {
   const deadline = Date.now() + msMax;

@@ -10,7 +10,7 @@ import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import {writeTypes} from '#model/mount.ts';
 import {unmountable} from '../conformance/posix/places.ts';
-import {eventually, keeperOf, Weir} from './harness.ts';
+import {eventually, keeperOf, kernelRequests, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
@@ -498,7 +498,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
       }
       assert.deepEqual((await readdir(at('box', 'seen'))).sort(), [...model.keys()].sort(), `step ${step}`);
     }
-    const requests = async () => Number(/^weir_fuse_requests_total (\d+)/m.exec(await (await weir.restResponse('GET', '../../metrics')).text())![1]);
+    const requests = () => kernelRequests(weir);
     for (const name of names) await stat(at('box', 'seen', name)).catch(() => undefined);
     const before = await requests();
     for (let i = 0; i < 1_000; i++) await stat(at('box', 'seen', names[i % names.length]!)).catch(() => undefined);

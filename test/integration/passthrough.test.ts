@@ -10,7 +10,7 @@ import {after, before, describe, it} from 'node:test';
 import {createInterface} from 'node:readline';
 import {promisify} from 'node:util';
 import {unmountable} from '../conformance/posix/places.ts';
-import {Weir} from './harness.ts';
+import {kernelRequests, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
@@ -98,18 +98,13 @@ describe('passthrough', {skip: (await kernelReads()) ? false : 'needs root, /dev
     }
   }
 
-  async function requests(weir: Weir): Promise<number> {
-    const text = await (await fetch(`${weir.ready.http}/metrics`)).text();
-    return Number(/^weir_fuse_requests_total (\d+)/m.exec(text)![1]);
-  }
-
   /** Reads the file, which is cached already, past what the kernel remembers of it. */
   async function asksWeir(weir: Weir, file: string): Promise<boolean> {
     await run('dd', [`if=${file}`, 'iflag=nocache', 'count=0']);
-    const before = await requests(weir);
+    const before = await kernelRequests(weir);
     assert.ok((await readFile(file)).equals(big));
     // 12 MiB come in requests of 1 MiB at most; opening and closing are three.
-    return (await requests(weir)) - before > 8;
+    return (await kernelRequests(weir)) - before > 8;
   }
 
   it('gives the kernel what nobody may write, and nothing else, on a mount that can be written', async () => {

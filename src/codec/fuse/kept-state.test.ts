@@ -29,14 +29,14 @@ test('what is kept comes back as it was', () => {
   fc.assert(fc.property(id, unique, name, name, (handle, cookie, from, key) => {
     assert.deepEqual(decodePosition(encodePosition({handle, cookie, from, key})!), {handle, cookie, from, key});
   }));
-  const header = {flags: [-1, 5] as const, slots: 7, nextHandle: 2 ** 40, origin: 'mount-x', root: 2 ** 33};
+  const header = {flags: [-1, 5] as const, minor: 45, slots: 7, nextHandle: 2 ** 40, origin: 'mount-x', root: 2 ** 33};
   assert.deepEqual(decodeHeader(encodeHeader(header)), header);
   assert.equal(decodeHeader(encodeHeader({...header, root: 0}))!.root, 1, 'as the first version left it');
 });
 
 test('what was never written is nothing; what is broken, or of a later version, is refused', () => {
   assert.equal(decodeHeader(Buffer.alloc(headerBytes)), undefined);
-  const header = encodeHeader({flags: [0, 0], slots: 0, nextHandle: 1, origin: 'm', root: 3});
+  const header = encodeHeader({flags: [0, 0], minor: 0, slots: 0, nextHandle: 1, origin: 'm', root: 3});
   const changed = (at: number, value: number): Buffer => {
     const bytes = Buffer.from(header);
     bytes.writeUInt32LE(value, at);

@@ -2,7 +2,7 @@
  * What a mount leaves to the next daemon: what was agreed on at INIT and what is open, in memory that outlives the process (KeptMemory).
  * Little-endian:
  *
- *   0            header: magic, version, INIT's flags, how many slots there have been, a number above all handles, the mount's name (origin), its root
+ *   0            header: magic, version, INIT's flags, how many slots there have been, the protocol's minor version, a number above all handles, the mount's name (origin), its root
  *   4096 …       slots of 64 bytes: a file handle, a directory handle, the state of a draft, a lock, or nothing
  *   2^36 …       4096 bytes for each slot: where reading that directory has got to, if that handle ever got anywhere
  *
@@ -29,6 +29,8 @@ export const directoryPosition = (slot: number): number => positionsBegin + slot
 export interface KeptHeader {
   /** Agreed on at INIT. */
   readonly flags: readonly [low: number, high: number];
+  /** The same; 0 where an earlier version did not say. */
+  readonly minor: number;
   /** Slots from this one on were never used. */
   readonly slots: number;
   /** Above every handle that was ever given out. */
@@ -94,13 +96,14 @@ export interface KeptPosition {
 
 const kinds = {none: 0, file: 1, directory: 2, draft: 3, lock: 4} as const;
 
-export function encodeHeader({flags, slots, nextHandle, origin, root}: KeptHeader): Buffer {
+export function encodeHeader({flags, minor, slots, nextHandle, origin, root}: KeptHeader): Buffer {
   const bytes = Buffer.alloc(headerBytes);
   bytes.writeUInt32LE(magic, 0);
   bytes.writeUInt32LE(version, 4);
   bytes.writeUInt32LE(flags[0] >>> 0, 8);
   bytes.writeUInt32LE(flags[1] >>> 0, 12);
   bytes.writeUInt32LE(slots, 16);
+  bytes.writeUInt32LE(minor, 20);
   bytes.writeBigUInt64LE(BigInt(nextHandle), 24);
   bytes.writeUInt8(bytes.write(origin, 33, originBytesMax, 'latin1'), 32);
   bytes.writeBigUInt64LE(BigInt(root), rootPosition);
@@ -116,7 +119,7 @@ export function decodeHeader(bytes: Buffer): KeptHeader | undefined {
   const [slots, originBytes] = [bytes.readUInt32LE(16), bytes.readUInt8(32)];
   if (slots > slotsMax || originBytes > originBytesMax) throw corrupt('its header is out of bounds');
   return {
-    flags: [bytes.readInt32LE(8), bytes.readInt32LE(12)], slots, nextHandle: number64(bytes, 24), origin: bytes.toString('latin1', 33, 33 + originBytes),
+    flags: [bytes.readInt32LE(8), bytes.readInt32LE(12)], minor: bytes.readUInt32LE(20), slots, nextHandle: number64(bytes, 24), origin: bytes.toString('latin1', 33, 33 + originBytes),
     // Versions before this one had the namespace's root, and did not say so.
     root: number64(bytes, rootPosition) || 1,
   };

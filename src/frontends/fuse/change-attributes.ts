@@ -9,6 +9,7 @@ import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {patched} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
+import {checkMayChange} from '#frontends/fuse/extended-attributes.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
@@ -20,7 +21,6 @@ import {accessAcl} from '#model/posix-acl.ts';
 const createOnly = 1;
 const setGroupId = 0o2000;
 const replaceOnly = 2;
-const own = 'weir.';
 
 export const setattr: Operation<'setattr'> = async (services, head, body, context) => {
   const node = nodeOf(head);
@@ -85,7 +85,7 @@ async function resize(services: MountServices, info: FileInfo, size: number, con
 }
 
 export const setxattr: Operation<'setxattr'> = async (services, head, {name, value, flags, killSetGroupId}, context) => {
-  if (name.startsWith(own)) throw new Errno('EPERM');
+  checkMayChange(name);
   const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
   const there = info.inode.xattrs !== undefined && Object.hasOwn(info.inode.xattrs, name);
   if (flags & createOnly && there) throw new Errno('EEXIST');
@@ -97,7 +97,7 @@ export const setxattr: Operation<'setxattr'> = async (services, head, {name, val
 };
 
 export const removexattr: Operation<'removexattr'> = async (services, head, {name}, context) => {
-  if (name.startsWith(own)) throw new Errno('EPERM');
+  checkMayChange(name);
   const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
   if (!info.inode.xattrs || !Object.hasOwn(info.inode.xattrs, name)) throw new Errno('ENODATA');
   if (info.path === '') return setOfOrphan(services, nodeOf(head), name, undefined);

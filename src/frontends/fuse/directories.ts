@@ -13,10 +13,12 @@ import {Errno} from '#frontends/fuse/failure.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
 import type {DirectoryHandle} from '#frontends/fuse/handles.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
-import {type Answer, firstUnique, type MountServices, nodeOf, type Operation, type RequestContext} from '#frontends/fuse/request.ts';
+import {type Answer, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {Inode} from '#model/inode.ts';
 
 const entriesAtOnce = 512;
+/** Where there are changes all the time, what is answered is not remembered. */
+const fetchRoundsMax = 3;
 const dot = 1n;
 const dotDot = 2n;
 /** Below it an inode's id, behind those of `.` and `..`; above it, for an inode with several names, something of this one. */
@@ -36,12 +38,12 @@ function cookieOf({id, links}: Inode, key: ByteString): bigint {
 const inodeOfCookie = (cookie: bigint): InodeId => Number(BigInt.asUintN(Number(nameShift), cookie) - dotDot) as InodeId;
 
 export const opendir: Operation<'opendir'> = async (services, head, _body, context) => {
-  const {info, validUntil} = services.files.statInodeNow(nodeOf(head)) ?? (await services.files.statInode(nodeOf(head), context));
-  if (info.inode.kind !== 'directory') throw new Errno('ENOTDIR');
-  // What the kernel keeps of a listing has no time of its own: it may where only we change it, and we tell.
-  const keep = services.remembered.following && validUntil === Number.MAX_SAFE_INTEGER;
-  const {handles} = services;
-  return openBody(handles.openedBy(firstUnique(head)) ?? handles.addDirectory(info.inode.id, firstUnique(head)), keep ? openFlag.cacheDirectory | openFlag.keepCache : 0);
+  const {inode} = await infoOfNode(services, nodeOf(head), context);
+  if (inode.kind !== 'directory') throw new Errno('ENOTDIR');
+  const {handles, remembered} = services;
+  const {keep, listing} = remembered.openListing(inode.id);
+  const handle = handles.openedBy(firstUnique(head)) ?? handles.addDirectory(inode.id, firstUnique(head), listing);
+  return openBody(handle, openFlag.cacheDirectory | (keep ? openFlag.keepCache : 0));
 };
 
 export const releasedir: Operation<'releasedir'> = async ({handles}, _head, {handle}) => {
@@ -57,21 +59,23 @@ export const fsyncdir: Operation<'fsyncdir'> = async ({files}, _head, _body, con
 export const readdir: Operation<'readdir'> = (services, _head, body, context) => read(services, body, false, context);
 export const readdirplus: Operation<'readdirplus'> = (services, _head, body, context) => read(services, body, true, context);
 
-async function read(services: MountServices, {handle: number, offset, size}: {readonly handle: number; readonly offset: bigint; readonly size: number}, plus: boolean, context: RequestContext): Promise<Answer> {
+async function read(services: MountServices, {handle: number, offset, size}: {readonly handle: number; readonly offset: bigint; readonly size: number}, plus: boolean, context: CallContext): Promise<Answer> {
   const handle = services.handles.directory(number);
   if (!handle) throw new Errno('EBADF');
   const path = await services.files.pathOf(handle.node, context);
   if (offset !== handle.cookie) await seek(services, handle, offset, context);
+  if (handle.rest.length > 0 && !isCurrent(services, handle)) {
+    handle.rest = [];
+    handle.ended = false;
+  }
   const buffer = new DirentBuffer(size);
   if (handle.cookie < dotDot && !(await addDots(services, handle, buffer, plus, context))) return buffer.take();
   const from = handle.after;
+  let validUntil = Infinity;
   while (handle.rest.length > 0 || !handle.ended) {
     if (handle.rest.length === 0) {
-      const page = await services.files.list({directory: path, view: 'children', limit: entriesAtOnce, ...(handle.after === undefined ? {} : {after: handle.after})}, context);
-      handle.rest = page.entries;
-      handle.validUntil = page.validUntil ?? 0;
-      handle.turn = context.turn;
-      handle.ended = page.next === undefined;
+      await fetch(services, handle, path, context);
+      validUntil = Math.min(validUntil, isCurrent(services, handle) ? handle.validUntil : 0);
       continue;
     }
     const taken = add(services, handle, buffer, plus);
@@ -81,8 +85,27 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
     }
     handle.rest = [];
   }
+  const complete = from === handle.after && handle.ended && handle.rest.length === 0;
+  services.remembered.readListing(handle.node, handle.listing, {validUntil: Math.min(validUntil, handle.validUntil), reached: handle.after, complete});
   if (handle.after !== undefined) services.handles.directoryRead(number, from ?? ('' as ByteString), handle.cookie, handle.after);
   return buffer.take();
+}
+
+/** Whether nothing was told since `rest` was read. */
+const isCurrent = ({remembered}: MountServices, {turn, listing, changes}: DirectoryHandle): boolean => turn === remembered.turn && changes === listing?.changes;
+
+/** What comes next. What the store is asked for because of that is told as a change, like any other: the next time it is known. */
+async function fetch(services: MountServices, handle: DirectoryHandle, path: ByteString, context: CallContext): Promise<void> {
+  for (let round = 1; ; round++) {
+    handle.turn = services.remembered.turn;
+    handle.changes = handle.listing?.changes;
+    const page = await services.files.list({directory: path, view: 'children', limit: entriesAtOnce, ...(handle.after === undefined ? {} : {after: handle.after})}, context);
+    if (round < fetchRoundsMax && !isCurrent(services, handle)) continue;
+    handle.rest = page.entries;
+    handle.validUntil = page.validUntil ?? 0;
+    handle.ended = page.next === undefined;
+    return;
+  }
 }
 
 /** Adds what fits; answers how many. */
@@ -135,6 +158,7 @@ async function seek(services: MountServices, handle: DirectoryHandle, cookie: bi
   handle.ended = false;
   handle.after = undefined;
   handle.cookie = cookie;
+  handle.validUntil = Infinity;
   if (cookie <= dotDot) return;
   handle.after = handle.passed.get(cookie);
   if (handle.after !== undefined) return;

@@ -11,6 +11,8 @@ import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const own = 'weir.';
+/** Security modules' own: a mount has one label for all its files, or none. Programs that learn so do not ask again file by file. */
+const label = 'security.selinux';
 /** Asked for by its name, and in no list: copies of a file do not have it. JSON; absent on what is no file. */
 const persistAttribute = 'weir.persist';
 
@@ -27,6 +29,7 @@ export function getxattrNow({files}: MountServices, head: FuseHead, {name, size}
 }
 
 function valueOf({xattrs}: Inode, name: ByteString): Uint8Array {
+  if (name === label) throw new Errno('ENOTSUP');
   const value = name.startsWith(own) || !xattrs || !Object.hasOwn(xattrs, name) ? undefined : xattrs[name];
   if (!value) throw new Errno('ENODATA');
   return value;
@@ -43,7 +46,13 @@ export const listxattr: Operation<'listxattr'> = async (services, head, {size}, 
   return sized(Buffer.from(shown(inode).map(name => `${name}\0`).join('')), size);
 };
 
-const shown = ({xattrs}: Inode): readonly string[] => Object.keys(xattrs ?? {}).filter(name => !name.startsWith(own));
+/** EPERM, ENOTSUP: for an attribute that cannot be set. */
+export function checkMayChange(name: ByteString): void {
+  if (name === label) throw new Errno('ENOTSUP');
+  if (name.startsWith(own)) throw new Errno('EPERM');
+}
+
+const shown = ({xattrs}: Inode): readonly string[] => Object.keys(xattrs ?? {}).filter(name => name !== label && !name.startsWith(own));
 
 /** Size 0 asks how much room it takes. */
 function sized(value: Uint8Array, size: number): Answer {

@@ -14,6 +14,7 @@ import type {Clock} from '#runtime/clock.ts';
 const retryMs = 1_000;
 /** A name that led nowhere is shown as it is. */
 const nobody = 0 as InodeId;
+const attributesOnly = -1n;
 
 type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin' | 'locks' | 'numbered'> & {readonly clock: Pick<Clock, 'sleep'>};
 
@@ -44,18 +45,25 @@ export async function followChanges(services: Services, context: CallContext): P
 
 async function takeBack({device, remembered, numbered, ...services}: Services, {inodes, names, lost}: Changes): Promise<void> {
   if (lost) return await takeBackAll({device, remembered, numbered, ...services});
-  const nodes = new Set(inodes);
+  // Found out in this turn: what is answered from now on is as it is after the changes.
+  const [whole, attributes] = [new Set<InodeId>(), new Set<InodeId>()];
+  const gone: Uint8Array[] = [];
   for (const {directory, name, was} of names) {
     // What it held is remembered with the directory.
-    nodes.add(directory);
+    (remembered.nameChanged(directory, name) ? whole : attributes).add(directory);
     const absent = remembered.takeAbsence(directory, name);
-    if (absent || (was !== undefined && remembered.hasNode(was))) await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(directory), shownName(name, was ?? nobody, false)));
+    if (absent || (was !== undefined && remembered.hasNode(was))) gone.push(invalidateEntryBody(numbered(directory), shownName(name, was ?? nobody, false)));
   }
-  for (const node of nodes) if (remembered.hasNode(node)) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), 0n, 0n));
+  for (const node of inodes) (remembered.hasListing(node) ? attributes : whole).add(node);
+  const nodes = [...[...whole].map(node => [node, 0n] as const), ...[...attributes].filter(node => !whole.has(node)).map(node => [node, attributesOnly] as const)];
+  const known = nodes.filter(([node]) => remembered.hasNode(node));
+  for (const entry of gone) await device.notify(notification.invalidateEntry, entry);
+  for (const [node, offset] of known) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), offset, 0n));
 }
 
 /** Attributes and pages of all that it knows. Names it goes on believing for as long as they are valid, unless the kernel can forget all at once (7.44). */
 async function takeBackAll({device, remembered, numbered}: Services): Promise<void> {
+  remembered.dropListings();
   if (remembered.count === 0) return;
   await device.notify(notification.nextEpoch, new Uint8Array(0));
   for (const node of remembered.nodes()) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), 0n, 0n));

@@ -8,6 +8,7 @@ import type {OpenFile} from '#client/file-system.ts';
 import type {FileInfo, ListEntry} from '#contracts/master-api.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
+import type {Listing} from '#frontends/fuse/remembered.ts';
 import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 
@@ -54,9 +55,13 @@ export interface DirectoryHandle {
   rest: readonly ListEntry[];
   after: ByteString | undefined;
   ended: boolean;
-  /** Of `rest`: ListPage.validUntil, and Remembered.turn when it was asked for. */
+  /** What the kernel keeps of it, since it was opened (Remembered); undefined where it may keep nothing. */
+  readonly listing: Listing | undefined;
+  /** Of `rest`, Infinity before there is any: ListPage.validUntil; and Remembered.turn when it was asked for. */
   validUntil: number;
   turn: number;
+  /** Listing.changes at that time. */
+  changes: number | undefined;
   /** Entries that were answered, in this order: their keys by their cookies. Bounded by who answers. */
   readonly passed: Map<bigint, ByteString>;
   /** Of one that an earlier daemon has opened: a key that was passed, before whatever it answered last. */
@@ -180,15 +185,15 @@ export class Handles {
     return undefined;
   }
 
-  addDirectory(node: InodeId, unique: bigint): number {
+  addDirectory(node: InodeId, unique: bigint, listing: Listing | undefined): number {
     const number = this.#kept.nextHandle();
-    this.#directories.set(number, {...freshDirectory(node, unique), slot: this.#kept.add({kind: 'directory', handle: number, node, unique})});
+    this.#directories.set(number, {...freshDirectory(node, unique, listing), slot: this.#kept.add({kind: 'directory', handle: number, node, unique})});
     return number;
   }
 
   /** One that an earlier daemon has given out, at the place that it had got to. */
   restoreDirectory(number: number, slot: number, node: InodeId, unique: bigint): void {
-    const handle = {...freshDirectory(node, unique), slot};
+    const handle = {...freshDirectory(node, unique, undefined), slot};
     const position = this.#kept.position(slot, number);
     if (position) {
       handle.passed.set(position.cookie, position.key);
@@ -234,6 +239,6 @@ export class Handles {
   }
 }
 
-function freshDirectory(node: InodeId, unique: bigint): DirectoryHandle {
-  return {node, rest: [], after: undefined, ended: false, validUntil: 0, turn: 0, passed: new Map(), cookie: 0n, unique};
+function freshDirectory(node: InodeId, unique: bigint, listing: Listing | undefined): DirectoryHandle {
+  return {node, listing, rest: [], after: undefined, ended: false, validUntil: Infinity, turn: 0, changes: undefined, passed: new Map(), cookie: 0n, unique};
 }

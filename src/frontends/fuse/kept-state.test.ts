@@ -25,15 +25,15 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
   const kept = memory();
   const first = KeptState.begin(kept, 'mount-1', 12 as InodeId);
   assert.equal(KeptState.left(kept), undefined, 'nothing was agreed on yet');
-  first.flags = [3, 4];
+  first.agreed([3, 4], 45);
   const handles = new Handles(device, first);
   const numbers = [1n, 2n, 3n].map(unique => handles.addFile({node: inode, flags: Number(unique), unique}, info, undefined));
-  const directory = handles.addDirectory(inode, 9n);
+  const directory = handles.addDirectory(inode, 9n, undefined);
   handles.directoryRead(directory, 'a' as ByteString, 12n, 'c' as ByteString);
   await handles.closeFile(numbers[1]!);
 
   const second = KeptState.left(kept)!;
-  assert.deepEqual([second.origin, second.root, second.flags], ['mount-1', 12, [3, 4]]);
+  assert.deepEqual([second.origin, second.root, second.flags, second.minor], ['mount-1', 12, [3, 4], 45]);
   const found = second.found().map(({what}) => what).toSorted((a, b) => Number('unique' in a && 'unique' in b ? a.unique - b.unique : 0));
   assert.deepEqual(found, [
     {kind: 'file', handle: numbers[0], node: inode, flags: 1, unique: 1n, backing: 0},
@@ -53,7 +53,7 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
 test('locks that are shared with other mounts are kept as they are joined and split', () => {
   const kept = memory();
   const first = KeptState.begin(kept, 'mount-1', 12 as InodeId);
-  first.flags = [3, 4];
+  first.agreed([3, 4], 45);
   const locks = new MountLocks(first);
   const request = {inode, whole: false, holder: 'mount-1', owner: '5', pid: 9};
   locks.note({...request, type: 'write', start: 0, end: 99});

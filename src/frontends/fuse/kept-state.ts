@@ -38,7 +38,7 @@ export class KeptState {
 
   /** Of a mount that begins. */
   static begin(memory: KeptMemory | undefined, origin: string, root: InodeId): KeptState {
-    return new KeptState(memory, {flags: [0, 0], slots: 0, nextHandle: 1, origin, root}, 0);
+    return new KeptState(memory, {flags: [0, 0], minor: 0, slots: 0, nextHandle: 1, origin, root}, 0);
   }
 
   /** Of a mount that is taken over; undefined when INIT was never answered. Corrupt, Unsupported. */
@@ -64,8 +64,12 @@ export class KeptState {
     return this.#header.flags;
   }
 
-  set flags(flags: readonly [low: number, high: number]) {
-    this.#change({flags});
+  get minor(): number {
+    return this.#header.minor;
+  }
+
+  agreed(flags: readonly [low: number, high: number], minor: number): void {
+    this.#change({flags, minor});
   }
 
   /** All slots that hold something; those that do not are free from now on. */

@@ -15,16 +15,15 @@ import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
-import {answeredAgain, answersNow, changes, madeOnce, operationOf} from '#frontends/fuse/operations.ts';
+import {answeredAgain, answersNow, changes, madeOnce, namesChange, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
-import {type Answer, firstUnique, isResent, type MountServices} from '#frontends/fuse/request.ts';
+import {type Answer, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
-import type {Counter} from '#runtime/metrics.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface MountOptions {
@@ -85,7 +84,7 @@ export class Mount implements AsyncDisposable {
   /** Requests under way that may be interrupted. */
   readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
-  readonly #requests: Counter;
+  readonly #requests = new Map<OperationName, number>();
   /** Agreed on at INIT. */
   #setxattrExtended: boolean;
   #services: MountServices;
@@ -99,16 +98,18 @@ export class Mount implements AsyncDisposable {
     this.#allCame = !inherited;
     this.#handles = new Handles(device, kept);
     this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
+    const remembered = new Remembered(() => runtime.clock.nowMs(), {root: kept.root, inherited});
+    remembered.minor = kept.minor;
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
       room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
-      remembered: new Remembered(() => runtime.clock.nowMs(), {root: kept.root, inherited}), numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
+      remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
 
     runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
     runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);
-    this.#requests = runtime.metrics.counter('weir_fuse_requests_total', 'Requests of the kernel.');
+    runtime.metrics.counterFrom('weir_fuse_requests_total', 'Requests of the kernel.', () => [...this.#requests].map(([operation, value]) => ({labels: {operation}, value})), ['operation']);
   }
 
   /** Serves a new mount. */
@@ -186,7 +187,7 @@ export class Mount implements AsyncDisposable {
       return;
     }
     const {head, body} = request;
-    this.#requests.add(1);
+    this.#requests.set(body.op, (this.#requests.get(body.op) ?? 0) + 1);
     switch (body.op) {
       case 'init':
         return this.#init(head, body);
@@ -216,9 +217,10 @@ export class Mount implements AsyncDisposable {
     }
     this.#setxattrExtended = agreedOn(agreed, 'setxattrExtended');
     const passthrough = agreedOn(agreed, 'passthrough');
+    this.#services.remembered.minor = minor;
     this.#services = {...this.#services, passthrough};
     // Without it, what was read and not answered when a daemon dies would wait for ever: then the mount dies, too.
-    if (agreedOn(agreed, 'hasResend')) this.#services.kept.flags = agreed;
+    if (agreedOn(agreed, 'hasResend')) this.#services.kept.agreed(agreed, minor);
     else device.endWithProcess();
     const answer = initBody({
       minor: Math.min(minor, protocol.minor), readAheadBytesMax: readAheadBytes, flags: agreed, backgroundMax: backgroundRequests, writeBytesMax: device.writeBytesMax,
@@ -249,6 +251,7 @@ export class Mount implements AsyncDisposable {
     } finally {
       this.#running.delete(head.unique);
     }
+    this.#listingsChanged(head, body);
     this.#reply(head.unique, error, answer);
   }
 
@@ -282,12 +285,23 @@ export class Mount implements AsyncDisposable {
     if (!answerNow) return false;
     try {
       const answer = answerNow(this.#services, head, body);
-      if (answer) this.#reply(head.unique, 0, answer);
+      if (answer) {
+        this.#listingsChanged(head, body);
+        this.#reply(head.unique, 0, answer);
+      }
       return answer !== undefined;
     } catch (failure) {
       this.#reply(head.unique, this.#explain(failure, body));
       return true;
     }
+  }
+
+  /** The kernel knows what it has changed by itself, but not what somebody read before that and gets after it. */
+  #listingsChanged({node}: FuseHead, body: FuseBody): void {
+    if (!namesChange.has(body.op)) return;
+    const {remembered} = this.#services;
+    remembered.ownNamesChanged(node as InodeId);
+    if (body.op === 'rename') remembered.ownNamesChanged(body.newParent as InodeId);
   }
 
   #explain(failure: unknown, body: FuseBody): number {

@@ -24,6 +24,9 @@ const operations: Operations = {
 /** Refused with EROFS on a read-only mount. The kernel refuses most by itself. */
 export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink', 'link', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'create', 'write', 'setxattr', 'removexattr', 'fallocate', 'copy', 'tmpfile']);
 
+/** Changes of the names in the directory that they are asked of (`rename` of two). */
+export const namesChange: ReadonlySet<OperationName> = new Set(['create', 'mknod', 'mkdir', 'symlink', 'link', 'unlink', 'rmdir', 'rename']);
+
 /** What is tried on the spot first: undefined when that takes waiting. */
 export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {
   lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow,

@@ -1,16 +1,37 @@
 /**
- * What the kernel remembers of our answers: nodes, from the LOOKUP that named them to the FORGET, and names that led nowhere. Kept so that
- * only what the kernel may hold is taken back. Bounded: beyond the bounds answers are given without any validity, and nothing is kept.
+ * What the kernel remembers of our answers: nodes, from the LOOKUP that named them to the FORGET, names that led nowhere, and listings of
+ * directories. Kept so that only what the kernel may hold is taken back. Bounded: beyond the bounds answers are given without any validity,
+ * and nothing is kept.
  *
- * Answers are valid no longer than what they are made of, and no longer than `validMsMax`, which bounds what a notification that is lost
- * could do. One that was being made while a change was told (`turn`) may be older than that, and is not valid at all.
+ * Answers are valid no longer than what they are made of, and no longer than an hour, which bounds what a notification that is lost could
+ * do: a minute where the kernel cannot forget all names at once. One that was being made while a change was told (`turn`) may be older than
+ * that, and is not valid at all.
+ *
+ * What the kernel keeps of a listing has no time of its own: whoever opens the directory is told whether it still holds, and where it does
+ * not it is dropped and made anew from what is read next.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {type InodeId, rootInodeId} from '#base/ids.ts';
 
 const nodesMax = 1_000_000;
 const absentMax = 100_000;
-const validMsMax = 60_000;
+const listingsMax = 50_000;
+const validMsMax = 3_600_000;
+const unforgettableMsMax = 60_000;
+const absentMsMax = 60_000;
+/** Protocol 7.44: FUSE_NOTIFY_INC_EPOCH. */
+const forgetsAllSince = 44;
+
+/** What the kernel keeps of a directory's listing. */
+export interface Listing {
+  /** Wall ms: all that it got may be believed so long. */
+  until: number;
+  /** The last key that was read by anybody, and whether somebody has come to the end. */
+  reached: ByteString;
+  complete: boolean;
+  /** How often this mount has changed it. */
+  changes: number;
+}
 
 export class Remembered {
   readonly #now: () => number;
@@ -20,7 +41,10 @@ export class Remembered {
   #absent = new Set<string>();
   #absentBefore = new Set<string>();
   #absentSince = 0;
+  /** The oldest first. */
+  readonly #listings = new Map<InodeId, Listing>();
   #following = false;
+  #validMsMax = unforgettableMsMax;
   /** Grows with every change that is told. A request takes it along from its beginning. */
   turn = 0;
 
@@ -32,6 +56,11 @@ export class Remembered {
     this.#now = now;
     this.#nodes = new Map([[root, 1]]);
     this.inherited = inherited;
+  }
+
+  /** What was agreed on at INIT. */
+  set minor(value: number) {
+    this.#validMsMax = value >= forgetsAllSince ? validMsMax : unforgettableMsMax;
   }
 
   /** Whether we hear of changes: else nothing may be remembered. */
@@ -63,8 +92,8 @@ export class Remembered {
   }
 
   absence(directory: InodeId, name: ByteString, validUntil: number, turn = this.turn): number {
-    const validMs = this.#validMs(validUntil, turn);
-    if (this.#now() - this.#absentSince > validMsMax) {
+    const validMs = Math.min(this.#validMs(validUntil, turn), absentMsMax);
+    if (this.#now() - this.#absentSince > absentMsMax) {
       this.#absentBefore = this.#absent;
       this.#absent = new Set();
       this.#absentSince = this.#now();
@@ -72,6 +101,54 @@ export class Remembered {
     if (validMs === 0 || this.#absent.size >= absentMax) return 0;
     this.#absent.add(`${directory}/${name}`);
     return validMs;
+  }
+
+  /** At OPENDIR: `keep` tells whether what the kernel has of the listing still holds; else it drops that. */
+  openListing(directory: InodeId): {readonly keep: boolean; readonly listing: Listing | undefined} {
+    const known = this.#listings.get(directory);
+    if (known && this.#following && known.until > this.#now()) return {keep: true, listing: known};
+    this.#listings.delete(directory);
+    if (!this.#following) return {keep: false, listing: undefined};
+    if (this.#listings.size >= listingsMax) this.#listings.delete(this.#listings.keys().next().value!);
+    const listing: Listing = {until: Infinity, reached: '' as ByteString, complete: false, changes: 0};
+    this.#listings.set(directory, listing);
+    return {keep: false, listing};
+  }
+
+  /**
+   * Part of a listing goes to the kernel. `listing`: of the OPENDIR. What is read for one that was dropped since may get among what the kernel
+   * keeps for another.
+   */
+  readListing(directory: InodeId, listing: Listing | undefined, {validUntil, reached, complete}: {readonly validUntil: number; readonly reached: ByteString | undefined; readonly complete: boolean}): void {
+    if (!listing || this.#listings.get(directory) !== listing) return void this.#listings.delete(directory);
+    listing.until = Math.min(listing.until, validUntil, this.#now() + this.#validMsMax);
+    if (reached !== undefined && reached > listing.reached) listing.reached = reached;
+    listing.complete ||= complete;
+  }
+
+  /** This mount has changed names in the directory: the kernel knows, but not what somebody has read before and gets after it. */
+  ownNamesChanged(directory: InodeId): void {
+    const listing = this.#listings.get(directory);
+    if (listing) listing.changes++;
+  }
+
+  /**
+   * Others have changed a name in the directory: whether what the kernel keeps of the listing must go. It need not where nobody has got so far
+   * yet, as when the store was asked for what comes next; and it should not, for the kernel never completes what it has lost a part of.
+   */
+  nameChanged(directory: InodeId, name: ByteString): boolean {
+    const listing = this.#listings.get(directory);
+    if (listing && !listing.complete && name > listing.reached) return false;
+    this.#listings.delete(directory);
+    return true;
+  }
+
+  hasListing(directory: InodeId): boolean {
+    return this.#listings.has(directory);
+  }
+
+  dropListings(): void {
+    this.#listings.clear();
   }
 
   forget(id: InodeId, count: number): void {
@@ -100,6 +177,6 @@ export class Remembered {
   }
 
   #validMs(validUntil: number, turn: number): number {
-    return this.#following && turn === this.turn ? Math.max(0, Math.min(validUntil - this.#now(), validMsMax)) : 0;
+    return this.#following && turn === this.turn ? Math.max(0, Math.min(validUntil - this.#now(), this.#validMsMax)) : 0;
   }
 }

@@ -79,11 +79,10 @@ export class Knowledge {
     return this.#newest(mount, key, claims);
   }
 
-  /** Since when all that the directory at `place` holds is known: by its record, or by listings in memory that cover it together (of a large one there are several). */
-  listingAge({mount, storeKey}: Place, {listedAt = 0}: Inode): Age {
+  /** Since when the keys from `from` to before `end` of the directory at `place` are known: by its record, or by listings in memory that cover them together (of a large one there are several). */
+  listingAge({mount, storeKey}: Place, {listedAt = 0}: Inode, from: ByteString, end: ByteString | undefined): Age {
     const {coverage} = this.#sources;
-    const end = storeKey === '' ? undefined : prefixEnd(storeKey);
-    const covered = Math.max(coverage.coveredSince(mount, undefined, storeKey, end), coverage.coveredSince(mount, storeKey, storeKey, end));
+    const covered = Math.max(coverage.coveredSince(mount, undefined, from, end), coverage.coveredSince(mount, storeKey, from, end));
     return this.#newest(mount, storeKey, [{at: listedAt, source: 'directory'}, {at: covered, source: 'listing'}]);
   }
 

@@ -76,18 +76,23 @@ export class Lister {
       if (missing.length === 0) {
         await transactions.read(() => undefined);
         if (failure !== undefined) throw failure;
-        return request.view === 'children' ? {...page!, validUntil: this.#validUntil(directory)} : page!;
+        return request.view === 'children' ? {...page!, validUntil: this.#validUntil(directory, request, page!)} : page!;
       }
       await Promise.all(missing.slice(0, directoriesAtOnce).map(scope => this.advance(scope, askedAt, context.signal)));
     }
     throw new WeirError('Unavailable', `the listing of ${formatPath(directory)} changes faster than it can be read`);
   }
 
-  /** Of what a directory holds, as far as its record tells. */
-  #validUntil(directory: Path): number {
+  /** Of the names on a page of a directory, and those that are not on it: the rest of the directory may not be known yet. */
+  #validUntil(directory: Path, {after}: ListRequest, {entries, next}: ListPage): number {
     return this.#services.transactions.peek(reader => {
       const {place} = resolve(reader, directory);
-      return place ? this.#loader.listingValidUntil(place, inodeAt(reader, place)) : 0;
+      if (!place) return 0;
+      const {storeKey} = place;
+      const from = after === undefined ? storeKey : startBehind((storeKey + after) as ByteString, storeKey, false);
+      const last = next === undefined ? undefined : entries.at(-1)?.key;
+      const end = last !== undefined ? keyAfter((storeKey + last) as ByteString, last.endsWith('/')) : storeKey === '' ? undefined : prefixEnd(storeKey);
+      return this.#loader.listingValidUntil(place, inodeAt(reader, place), from, end);
     });
   }
 

@@ -101,10 +101,10 @@ export class Loader {
     return Math.min(kind === 'directory' || name === '' ? always : until(name), kind === 'file' ? always : until(`${name}/`));
   }
 
-  /** The same of the names in a directory. */
-  listingValidUntil(place: Place, inode: Inode): number {
+  /** The same of the names in a directory whose keys are at or behind `from`, and before `end`. */
+  listingValidUntil(place: Place, inode: Inode, from: ByteString, end: ByteString | undefined): number {
     const {knowledge} = this.#services;
-    return msOf(knowledge.validUntil(place.mount, knowledge.listingAge(place, inode)));
+    return msOf(knowledge.validUntil(place.mount, knowledge.listingAge(place, inode, from, end)));
   }
 
   #questions(reader: Reader, path: Path, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {
