@@ -321,6 +321,22 @@ describe('block store', () => {
     });
   });
 
+  it('keeps what was announced to be larger, and what came in any order', async () => {
+    const simulation = createSimulation(17);
+    await simulation.run(async (runtime) => {
+      await using store = await open(runtime);
+      for (const [id, length, announced, pieces] of [[1, 1000, 600 * KiB, [[0, 1000]]], [2, 0, 600 * KiB, []], [3, 300 * KiB, 300 * KiB, [[100_000, 300 * KiB], [0, 70_000], [70_000, 100_000]]]] as const) {
+        for (const dirty of [false, true]) {
+          const content = handle(id * 10 + Number(dirty), length);
+          const draft = (await (dirty ? store.lastingDraft(announced) : store.draft(announced)))!;
+          for (const [start, end] of pieces) await draft.write(bytesOf(content.id, length).subarray(start, end), start);
+          assert.equal(await draft.seal(content, {dirty}), true);
+          assert.deepEqual(Buffer.from((await store.read(content, 0, length))!), bytesOf(content.id, length));
+        }
+      }
+    });
+  });
+
   it('is as before when a dirty draft cannot be synced', async () => {
     for (const length of [1000, 600 * KiB]) {
       const simulation = createSimulation(16);

@@ -157,7 +157,7 @@ export interface BlockStore extends AsyncDisposable {
   lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined>;
   /** The same at once, where the pages are verified and the file is open. What is leased may be on disk only. Counts as use. */
   leaseNow(content: ContentHandle, offset: number, length: number): FileLease | undefined;
-  /** Room for a content about to be written; undefined when the cache cannot take it. */
+  /** Room for a content about to be written, of about that length; undefined when the cache cannot take it. */
   draft(lengthHint: number | undefined): Promise<Draft | undefined>;
   /** Room for a content that is to be sealed dirty, all of it taken now where the length is known; undefined when there is none, or nothing here lasts. */
   lastingDraft(length: number | undefined): Promise<Draft | undefined>;

@@ -1,20 +1,22 @@
-/** A content being written: small ones in memory, larger ones in a file of their own, whose page checksums are made when it is sealed. */
+/** A content being written: small ones in memory, larger ones in a file of their own, whose page checksums are made as it is written. */
 import {assert} from '#base/assert.ts';
 import {type ContentHandle, type Draft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import type {DraftPlace} from '#blockstore/draft-place.ts';
+import {DraftPages} from '#blockstore/drafts/draft-pages.ts';
 import {pageChecksums} from '#blockstore/files/large-content.ts';
-
-const readPages = 16;
 
 export class FileDraft implements Draft {
   readonly #place: DraftPlace;
-  #memory: Buffer | undefined = Buffer.alloc(0);
+  #memory: Buffer | undefined;
+  readonly #pages = new DraftPages();
   /** Written ranges, apart and in order. */
   #written: {start: number; end: number}[] = [];
   #alive = true;
 
-  constructor(place: DraftPlace) {
+  /** `length`: of the content, when known. */
+  constructor(place: DraftPlace, length = 0) {
     this.#place = place;
+    if (length <= segmentContentBytesMax) this.#memory = Buffer.alloc(0);
   }
 
   get alive(): boolean {
@@ -30,8 +32,8 @@ export class FileDraft implements Draft {
     } else {
       const memory = this.#memory;
       this.#memory = undefined;
-      if (memory) for (const {start, end: stop} of this.#written) if (this.#alive) this.#alive = await this.#place.write([memory.subarray(start, stop)], start);
-      if (this.#alive) this.#alive = await this.#place.write([chunk], position);
+      if (memory) for (const {start, end: stop} of this.#written) await this.#put(memory.subarray(start, stop), start);
+      await this.#put(chunk, position);
     }
     this.#cover(position, end);
   }
@@ -45,16 +47,16 @@ export class FileDraft implements Draft {
     }
     this.#alive = false;
     if (this.#memory) return await this.#place.sealSmall(content, this.#memory.subarray(0, content.length), options?.dirty ?? false);
+    if (content.length <= segmentContentBytesMax) return await this.#sealShorter(content, options?.dirty ?? false);
     const checksums = new Uint32Array(Math.ceil(content.length / pageBytes));
-    for (let page = 0; page < checksums.length; page += readPages) {
-      const bytes = Buffer.allocUnsafe(Math.min(readPages * pageBytes, content.length - page * pageBytes));
-      const count = await this.#place.read(bytes, page * pageBytes);
-      assert(count === bytes.length || count === -1, 'a draft reads as long as it was written');
-      if (count === -1) {
+    for (let page = 0; page < checksums.length; page++) {
+      const length = Math.min(pageBytes, content.length - page * pageBytes);
+      const checksum = this.#pages.checksum(page, length) ?? (await this.#readChecksum(page, length));
+      if (checksum === undefined) {
         await this.#place.discard();
         return false;
       }
-      checksums.set(pageChecksums([bytes]), page);
+      checksums[page] = checksum;
     }
     return await this.#place.sealLarge(content, checksums, options?.dirty ?? false);
   }
@@ -63,6 +65,29 @@ export class FileDraft implements Draft {
     this.#alive = false;
     this.#memory = undefined;
     await this.#place.discard();
+  }
+
+  /** It was to be larger than it has become. */
+  async #sealShorter(content: ContentHandle, dirty: boolean): Promise<boolean> {
+    const bytes = Buffer.allocUnsafe(content.length);
+    const isRead = content.length === 0 || (await this.#place.read(bytes, 0)) === content.length;
+    await this.#place.discard();
+    return isRead && (await this.#place.sealSmall(content, bytes, dirty));
+  }
+
+  async #put(bytes: Uint8Array, position: number): Promise<void> {
+    if (!this.#alive) return;
+    this.#pages.touch(position, bytes.length);
+    this.#pages.write([bytes], position);
+    this.#alive = await this.#place.write([bytes], position);
+  }
+
+  /** Of a page that was not written from its beginning on. Undefined when the disk does not give it. */
+  async #readChecksum(page: number, length: number): Promise<number | undefined> {
+    const bytes = Buffer.allocUnsafe(length);
+    const count = await this.#place.read(bytes, page * pageBytes);
+    assert(count === length || count === -1, 'a draft reads as long as it was written');
+    return count === -1 ? undefined : pageChecksums([bytes])[0];
   }
 
   #cover(start: number, end: number): void {

@@ -255,17 +255,17 @@ class TieredBlockStore implements BlockStore {
     return isSmall(whole) ? this.#leaseSmallNow(id, offset, length) : this.#leaseLargeNow(id, offset, length);
   }
 
-  async draft(_lengthHint: number | undefined): Promise<Draft | undefined> {
+  async draft(lengthHint: number | undefined): Promise<Draft | undefined> {
     const tier = this.#tiers.find((one) => one.writable && one.persistent) ?? this.#tiers.find((one) => one.writable);
     if (!tier || this.#closed) return undefined;
-    return new FileDraft(new DraftPlace(this.#drafts, tier));
+    return new FileDraft(new DraftPlace(this.#drafts, tier), lengthHint);
   }
 
   async lastingDraft(length: number | undefined): Promise<Draft | undefined> {
     for (const tier of this.#tiers) {
       if (!tier.writable || !tier.persistent || this.#closed) continue;
       const place = new DraftPlace(this.#drafts, tier);
-      if (length === undefined || (await place.reserve(length))) return new FileDraft(place);
+      if (length === undefined || (await place.reserve(length))) return new FileDraft(place, length);
     }
     return undefined;
   }

@@ -13,8 +13,8 @@ const chunkLineBytesMax = 1024;
 /** All chunk extensions of a message: they cost work and carry nothing. */
 const extensionBytesMax = 16 * 1024;
 
-/** What connections hand in at a time. */
-const loanBytes = 64 * 1024;
+/** Twice what connections hand in at a time: what is left of one fits in front of the next. */
+const loanBytes = 128 * 1024;
 
 const headEnd = Buffer.from('\r\n\r\n');
 const lineEnd = Buffer.from('\r\n');
@@ -75,7 +75,7 @@ export class RequestParser {
       this.#input = chunk;
       this.#borrowed = borrowed;
       this.#scanned = 0;
-    } else {
+    } else if (!this.#append(chunk)) {
       this.#input = Buffer.concat([this.#at === 0 ? this.#input : this.#input.subarray(this.#at), chunk]);
       this.#scanned = Math.max(0, this.#scanned - this.#at);
     }
@@ -100,6 +100,16 @@ export class RequestParser {
   /** The body's reader promises to be done with each piece when it asks for the next: buffers by the thousand cost the collector more than the bytes do. */
   lend(): void {
     this.#loans ??= [];
+  }
+
+  /** Behind what is kept in a loan; false where it is kept elsewhere, or part of it was read. */
+  #append(chunk: Buffer): boolean {
+    const left = this.#input.length;
+    const loan = this.#at === 0 && this.#lent !== this.#input.buffer ? this.#loans?.find(({buffer}) => buffer === this.#input.buffer) : undefined;
+    if (!loan || left + chunk.length > loanBytes) return false;
+    loan.set(chunk, left);
+    this.#input = loan.subarray(0, left + chunk.length);
+    return true;
   }
 
   #loan(bytes: number): Buffer | undefined {

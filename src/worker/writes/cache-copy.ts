@@ -8,7 +8,7 @@ import {type BlockStore, type Draft, segmentContentBytesMax} from '#blockstore/b
 export class CacheCopy {
   readonly #blocks: BlockStore;
   readonly #lengthHint: number | undefined;
-  #small: Uint8Array[] | undefined = [];
+  #small: Uint8Array[] | undefined;
   #draft: Draft | undefined;
   #position = 0;
   #dead = false;
@@ -16,6 +16,7 @@ export class CacheCopy {
   constructor(blocks: BlockStore, lengthHint: number | undefined) {
     this.#blocks = blocks;
     this.#lengthHint = lengthHint;
+    if (lengthHint === undefined || lengthHint <= segmentContentBytesMax) this.#small = [];
   }
 
   /** Resolves when the next chunk may come; never rejects. The buffer must not be changed afterwards. */
@@ -28,8 +29,8 @@ export class CacheCopy {
         this.#small.push(chunk);
         return;
       }
-      if (this.#small) {
-        const waiting = this.#small;
+      if (this.#small || position === 0) {
+        const waiting = this.#small ?? [];
         this.#small = undefined;
         this.#draft = await this.#blocks.draft(this.#lengthHint);
         let at = 0;

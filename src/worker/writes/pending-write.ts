@@ -45,7 +45,7 @@ export class PendingWrite implements WriteStream {
     if (this.#state !== 'open') throw new WeirError('Cancelled', 'this write has already ended');
     if (chunk.length === 0) return;
     try {
-      if (this.#chunks && this.#position + chunk.length <= segmentContentBytesMax) {
+      if (this.#chunks && Math.max(this.#position + chunk.length, this.#parts.length ?? 0) <= segmentContentBytesMax) {
         this.#position += chunk.length;
         this.#chunks.push(chunk);
         return await this.#parts.digests.update(chunk);
