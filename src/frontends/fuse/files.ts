@@ -15,6 +15,8 @@ import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
+import type {Rooms} from '#frontends/fuse/rooms.ts';
+import type {FileLease} from '#model/file-lease.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
@@ -118,22 +120,22 @@ export async function readHandle(services: MountServices, open: FileHandle, from
   const file = open.file ?? (await reopened(services, open, context));
   if (!file) throw new Errno('ESTALE');
   try {
-    return await readFile(file, from, size, context);
+    return await readFile(services, file, from, size, context);
   } catch (error) {
     if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
     const again = await reopened(services, open, context);
     if (!again) throw error;
     try {
-      return await readFile(again, from, size, context);
+      return await readFile(services, again, from, size, context);
     } catch (gone) {
       throw isKind(gone, 'NotFound') ? new Errno('ESTALE') : gone;
     }
   }
 }
 
-async function readFile(file: OpenFile, from: number, size: number, context: CallContext): Promise<Answer> {
+async function readFile({rooms}: Pick<MountServices, 'rooms'>, file: OpenFile, from: number, size: number, context: CallContext): Promise<Answer> {
   const length = Math.min(size, file.info.length - from);
-  return length <= 0 ? undefined : await bytesOf(await file.read({offset: from, length}, context));
+  return length <= 0 ? undefined : await bytesOf(rooms, await file.read({offset: from, length}, context));
 }
 
 /** A file that was renamed, or has lost its name, lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
@@ -144,37 +146,48 @@ async function reopened(services: MountServices, open: FileHandle, context: Call
   return (open.file = file);
 }
 
-async function bytesOf(body: Body): Promise<Answer> {
+async function bytesOf(rooms: Rooms, body: Body): Promise<Answer> {
   if (body.kind === 'bytes') return body.bytes;
-  const bytes = Buffer.allocUnsafe(body.length);
+  const bytes = rooms.take(body.length);
   let at = 0;
-  if (body.kind === 'stream') {
-    for await (const chunk of body.stream) {
-      bytes.set(chunk, at);
-      at += chunk.length;
+  if (body.kind === 'lease') at = await readLease(body.lease, bytes);
+  else {
+    for await (const piece of body.stream.pieces?.() ?? body.stream) {
+      if (!(piece instanceof Uint8Array)) at += await readLease(piece, bytes.subarray(at));
+      else {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
     }
-  } else {
-    using lease = body.lease;
-    while (at < bytes.length) {
-      const count = await lease.read(bytes.subarray(at), lease.offset + at);
-      if (count === 0) break;
-      at += count;
-    }
-    await lease.validate?.();
   }
   if (at !== bytes.length) throw new Errno('EIO');
   return bytes;
 }
 
+/** The lease ends with it. */
+async function readLease(leased: FileLease, into: Uint8Array): Promise<number> {
+  using lease = leased;
+  let at = 0;
+  while (at < lease.length) {
+    const count = await lease.read(into.subarray(at, lease.length), lease.offset + at);
+    if (count === 0) break;
+    at += count;
+  }
+  await lease.validate?.();
+  return at;
+}
+
 export const write: Operation<'write'> = async (services, _head, {handle, offset, data, flags: how}, context) => {
   // The message's buffer is the next request's too.
-  const bytes = Buffer.from(data);
+  const bytes = services.rooms.take(data.length);
+  bytes.set(data);
   const {node, flags} = handleOf(services, handle);
   if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
   await checkRoom(services, node, offset + bytes.length, context);
   if (how & writeKillsSetId) await dropSetId(services, node, context);
   await draft.write(offset, bytes, context);
+  services.rooms.give(bytes);
   return writtenBody(bytes.length);
 };
 

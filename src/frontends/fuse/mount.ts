@@ -21,6 +21,7 @@ import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
+import {Rooms} from '#frontends/fuse/rooms.ts';
 import {type Answer, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -102,7 +103,7 @@ export class Mount implements AsyncDisposable {
     remembered.minor = kept.minor;
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
-      room: Buffer.alloc(readBytesMax), clock: runtime.clock, log: runtime.log,
+      room: Buffer.alloc(readBytesMax), rooms: new Rooms(Math.max(readBytesMax, device.writeBytesMax)), clock: runtime.clock, log: runtime.log,
       remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
@@ -253,6 +254,8 @@ export class Mount implements AsyncDisposable {
     }
     this.#listingsChanged(head, body);
     this.#reply(head.unique, error, answer);
+    // The kernel has its copy.
+    if (answer) this.#services.rooms.give(answer);
   }
 
   /** Names a change that must not be made twice. Results are kept until the kernel has its answers: those of earlier requests than any that is under way. */

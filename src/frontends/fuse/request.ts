@@ -10,6 +10,7 @@ import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
+import type {Rooms} from '#frontends/fuse/rooms.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -27,6 +28,8 @@ export interface MountServices {
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Where bytes are put that are answered on the spot: room for the largest READ. */
   readonly room: Uint8Array;
+  /** Where bytes are put while something is waited for. */
+  readonly rooms: Rooms;
   readonly log: Log;
   readonly shownAs: ShownAs;
   readonly remembered: Remembered;

@@ -5,6 +5,7 @@
 import {assert} from '#base/assert.ts';
 import type {ContentId} from '#base/ids.ts';
 import {type BlockStore, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import {MiB} from '#base/units.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -25,6 +26,8 @@ const demandFlightsMax = 32;
 const aheadFlightsMax = 8;
 /** Requests of the whole worker while nothing is fetched ahead any more: below what a store is asked at once, so that readers who wait get through. */
 const allFlightsAheadMax = 64;
+/** Who has read so many bytes one after the other may have as many fetched ahead, beyond what thrift allows. */
+const provedBytes = 4 * MiB;
 /** Pages remembered as asked for in part. */
 const partialPagesMax = 4096;
 
@@ -92,10 +95,11 @@ export class ContentFills implements FlightObserver {
    * window is used up, so that the requests stay long.
    */
   readAhead(sequence: Sequence): void {
-    const {next, window, isFirst} = sequence;
+    const {next, run, window, isFirst} = sequence;
     if (window === 0 || !isFirst || this.#isRefusing) return;
     const ahead = Math.max(0, sequence.aheadTo - next);
-    const limit = Math.min(window, ahead + this.#thrift.extra(0));
+    // Who has read so much at a stretch goes on: a quarter of that would leave a long link idle until some round trips' worth of bytes are read.
+    const limit = Math.min(window, Math.max(ahead + this.#thrift.extra(0), run >= provedBytes ? run : 0));
     if (ahead > limit / 2 || limit - ahead < pageBytes) return;
     const start = Math.ceil((next + ahead) / pageBytes) * pageBytes;
     const end = Math.min(Math.floor((next + limit) / pageBytes) * pageBytes, this.content.length);

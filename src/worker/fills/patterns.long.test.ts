@@ -46,6 +46,25 @@ describe('a sequential reader', () => {
     assert.ok(idealMs / (t.clock.now - from) > 0.95, `${t.clock.now - from} ms against ${idealMs}`);
   });
 
+  it('that asks as a mount does, for 1 MiB and the next one, fills a shared link too', async () => {
+    const t = linked(wan);
+    const bytes = stamped('big', 1, 256 * MiB);
+    const content = t.put('big', bytes);
+    const from = t.clock.now;
+    await t.clock.run((async () => {
+      let before: Promise<void> = Promise.resolve();
+      for (let at = 0; at < bytes.length; at += MiB) {
+        const next = check(t, content, bytes, at, MiB);
+        await before;
+        before = next;
+      }
+      await before;
+    })());
+    const idealMs = bytes.length / wan.linkRate;
+    assert.ok(idealMs / (t.clock.now - from) > 0.9, `${t.clock.now - from} ms against ${idealMs}`);
+    assert.equal(t.store.counters.bytesRead, bytes.length);
+  });
+
   it('is served past a cache that refuses, still from several connections, in bounded memory', async () => {
     const t = linked({roundTripMs: 25, connectionRate: 50_000}, {limits: {heldBytesMax: 32 * MiB}});
     t.blocks.mode = 'refuse';

@@ -16,6 +16,8 @@ const windowBytesMax = 32 * MiB;
 export interface Sequence {
   /** Where it should go on. */
   next: number;
+  /** Bytes that it has read, one after the other. */
+  run: number;
   /** Bytes behind `next` worth fetching ahead; 0 until it has proved sequential. */
   window: number;
   /** Up to here was fetched ahead. */
@@ -34,12 +36,13 @@ export class Sequences {
     const at = this.#sequences.findLastIndex(s => offset <= s.next + slackBytes && offset >= s.next - slackBytes && end > s.next);
     if (at === -1) {
       if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
-      const sequence = {next: end, window: 0, aheadTo: end, isFirst};
+      const sequence = {next: end, run: length, window: 0, aheadTo: end, isFirst};
       this.#sequences.push(sequence);
       return sequence;
     }
     const [sequence] = this.#sequences.splice(at, 1) as [Sequence];
     this.#sequences.push(sequence);
+    sequence.run += end - sequence.next;
     sequence.next = end;
     sequence.isFirst = isFirst;
     sequence.window = Math.min(windowBytesMax, Math.max(windowBytesMin, sequence.window * 2, length));
