@@ -106,6 +106,10 @@ export class ChangeFeed {
     for (const listener of this.#listeners) this.#lose(listener);
   }
 
+  hears(origin: string): boolean {
+    return [...this.#listeners].some(listener => listener.origin === origin);
+  }
+
   get count(): number {
     return this.#listeners.size;
   }

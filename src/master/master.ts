@@ -118,7 +118,13 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     } finally {
       this.#parts.locks.releaseHolder(origin);
       await this.#parts.held.holds(origin, new Set());
+      this.#services.onHolderEnded?.(origin);
     }
+  }
+
+  /** Whether a mount listens (`watch`). */
+  isListening(origin: string): boolean {
+    return this.#parts.feed.hears(origin);
   }
 
   /** What is answered is seen by all who remember answers. Mounts do not wait for each other: each may hold what the other would have to forget first. */

@@ -10,6 +10,7 @@ import {WeirError} from '#base/errors.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
+import {EndedMounts} from '#client/ended-mounts.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
@@ -107,6 +108,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     // Until it is served; then it is the mount's own.
     if (kept) down.push('kept mount', () => kept.device.leave(Promise.resolve()));
     let running: Worker | undefined;
+    let mount: Mount | undefined;
     const master: Master = await down.add(
       'master',
       Master.open({
@@ -118,6 +120,8 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
           for (const id of contents) await (running ? running.dropped(id) : blocks.drop(id));
         },
         http,
+        // Nobody listens before the instance is served.
+        onHolderEnded: holder => (holder === mount?.origin ? undefined : endedMounts.ended(holder)),
         ...(kept ? {returningHolders: [kept.left.kept.origin]} : {}),
         pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
@@ -134,6 +138,9 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     void restoreUploads(worker, master, runtime.log);
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
+    const {clock, log} = runtime;
+    const whose = {draftsOf: (holder: string) => worker.draftsOf(holder), isBack: (holder: string) => master.isListening(holder)};
+    const endedMounts = await down.add('mounts that ended', Promise.resolve(new EndedMounts({master, worker, clock, log, ...whose}, systemContext)));
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
@@ -167,7 +174,6 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
 
     await down.add('inventories', Promise.resolve(new InventorySchedule({files, runtime})));
 
-    let mount: Mount | undefined;
     if (up.fuse !== undefined) {
       assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
       const {readOnly, passthrough, sharedLocks, shownAs} = up.fuse;

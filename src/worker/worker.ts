@@ -179,11 +179,16 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   async openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
-    return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes);
+    return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes, context.origin);
   }
 
   leftDrafts(): Promise<readonly DraftInfo[]> {
     return this.#drafts.left();
+  }
+
+  /** Drafts of this process's life that a mount (CallContext.origin) has open. */
+  draftsOf(holder: string): readonly DraftInfo[] {
+    return this.#drafts.heldBy(holder);
   }
 
   reopenDraft(draft: number): Promise<DraftInfo> {

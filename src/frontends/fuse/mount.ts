@@ -146,6 +146,11 @@ export class Mount implements AsyncDisposable {
     void followChanges({...this.#services, clock: this.#options.runtime.clock}, {...systemContext, signal: this.#following.signal});
   }
 
+  /** Names it to the master (CallContext.origin). */
+  get origin(): string {
+    return this.#services.origin;
+  }
+
   /** Resolves when the mount has gone, by whomever. */
   get ended(): Promise<void> {
     return this.#ended.promise;

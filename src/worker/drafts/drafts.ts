@@ -39,6 +39,8 @@ class LeftFile {
 
 interface OpenDraft {
   inode: InodeId;
+  /** The mount that writes it (CallContext.origin). */
+  readonly holder: string | undefined;
   base: ContentId | 0;
   seal: ContentId | 0;
   bytes: SmallDraft | NamedDraft | LeftFile;
@@ -77,14 +79,14 @@ export class Drafts {
   }
 
   /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
-  async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined): Promise<DraftInfo> {
+  async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined, holder?: string): Promise<DraftInfo> {
     if (this.#open.size >= draftsMax) throw new WeirError('Overloaded', `${draftsMax} files are being written`);
     if (this.#inodes.has(inode)) throw new WeirError('AlreadyExists', `inode ${inode} is being written already`);
     this.#inodes.add(inode);
     try {
       await (this.#replayed ??= this.#replay());
       const modified = this.#parts.runtime.clock.nowNs();
-      const draft: OpenDraft = {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+      const draft: OpenDraft = {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
       if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
         draft.bytes = new SmallDraft(await collect(bytes, length), modified);
         this.#memory += length;
@@ -100,6 +102,11 @@ export class Drafts {
   async left(): Promise<readonly DraftInfo[]> {
     await (this.#replayed ??= this.#replay());
     return this.#left.splice(0).map((number) => this.#info(number));
+  }
+
+  /** What that mount is writing. */
+  heldBy(holder: string): readonly DraftInfo[] {
+    return Array.from(this.#open).flatMap(([number, draft]) => (draft.holder === holder ? [this.#info(number)] : []));
   }
 
   /** One of `left` goes on: what it was to be sealed as it has not become. */
@@ -350,7 +357,7 @@ export class Drafts {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
       const draft: OpenDraft = {
-        inode, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced, lasts: synced,
+        inode, holder: undefined, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced, lasts: synced,
         modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       const first: DraftRecord = bytes instanceof SmallDraft ? {kind: 'open', inode, base, seal, bytes: bytes.bytes} : {kind: 'file', inode, base, seal, name: bytes};
