@@ -33,7 +33,7 @@ export const setattrValid = {mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime:
 export const writeKillsSetId = 4;
 
 /** Messages that the daemon sends without having been asked. */
-export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7, nextEpoch: 8} as const;
+export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7, nextEpoch: 8, prune: 9} as const;
 
 export const inHeaderBytes = 40;
 export const outHeaderBytes = 16;

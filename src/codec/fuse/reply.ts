@@ -243,3 +243,11 @@ export function invalidateEntryBody(parent: number, name: ByteString): Buffer {
   body.write(name, 16, 'latin1');
   return body;
 }
+
+/** Forget these nodes, where nobody uses them. */
+export function pruneBody(nodes: readonly number[]): Buffer {
+  const body = Buffer.alloc(16 + nodes.length * 8);
+  body.writeUInt32LE(nodes.length, 0);
+  for (const [i, node] of nodes.entries()) body.writeBigUInt64LE(BigInt(node), 16 + i * 8);
+  return body;
+}

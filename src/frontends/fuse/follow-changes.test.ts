@@ -26,7 +26,7 @@ test('who could not hear for a while takes everything back, and says again what 
     handles: {openInodes: [7]}, remembered, numbered: nodeNumbers(5 as InodeId), origin: 'mount', log: {warn: () => undefined}, clock: {sleep: () => Promise.resolve()},
   } as unknown as Parameters<typeof followChanges>[0];
   await followChanges(services, {...systemContext, signal: stop.signal});
-  const all = [[notification.nextEpoch, 'all'], [notification.invalidateInode, 1], [notification.invalidateInode, 7]];
+  const all = [[notification.nextEpoch, 'all'], [notification.invalidateInode, 7], [notification.invalidateInode, 1]];
   assert.deepEqual(said, [...all, ['hold', 'mount', [7]], [notification.invalidateInode, 7], ...all]);
   assert.equal(remembered.following, false);
 });

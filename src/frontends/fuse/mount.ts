@@ -20,6 +20,7 @@ import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
+import {prune} from '#frontends/fuse/prune.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import {Rooms} from '#frontends/fuse/rooms.ts';
 import {type Answer, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
@@ -90,6 +91,7 @@ export class Mount implements AsyncDisposable {
   #setxattrExtended: boolean;
   #services: MountServices;
   #left = false;
+  #pruning = false;
   /** Of what the kernel sends again, nothing is to come any more. */
   #allCame: boolean;
 
@@ -206,6 +208,7 @@ export class Mount implements AsyncDisposable {
         return void this.#interrupt(body.interrupted);
       default:
         void this.#serve(head, body);
+        if (!this.#pruning && this.#services.remembered.crowded) void this.#prune();
     }
   }
 
@@ -302,6 +305,12 @@ export class Mount implements AsyncDisposable {
       this.#reply(head.unique, this.#explain(failure, body));
       return true;
     }
+  }
+
+  async #prune(): Promise<void> {
+    this.#pruning = true;
+    await prune(this.#services);
+    this.#pruning = false;
   }
 
   /** The kernel knows what it has changed by itself, but not what somebody read before that and gets after it. */

@@ -12,15 +12,22 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {type InodeId, rootInodeId} from '#base/ids.ts';
+import {NodeCounts} from '#frontends/fuse/node-counts.ts';
 
-const nodesMax = 1_000_000;
+/** Their counts take 64 MB at most. */
+const nodesMax = 2_000_000;
+/** From which share of that on the kernel is asked to forget, and down to which. */
+const crowdedShare = 7 / 8;
+const prunedShare = 3 / 4;
+const sweptAtOnce = 4096;
 const absentMax = 100_000;
 const listingsMax = 50_000;
 const validMsMax = 3_600_000;
 const unforgettableMsMax = 60_000;
 const absentMsMax = 60_000;
-/** Protocol 7.44: FUSE_NOTIFY_INC_EPOCH. */
+/** Protocol 7.44: FUSE_NOTIFY_INC_EPOCH; 7.45: FUSE_NOTIFY_PRUNE. */
 const forgetsAllSince = 44;
+const prunesSince = 45;
 
 /** What the kernel keeps of a directory's listing. */
 export interface Listing {
@@ -36,7 +43,10 @@ export interface Listing {
 export class Remembered {
   readonly #now: () => number;
   /** How many times each was named to the kernel, which knows the root from the beginning. */
-  readonly #nodes: Map<InodeId, number>;
+  readonly #nodes = new NodeCounts();
+  readonly #nodesMax: number;
+  /** How many nodes there are when the kernel is asked to forget some. */
+  #crowdedAt = Infinity;
   /** In two halves: what is in the older one when that goes is not valid any more. */
   #absent = new Set<string>();
   #absentBefore = new Set<string>();
@@ -52,15 +62,17 @@ export class Remembered {
   readonly inherited: boolean;
 
   /** `now`: wall ms. */
-  constructor(now: () => number, {root = rootInodeId, inherited = false}: {readonly root?: InodeId; readonly inherited?: boolean} = {}) {
+  constructor(now: () => number, {root = rootInodeId, inherited = false, nodes = nodesMax}: {readonly root?: InodeId; readonly inherited?: boolean; readonly nodes?: number} = {}) {
     this.#now = now;
-    this.#nodes = new Map([[root, 1]]);
+    this.#nodes.add(root);
+    this.#nodesMax = nodes;
     this.inherited = inherited;
   }
 
   /** What was agreed on at INIT. */
   set minor(value: number) {
     this.#validMsMax = value >= forgetsAllSince ? validMsMax : unforgettableMsMax;
+    this.#crowdedAt = value >= prunesSince ? this.#nodesMax * crowdedShare : Infinity;
   }
 
   /** Whether we hear of changes: else nothing may be remembered. */
@@ -75,15 +87,14 @@ export class Remembered {
 
   /** The node goes to the kernel in an answer that holds until `validUntil`: for how many ms it may be believed. */
   node(id: InodeId, validUntil: number, turn = this.turn): number {
-    const count = this.#nodes.get(id);
-    if (count === undefined && this.#nodes.size >= nodesMax) return 0;
-    this.#nodes.set(id, (count ?? 0) + 1);
+    if (this.#nodes.size >= this.#nodesMax && !this.#nodes.has(id)) return 0;
+    this.#nodes.add(id);
     return this.#validMs(validUntil, turn);
   }
 
   /** Entries of a listing: for how many ms they may be believed. Each is counted by `node`. */
   listed(validUntil: number, turn: number): number {
-    return this.#nodes.size < nodesMax ? this.#validMs(validUntil, turn) : 0;
+    return this.#nodes.size < this.#nodesMax ? this.#validMs(validUntil, turn) : 0;
   }
 
   /** Attributes alone. */
@@ -152,9 +163,23 @@ export class Remembered {
   }
 
   forget(id: InodeId, count: number): void {
-    const left = (this.#nodes.get(id) ?? 0) - count;
-    if (left > 0) this.#nodes.set(id, left);
-    else this.#nodes.delete(id);
+    if (!this.#nodes.subtract(id, count)) this.#listings.delete(id);
+  }
+
+  /** Whether the kernel holds so much that it is time to ask it to forget some: `toPrune`. */
+  get crowded(): boolean {
+    return this.#nodes.size >= this.#crowdedAt;
+  }
+
+  /** Nodes to be forgotten, in turn. What the kernel cannot let go, because it is in use or holds what is, it keeps: it is not asked again before as much has come anew. */
+  *toPrune(atOnce: number): Generator<readonly InodeId[]> {
+    const wanted = Math.max(0, this.#nodes.size - this.#nodesMax * prunedShare);
+    for (let asked = 0; asked < wanted; ) {
+      const ids = this.#nodes.sweep(Math.min(wanted - asked, sweptAtOnce));
+      asked += ids.length;
+      for (let at = 0; at < ids.length; at += atOnce) yield ids.slice(at, at + atOnce);
+    }
+    this.#crowdedAt = Math.max(this.#nodesMax * crowdedShare, this.#nodes.size + (this.#nodesMax * (1 - crowdedShare)) / 2);
   }
 
   hasNode(id: InodeId): boolean {
@@ -169,7 +194,7 @@ export class Remembered {
   }
 
   nodes(): Iterable<InodeId> {
-    return this.#nodes.keys();
+    return this.#nodes.ids();
   }
 
   get count(): number {
