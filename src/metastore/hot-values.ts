@@ -1,50 +1,43 @@
 /**
- * An engine that keeps in memory what is looked up at every step of others: entries of directories, which each path leads through; and the keys
- * of which it was just found that there is nothing, since who makes something asks several times whether it is there. Nothing that a batch
- * changes may be looked up while it is applied; the metastore reads that from its overlay until then.
+ * An engine that keeps in memory what is looked up again: entries and inodes, which each path leads through. To ask LMDB costs four times as much. What
+ * is looked up once, as by a listing of millions, is only remembered by a number. Nothing that a batch changes may be looked up while it
+ * is applied; the metastore reads that from its overlay until then.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import {MiB} from '#base/units.ts';
 import type {StateEngine} from '#metastore/engine.ts';
+import {KeptRecords} from '#metastore/kept-records.ts';
 
-/** Then all are forgotten: some 2 MB. */
-const valuesMax = 10_000;
-/** The same of keys. */
-const absentMax = 1_000;
+/** Of records: with their names some 180 000 small files. Memory is taken as it is used. */
+const recordBytesMax = 32 * MiB;
+/** Hashes of keys that were looked up once. */
+const seenMax = 2 ** 18;
 
-export function keepHotValues(engine: StateEngine, isHot: (key: ByteString) => boolean): StateEngine {
-  const values = new Map<ByteString, Uint8Array>();
-  const absent = new Set<ByteString>();
-  const find = (key: ByteString): Uint8Array | undefined => {
-    if (absent.has(key)) return undefined;
+export function keepHotValues(engine: StateEngine, isHot: (key: ByteString) => boolean, bytes = recordBytesMax): StateEngine {
+  const records = new KeptRecords(bytes);
+  const seen = new Uint32Array(seenMax);
+  const lookUp = (key: ByteString, hash: number): Uint8Array | undefined => {
     const value = engine.look(key);
-    if (value) return value;
-    if (absent.size >= absentMax) absent.clear();
-    absent.add(key);
-    return undefined;
-  };
-  const lookUp = (key: ByteString): Uint8Array | undefined => {
-    const value = find(key);
     if (!value) return undefined;
-    if (values.size >= valuesMax) values.clear();
-    // The engine may use the memory again.
-    const kept = Buffer.allocUnsafeSlow(value.length);
-    kept.set(value);
-    values.set(key, kept);
-    return kept;
+    const place = hash & (seenMax - 1);
+    if (seen[place] === hash) records.keep(key, hash, value);
+    else seen[place] = hash;
+    return value;
+  };
+  const lookHot = (key: ByteString): Uint8Array | undefined => {
+    const hash = KeptRecords.hashOf(key);
+    return records.find(key, hash) ?? lookUp(key, hash);
   };
   return {
     get sequence() {
       return engine.sequence;
     },
     get: key => engine.get(key),
-    look: key => (isHot(key) ? (values.get(key) ?? lookUp(key)) : find(key)),
+    look: key => (isHot(key) ? lookHot(key) : engine.look(key)),
     range: options => engine.range(options),
     apply: async (mutations, sequence) => {
       await engine.apply(mutations, sequence);
-      for (const {key} of mutations) {
-        values.delete(key);
-        absent.delete(key);
-      }
+      for (const {key} of mutations) if (isHot(key)) records.remove(key, KeptRecords.hashOf(key));
     },
     snapshot: () => engine.snapshot(),
     close: () => engine.close(),

@@ -13,7 +13,7 @@ import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {EndedMounts} from '#client/ended-mounts.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
-import {isDirectoryEntryKey} from '#codec/namespace/keys.ts';
+import {isOnPaths} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
 import {Mount, sharesLocks} from '#frontends/fuse/mount.ts';
@@ -230,7 +230,7 @@ async function openState(runtime: Runtime, home: Home) {
   }
   const engine = await openLmdbEngine(runtime.disk, home.metadata);
   try {
-    return await openMetastore({runtime, directory: home.metadataLog, engine: keepHotValues(engine, isDirectoryEntryKey)});
+    return await openMetastore({runtime, directory: home.metadataLog, engine: keepHotValues(engine, isOnPaths)});
   } catch (error) {
     await engine.close();
     throw error;

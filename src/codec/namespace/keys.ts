@@ -74,8 +74,11 @@ export function entryKey(parent: InodeId, name: ByteString): ByteString {
   return `e${idKey(parent)}${name}` as ByteString;
 }
 
-/** Of what every path below it leads through. */
-export const isDirectoryEntryKey = (key: ByteString): boolean => key.charCodeAt(key.length - 1) === 0x2f && key.charCodeAt(0) === 0x65;
+/** Of what a path leads through: an entry or an inode. */
+export const isOnPaths = (key: ByteString): boolean => {
+  const letter = key.charCodeAt(0);
+  return letter === 0x65 || letter === 0x69;
+};
 
 /** The entry name in an entry's key. */
 export function nameOfEntryKey(key: ByteString): ByteString {

@@ -1,0 +1,107 @@
+/**
+ * Small records by key, in two blocks of memory instead of objects: half a million of them would cost the collector more than they save. Records are
+ * written one behind the other; a table of places finds them, by open addressing. When either is full all are forgotten and what is
+ * used comes back by itself.
+ *
+ * A slot: 22 bits of place (in units of 8 bytes, one up, so that 0 is empty) below 10 bits of the key's hash, so that hardly any other key is looked at.
+ * A record: length of the key (2 bytes, 0 when it was removed), length of the value (2 bytes), key, value.
+ */
+import {assert} from '#base/assert.ts';
+import type {ByteString} from '#base/byte-string.ts';
+
+const unit = 8;
+const placeBits = 22;
+const placeMask = 2 ** placeBits - 1;
+const headBytes = 4;
+/** Slots: half of the bytes' units would be full with records of some 60 bytes. */
+const bytesPerSlot = 64;
+/** Of a record; larger ones are few, and reading them anew costs little beside what is done with them. */
+export const keptRecordBytesMax = 1024;
+
+export class KeptRecords {
+  readonly #memory: Buffer;
+  readonly #slots: Uint32Array;
+  readonly #mask: number;
+  #end = 0;
+  #count = 0;
+
+  /** `bytes`: a power of two up to 32 MiB. The memory is taken as it is used. */
+  constructor(bytes: number) {
+    assert(Number.isInteger(Math.log2(bytes)) && bytes / unit <= 2 ** placeBits && bytes >= bytesPerSlot, 'a size that places can tell');
+    this.#memory = Buffer.allocUnsafeSlow(bytes);
+    this.#slots = new Uint32Array(bytes / bytesPerSlot);
+    this.#mask = this.#slots.length - 1;
+  }
+
+  /** Of a key, for the other methods. */
+  static hashOf(key: ByteString): number {
+    let hash = 0x811c_9dc5;
+    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x0100_0193);
+    hash ^= hash >>> 15;
+    hash = Math.imul(hash, 0x2c1b_3c6d);
+    return (hash ^ (hash >>> 13)) >>> 0;
+  }
+
+  /** The value, in memory that later calls of `keep` may use for another. */
+  find(key: ByteString, hash: number): Uint8Array | undefined {
+    const at = this.#locate(key, hash);
+    if (at < 0) return undefined;
+    const memory = this.#memory;
+    const start = at + headBytes + key.length;
+    return memory.subarray(start, start + (memory[at + 2]! | (memory[at + 3]! << 8)));
+  }
+
+  /** The key must not be there. Copies the value. */
+  keep(key: ByteString, hash: number, value: Uint8Array): void {
+    const bytes = headBytes + key.length + value.length;
+    if (bytes > keptRecordBytesMax) return;
+    const memory = this.#memory;
+    if (this.#end + bytes > memory.length - unit || this.#count >= this.#slots.length / 2) this.#forget();
+    if (bytes > memory.length - unit) return;
+    const at = this.#end;
+    memory[at] = key.length & 255;
+    memory[at + 1] = key.length >>> 8;
+    memory[at + 2] = value.length & 255;
+    memory[at + 3] = value.length >>> 8;
+    for (let i = 0; i < key.length; i++) memory[at + headBytes + i] = key.charCodeAt(i);
+    memory.set(value, at + headBytes + key.length);
+    this.#end = Math.ceil((at + bytes) / unit) * unit;
+    this.#count++;
+    let slot = hash & this.#mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+    this.#slots[slot] = (at / unit + 1) | tagOf(hash);
+  }
+
+  remove(key: ByteString, hash: number): void {
+    const at = this.#locate(key, hash);
+    if (at >= 0) this.#memory[at] = this.#memory[at + 1] = 0;
+  }
+
+  #locate(key: ByteString, hash: number): number {
+    const slots = this.#slots;
+    const tag = tagOf(hash) >>> 0;
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const found = slots[slot]!;
+      if (found === 0) return -1;
+      if (((found & ~placeMask) >>> 0) !== tag) continue;
+      const at = ((found & placeMask) - 1) * unit;
+      if (this.#holds(at, key)) return at;
+    }
+  }
+
+  #holds(at: number, key: ByteString): boolean {
+    const memory = this.#memory;
+    if ((memory[at]! | (memory[at + 1]! << 8)) !== key.length) return false;
+    const start = at + headBytes;
+    for (let i = 0; i < key.length; i++) if (memory[start + i] !== key.charCodeAt(i)) return false;
+    return true;
+  }
+
+  #forget(): void {
+    this.#slots.fill(0);
+    this.#end = 0;
+    this.#count = 0;
+  }
+}
+
+const tagOf = (hash: number): number => hash & ~placeMask;
