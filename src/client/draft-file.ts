@@ -36,17 +36,21 @@ export class DraftFile implements FileDraft {
   #length: number;
   /** The id that its next content is to have. */
   #seal: ContentId | undefined;
-  /** Since it was published last, it was synced: then it stays until what it became lasts. */
-  #synced = false;
+  /** It was synced: then it stays until what it became lasts. */
+  #synced: boolean;
+  /** It was published, and that may not last yet. */
+  #unsettled = false;
   modified: TimeNs;
 
-  constructor(services: DraftServices, {draft, inode, seal, length, modified}: DraftInfo, metadata: ContentMetadata, options: SealOptions) {
+  /** `left`: by an earlier process, which may have synced it. */
+  constructor(services: DraftServices, {draft, inode, seal, length, modified}: DraftInfo, metadata: ContentMetadata, options: SealOptions, left = false) {
     this.#services = services;
     this.#draft = draft;
     this.#inode = inode;
     this.#seal = seal;
     this.#length = length;
     this.#options = options;
+    this.#synced = left;
     // Whatever the file was, what is written here is plain.
     this.#metadata = withoutSeal(metadata);
     this.modified = modified;
@@ -89,8 +93,12 @@ export class DraftFile implements FileDraft {
   }
 
   async sync(context: CallContext): Promise<void> {
+    const {master, worker} = this.#services;
     this.#synced = true;
-    await this.#services.worker.syncDraft(this.#draft, context);
+    // First what it is a change of, which power loss could take back.
+    if (this.#unsettled) await master.sync(this.#inode, context);
+    this.#unsettled = false;
+    await worker.syncDraft(this.#draft, context);
   }
 
   async publish(context: CallContext): Promise<FileInfo | undefined> {
@@ -122,6 +130,7 @@ export class DraftFile implements FileDraft {
     const info = await master.commitSeal(this.#inode, {content, ...bytes, metadata: this.#metadata, mtime: this.modified}, context);
     this.#seal = undefined;
     if (!info) return 'not';
+    this.#unsettled = true;
     await worker.rebaseDraft(this.#draft, info.inode.id, content, context);
     return info;
   }

@@ -44,7 +44,7 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
       continue;
     }
     const {seal: _, ...begun} = await worker.reopenDraft(left.draft, context);
-    const draft = new DraftFile(services, begun, content?.metadata ?? {}, {});
+    const draft = new DraftFile(services, begun, content?.metadata ?? {}, {}, true);
     if (content?.id !== left.base) {
       if (await isPublished(draft, info, context)) {
         await draft.close({keep: false}, context);

@@ -186,7 +186,7 @@ export class FileSystemClient implements FileSystem {
       return undefined;
     }
     const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, context);
-    return new DraftFile(this.#services, begun, content?.metadata ?? {}, options);
+    return new DraftFile(this.#services, begun, content?.metadata ?? {}, options, true);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {

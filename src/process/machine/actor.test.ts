@@ -148,7 +148,8 @@ export class Actor {
     else if (roll < 0.62) await (this.#sessions.length < openMax && !(file && this.#isOpen(file)) ? this.#open(instance, name) : undefined);
     else if (session && roll < 0.8) await this.#write(session);
     else if (session && roll < 0.84) await this.#truncate(session);
-    else if (session && roll < 0.92) await this.#sync(instance, session);
+    else if (session && roll < 0.9) await this.#sync(instance, session);
+    else if (session && roll < 0.94) await this.#flush(instance, session);
     else if (session) await this.#close(instance, session);
   }
 
@@ -314,13 +315,20 @@ export class Actor {
     this.#tell('synced');
   }
 
+  /** As by a close of a duplicate of the descriptor. */
+  async #flush({runtime}: Instance, {file, draft}: Session): Promise<void> {
+    const mark = file.bytes.show();
+    this.#tell(`flush file ${file.number}`);
+    await draft.publish(mount);
+    this.#tell('flushed');
+    mark('kill');
+    runtime.clock.after(contentsLastMs, () => mark('crash'));
+  }
+
   async #close(instance: Instance, session: Session): Promise<void> {
     const {file, inode, draft} = session;
-    const mark = file.bytes.show();
+    await this.#flush(instance, session);
     this.#tell(`close file ${file.number}`);
-    await draft.publish(mount);
-    mark('kill');
-    instance.runtime.clock.after(contentsLastMs, () => mark('crash'));
     await draft.close({keep: false}, mount);
     this.#sessions.splice(this.#sessions.indexOf(session), 1);
     await instance.files.release(inode, holder, mount);

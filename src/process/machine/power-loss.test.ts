@@ -25,7 +25,7 @@ async function play(seed: number): Promise<void> {
   const actors = ['/home/a/', '/home/b/', '/far/c/'].map((base) => new Actor(base, random));
   await machine.life(async ({files}) => {
     await files.makeDirectory('/home/' as ByteString, {}, systemContext);
-    await files.mount({path: '/far/' as ByteString, uri: 'mem://far', options: {}}, systemContext);
+    await files.mount({path: '/far/' as ByteString, uri: 'mem://far', options: {}, writeType: seed % 2 === 0 ? 'ASYNC_THROUGH' : 'CACHE_THROUGH'}, systemContext);
     for (const {base} of actors) for (const below of ['', 'd/']) await files.makeDirectory(`${base}${below}` as ByteString, {}, systemContext);
   });
   let death = 'kill' as Death;

@@ -293,10 +293,10 @@ class OpenFile implements DiskFile {
   }
 
   writeNow(buffer: Uint8Array, position: number): boolean {
-    this.#life.check();
     this.#check();
     const {writable, durable} = this.#ways;
-    if (!writable || durable || buffer.length > writeNowBytesMax || !this.#life.random.chance(residentChance) || this.#disk.fails('write')) return false;
+    // What a dead life is refused it asks for again, and waits.
+    if (!this.#life.alive || !writable || durable || buffer.length > writeNowBytesMax || !this.#life.random.chance(residentChance) || this.#disk.fails('write')) return false;
     this.#disk.begin('write', this.#path);
     this.#put([buffer], position);
     return true;

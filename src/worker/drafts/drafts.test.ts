@@ -297,4 +297,52 @@ describe('records of the log of drafts', () => {
       assert.deepEqual(found, records.slice(0, fit));
     }));
   });
+
+  it('keep what was synced before they became large, over a kill and then power loss', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const simulation = createSimulation(seed);
+      const [small, large] = [pattern(1, 3000), pattern(2, 400 * KiB)];
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+        await drafts.write(draft, 0, small);
+        await drafts.sync(draft);
+        await drafts.write(draft, small.length, large);
+      });
+      simulation.kill();
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        assert.equal((await drafts.left())[0]?.length, small.length + large.length);
+      });
+      simulation.crash();
+      await life(simulation, async (drafts) => {
+        const [left] = await drafts.left();
+        assert.ok(left, `seed ${seed}`);
+        const found = await readAll(drafts, (await drafts.reopen(left.draft)).draft);
+        assert.deepEqual(found.subarray(0, small.length), small, `seed ${seed}`);
+      });
+    }
+  });
+
+  it('keep what was synced while what they were sealed as, and changed after, does not last', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const simulation = createSimulation(seed);
+      const [first, second] = [pattern(1, 400 * KiB), pattern(2, 5000)];
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+        await drafts.write(draft, 0, first);
+        await drafts.sync(draft);
+        await drafts.seal(draft, seal);
+        await drafts.rebase(draft, inode, seal);
+        await drafts.write(draft, 0, second);
+      });
+      simulation.crash();
+      await life(simulation, async (drafts) => {
+        const [left] = await drafts.left();
+        assert.deepEqual([left?.base, left?.seal], [base, seal], `seed ${seed}`);
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft)).draft), first, `seed ${seed}`);
+      });
+    }
+  });
 });

@@ -14,7 +14,7 @@ import type {ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
 import type {TimeNs} from '#model/content.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {DraftLog, type LogPlace} from '#worker/drafts/draft-log.ts';
-import {LeftDrafts} from '#worker/drafts/left-drafts.ts';
+import {type LeftDraft, LeftDrafts} from '#worker/drafts/left-drafts.ts';
 import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
 const draftsMax = 4096;
@@ -44,6 +44,8 @@ interface OpenDraft {
   base: ContentId | 0;
   seal: ContentId | 0;
   bytes: SmallDraft | NamedDraft | LeftFile;
+  /** The file that lasts, where what came after it does not yet. */
+  former?: NamedDraft;
   /** Where the log began to tell of it; undefined: it does not, or not any more. */
   place: LogPlace | undefined;
   /** The bytes are a content's, which perhaps does not last yet, and the log tells of them as that. Those of a large one must not change. */
@@ -187,6 +189,7 @@ export class Drafts {
     draft.lasts = true;
     await this.#tellSynced(draft);
     draft.synced = true;
+    await this.#dropFormer(draft);
   }
 
   /** Its bytes are kept as that content, safe; undefined when the cache could not. */
@@ -216,7 +219,10 @@ export class Drafts {
     draft.base = base;
     draft.seal = 0;
     if (sealed) draft.sealed = true;
-    else await this.#ended(draft);
+    else {
+      await this.#ended(draft);
+      await this.#dropFormer(draft);
+    }
     // Where versions are kept, each has an inode of its own.
     this.#inodes.delete(draft.inode);
     this.#inodes.add((draft.inode = inode));
@@ -230,9 +236,13 @@ export class Drafts {
     try {
       if (!keep) {
         await this.#ended(draft);
+        await this.#dropFormer(draft);
         if (bytes instanceof LeftFile) await this.#parts.blocks.drafts.discard(bytes.name);
         else if (!(bytes instanceof SmallDraft)) await bytes.discard();
-      } else if (!(bytes instanceof SmallDraft || bytes instanceof LeftFile)) await bytes.close();
+      } else {
+        await draft.former?.close();
+        if (!(bytes instanceof SmallDraft || bytes instanceof LeftFile)) await bytes.close();
+      }
     } finally {
       if (bytes instanceof SmallDraft) this.#memory -= bytes.room;
       this.#inodes.delete(draft.inode);
@@ -283,8 +293,16 @@ export class Drafts {
 
   /** What is a content by now is left to it. */
   async #anew(draft: OpenDraft, sealed: NamedDraft): Promise<void> {
+    const lasting = draft.synced;
     await this.#toFile(draft, pieces(sealed));
-    await sealed.discard();
+    if (lasting) draft.former = sealed;
+    else await sealed.discard();
+  }
+
+  async #dropFormer(draft: OpenDraft): Promise<void> {
+    const {former} = draft;
+    delete draft.former;
+    await former?.discard();
   }
 
   async #tellFile(draft: OpenDraft, file: NamedDraft): Promise<void> {
@@ -353,18 +371,17 @@ export class Drafts {
     const told = new LeftDrafts();
     await this.#log.replay((record, sameBoot) => told.apply(record, sameBoot));
     const files = new Map((await blocks.drafts.left()).filter(({name}) => name.startsWith(namePrefix)).map((file) => [file.name, file]));
-    for (const [inode, {base, seal, bytes, synced}] of told) {
+    for (const [inode, {base, seal, bytes, synced, lasting}] of told) {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
       const draft: OpenDraft = {
-        inode, holder: undefined, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced, lasts: synced,
-        modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
+        inode, holder: undefined, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced,
+        lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
-      const first: DraftRecord = bytes instanceof SmallDraft ? {kind: 'open', inode, base, seal, bytes: bytes.bytes} : {kind: 'file', inode, base, seal, name: bytes};
-      const touched: DraftRecord[] = bytes instanceof SmallDraft ? [{kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}] : [];
-      draft.place = await this.#log.append([first, ...touched, ...(synced ? [{kind: 'synced', inode} as const] : [])], true);
+      // Until it is synced again, power loss makes it what it was when it was synced before.
+      draft.place = await this.#log.append([...(lasting ? retold(inode, lasting) : []), ...retold(inode, {base, seal, bytes, synced})], true);
       if (bytes instanceof SmallDraft) this.#memory += bytes.room;
-      else files.delete(bytes);
+      for (const each of [bytes, lasting?.bytes]) if (typeof each === 'string') files.delete(each);
       this.#inodes.add(inode);
       this.#left.push(this.#add(draft).draft);
     }
@@ -394,6 +411,14 @@ export class Drafts {
 function bytesOf({inode, bytes}: OpenDraft): SmallDraft | NamedDraft {
   if (bytes instanceof LeftFile) throw new WeirError('Conflict', `what an earlier life has written to inode ${inode} was not opened again`);
   return bytes;
+}
+
+function retold(inode: InodeId, {base, seal, bytes, synced}: LeftDraft): DraftRecord[] {
+  const told: DraftRecord[] =
+    bytes instanceof SmallDraft
+      ? [{kind: 'open', inode, base, seal, bytes: bytes.bytes}, {kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}]
+      : [{kind: 'file', inode, base, seal, name: bytes}];
+  return synced ? [...told, {kind: 'synced', inode}] : told;
 }
 
 async function collect(bytes: AsyncIterable<Uint8Array> | undefined, length: number): Promise<Uint8Array> {

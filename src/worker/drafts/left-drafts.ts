@@ -13,13 +13,14 @@ export interface LeftDraft {
   /** Its bytes, or the name of the file that has them. */
   readonly bytes: SmallDraft | string;
   readonly synced: boolean;
+  /** As it was when it was synced last, where that was before it was told so. */
+  readonly lasting?: LeftDraft;
 }
 
-interface Told extends LeftDraft {
+interface Told extends Omit<LeftDraft, 'lasting'> {
   synced: boolean;
   /** Of the same boot. */
   safe: boolean;
-  /** As it was when it was synced last. */
   lasting: LeftDraft | undefined;
 }
 
@@ -54,7 +55,7 @@ export class LeftDrafts {
 
   *[Symbol.iterator](): Generator<readonly [InodeId, LeftDraft]> {
     for (const [inode, {base, seal, bytes, synced, safe, lasting}] of this.#told) {
-      if (safe) yield [inode, {base, seal, bytes, synced}];
+      if (safe) yield [inode, {base, seal, bytes, synced, ...(synced || !lasting ? {} : {lasting})}];
       else if (lasting) yield [inode, lasting];
     }
   }
