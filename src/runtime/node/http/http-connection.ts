@@ -56,6 +56,8 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   #served = 0;
   /** Leaves when it has served so many. */
   #staysUntil = 0;
+  /** Its last request was one. */
+  #reads = true;
   #exchange: ServerExchange | undefined;
   /** A request began and has no answer yet. */
   #underWay = false;
@@ -150,7 +152,7 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
   }
 
   leave(): number {
-    return this.idle && this.#served >= this.#staysUntil ? this.#detach() : -1;
+    return this.idle && this.#reads && this.#served >= this.#staysUntil ? this.#detach() : -1;
   }
 
   /** What another thread was sent and hands on. */
@@ -279,6 +281,9 @@ export class HttpConnection implements ServedConnection, ExchangeConnection, Wai
     const exchange = (this.#exchange = new ServerExchange(this, head));
     if (this.inputEnded) this.#watch();
     this.#underWay = true;
+    this.#reads = head.method === 'GET' || head.method === 'HEAD';
+    this.server.requests++;
+    if (this.#reads) this.server.reads++;
     const sinceMs = turnstile.begins();
     this.server.handler(exchange).then(
       () => exchange.finish(),

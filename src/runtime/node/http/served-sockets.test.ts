@@ -53,7 +53,7 @@ describe('connections that move', () => {
     assert.equal(await ended, '');
   });
 
-  it('stay while another request has come already', async () => {
+  it('stay while another request has come already, and while they write', async () => {
     const [here, there] = [serving('here'), serving('there')];
     const moved: boolean[] = [];
     here.shared.handAway = (connection) => {
@@ -65,12 +65,15 @@ describe('connections that move', () => {
     const server = createServer({allowHalfOpen: true, pauseOnConnect: true}, (accepted) => here.accept(accepted)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const socket = connect((server.address() as {port: number}).port, '127.0.0.1');
+    socket.write(`PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`);
+    while (moved.length < 1) await new Promise((resolve) => setImmediate(resolve));
     socket.write(request.repeat(3));
     const closed = text(socket);
-    while (moved.length < 3) await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(moved, [false, false, true]);
+    while (moved.length < 4) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(moved, [false, false, false, true]);
+    assert.deepEqual([here.shared.requests, here.shared.reads], [4, 3]);
     server.close();
     await Promise.all([here.stop(), there.stop()]);
-    assert.equal((await closed).split('here').length - 1, 3);
+    assert.equal((await closed).split('here').length - 1, 4);
   });
 });

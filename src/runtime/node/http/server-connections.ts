@@ -22,7 +22,7 @@ export interface ServedConnection {
   readonly idle: 'new' | 'kept' | false;
   /** The server stops: who has nothing to wait for goes at once. */
   stop(): void;
-  /** Ends here and lives on by the descriptor that is returned, between two requests and without TLS; negative when that cannot be. */
+  /** Ends here and lives on by the descriptor that is returned, between two requests of which the last has read, and without TLS; negative when that cannot be. */
   leave(): number;
 }
 
@@ -40,6 +40,9 @@ export class ServerConnections {
   readonly turnstile = new Turnstile(() => this.nowMs(), (fn) => void setImmediate(fn));
   readonly heads = new HeadTemplates();
   closing = false;
+  /** Requests that began here; of those, ones that read: they may be answered by a thread that has nothing but caches. */
+  requests = 0;
+  reads = 0;
   /** Takes a connection, by its descriptor, with the request that it has and all that came behind. */
   handOn: ((fd: number, input: Buffer) => void) | undefined;
   /** Asked of each connection that has had its answer: true when it has left for another thread. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import fc from 'fast-check';
-import {leastBusy, type Load, nextMove, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
+import {leastBusy, type Load, nextMove, threadsHelp, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
 
 const load = (busy: number, connections = 10, cpu = busy): Load => ({busy, cpu, connections});
 
@@ -15,6 +15,10 @@ describe('how connections are shared', () => {
       const loads = busy.map((share) => load(share));
       assert.ok(!(wantsMore(loads) && wantsFewer(loads)));
     }));
+  });
+
+  it('none for those who only write, or for what is no request', () => {
+    assert.deepEqual([threadsHelp(0, 0), threadsHelp(100, 0), threadsHelp(100, 24), threadsHelp(100, 25), threadsHelp(1, 1)], [false, false, false, true, true]);
   });
 
   it('connections move from the busiest to the least busy, some at a time, and never all', () => {

@@ -15,6 +15,8 @@ const busyEnough = 0.8;
 const moveFrom = 0.5;
 /** Differences that are not worth a move. */
 const evenEnough = 0.15;
+/** Of the main thread's requests, so many must be of a kind that a thread answers. */
+const helpfulShare = 0.25;
 /** One fewer would be no busier than this. */
 const idleEnough = 0.5;
 
@@ -36,6 +38,11 @@ export function nextMove(loads: readonly Load[]): {readonly from: number; readon
 
 export function wantsMore(loads: readonly Load[]): boolean {
   return loads.reduce((sum, {cpu}) => sum + cpu, 0) >= busyEnough * loads.length;
+}
+
+/** Of so many requests of the main thread so many could have been a thread's. */
+export function threadsHelp(requests: number, possible: number): boolean {
+  return requests > 0 && possible >= helpfulShare * requests;
 }
 
 export function wantsFewer(loads: readonly Load[]): boolean {

@@ -1,6 +1,7 @@
 /**
  * Threads that serve connections of one HTTP server beside the main one: started when the main event loop is loaded and there are cores left, ended
  * when one fewer would do. The main thread accepts; connections go to whoever is least busy, and move between two requests when others are less.
+ * Without TLS threads only answer reads, and hand on all else: no thread is started for who writes.
  *
  * A thread that fails is replaced at once, unless it failed at its start: then when load asks for it, after a while.
  */
@@ -10,7 +11,7 @@ import type {Socket} from 'node:net';
 import {assert} from '#base/assert.ts';
 import {duplicateOf} from '#runtime/node/http/own-receiving.ts';
 import type {ServedSockets} from '#runtime/node/http/served-sockets.ts';
-import {leastBusy, type Load, nextMove, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
+import {leastBusy, type Load, nextMove, threadsHelp, wantsFewer, wantsMore} from '#runtime/node/threads/balance.ts';
 import {ServingThread, type ServingThreadOptions} from '#runtime/node/threads/serving-thread.ts';
 import {SharedCounters} from '#runtime/node/threads/shared-counters.ts';
 import {CpuShare, threadCpuMs} from '#runtime/node/threads/thread-cpu.ts';
@@ -50,6 +51,8 @@ export class ServingThreads implements HttpThreads {
   #measured: EventLoopUtilization | undefined;
   readonly #cpu = new CpuShare();
   #busyFor = 0;
+  /** Of the main thread, when it was looked at last. */
+  #counted = {requests: 0, reads: 0};
   #idleFor = 0;
   #notBeforeMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -151,7 +154,7 @@ export class ServingThreads implements HttpThreads {
   #look(): void {
     this.#measure();
     const starting = this.#running().length > this.#loaded.length;
-    this.#busyFor = wantsMore(this.#loads) ? this.#busyFor + 1 : 0;
+    this.#busyFor = this.#isOfUse() && wantsMore(this.#loads) ? this.#busyFor + 1 : 0;
     this.#idleFor = wantsFewer(this.#loads) ? this.#idleFor + 1 : 0;
     const {fixed} = this.#options;
     // Cores that it may use now: whoever started the process may have bound it to some since.
@@ -164,6 +167,13 @@ export class ServingThreads implements HttpThreads {
       this.#idleFor = 0;
       void this.#loaded.at(-1)?.end('retire');
     } else this.#even();
+  }
+
+  #isOfUse(): boolean {
+    const {requests, reads, secure} = this.#served!.shared;
+    const before = this.#counted;
+    this.#counted = {requests, reads};
+    return threadsHelp(requests - before.requests, secure ? requests - before.requests : reads - before.reads);
   }
 
   /** Connections go from the busiest to the least busy. */
