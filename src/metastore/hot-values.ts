@@ -1,6 +1,6 @@
 /**
  * An engine that keeps in memory what is looked up again: entries and inodes, which each path leads through. To ask LMDB costs four times as much. What
- * is looked up once, as by a listing of millions, is only remembered by a number. Nothing that a batch changes may be looked up while it
+ * is looked up once, as by a listing of millions, is only remembered by a number; of what is absent the last keys. Nothing that a batch changes may be looked up while it
  * is applied; the metastore reads that from its overlay until then.
  */
 import type {ByteString} from '#base/byte-string.ts';
@@ -12,13 +12,21 @@ import {KeptRecords} from '#metastore/kept-records.ts';
 const recordBytesMax = 32 * MiB;
 /** Hashes of keys that were looked up once. */
 const seenMax = 2 ** 18;
+/** Keys of which it was just found that there is nothing: who makes something asks several times whether it is there. Then all are forgotten. */
+const absentMax = 1_000;
 
 export function keepHotValues(engine: StateEngine, isHot: (key: ByteString) => boolean, bytes = recordBytesMax): StateEngine {
   const records = new KeptRecords(bytes);
   const seen = new Uint32Array(seenMax);
+  const absent = new Set<ByteString>();
   const lookUp = (key: ByteString, hash: number): Uint8Array | undefined => {
+    if (absent.size > 0 && absent.has(key)) return undefined;
     const value = engine.look(key);
-    if (!value) return undefined;
+    if (!value) {
+      if (absent.size >= absentMax) absent.clear();
+      absent.add(key);
+      return undefined;
+    }
     const place = hash & (seenMax - 1);
     if (seen[place] === hash) records.keep(key, hash, value);
     else seen[place] = hash;
@@ -37,7 +45,11 @@ export function keepHotValues(engine: StateEngine, isHot: (key: ByteString) => b
     range: options => engine.range(options),
     apply: async (mutations, sequence) => {
       await engine.apply(mutations, sequence);
-      for (const {key} of mutations) if (isHot(key)) records.remove(key, KeptRecords.hashOf(key));
+      for (const {key} of mutations) {
+        if (!isHot(key)) continue;
+        records.remove(key, KeptRecords.hashOf(key));
+        absent.delete(key);
+      }
     },
     snapshot: () => engine.snapshot(),
     close: () => engine.close(),
