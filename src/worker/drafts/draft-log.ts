@@ -90,6 +90,11 @@ export class DraftLog {
     return written.promise;
   }
 
+  /** The same of one record of a draft that is counted, on the spot; false where that takes waiting. */
+  appendNow(record: DraftRecord): boolean {
+    return this.#writeNow([...encodeDraftRecord(record)], false) !== undefined;
+  }
+
   /** Goes with what is appended next; nobody waits for it. */
   note(record: DraftRecord): void {
     this.#notes.push(...encodeDraftRecord(record));

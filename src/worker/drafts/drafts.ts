@@ -140,12 +140,22 @@ export class Drafts {
     this.#grown(small, () => small.write(chunk, position, modified));
   }
 
-  /** The same of a large one on the spot, when it is being changed already; false where that takes any waiting: then `write`. */
+  /** The same on the spot, when it is being changed already; false where that takes any waiting: then `write`. */
   writeNow(number: number, position: number, chunk: Uint8Array): boolean {
     const draft = this.#open.get(number);
-    if (!draft || draft.bytes instanceof SmallDraft || draft.bytes instanceof LeftFile) return false;
-    if (draft.sealed || !draft.place || !draft.bytes.writeNow(chunk, position)) return false;
+    if (!draft?.place || draft.sealed || draft.bytes instanceof LeftFile) return false;
+    if (draft.bytes instanceof SmallDraft) return this.#writeSmallNow(draft, draft.bytes, position, chunk);
+    if (!draft.bytes.writeNow(chunk, position)) return false;
     this.#touch(draft);
+    return true;
+  }
+
+  #writeSmallNow(draft: OpenDraft, small: SmallDraft, position: number, chunk: Uint8Array): boolean {
+    if (!this.#fits(small, position + chunk.length)) return false;
+    const modified = this.#parts.runtime.clock.nowNs();
+    if (!this.#log.appendNow({kind: 'write', inode: draft.inode, modified, position, bytes: chunk})) return false;
+    draft.modified = modified;
+    this.#grown(small, () => small.write(chunk, position, modified));
     return true;
   }
 
@@ -263,11 +273,14 @@ export class Drafts {
       else if (!draft.place) await this.#tellFile(draft, bytes);
       return undefined;
     }
-    const fits = end <= segmentContentBytesMax && (bytes.length > 0 || firstBytes <= firstBytesMax);
-    if (fits && (end <= bytes.room || this.#memory < memoryBytesMax)) return bytes;
+    if (this.#fits(bytes, end) && (bytes.length > 0 || firstBytes <= firstBytesMax)) return bytes;
     await this.#toFile(draft, bytes.length > 0 ? [bytes.bytes] : []);
     this.#memory -= bytes.room;
     return undefined;
+  }
+
+  #fits(small: SmallDraft, end: number): boolean {
+    return end <= segmentContentBytesMax && (end <= small.room || this.#memory < memoryBytesMax);
   }
 
   /** The bytes go to a file of the cache, and the log says so. */
