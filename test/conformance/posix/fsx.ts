@@ -38,8 +38,16 @@ function configurationOf({length, align = 1, weights}: Profile): string {
   return [`flen = ${length}`, '[opsize]', 'min = 0', 'max = 65536', `align = ${align}`, '[weights]', ...chances.map(([name, weight]) => `${name} = ${weight}`), ''].join('\n');
 }
 
-/** The same seed does the same operations. */
-export async function runFsx(program: string, directory: string, name: string, {seed, operations, as}: {readonly seed: number; readonly operations: number; readonly as?: Who | undefined}): Promise<SuiteResult> {
+export interface FsxOptions {
+  /** The same seed does the same operations. */
+  readonly seed: number;
+  readonly operations: number;
+  readonly as?: Who | undefined;
+  /** How long it may take. */
+  readonly msMax?: number;
+}
+
+export async function runFsx(program: string, directory: string, name: string, {seed, operations, as, msMax = 10_000 + operations * msMaxPerOperation}: FsxOptions): Promise<SuiteResult> {
   await using own = await programFor(program, as);
   await using inside = await temporary(directory, 'fsx-', as);
   await using outside = await temporary(tmpdir(), 'weir-fsx-');
@@ -48,7 +56,7 @@ export async function runFsx(program: string, directory: string, name: string, {
   const file = path.join(outside.path, 'configuration.toml');
   await writeFile(file, configurationOf(profiles[name]!));
   const args = ['-q', '-N', String(operations), '-S', String(seed), '-P', outside.path, '-f', file, path.join(inside.path, 'file')];
-  const {status, output} = await runIn(own.path, args, {directory: outside.path, as, msMax: 10_000 + operations * msMaxPerOperation});
+  const {status, output} = await runIn(own.path, args, {directory: outside.path, as, msMax});
   const why = status === 0 ? '' : output.trim().split('\n').slice(-4).join(' ') || `ended with ${status ?? 'a signal'}`;
   return {group: name, name: `seed ${seed}, ${operations} operations`, state: status === 0 ? 'passed' : 'failed', why, seconds: (performance.now() - started) / 1000};
 }
