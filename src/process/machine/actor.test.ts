@@ -154,7 +154,8 @@ export class Actor {
   }
 
   async #put(instance: Instance, name: string): Promise<void> {
-    const writeType = this.#writeType();
+    // A write through to the store that fails in the middle leaves there what nobody knows of: rightly a conflict with what is pending.
+    const writeType = (await this.#isPending(instance, name)) ? 'ASYNC_THROUGH' : this.#writeType();
     const done = this.#replaced(name, this.#length(), (file, length) => this.#stamped(file, 0, length));
     this.#tell(`put ${name} ${writeType ?? ''} ${summary(done.bytes)}`);
     const writer = await instance.files.create(this.#path(name), {kind: 'file', parents: 'implied', length: done.bytes.length, ...(writeType ? {writeType} : {})}, s3);
@@ -237,7 +238,7 @@ export class Actor {
       this.#tell('answered');
     } else if (roll < 0.95) {
       const target = this.#names.last.get(upload.name);
-      if (target && this.#isOpen(target)) return;
+      if ((target && this.#isOpen(target)) || (await this.#isPending(instance, upload.name))) return;
       const parts = [...upload.parts].toSorted(([a], [b]) => a - b);
       const whole = Buffer.concat(parts.map(([, {bytes}]) => bytes));
       upload.ending = true;
@@ -333,6 +334,11 @@ export class Actor {
     this.#sessions.splice(this.#sessions.indexOf(session), 1);
     await instance.files.release(inode, holder, mount);
     this.#tell('closed');
+  }
+
+  async #isPending({files}: Instance, name: string): Promise<boolean> {
+    if (!this.#names.last.has(name)) return false;
+    return (await files.stat(this.#path(name), {kind: 'file'}, s3)).inode.content?.pending !== undefined;
   }
 
   #isOpen(file: SeenFile): boolean {

@@ -345,4 +345,27 @@ describe('records of the log of drafts', () => {
       });
     }
   });
+
+  it('keep what is synced after they were published by way of the store', async () => {
+    for (const early of [false, true]) {
+      const simulation = createSimulation(3);
+      const [first, second] = [pattern(1, 400 * KiB), pattern(2, 5000)];
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, undefined, 0, undefined);
+        await drafts.write(draft, 0, first);
+        await drafts.sync(draft);
+        await drafts.rebase(draft, inode, seal);
+        if (early) await drafts.sync(draft);
+        await drafts.write(draft, first.length, second);
+        await drafts.sync(draft);
+      });
+      simulation.crash();
+      await life(simulation, async (drafts) => {
+        const [left] = await drafts.left();
+        assert.equal(left?.base, seal);
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left.draft)).draft), Buffer.concat([first, second]));
+      });
+    }
+  });
 });

@@ -193,7 +193,7 @@ export class Drafts {
       draft.lasts = true;
       return await this.#tellSynced(draft);
     }
-    if (draft.sealed) return;
+    if (!draft.place || draft.sealed) return;
     await bytes.sync();
     if (draft.synced) return;
     draft.lasts = true;
@@ -364,7 +364,7 @@ export class Drafts {
     const {place, inode} = draft;
     if (!place) return;
     draft.place = undefined;
-    draft.lasts = false;
+    draft.lasts = draft.synced = false;
     this.#log.note({kind: 'end', inode});
     await this.#log.ended(place);
   }
