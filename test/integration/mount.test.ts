@@ -214,7 +214,7 @@ assert os.lseek(fd, 5, os.SEEK_DATA) == 5 and os.lseek(fd, 5, os.SEEK_HOLE) == 1
 
   it('takes set-user-id and set-group-id from what an ordinary user changes, and from what is given away', async () => {
     const script = `
-import os, sys
+import mmap, os, struct, sys
 file = sys.argv[1] + '/set-id'
 def begin(mode=0o6777):
     with open(file, 'wb') as f: f.write(b'x' * 20000)
@@ -252,6 +252,21 @@ begin(); os.chown(file, 1, 1); assert mode() == 0o777, ('chown', oct(mode()))
 begin(0o777); fd = os.open(file, os.O_RDWR); os.pwrite(fd, b'z', 5); os.chmod(file, 0o6777)
 as_user(lambda: os.pwrite(fd, b'w', 6)); assert mode() == 0o777, ('open before', oct(mode()))
 os.close(fd); os.unlink(file)
+# One that was just made, and is only written: past the kernel's memory.
+fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o6777)
+os.chmod(file, 0o6777); os.pwrite(fd, b'a' * 9000, 0); assert mode() == 0o6777
+as_user(lambda: os.pwrite(fd, b'b', 0)); assert mode() == 0o777, ('made', oct(mode()))
+os.setxattr(file, 'security.capability', struct.pack('<5I', 0x02000000, 0x2000, 0, 0, 0))
+assert len(os.getxattr(file, 'security.capability')) == 20
+os.pwrite(fd, b'c', 1)
+assert 'security.capability' not in os.listxattr(file)
+reader = os.open(file, os.O_RDONLY); seen = mmap.mmap(reader, 9000, mmap.MAP_SHARED, mmap.PROT_READ)
+assert os.pread(reader, 10, 0) == b'bc' + b'a' * 8 and seen[:3] == b'bca'
+for i in range(50):
+    at = i * 97; os.pwrite(fd, b'%03d' % i, at)
+    assert os.pread(reader, 3, at) == b'%03d' % i and seen[at:at + 3] == b'%03d' % i, i
+os.close(fd); assert os.pread(reader, 3, 97) == b'001'
+seen.close(); os.close(reader); os.unlink(file)
 directory = sys.argv[1] + '/set-id-directory'
 os.mkdir(directory); os.chmod(directory, 0o2775); os.chown(directory, 1, 1); assert os.stat(directory).st_mode & 0o7777 == 0o2775
 os.rmdir(directory)
