@@ -13,8 +13,9 @@
  */
 import type {ContentId} from '#base/ids.ts';
 import type {FileLease} from '#model/file-lease.ts';
+import {ownPageBytes, type PageRun} from '#model/own-pages.ts';
 
-export const pageBytes = 64 * 1024;
+export const pageBytes = ownPageBytes;
 /** The unit of placement and eviction. */
 export const blockBytes = 64 * 1024 * 1024;
 /** Contents up to this size live in segments, larger ones have a file each. */
@@ -105,9 +106,10 @@ export interface NamedDraft {
    * Makes the first `content.length` bytes that content, dirty; the id must be new. Large ones share the draft's file: nothing is copied, and
    * what is changed in that range afterwards would change the content, so nothing may be. `durable`: the content survives power loss when this
    * resolves, else only the process (`makeDurable`). False when it could not be kept: then the draft is as it was.
+   * `own`: of a large one only these pages are there, in order; the others are not, and are not looked for in the draft.
    * The draft stays, and with it a way back: `discard` when what names the content is committed; `drop` of the content first to go on with the draft.
    */
-  seal(content: ContentHandle, options: {readonly durable: boolean}): Promise<boolean>;
+  seal(content: ContentHandle, options: {readonly durable: boolean; readonly own?: readonly PageRun[]}): Promise<boolean>;
   /** Takes the name away, and the bytes that are no content's. */
   discard(): Promise<void>;
   /** Leaves it on disk, to be opened again. */

@@ -130,7 +130,7 @@ export class DraftPlace {
     const sealed = large.renumber(this.#file, handle);
     this.#tier.release(this.#reserved - handle.length);
     this.#reserved = 0;
-    large.complete(sealed, checksums);
+    large.complete(sealed, [{first: 0, checksums}]);
     return sealed;
   }
 

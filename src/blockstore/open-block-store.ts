@@ -279,8 +279,9 @@ class TieredBlockStore implements BlockStore {
 
   async makeDurable(id: ContentId): Promise<boolean> {
     try {
-      const content = this.#large.files.of(id).find((file) => file.complete && file.tier.persistent);
-      if (content) await Promise.all([this.#large.file(content).then((file) => file.datasync()), tierSync(content.tier, 'files', content.folder)]);
+      const files = this.#large.files.of(id).filter((file) => file.tier.persistent);
+      const whole = files.find((file) => file.complete);
+      if (files.length > 0) await Promise.all((whole ? [whole] : files).map((content) => Promise.all([this.#large.file(content).then((file) => file.datasync()), tierSync(content.tier, 'files', content.folder)])));
       else if (this.#small.nodeOf(id) !== 0) await this.#small.syncEntry(id);
       await Promise.all(this.#kept.tiers.map((tier) => this.#logs[tier.number]!.sync()));
       return true;

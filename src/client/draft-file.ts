@@ -12,7 +12,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, MasterApi, SealOptions, Unnamed} from '#contracts/master-api.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
-import type {ContentMetadata, TimeNs} from '#model/content.ts';
+import type {Content, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {WriteType} from '#model/mount.ts';
 import {withoutSeal} from '#model/seal.ts';
 
@@ -65,11 +65,11 @@ export class DraftFile implements FileDraft {
   }
 
   read(range: ByteRange, context: CallContext): Promise<Uint8Array> {
-    return this.#services.worker.readDraft(this.#draft, range, context);
+    return this.#found(() => this.#services.worker.readDraft(this.#draft, range, context), context);
   }
 
   async write(position: number, bytes: Uint8Array, context: CallContext): Promise<void> {
-    await this.#services.worker.writeDraft(this.#draft, position, bytes, context);
+    await this.#found(() => this.#services.worker.writeDraft(this.#draft, position, bytes, context), context);
     this.#length = Math.max(this.#length, position + bytes.length);
   }
 
@@ -80,12 +80,12 @@ export class DraftFile implements FileDraft {
   }
 
   async truncate(length: number, context: CallContext): Promise<void> {
-    await this.#services.worker.truncateDraft(this.#draft, length, context);
+    await this.#found(() => this.#services.worker.truncateDraft(this.#draft, length, context), context);
     this.#length = length;
   }
 
   async punch(position: number, length: number, context: CallContext): Promise<void> {
-    if (length > 0) await this.#services.worker.punchDraft(this.#draft, {offset: position, length}, context);
+    if (length > 0) await this.#found(() => this.#services.worker.punchDraft(this.#draft, {offset: position, length}, context), context);
   }
 
   seek(position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {
@@ -124,7 +124,7 @@ export class DraftFile implements FileDraft {
     const {master, worker} = this.#services;
     const content = this.#seal ?? (await master.beginSeal(this.#inode, this.#options, context)) ?? undefined;
     if (content === undefined) return 'not';
-    const bytes = await worker.sealDraft(this.#draft, content, context);
+    const bytes = await this.#found(() => worker.sealDraft(this.#draft, content, context), context);
     // It has no room: the store has.
     if (!bytes) return await this.#publishThrough('CACHE_THROUGH', context);
     const info = await master.commitSeal(this.#inode, {content, ...bytes, metadata: this.#metadata, mtime: this.modified}, context);
@@ -133,6 +133,30 @@ export class DraftFile implements FileDraft {
     this.#unsettled = true;
     await worker.rebaseDraft(this.#draft, info.inode.id, content, context);
     return info;
+  }
+
+  /** What was not changed may have moved since the draft looked: where it is now, the file says. */
+  async #found<T>(step: () => Promise<T>, context: CallContext): Promise<T> {
+    for (let moves = 0; ; moves++) {
+      try {
+        return await step();
+      } catch (error) {
+        if (!isKind(error, 'ContentChanged') || moves >= movesMax) throw error;
+        const content = await this.#content(context);
+        if (!content || !(await this.#services.worker.moveDraft(this.#draft, content, context))) throw error;
+      }
+    }
+  }
+
+  /** Also of a file that has no name any more, and is open. */
+  async #content(context: CallContext): Promise<Content | undefined> {
+    const {master} = this.#services;
+    try {
+      return (await master.stat(await master.pathOf(this.#inode, context), {kind: 'file'}, context)).inode.content;
+    } catch (error) {
+      if (!isKind(error, 'NotFound', 'NotADirectory') || context.origin === undefined) return undefined;
+      return (await master.retain(this.#inode, context.origin, context).catch(() => undefined))?.inode.content;
+    }
   }
 
   async #publishThrough(writeType: WriteType | undefined, context: CallContext): Promise<FileInfo | undefined> {

@@ -43,7 +43,7 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
       await closePublished(services, left, info !== undefined, context);
       continue;
     }
-    const {seal: _, ...begun} = await worker.reopenDraft(left.draft, context);
+    const {seal: _, ...begun} = await worker.reopenDraft(left.draft, content, context);
     const draft = new DraftFile(services, begun, content?.metadata ?? {}, {}, true);
     if (content?.id !== left.base) {
       if (await isPublished(draft, info, context)) {

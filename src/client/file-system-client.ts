@@ -185,7 +185,7 @@ export class FileSystemClient implements FileSystem {
       await closePublished(this.#services, left, true, context);
       return undefined;
     }
-    const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, context);
+    const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, content, context);
     return new DraftFile(this.#services, begun, content?.metadata ?? {}, options, true);
   }
 

@@ -9,7 +9,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {Checksums, ContentMetadata, SealedOver, TimeNs} from '#model/content.ts';
 import type {LockRange} from '#model/file-locks.ts';
 import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import type {Retention} from '#model/object-lock.ts';
@@ -271,6 +271,7 @@ export interface SealedDraft {
   readonly mtime: TimeNs;
   /** The bytes survive power loss already. */
   readonly durable: boolean;
+  readonly over?: SealedOver;
 }
 
 /** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */

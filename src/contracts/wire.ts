@@ -122,6 +122,7 @@ export const workerWire: Wire<WorkerApi> = {
   openDraft: 'call',
   leftDrafts: 'call',
   reopenDraft: 'call',
+  moveDraft: 'call',
   readDraft: 'call',
   writeDraft: 'call',
   truncateDraft: 'call',

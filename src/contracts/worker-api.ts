@@ -6,7 +6,7 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Observation, PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {WriteType} from '#model/mount.ts';
-import type {Checksums, ReadableContent, TimeNs} from '#model/content.ts';
+import type {Checksums, ReadableContent, SealedOver, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 
 /**
@@ -111,6 +111,8 @@ export interface SealedBytes {
   readonly etag: string;
   /** They survive power loss already. */
   readonly durable: boolean;
+  /** The cache has only what is their own. */
+  readonly over?: SealedOver;
 }
 
 export interface LoadProgress {
@@ -143,9 +145,11 @@ export interface WorkerApi {
   openDraft(inode: InodeId, base: ReadableContent | undefined, options: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo>;
   /** Drafts that a process left behind when it died, once: to be closed, or opened again. */
   leftDrafts(context: CallContext): Promise<readonly DraftInfo[]>;
-  /** One of those goes on, as no content has come of it; of a file, with the true length and time. */
-  reopenDraft(draft: number, context: CallContext): Promise<DraftInfo>;
-  /** Up to the draft's end. */
+  /** One of those goes on, as no content has come of it; of a file, with the true length and time. `content`: what its file has now. */
+  reopenDraft(draft: number, content: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;
+  /** What the draft was opened over is here now, or its store has got it. False: that is nothing new, or no answer. */
+  moveDraft(draft: number, content: ReadableContent, context: CallContext): Promise<boolean>;
+  /** Up to the draft's end. This and what follows: ContentChanged when what was not changed of the file is not where it was (`moveDraft`). */
   readDraft(draft: number, range: ByteRange, context: CallContext): Promise<Uint8Array>;
   /** NoSpace, TooLarge. */
   writeDraft(draft: number, position: number, bytes: Uint8Array, context: CallContext): Promise<void>;

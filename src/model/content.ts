@@ -24,6 +24,21 @@ export type Checksums = Readonly<Partial<Record<ChecksumAlgorithm, string>>>;
  */
 export type PersistState = 'pending' | 'conflict';
 
+/**
+ * The version that a pending content was made of by changing little: pages of the content that are not its own are those of this one, at the same
+ * place, and it ends at a page's end or where that one does wherever such a page is the last. The store has it, until it has the content.
+ */
+export interface ContentBase {
+  readonly id: ContentId;
+  /** Bytes. */
+  readonly length: number;
+  readonly fingerprint: string;
+  /** Absent: the content's own. */
+  readonly storeKey?: ByteString;
+  /** Runs of the pages that are the content's own (model/own-pages.ts). */
+  readonly own: Uint8Array;
+}
+
 export interface Content {
   readonly id: ContentId;
   /** Bytes. */
@@ -48,7 +63,22 @@ export interface Content {
   readonly listed?: true;
   /** Absent: the store has it. */
   readonly pending?: PersistState;
+  /** Of a pending one: the cache has only a part of its bytes. */
+  readonly over?: ContentBase;
 }
 
 /** What a worker needs to read a content. */
-export type ReadableContent = Pick<Content, 'id' | 'length' | 'mount' | 'storeKey' | 'fingerprint' | 'pending'>;
+export type ReadableContent = Pick<Content, 'id' | 'length' | 'mount' | 'storeKey' | 'fingerprint' | 'pending' | 'over'>;
+
+export interface SealedOver {
+  /** Where all other bytes were when the draft looked last. */
+  readonly base: ContentBase;
+  /** The content of the file that the draft goes on from: what was changed since it was made of `base` is the draft's own, too. */
+  readonly after: ContentId;
+}
+
+/** What a content is over, to be read. */
+export function baseOf({mount, storeKey}: Pick<Content, 'mount' | 'storeKey'>, over: ContentBase): ReadableContent {
+  return {id: over.id, length: over.length, mount, storeKey: over.storeKey ?? storeKey, fingerprint: over.fingerprint};
+}
+

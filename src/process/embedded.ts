@@ -123,7 +123,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         // Nobody listens before the instance is served.
         onHolderEnded: holder => (holder === mount?.origin ? undefined : endedMounts.ended(holder)),
         ...(kept ? {returningHolders: [kept.left.kept.origin]} : {}),
-        pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
+        pending: pendingCache(blocks, () => running, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),

@@ -1,24 +1,30 @@
 /** The block store as the keeper of what stores are still to get. */
 import type {BlockStore} from '#blockstore/block-store.ts';
-import {isKind} from '#base/errors.ts';
+import {isKind, WeirError} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {toText} from '#base/byte-string.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import type {Master} from '#master/master.ts';
 import type {PendingCache} from '#master/persist/persister.ts';
 import type {ReadableContent} from '#model/content.ts';
+import {decodeRuns, type Piece, piecesOf} from '#model/own-pages.ts';
 import type {Log} from '#runtime/log.ts';
 import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import type {Worker} from '#worker/worker.ts';
 
-/** `isInPlace`: whether files of the mount are read where their store has them, and never cached. */
-export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => boolean, uploadEnded: PendingCache['uploadEnded']): PendingCache {
+/** `worker`: once it is there. `isInPlace`: whether files of the mount are read where their store has them, and never cached. */
+export function pendingCache(blocks: BlockStore, worker: () => Pick<Worker, 'pendingBytes'> | undefined, isInPlace: (mount: MountId) => boolean, uploadEnded: PendingCache['uploadEnded']): PendingCache {
   const drop = async (contents: readonly ContentId[]): Promise<void> => {
     for (const id of contents) await blocks.drop(id);
   };
   return {
-    bytes: (content, signal, range) => pendingBytes(blocks, content, range ?? {offset: 0, length: content.length}, signal),
-    file: (content) => blocks.lease(content, 0, content.length),
+    bytes: (content, signal, range = {offset: 0, length: content.length}) => {
+      if (!content.over) return pendingBytes(blocks, content, range, signal);
+      const running = worker();
+      if (!running) throw new WeirError('Unavailable', 'who reads what was not changed of a file is not there yet');
+      return running.pendingBytes(content, range, signal);
+    },
+    file: (content) => (content.over ? Promise.resolve(undefined) : blocks.lease(content, 0, content.length)),
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
     uploadEnded,
@@ -26,10 +32,14 @@ export function pendingCache(blocks: BlockStore, isInPlace: (mount: MountId) => 
   };
 }
 
-/** Reading verifies. */
+/** Reading verifies: all that is the content's own. */
 async function isSound(blocks: BlockStore, content: ReadableContent): Promise<boolean> {
+  const {signal} = new AbortController();
+  const whole: Piece = {own: true, offset: 0, length: content.length};
   try {
-    for await (const _ of pendingBytes(blocks, content, {offset: 0, length: content.length}, new AbortController().signal)) continue;
+    for (const piece of content.over ? piecesOf(decodeRuns(content.over.own), 0, content.length) : [whole]) {
+      if (piece.own) for await (const _ of pendingBytes(blocks, content, piece, signal)) continue;
+    }
     return true;
   } catch (error) {
     if (isKind(error, 'ContentChanged')) return false;

@@ -13,7 +13,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
-import type {CallContext} from '#contracts/context.ts';
+import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
@@ -28,6 +28,7 @@ import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
 import {registerWorkerMetrics} from '#worker/metrics.ts';
 import {InPlaceReads} from '#worker/reads/in-place.ts';
+import {isPartial, partialBytes, type PartialSources, readPartial} from '#worker/reads/partial-bytes.ts';
 import {pendingBytes} from '#worker/reads/pending-bytes.ts';
 import {loadContent} from '#worker/reads/load.ts';
 import {Probes} from '#worker/reads/probes.ts';
@@ -39,6 +40,8 @@ import {Writes} from '#worker/writes/writes.ts';
 const inlineBytesMax = 64 * KiB;
 
 const defaultLimits: FillLimits = {heldBytesMax: 64 * MiB, fragmentBytesMax: 32 * MiB};
+/** To copy less is no more work than to keep account of it, and stores want parts of several MiB. */
+const partialBytesDefault = 16 * MiB;
 const noBytes = new Uint8Array(0);
 
 export interface WorkerParts {
@@ -50,6 +53,8 @@ export interface WorkerParts {
   readonly limits?: Partial<FillLimits>;
   /** Files of stores on this host that are kept open. */
   readonly openFilesMax?: number;
+  /** Contents of so many bytes are changed without being copied (default 16 MiB). */
+  readonly partialBytesMin?: number;
 }
 
 export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
@@ -61,16 +66,20 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #writes: Writes;
   readonly #drafts: Drafts;
   readonly #wholeLeases: WholeLeases;
+  readonly #partial: PartialSources;
+  readonly #partialBytesMin: number;
 
-  constructor({runtime, blocks, stores, drafts, limits, openFilesMax}: WorkerParts) {
+  constructor({runtime, blocks, stores, drafts, limits, openFilesMax, partialBytesMin = partialBytesDefault}: WorkerParts) {
+    this.#partialBytesMin = partialBytesMin;
     this.#inPlace = new InPlaceReads(openFilesMax);
     this.#blocks = blocks;
     this.#wholeLeases = new WholeLeases(blocks);
     this.#stores = stores;
+    this.#partial = {blocks, read: (content, range, signal) => this.read(content, range, {}, {...systemContext, signal})};
     this.#fills = new Fills({blocks, clock: runtime.clock, stores}, {...defaultLimits, ...limits});
     this.#probes = new Probes(stores, runtime.clock, mount => this.#fills.link(mount));
     this.#writes = new Writes({blocks, stores, clock: runtime.clock, digestsElsewhere: runtime.digestsElsewhere});
-    this.#drafts = new Drafts({runtime, blocks, directory: drafts});
+    this.#drafts = new Drafts({runtime, blocks, directory: drafts, read: (content, range) => this.#bytes(content, range)});
     registerWorkerMetrics(runtime.metrics, this.#fills, blocks);
   }
 
@@ -134,13 +143,18 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     const stream = await this.#writes.write(ticket, {length: source.length}, context);
     try {
       const range = {offset: 0, length: source.length};
-      const reader = source.pending ? pendingBytes(this.#blocks, source, range, context.signal) : this.#reader(source, range, context);
+      const reader = source.pending ? this.pendingBytes(source, range, context.signal) : this.#reader(source, range, context);
       for await (const chunk of reader) await stream.write(chunk);
       return await stream.finish(ready, {length: source.length});
     } catch (error) {
       await stream.abort();
       throw error;
     }
+  }
+
+  /** Bytes of a content that its store has not got. */
+  pendingBytes(content: ReadableContent, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return isPartial(content) ? partialBytes(this.#partial, content, range, signal) : pendingBytes(this.#blocks, content, range, signal);
   }
 
   createUpload(ticket: WriteTicket, context: CallContext): Promise<string> {
@@ -178,6 +192,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   async openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
+    const whole = base?.pending && !base.over;
+    if (base && seal !== undefined && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
     return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes, context.origin);
   }
@@ -191,8 +207,12 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#drafts.heldBy(holder);
   }
 
-  reopenDraft(draft: number): Promise<DraftInfo> {
-    return this.#drafts.reopen(draft);
+  reopenDraft(draft: number, content: ReadableContent | undefined): Promise<DraftInfo> {
+    return this.#drafts.reopen(draft, content);
+  }
+
+  async moveDraft(draft: number, content: ReadableContent): Promise<boolean> {
+    return this.#drafts.move(draft, content);
   }
 
   readDraft(draft: number, range: ByteRange): Promise<Uint8Array> {
@@ -301,6 +321,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
       if (source) giveBack(source);
       return {kind: 'bytes', length: 0, bytes: noBytes};
     }
+    const mixed = isPartial(content) ? await readPartial(this.#partial, content, range, context.signal) : undefined;
+    if (mixed) return mixed;
     if (content.pending) return (await this.#readPresent(content, range)) ?? {kind: 'stream', length, stream: pendingBytes(this.#blocks, content, range, context.signal)};
     const store = this.#stores.get(content.mount);
     if (store.capabilities.localFile) return this.#inPlace.read(store, content, range, {inlineBytesMax, isOurs: this.#stores.isOurs(content.mount)}, context.signal);
@@ -338,6 +360,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   #reader(content: ReadableContent, range: ByteRange, context: CallContext): RangeReader {
     return new RangeReader(this.#fills.of(content), this.#blocks, range, context.signal, bytes => this.#fills.served(content.id, bytes));
+  }
+
+  async *#bytes(content: ReadableContent, range: ByteRange): AsyncGenerator<Uint8Array> {
+    yield* bodyChunks(await this.read(content, range, {}, systemContext));
   }
 
   #isInPlace(content: ReadableContent): boolean {

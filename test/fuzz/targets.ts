@@ -56,6 +56,7 @@ import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {WeirError} from '#base/errors.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
+import {decodeRuns, encodeRuns} from '#model/own-pages.ts';
 import {configurations, configurationSeeds} from './configuration-targets.ts';
 import {accessDocuments, accessSeeds, json, policies, policySeeds} from './access-targets.ts';
 import {decoder, record, stream} from './forms.ts';
@@ -308,10 +309,16 @@ export const targets: Readonly<Record<string, Target>> = {
     const again = decodeLogRecord(encodeLogRecord(found.record), 0);
     mustEqual(typeof again === 'object' ? again.record : again, found.record, 'a record comes back changed');
   }),
+  'own-pages': decoder(binary, [Buffer.from(encodeRuns([{first: 3, count: 1}, {first: 1000, count: 70_000}]))], (input) => {
+    const runs = decodeRuns(input);
+    mustEqual(decodeRuns(encodeRuns(runs)), runs, 'runs come back');
+  }),
   'draft-log': decoder(binary, ([
     {kind: 'boot', boot: 'b'}, {kind: 'open', inode: 5 as InodeId, base: 6 as ContentId, seal: 0, bytes: Buffer.from('bytes')}, {kind: 'file', inode: 5 as InodeId, base: 0, seal: 7 as ContentId, name: 'mount-1'},
     {kind: 'write', inode: 5 as InodeId, modified: 9n, position: 3, bytes: Buffer.from('x')}, {kind: 'zero', inode: 5 as InodeId, modified: 9n, position: 3, length: 4},
     {kind: 'truncate', inode: 5 as InodeId, modified: 9n, length: 4}, {kind: 'synced', inode: 5 as InodeId}, {kind: 'end', inode: 5 as InodeId},
+    {kind: 'partial', inode: 5 as InodeId, base: 6 as ContentId, seal: 7 as ContentId, end: 70_000, name: 'mount-1', own: Buffer.from([1, 2])},
+    {kind: 'own', inode: 5 as InodeId, end: 70_000, own: Buffer.from([0x80, 1, 2])},
   ] satisfies DraftRecord[]).map((one) => Buffer.concat([...encodeDraftRecord(one)]).subarray(8)), (input) => {
     decodeDraftRecord(input, 0);
     const found = decodeDraftRecord(sealedLogRecord(input), 0);

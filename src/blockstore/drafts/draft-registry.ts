@@ -64,7 +64,7 @@ export class DraftRegistry implements NamedDrafts, DraftFolder {
     for (const left of this.#left.values()) {
       const content = this.services.large.byNumber(left.tier, left.number);
       if (!content) continue;
-      left.sealed = {content, hold: content.hold(0, content.pages - 1)};
+      left.sealed = {content, hold: content.holdAll()};
       left.tier.release(left.counted);
       left.counted = 0;
     }

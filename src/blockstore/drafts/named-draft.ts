@@ -11,9 +11,10 @@ import {MiB} from '#base/units.ts';
 import {type ContentHandle, type NamedDraft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import {type DraftServices, keepDirty} from '#blockstore/draft-place.ts';
 import {DraftPages} from '#blockstore/drafts/draft-pages.ts';
-import {type LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
+import {type LargeContent, type PageChecksums, pageChecksums} from '#blockstore/files/large-content.ts';
 import {tierSync} from '#blockstore/segments/scan-segment.ts';
 import type {Tier} from '#blockstore/tier.ts';
+import type {PageRun} from '#model/own-pages.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 
 const readPages = 16;
@@ -212,14 +213,15 @@ export class OpenDraft implements NamedDraft {
     await this.#move(name, this.#number);
   }
 
-  async seal(content: ContentHandle, {durable}: {readonly durable: boolean}): Promise<boolean> {
+  async seal(content: ContentHandle, {durable, own}: {readonly durable: boolean; readonly own?: readonly PageRun[]}): Promise<boolean> {
     this.#mustBeOpen();
     await this.#takeBack();
     try {
       if (content.length <= segmentContentBytesMax) return await this.#sealSmall(content, durable);
-      const checksums = await this.#checksums(content.length);
+      const runs: PageChecksums[] = [];
+      for (const {first, count} of own ?? [{first: 0, count: Math.ceil(content.length / pageBytes)}]) runs.push({first, checksums: await this.#checksums(first, count, content.length)});
       const {services} = this.#folder;
-      return await keepDirty(services, content.id, () => this.#sealLarge(content, checksums, durable).catch((error: unknown) => this.#refuse(error)));
+      return await keepDirty(services, content.id, () => this.#sealLarge(content, runs, durable).catch((error: unknown) => this.#refuse(error)));
     } catch (error) {
       return this.#refuse(error);
     }
@@ -275,11 +277,12 @@ export class OpenDraft implements NamedDraft {
     });
   }
 
-  async #sealLarge(handle: ContentHandle, checksums: Uint32Array, durable: boolean): Promise<boolean> {
+  async #sealLarge(handle: ContentHandle, runs: readonly PageChecksums[], durable: boolean): Promise<boolean> {
     const {large, sync, written} = this.#folder.services;
     const {runtime} = this.tier;
+    const bytes = runs.reduce((sum, {first, checksums}) => sum + Math.min(checksums.length * pageBytes, handle.length - first * pageBytes), 0);
     // Where there are holes, the content counts more than the draft.
-    const more = Math.max(0, handle.length - (this.#taken - this.#spare));
+    const more = Math.max(0, bytes - (this.#taken - this.#spare));
     if (more > 0 && !(await this.tier.reserve(more))) return false;
     this.#taken += more;
     const renumbered = !this.#fresh;
@@ -293,29 +296,31 @@ export class OpenDraft implements NamedDraft {
     // The log names the content only when the draft's number says that they share the file.
     if (durable) await Promise.all([this.sync(), tierSync(this.tier, 'files', content.folder)]);
     else if (renumbered) await tierSync(this.tier, 'drafts');
-    large.complete(content, checksums);
-    this.#taken -= handle.length;
-    this.#sealed = {content, hold: content.hold(0, content.pages - 1)};
+    large.complete(content, runs);
+    this.#taken -= bytes;
+    this.#sealed = {content, hold: content.holdAll()};
     await (durable ? sync(this.tier) : written(this.tier));
     runtime.crashPoint('blockstore.afterDraftSeal');
     return true;
   }
 
-  async #checksums(length: number): Promise<Uint32Array> {
-    const checksums = new Uint32Array(Math.ceil(length / pageBytes));
+  /** Of `count` pages, in a content of that length. */
+  async #checksums(first: number, count: number, length: number): Promise<Uint32Array> {
+    const checksums = new Uint32Array(count);
+    const last = first + count;
     const known = (page: number): number | undefined => this.#pages.checksum(page, Math.min(pageBytes, length - page * pageBytes));
-    for (let page = 0; page < checksums.length; ) {
+    for (let page = first; page < last; ) {
       const checksum = known(page);
       if (checksum !== undefined) {
-        checksums[page++] = checksum;
+        checksums[page++ - first] = checksum;
         continue;
       }
       let end = page + 1;
-      while (end < checksums.length && end < page + readPages && known(end) === undefined) end++;
+      while (end < last && end < page + readPages && known(end) === undefined) end++;
       const bytes = Buffer.alloc(Math.min(end * pageBytes, length) - page * pageBytes);
       // What lies behind its end reads as zeros.
       await this.#file.read(bytes, page * pageBytes);
-      checksums.set(pageChecksums([bytes]), page);
+      checksums.set(pageChecksums([bytes]), page - first);
       page = end;
     }
     return checksums;

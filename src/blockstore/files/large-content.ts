@@ -25,6 +25,12 @@ export class Block {
   }
 }
 
+/** Of pages one after the other. */
+export interface PageChecksums {
+  readonly first: number;
+  readonly checksums: Uint32Array;
+}
+
 export class LargeContent {
   readonly id: ContentId;
   readonly length: number;
@@ -121,13 +127,22 @@ export class LargeContent {
     return true;
   }
 
+  /** All that is there. */
+  holdAll(): Disposable {
+    return this.#hold(this.blocks.filter((block) => block !== undefined));
+  }
+
   hold(first: number, last: number): Disposable {
     const held: Block[] = [];
     for (let b = Math.floor(first / blockPages); b <= Math.floor(last / blockPages); b++) {
       const block = (this.blocks[b] ??= new Block(Math.min(blockPages, this.pages - b * blockPages)));
-      block.holds++;
       held.push(block);
     }
+    return this.#hold(held);
+  }
+
+  #hold(held: Block[]): Disposable {
+    for (const block of held) block.holds++;
     this.holds++;
     return {
       [Symbol.dispose]: () => {

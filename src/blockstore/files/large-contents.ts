@@ -6,7 +6,7 @@ import {isKind} from '#base/errors.ts';
 import {type ContentHandle, pageBytes} from '#blockstore/block-store.ts';
 import {BlockTable} from '#blockstore/files/block-table.ts';
 import {chooseFiles, ContentFiles} from '#blockstore/files/content-files.ts';
-import {blockPages, LargeContent, pageChecksums} from '#blockstore/files/large-content.ts';
+import {blockPages, LargeContent, type PageChecksums, pageChecksums} from '#blockstore/files/large-content.ts';
 import {blockRecords, pagesRecords, runs, slice} from '#blockstore/files/page-runs.ts';
 import type {NodeTable} from '#blockstore/index/node-table.ts';
 import type {Slices} from '#blockstore/slices.ts';
@@ -179,11 +179,13 @@ export class LargeContents {
     this.#byNumber.set(content.number, content);
   }
 
-  /** Marks a whole new file present; its bytes are taken from the quota already. */
-  complete(content: LargeContent, checksums: Uint32Array): void {
+  /** Marks these pages of a new file present: all of them, or those that the content has of its own. Their bytes are taken from the quota already. */
+  complete(content: LargeContent, runs: readonly PageChecksums[]): void {
     this.adopt(content);
-    this.#table.enter(content, 0, checksums, true);
-    this.#log(content, 0, content.pages - 1);
+    for (const {first, checksums} of runs) {
+      this.#table.enter(content, first, checksums, true);
+      this.#log(content, first, first + checksums.length - 1);
+    }
   }
 
   readResident(content: LargeContent, offset: number, length: number, into?: Uint8Array): Uint8Array | undefined {

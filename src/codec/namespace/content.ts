@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import type {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
-import {checksumAlgorithms, type Checksums, type Content, type ContentMetadata, type PersistState, type TimeNs} from '#model/content.ts';
+import {checksumAlgorithms, type Checksums, type Content, type ContentBase, type ContentMetadata, type PersistState, type TimeNs} from '#model/content.ts';
 
 const derivedKey = 1;
 const listed = 2;
@@ -15,6 +15,8 @@ const checkedUpload = 64;
 const unstored = 128;
 /** Numbers are stored: append only. */
 const persistStates: readonly PersistState[] = ['pending', 'conflict'];
+/** With the state: what it is over follows. */
+const hasBase = 128;
 
 const md5Hex = /^[0-9a-f]{32}$/;
 
@@ -43,14 +45,32 @@ export function writeContent(out: BinaryWriter, content: Content, key: ByteStrin
     out.text(content.upload.id);
     out.number(content.upload.parts);
   }
-  if (content.pending) out.byte(persistStates.indexOf(content.pending));
+  if (content.pending) out.byte(persistStates.indexOf(content.pending) | (content.over ? hasBase : 0));
+  if (content.pending && content.over) writeBase(out, content.over);
 }
 
-function readState(reader: BinaryReader): PersistState {
+function writeBase(out: BinaryWriter, {id, length, fingerprint, storeKey, own}: ContentBase): void {
+  out.number(id);
+  out.number(length);
+  out.text(fingerprint);
+  // No key of a file is empty.
+  out.byteString(storeKey ?? ('' as ByteString));
+  out.bytes(own);
+}
+
+function readBase(reader: BinaryReader): ContentBase {
+  const id = reader.number() as ContentId;
+  const length = reader.number();
+  const fingerprint = reader.text();
+  const storeKey = reader.byteString();
+  return {id, length, fingerprint, ...(storeKey === '' ? {} : {storeKey}), own: reader.bytes()};
+}
+
+function readState(reader: BinaryReader): Pick<Content, 'pending' | 'over'> {
   const number = reader.byte();
-  const state = persistStates[number];
-  if (!state) throw reader.corrupt(`unknown state ${number} of a content`);
-  return state;
+  const pending = persistStates[number & ~hasBase];
+  if (!pending) throw reader.corrupt(`unknown state ${number} of a content`);
+  return {pending, ...(number & hasBase ? {over: readBase(reader)} : {})};
 }
 
 /** The same `key` and `committedAt` rules as writeContent. */
@@ -68,7 +88,7 @@ export function readContent(reader: BinaryReader, key: ByteString, committedAt: 
   const content = {id, length, mount, storeKey, fingerprint, etag, checksums, metadata, committedAt: committed};
   if (!(flags & (listed | uploaded | unstored))) return content;
   const upload = flags & uploaded ? {id: reader.text(), parts: reader.number(), ...(flags & checkedUpload ? ({checked: true} as const) : {})} : undefined;
-  const state = flags & unstored ? {pending: readState(reader)} : {};
+  const state = flags & unstored ? readState(reader) : {};
   return {...content, ...(flags & listed ? {listed: true} : {}), ...(upload ? {upload} : {}), ...state};
 }
 

@@ -37,9 +37,11 @@ const always = fc.constant(true as const);
 
 const content: fc.Arbitrary<Content> = fc.record(
   {id: id<ContentId>(), length: number, mount: id<MountId>(), storeKey: byteString, fingerprint: etag, etag, checksums, metadata: texts, committedAt: time, listed: always,
-    upload: fc.record({id: text, parts: number, checked: always}, {requiredKeys: ['id', 'parts'], noNullPrototype: true}), pending: fc.constantFrom('pending' as const, 'conflict' as const)},
+    upload: fc.record({id: text, parts: number, checked: always}, {requiredKeys: ['id', 'parts'], noNullPrototype: true}), pending: fc.constantFrom('pending' as const, 'conflict' as const),
+    over: fc.record({id: id<ContentId>(), length: number, fingerprint: etag, storeKey: byteString.filter((key) => key !== ''), own: fc.uint8Array()}, {
+      requiredKeys: ['id', 'length', 'fingerprint', 'own'], noNullPrototype: true})},
   {requiredKeys: ['id', 'length', 'mount', 'storeKey', 'fingerprint', 'etag', 'checksums', 'metadata', 'committedAt'], noNullPrototype: true},
-);
+).map(({over, ...one}) => (one.pending && over ? {...one, over} : one));
 
 const inode: fc.Arbitrary<Inode> = fc.record(
   {

@@ -110,7 +110,7 @@ async function moveOne(job: MoveTree, object: StoreObject): Promise<void> {
     // Another version than we knew is found by the next refresh; the namespace keeps only what it can vouch for.
     if (content?.pending) {
       // An earlier version, at the key at which the pending one is to be: it goes over this one.
-      await transactions.changeOwn(tx => rebase(tx, inode!.id, object.fingerprint, copy.fingerprint));
+      await transactions.changeOwn(tx => rebase(tx, inode!.id, object.fingerprint, copy.fingerprint, to));
     } else if (content?.storeKey === object.key && content.fingerprint === object.fingerprint) {
       await transactions.changeOwn(tx => relocate(tx, inode!.id, {...content, storeKey: to, fingerprint: copy.fingerprint}));
     }

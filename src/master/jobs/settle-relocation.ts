@@ -14,11 +14,12 @@ import {contentOf} from '#master/loader/store-content.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {relocate} from '#master/namespace/moves.ts';
 import {inodeAt} from '#master/namespace/place.ts';
+import {rebase} from '#master/namespace/persists.ts';
+import {movedTo, type StoredBytes, storedOf} from '#master/namespace/stored.ts';
 import {putFile} from '#master/namespace/put-file.ts';
 import {forgetRelocation, noteRelocation} from '#master/namespace/relocations.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
-import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import {parsePath} from '#model/path.ts';
 import type {StoreObject, UnderStore} from '#understore/under-store.ts';
@@ -51,8 +52,11 @@ async function settleArchive({transactions, store, relocation, signal, crashPoin
     forgetRelocation(tx, id);
     const inode = currentOf(tx, relocation);
     if (!inode) return undefined;
-    const content: Content = {...inode.content!, storeKey: to, fingerprint: kept.fingerprint};
-    relocate(tx, inode.id, content);
+    const content = movedTo(inode.content!, to, kept.fingerprint);
+    if (content.over) rebase(tx, inode.id, fingerprint, kept.fingerprint, to);
+    else relocate(tx, inode.id, content);
+    // A pending one has yet to come to its key: whatever is there now, it meets that then.
+    if (there && content.pending) return undefined;
     if (!there) {
       return noteRelocation(tx, op, {...relocation, kind: 'restore', from: to, fingerprint: kept.fingerprint, to: from});
     }
@@ -69,10 +73,16 @@ async function settleRestore({transactions, store, relocation, signal, crashPoin
   const {id, from} = relocation;
   const inode = transactions.peek(reader => currentOf(reader, relocation));
   const to = inode && transactions.peek(reader => locate(reader, inode.id))?.place.storeKey;
-  if (inode && to !== undefined && inode.content!.storeKey === from) {
-    const moved = await bring(store, inode.content!, to, signal);
+  const stored = inode && storedOf(inode.content!);
+  if (inode && to !== undefined && stored?.storeKey === from) {
+    const moved = await bring(store, stored, to, signal);
     crashPoint('master.restore.moved');
-    if (moved) await transactions.changeOwn(tx => void relocate(tx, inode.id, {...inode.content!, storeKey: to, fingerprint: moved.fingerprint}));
+    if (moved) {
+      await transactions.changeOwn(tx => {
+        if (inode.content!.over) rebase(tx, inode.id, stored.fingerprint, moved.fingerprint, to);
+        else relocate(tx, inode.id, movedTo(inode.content!, to, moved.fingerprint));
+      });
+    }
     crashPoint('master.restore.shown');
   }
   if (inode && store.capabilities.rename === 'none') await removeObject(store, from, signal);
@@ -81,7 +91,7 @@ async function settleRestore({transactions, store, relocation, signal, crashPoin
 }
 
 /** Undefined when the bytes are neither here nor there: somebody else has removed them from the store. */
-async function bring(store: UnderStore, content: Content, to: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
+async function bring(store: UnderStore, content: StoredBytes, to: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
   try {
     if (store.capabilities.rename === 'none') return await copyObject(store, content, to, signal);
     return await renameInStore(store, content.storeKey, to, signal);

@@ -3,6 +3,7 @@ import type {ContentId} from '#base/ids.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
 import {garbageKey, garbageTable, idOfKey} from '#codec/namespace/keys.ts';
 import {dropPersist} from '#master/namespace/persists.ts';
+import {storedOf} from '#master/namespace/stored.ts';
 import {isVersionPlace} from '#master/namespace/relocations.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -12,7 +13,8 @@ export function discard(tx: Transaction, inode: Inode, stored = false): void {
   const {content} = inode;
   if (!content) return;
   if (content.pending) dropPersist(tx, inode.id);
-  const where = content.pending ? {} : stored || isVersionPlace(content.storeKey) ? {stored: {mount: content.mount, storeKey: content.storeKey}} : {};
+  const there = storedOf(content);
+  const where = there && ((stored && !content.pending) || isVersionPlace(there.storeKey)) ? {stored: {mount: content.mount, storeKey: there.storeKey}} : {};
   tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where, ...(content.upload ? {upload: content.upload.id} : {})}));
 }
 

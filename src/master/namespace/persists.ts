@@ -12,7 +12,7 @@ import {idOfKey, persistKey, persistsFrom} from '#codec/namespace/keys.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
-import type {Content, PersistState} from '#model/content.ts';
+import type {Content, ContentBase, PersistState} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 
 /** What is known of a key's object in the store. */
@@ -102,7 +102,7 @@ export function noteAttempt(tx: Transaction, id: InodeId, attempt: Attempt): 'fi
 export function showPersisted(tx: Transaction, id: InodeId, content: ContentId, fingerprint: string, checkedAt: number): boolean {
   const file = pendingFile(tx, id);
   if (file?.content.id !== content) return false;
-  const {pending: _, ...stored} = file.content;
+  const {pending: _, over: __, ...stored} = file.content;
   writeInode(tx, {...file.inode, content: {...stored, fingerprint}, checkedAt}, file.place.storeKey);
   dropPersist(tx, id);
   return true;
@@ -114,6 +114,20 @@ export function settleAttempt(tx: Transaction, id: InodeId, content: ContentId, 
   if (!persist?.attempts.some((attempt) => attempt.content === content)) return;
   const attempts = persist.attempts.filter((attempt) => attempt.content !== content);
   putPersist(tx, {...persist, attempts, ...(fingerprint === undefined ? {} : {base: {fingerprint}})});
+  const file = fingerprint === undefined ? undefined : pendingFile(tx, id);
+  const arrived = persist.attempts.find((attempt) => attempt.content === content)!;
+  // What comes next has all that this one had of its own: the store has the rest, in this one.
+  if (file?.content.over) setOver(tx, file, {id: content, length: arrived.length, fingerprint: fingerprint!, own: file.content.over.own});
+}
+
+/** What the store is going to call an object that it is being sent. */
+export function noteExpected(tx: Transaction, id: InodeId, content: ContentId, etag: string): void {
+  const persist = getPersist(tx, id);
+  if (persist) putPersist(tx, {...persist, attempts: persist.attempts.map((attempt) => (attempt.content === content ? {...attempt, etag} : attempt))});
+}
+
+function setOver(tx: Transaction, {inode, content, place}: PendingFile, over: ContentBase): void {
+  writeInode(tx, {...inode, content: {...content, over}}, place.storeKey);
 }
 
 /** Also shown with the file. */
@@ -123,8 +137,10 @@ export function setPersistState(tx: Transaction, file: PendingFile, state: Persi
   if (file.content.pending !== state) writeInode(tx, {...file.inode, content: {...file.content, pending: state}}, file.place.storeKey);
 }
 
-/** What the store has at the key has become another version by our own doing. */
-export function rebase(tx: Transaction, id: InodeId, from: string, to: string): void {
+/** What the store has at the key has become another version, and lies there now, by our own doing. */
+export function rebase(tx: Transaction, id: InodeId, from: string, to: string, storeKey: ByteString): void {
   const persist = getPersist(tx, id);
   if (persist && typeof persist.base !== 'string' && persist.base.fingerprint === from) putPersist(tx, {...persist, base: {fingerprint: to}});
+  const file = pendingFile(tx, id);
+  if (file?.content.over?.fingerprint === from) setOver(tx, file, {...file.content.over, fingerprint: to, storeKey});
 }

@@ -1,6 +1,8 @@
 /** What is pending, counted: its bound, and who waits for it to shrink or for one file of it. */
 import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {ContentBase} from '#model/content.ts';
+import {decodeRuns, ownBytes} from '#model/own-pages.ts';
 import type {Clock} from '#runtime/clock.ts';
 
 export interface BacklogEntry {
@@ -8,6 +10,8 @@ export interface BacklogEntry {
   readonly mount: MountId;
   readonly content: ContentId;
   readonly length: number;
+  /** Its cache has only what is its own, and needs that version, too. */
+  readonly over?: ContentBase | undefined;
   /** Wall ms. */
   readonly since: number;
   /** Contents of this key that were sent and of which it is not known whether the store has got them. */
@@ -33,11 +37,13 @@ export class Backlog {
   readonly #entries = new Map<InodeId, BacklogEntry>();
   readonly #perMount = new Map<MountId, number>();
   readonly #sent = new Set<ContentId>();
+  /** Versions that contents are over: of how many. */
+  readonly #bases = new Map<ContentId, number>();
   #waiters = new Set<() => void>();
   readonly #watchers = new Map<BacklogEntry, Set<() => void>>();
   bytes = 0;
 
-  /** `unsent`: hears of contents that are not among those sent any more. */
+  /** `unsent`: hears of contents that are not among those sent, or that others are over, any more. */
   constructor(clock: Clock, limits: BacklogLimits, unsent: (content: ContentId) => void) {
     this.#clock = clock;
     this.#limits = limits;
@@ -76,6 +82,11 @@ export class Backlog {
     return this.#sent.has(content);
   }
 
+  /** Whether a content that is pending is over this one. */
+  isBase(content: ContentId): boolean {
+    return this.#bases.has(content);
+  }
+
   noteSent(entry: BacklogEntry, content: ContentId): void {
     entry.sent.add(content);
     this.#sent.add(content);
@@ -90,7 +101,8 @@ export class Backlog {
   add(entry: BacklogEntry): void {
     this.#entries.set(entry.id, entry);
     this.#perMount.set(entry.mount, this.countOf(entry.mount) + 1);
-    this.bytes += entry.length;
+    this.bytes += bytesOf(entry);
+    if (entry.over) this.#bases.set(entry.over.id, (this.#bases.get(entry.over.id) ?? 0) + 1);
     for (const content of entry.sent) this.#sent.add(content);
   }
 
@@ -99,7 +111,8 @@ export class Backlog {
     if (this.#entries.get(entry.id) !== entry) return;
     this.#entries.delete(entry.id);
     this.#perMount.set(entry.mount, this.countOf(entry.mount) - 1);
-    this.bytes -= entry.length;
+    this.bytes -= bytesOf(entry);
+    this.#letGo(entry.over?.id);
     if (!replaced) for (const content of entry.sent) this.forgetSent(undefined, content);
     this.tell(entry);
     if (this.#waiters.size === 0 || this.#isFull) return;
@@ -155,6 +168,16 @@ export class Backlog {
     for (const go of this.#waiters) go();
   }
 
+  #letGo(base: ContentId | undefined): void {
+    if (base === undefined) return;
+    const left = this.#bases.get(base)! - 1;
+    if (left > 0) this.#bases.set(base, left);
+    else {
+      this.#bases.delete(base);
+      this.#unsent(base);
+    }
+  }
+
   async #wait(enter: (go: () => void) => () => void, ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const {promise, resolve, reject} = Promise.withResolvers<void>();
@@ -169,4 +192,9 @@ export class Backlog {
       leave();
     }
   }
+}
+
+/** That the cache keeps for it. */
+function bytesOf({length, over}: BacklogEntry): number {
+  return over ? ownBytes(decodeRuns(over.own), length) : length;
 }

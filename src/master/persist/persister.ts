@@ -19,7 +19,7 @@ import type {Following} from '#master/jobs/following.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {getPersist, isUnborn, listPersists, noteAttempt, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
+import {getPersist, isUnborn, listPersists, noteAttempt, noteExpected, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
 import {partLengths} from '#master/namespace/uploads.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
@@ -128,9 +128,9 @@ export class Persister {
     const {transactions} = this.#services;
     for (const persist of transactions.peek(listPersists)) {
       const {id, mount, content, since, failures, lastError, attempts} = persist;
-      const length = transactions.peek((reader) => pendingFile(reader, id))?.content.length ?? 0;
+      const {length = 0, over} = transactions.peek((reader) => pendingFile(reader, id))?.content ?? {};
       const sent = new Set(attempts.map((attempt) => attempt.content));
-      const entry: Entry = {id, mount, content, length, since, failures, sent, sentBytes: 0, conflict: persist.state === 'conflict', ...(lastError === undefined ? {} : {lastError})};
+      const entry: Entry = {id, mount, content, length, over, since, failures, sent, sentBytes: 0, conflict: persist.state === 'conflict', ...(lastError === undefined ? {} : {lastError})};
       this.#backlog.add(entry);
     }
   }
@@ -231,7 +231,7 @@ export class Persister {
    * In the turn of the commit. `replaced`: the file whose key it has taken, which need not have been pending; the store is not touched before that is
    * `durable`. `unsynced`: neither before its bytes are, which is seen to here; with what the file had before.
    */
-  added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
+  added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'over' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
     const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
     const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, conflict: false};
     for (const running of this.#running.values()) if (running.successor === (replaced ?? file.id) || running.successor === file.id) running.successor = file.id;
@@ -362,7 +362,7 @@ export class Persister {
   }
 
   #isNeeded(id: ContentId): boolean {
-    return this.#running.has(id) || this.#backlog.hasSent(id) || this.#unsynced.needs(id);
+    return this.#running.has(id) || this.#backlog.hasSent(id) || this.#backlog.isBase(id) || this.#unsynced.needs(id);
   }
 
   /** What goes wrong in here itself stops one file for a while, and no other. */
@@ -433,6 +433,7 @@ export class Persister {
     const parts = content.upload && transactions.peek((reader) => partLengths(reader, content.upload!.id));
     const object = await uploadContent({
       store: mounts.get(content.mount), content, persist, bytes: cache.bytes, file: cache.file, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+      expected: (expected) => transactions.changeOwn((tx) => noteExpected(tx, running.successor, id, expected)),
     });
     runtime.crashPoint('master.persist.sent');
     return object;

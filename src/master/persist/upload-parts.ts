@@ -1,4 +1,8 @@
-/** A pending content that its client made of parts, sent in the same parts: so a store that names objects as S3 does gives it the ETag that the client knows. */
+/**
+ * A pending content that is sent in parts: the same that its client made it of, so that a store that names objects as S3 does gives it the ETag that
+ * the client knows; or those of a small change (changed-parts.ts), of which the store makes most from the version that it has.
+ */
+import {createHash} from 'node:crypto';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {StoreObject, StorePart, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
@@ -10,13 +14,23 @@ export interface UploadParts {
   readonly store: UnderStore;
   readonly request: StoreWriteRequest;
   readonly content: ReadableContent;
-  /** Bytes of each part. */
-  readonly parts: readonly number[];
+  readonly parts: readonly PartToSend[];
+  /** Of the version that the store copies parts from. */
+  readonly fingerprint?: string;
   readonly bytes: (content: ReadableContent, signal: AbortSignal, range: ByteRange) => AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
   /** Called before the store could make the object visible; may throw. */
   readonly finishing: () => void;
   readonly sent: (bytes: number) => void;
+  /** Told before the store makes the object: what it calls it, if it names objects as S3 does. */
+  readonly expected?: (etag: string) => Promise<void>;
+}
+
+export interface PartToSend {
+  /** Bytes. */
+  readonly length: number;
+  /** Not sent: of what the store has, at the same place. */
+  readonly copied?: boolean;
 }
 
 /** Whether the store takes parts like these. */
@@ -26,7 +40,7 @@ export function takesParts({capabilities: {multipart, localFile, partBytesMin, p
   return parts.every((length, i) => length <= partBytesMax && (length >= partBytesMin || (i === parts.length - 1 && length > 0)));
 }
 
-export async function uploadParts({store, request, content, parts, bytes, signal, finishing, sent}: UploadParts): Promise<StoreObject> {
+export async function uploadParts({store, request, content, parts, fingerprint, bytes, signal, finishing, sent, expected}: UploadParts): Promise<StoreObject> {
   const {key, condition} = request;
   const uploadId = await store.createUpload(request, {signal});
   const failed = new AbortController();
@@ -34,7 +48,7 @@ export async function uploadParts({store, request, content, parts, bytes, signal
   try {
     const stored: StorePart[] = [];
     let offset = 0;
-    const ranges = parts.map((length) => ({offset: (offset += length) - length, length})).entries();
+    const ranges = parts.map(({length, copied}) => ({offset: (offset += length) - length, length, copied})).entries();
     let total = 0;
     const count = async function* (range: ByteRange): AsyncGenerator<Uint8Array> {
       for await (const chunk of bytes(content, either, range)) {
@@ -43,7 +57,13 @@ export async function uploadParts({store, request, content, parts, bytes, signal
       }
     };
     const sender = async (): Promise<void> => {
-      for (const [i, range] of ranges) stored[i] = await store.uploadPart(key, uploadId, i + 1, count(range), range.length, {signal: either});
+      for (const [i, {offset: start, length, copied}] of ranges) {
+        const range = {offset: start, length};
+        stored[i] = copied
+          ? await store.copyPart(key, uploadId, i + 1, {key, fingerprint: fingerprint!, ...range}, {signal: either})
+          : await store.uploadPart(key, uploadId, i + 1, count(range), length, {signal: either});
+        if (copied) sent((total += length));
+      }
     };
     const senders = Array.from({length: Math.min(partsAtOnce, parts.length)}, () =>
       sender().catch((error: unknown) => {
@@ -54,6 +74,8 @@ export async function uploadParts({store, request, content, parts, bytes, signal
     const ends = await Promise.allSettled(senders);
     if (failed.signal.aborted) throw failed.signal.reason;
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const etag = etagOfParts(stored);
+    if (etag !== undefined) await expected?.(etag);
     finishing();
     return await store.completeUpload(key, uploadId, stored, condition, {signal});
   } catch (error) {
@@ -61,4 +83,14 @@ export async function uploadParts({store, request, content, parts, bytes, signal
     await store.abortUpload(key, uploadId, {signal: new AbortController().signal}).catch(() => undefined);
     throw error;
   }
+}
+
+const md5Pattern = /^[0-9a-f]{32}$/;
+
+/** As S3 makes it of those of the parts; undefined where they are not called by their digests. */
+function etagOfParts(parts: readonly StorePart[]): string | undefined {
+  if (!parts.every(({token}) => md5Pattern.test(token))) return undefined;
+  const digest = createHash('md5');
+  for (const {token} of parts) digest.update(Buffer.from(token, 'hex'));
+  return `${digest.digest('hex')}-${parts.length}`;
 }

@@ -15,6 +15,7 @@ import {inodeAt} from '#master/namespace/place.ts';
 import {versionToKeep} from '#master/namespace/put-file.ts';
 import {forgetRelocation, isVersionPlace, noteRelocation, versionPlace} from '#master/namespace/relocations.ts';
 import {resolve} from '#master/namespace/resolve.ts';
+import {movedTo, type StoredBytes, storedOf} from '#master/namespace/stored.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
@@ -60,18 +61,19 @@ export class Archives {
     const current = transactions.peek(reader => this.#current(reader, path, always));
     if (!current) return undefined;
     const {content, inode, mount} = current;
-    if (isVersionPlace(content.storeKey)) return {inode, content};
+    const stored = storedOf(content)!;
+    const {storeKey: from, fingerprint} = stored;
+    if (isVersionPlace(from)) return {inode, content};
     const store = mounts.writable(mount);
-    const {storeKey: from, fingerprint} = content;
     if ((await store.stat(from, {signal}))?.fingerprint !== fingerprint) return {inode, content: 'lost'};
     const to = versionPlace(runtime.random.id());
     const relocation = await transactions.changeOwn((tx, op) => noteRelocation(tx, op, {kind: 'archive', inode, content: content.id, mount, from, fingerprint, to, path: formatPath(path)}));
     noted(relocation);
     runtime.crashPoint('master.archive.noted');
     try {
-      const moved = await this.#move(store, content, to, remove, signal);
+      const moved = await this.#move(store, stored, to, remove, signal);
       runtime.crashPoint('master.archive.moved');
-      return {inode, content: {...content, storeKey: to, fingerprint: moved.fingerprint}, relocation};
+      return {inode, content: movedTo(content, to, moved.fingerprint), relocation};
     } catch (error) {
       if (!isKind(error, 'NotFound', 'ContentChanged')) throw error;
       return {inode, content: 'lost', relocation};
@@ -97,7 +99,7 @@ export class Archives {
     // A name of several goes without the bytes.
     if (!place || inode?.kind !== 'file' || inode.links !== undefined) return undefined;
     // What the store has not got stays in the cache as long as somebody has it open; versions are persisted before they are kept.
-    if (inode.content?.pending) return undefined;
+    if (inode.content?.pending) return inode.content.over && this.#services.held.isHeld(inode.id) ? {content: inode.content, inode: inode.id, mount: place.mount} : undefined;
     const content = versionToKeep(keepingOf(reader, path, resolution.top), inode) ?? (always || this.#services.held.isHeld(inode.id) ? inode.content : undefined);
     return content && {content, inode: inode.id, mount: place.mount};
   }
@@ -107,7 +109,7 @@ export class Archives {
     this.#services.jobs.startRelocation(relocation, hold);
   }
 
-  async #move(store: UnderStore, content: Content, to: Content['storeKey'], remove: boolean, signal: AbortSignal): Promise<{readonly fingerprint: string}> {
+  async #move(store: UnderStore, content: StoredBytes, to: Content['storeKey'], remove: boolean, signal: AbortSignal): Promise<{readonly fingerprint: string}> {
     if (store.capabilities.rename !== 'none') return await renameInStore(store, content.storeKey, to, signal);
     const copied = await copyObject(store, content, to, signal);
     if (remove) {

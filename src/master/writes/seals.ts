@@ -22,7 +22,7 @@ import {lasting} from '#master/transactions.ts';
 import {beginStoreChange, takeKey} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
 import type {Commit, Reader} from '#metastore/metastore.ts';
-import type {Content} from '#model/content.ts';
+import type {Content, ContentBase, SealedOver} from '#model/content.ts';
 import {parsePath, type Path} from '#model/path.ts';
 
 /** As S3 says of an object without bytes. */
@@ -34,6 +34,15 @@ function isKept(reader: Reader, inode: InodeId): boolean {
   if (path === undefined) return false;
   const parsed = parsePath(path, 'file');
   return keepingOf(reader, parsed, resolve(reader, parsed).top) !== undefined;
+}
+
+/** What a content that was sealed is over, as the store has it now: the file's content may have moved since, or its store may have got it. */
+function overNow(old: Content | undefined, {base: {storeKey, ...base}, after}: SealedOver, key: ByteString): ContentBase {
+  const {own} = base;
+  const as = (there: ByteString | undefined) => (there === undefined || there === key ? {} : {storeKey: there});
+  if (old?.id === after && old.over) return {...old.over, own};
+  if (old && !old.pending && (old.id === after || old.id === base.id)) return {id: old.id, length: old.length, fingerprint: old.fingerprint, own, ...as(old.storeKey)};
+  return {...base, ...as(storeKey)};
 }
 
 export class Seals {
@@ -107,7 +116,7 @@ export class Seals {
 
   async #commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<Commit<FileInfo> | undefined> {
     const {transactions, runtime, persister} = this.#services;
-    const {content: id, length, etag, metadata, mtime, durable} = sealed;
+    const {content: id, length, etag, metadata, mtime, durable, over} = sealed;
     using _turn = await this.#turnOf(inode, context.signal);
     const path = transactions.peek((reader) => locate(reader, inode))?.path;
     if (path === undefined || transactions.peek((reader) => isKept(reader, inode))) return undefined;
@@ -121,7 +130,7 @@ export class Seals {
       const old = inodeAt(tx, found.place);
       if (!mayAccess(old, context.principal, 'write')) throw denied(context.principal, 'write', old);
       const inherited = inheritedFrom(tx, old, storeKey, 'unknown');
-      const content: Content = {id, length, mount, storeKey, fingerprint: '', etag, checksums: {}, metadata, committedAt: op.now, pending: 'pending'};
+      const content: Content = {id, length, mount, storeKey, fingerprint: '', etag, checksums: {}, metadata, committedAt: op.now, pending: 'pending', ...(over ? {over: overNow(old.content, over, storeKey)} : {})};
       // What lasts; of several contents within some seconds the last that did.
       const kept = getPersist(tx, inode)?.before ?? old.content;
       const info = setContent(tx, op, inode, content, mtime);
@@ -131,8 +140,8 @@ export class Seals {
       return info;
     });
     runtime.crashPoint('master.seal.committed');
-    const {mount} = commit.result.inode.content!;
-    persister.added({id: inode, mount, content: id, length, since: transactions.now()}, inode, commit.eventually, durable ? undefined : before === undefined ? {} : {before});
+    const {mount, over: made} = commit.result.inode.content!;
+    persister.added({id: inode, mount, content: id, length, since: transactions.now(), ...(made ? {over: made} : {})}, inode, commit.eventually, durable ? undefined : before === undefined ? {} : {before});
     return commit;
   }
 

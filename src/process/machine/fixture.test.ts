@@ -62,7 +62,7 @@ export class Machine {
         onContentDropped: async (contents) => {
           for (const id of contents) await (made.worker ? made.worker.dropped(id) : blocks.drop(id));
         },
-        pending: pendingCache(blocks, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => made.worker?.uploadEnded(upload)),
+        pending: pendingCache(blocks, () => made.worker, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => made.worker?.uploadEnded(upload)),
       });
       void forgetLeftovers(blocks, master, runtime.log);
       const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts'}));

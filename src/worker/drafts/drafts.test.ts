@@ -28,7 +28,7 @@ async function begin(runtime: Runtime): Promise<{readonly blocks: BlockStore; re
   await runtime.disk.syncDirectory('/');
   const blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 64 * MiB}]});
   await blocks.loaded();
-  return {blocks, drafts: new Drafts({runtime, blocks, directory: '/home/drafts'})};
+  return {blocks, drafts: new Drafts({runtime, blocks, directory: '/home/drafts', read: () => of()})};
 }
 
 const readAll = async (drafts: Drafts, draft: number): Promise<Buffer> => Buffer.from(await drafts.read(draft, {offset: 0, length: 8 * MiB}));
@@ -110,7 +110,7 @@ describe('drafts', () => {
       await life(simulation, async (drafts) => {
         const [left, ...more] = await drafts.left();
         assert.deepEqual([left?.inode, more.length], [inode, 0]);
-        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft)).draft), expected);
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft, undefined)).draft), expected);
         await drafts.close(left!.draft, false);
         assert.deepEqual(await drafts.left(), []);
       });
@@ -154,7 +154,7 @@ describe('drafts', () => {
             const sure = death === 'kill' ? reached.written : reached.synced;
             if (!left) return assert.equal(sure, 0, `seed ${seed}: ${sure} writes are lost`);
             assert.deepEqual([left.inode, left.base, left.seal], [inode, base, seal]);
-            const {draft} = await drafts.reopen(left.draft);
+            const {draft} = await drafts.reopen(left.draft, undefined);
             const bytes = await readAll(drafts, draft);
             if (large && death === 'crash') return assert.ok(reached.synced === 0 || bytes.length === size);
             const state = bytes.length === 0 ? 0 : bytes.equals(first) ? 1 : bytes.equals(second) ? 2 : -1;
@@ -210,7 +210,7 @@ describe('drafts', () => {
         const {drafts} = await begin(runtime);
         const left = (await drafts.left()).find((each) => each.inode === inode);
         assert.deepEqual([left?.base, left?.seal], [base, seal]);
-        assert.equal(text(await readAll(drafts, (await drafts.reopen(left!.draft)).draft)), 'synced');
+        assert.equal(text(await readAll(drafts, (await drafts.reopen(left!.draft, undefined)).draft)), 'synced');
       });
     });
   }
@@ -274,6 +274,8 @@ describe('records of the log of drafts', () => {
     fc.record({kind: fc.constant('boot' as const), boot: fc.string()}, {noNullPrototype: true}),
     fc.record({kind: fc.constant('open' as const), inode: id, base: id, seal: id, bytes}, {noNullPrototype: true}),
     fc.record({kind: fc.constant('file' as const), inode: id, base: id, seal: id, name: fc.string()}, {noNullPrototype: true}),
+    fc.record({kind: fc.constant('partial' as const), inode: id, base: id, seal: id, end: id, name: fc.constantFrom('mount-1', ''), own: bytes}, {noNullPrototype: true}),
+    fc.record({kind: fc.constant('own' as const), inode: id, end: id, own: bytes}, {noNullPrototype: true}),
     fc.record({kind: fc.constant('write' as const), inode: id, modified: time, position: id, bytes}, {noNullPrototype: true}),
     fc.record({kind: fc.constant('zero' as const), inode: id, modified: time, position: id, length: id}, {noNullPrototype: true}),
     fc.record({kind: fc.constant('truncate' as const), inode: id, modified: time, length: id}, {noNullPrototype: true}),
@@ -318,7 +320,7 @@ describe('records of the log of drafts', () => {
       await life(simulation, async (drafts) => {
         const [left] = await drafts.left();
         assert.ok(left, `seed ${seed}`);
-        const found = await readAll(drafts, (await drafts.reopen(left.draft)).draft);
+        const found = await readAll(drafts, (await drafts.reopen(left.draft, undefined)).draft);
         assert.deepEqual(found.subarray(0, small.length), small, `seed ${seed}`);
       });
     }
@@ -341,7 +343,7 @@ describe('records of the log of drafts', () => {
       await life(simulation, async (drafts) => {
         const [left] = await drafts.left();
         assert.deepEqual([left?.base, left?.seal], [base, seal], `seed ${seed}`);
-        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft)).draft), first, `seed ${seed}`);
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft, undefined)).draft), first, `seed ${seed}`);
       });
     }
   });
@@ -364,7 +366,7 @@ describe('records of the log of drafts', () => {
       await life(simulation, async (drafts) => {
         const [left] = await drafts.left();
         assert.equal(left?.base, seal);
-        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left.draft)).draft), Buffer.concat([first, second]));
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left.draft, undefined)).draft), Buffer.concat([first, second]));
       });
     }
   });

@@ -1,20 +1,25 @@
 /**
  * Files that are being written: one draft an inode. The bytes of small ones are in memory and in the log of drafts, those of large ones in a file of
  * the cache (BlockStore.drafts) that the log names. So what was written survives the process when it is answered, power loss after `sync`, and is
- * found again by its inode. Sealed, a draft's bytes are kept as a content: of a large one its file becomes the content's, and nothing is copied.
+ * found again by its inode. Sealed, a draft's bytes are kept as a content: of a large one its file becomes the content's, and nothing is copied. One that begins with a large
+ * content does so without its bytes (partial-draft.ts), and is sealed with what is its own.
  */
 import {hash} from 'node:crypto';
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
-import {type BlockStore, type NamedDraft, segmentContentBytesMax} from '#blockstore/block-store.ts';
+import {type BlockStore, type NamedDraft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
 import type {ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
-import type {TimeNs} from '#model/content.ts';
+import type {ReadableContent, TimeNs} from '#model/content.ts';
+import {decodeRuns, encodeRuns, OwnPages, piecesOf} from '#model/own-pages.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {DraftLog, type LogPlace} from '#worker/drafts/draft-log.ts';
 import {type LeftDraft, LeftDrafts} from '#worker/drafts/left-drafts.ts';
+import {LeftFile} from '#worker/drafts/left-file.ts';
+import {collect, pieces} from '#worker/drafts/pieces.ts';
+import {PartialDraft, partialRecord, type PartialState, underOf} from '#worker/drafts/partial-draft.ts';
 import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
 const draftsMax = 4096;
@@ -22,19 +27,17 @@ const draftsMax = 4096;
 const memoryBytesMax = 64 * MiB;
 /** A first write of so many bytes is taken for the beginning of a large file. */
 const firstBytesMax = 128 * KiB;
-const copyBytes = MiB;
 /** Names of our files in the cache. */
 const namePrefix = 'mount-';
 
-/** Of an earlier life. While it is not opened, what it was sealed as is a content still, which may have been committed. */
-class LeftFile {
-  readonly name: string;
-  readonly length: number;
+/** With a file of the cache. */
+type LargeDraft = NamedDraft | PartialDraft;
 
-  constructor(name: string, length: number) {
-    this.name = name;
-    this.length = length;
-  }
+interface Begun {
+  readonly inode: InodeId;
+  readonly base: ContentId | undefined;
+  readonly seal: ContentId | undefined;
+  readonly holder: string | undefined;
 }
 
 interface OpenDraft {
@@ -43,9 +46,9 @@ interface OpenDraft {
   readonly holder: string | undefined;
   base: ContentId | 0;
   seal: ContentId | 0;
-  bytes: SmallDraft | NamedDraft | LeftFile;
+  bytes: SmallDraft | LargeDraft | LeftFile;
   /** The file that lasts, where what came after it does not yet. */
-  former?: NamedDraft;
+  former?: LargeDraft;
   /** Where the log began to tell of it; undefined: it does not, or not any more. */
   place: LogPlace | undefined;
   /** The bytes are a content's, which perhaps does not last yet, and the log tells of them as that. Those of a large one must not change. */
@@ -62,6 +65,8 @@ export interface DraftsParts {
   readonly blocks: Pick<BlockStore, 'drafts' | 'keep'>;
   /** Of the log. Absolute. */
   readonly directory: string;
+  /** Bytes of contents, wherever they are. */
+  readonly read: (content: ReadableContent, range: ByteRange) => AsyncIterable<Uint8Array>;
 }
 
 export class Drafts {
@@ -82,22 +87,37 @@ export class Drafts {
 
   /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
   async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined, holder?: string): Promise<DraftInfo> {
-    if (this.#open.size >= draftsMax) throw new WeirError('Overloaded', `${draftsMax} files are being written`);
-    if (this.#inodes.has(inode)) throw new WeirError('AlreadyExists', `inode ${inode} is being written already`);
-    this.#inodes.add(inode);
-    try {
-      await (this.#replayed ??= this.#replay());
-      const modified = this.#parts.runtime.clock.nowNs();
-      const draft: OpenDraft = {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+    return await this.#begin({inode, base, seal, holder}, async (draft) => {
       if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
-        draft.bytes = new SmallDraft(await collect(bytes, length), modified);
+        draft.bytes = new SmallDraft(await collect(bytes, length), draft.modified);
         this.#memory += length;
-      } else await this.#toFile(draft, bytes ?? []);
-      return this.#add(draft);
-    } catch (error) {
-      this.#inodes.delete(inode);
-      throw error;
-    }
+      } else await this.#toFile(draft, (file) => this.#copy(file, 0, bytes ?? []));
+    });
+  }
+
+  /** One over a large content, of which only is read what must be: it was changed itself and no store has it, or lies around what is changed. */
+  async openOver(inode: InodeId, content: ReadableContent, seal: ContentId, holder?: string): Promise<DraftInfo> {
+    return await this.#begin({inode, base: content.id, seal, holder}, async (draft) => {
+      const {id, length, over} = content;
+      const own = new OwnPages();
+      const pieces = piecesOf(over ? decodeRuns(over.own) : [], 0, length);
+      const bring = async (file: NamedDraft): Promise<void> => {
+        await file.truncate(length);
+        for (const piece of pieces) {
+          if (!piece.own) continue;
+          own.add(Math.floor(piece.offset / pageBytes), Math.ceil(piece.length / pageBytes));
+          await this.#copy(file, piece.offset, this.#parts.read(content, piece));
+        }
+      };
+      assert(id === draft.base, 'a draft begins with the content of its file');
+      await this.#toFile(draft, bring, {base: underOf(content), end: Math.min(length, over?.length ?? length), own});
+    });
+  }
+
+  /** Of one over a content: that is here now, or is what the store has made of it. False: nothing new, or another content. */
+  move(number: number, content: ReadableContent): boolean {
+    const {base, bytes} = this.#get(number);
+    return bytes instanceof PartialDraft && content.id === base && bytes.move(underOf(content));
   }
 
   /** Those of earlier lives that nobody has asked for yet: theirs to close, or to `reopen`. */
@@ -111,12 +131,13 @@ export class Drafts {
     return Array.from(this.#open).flatMap(([number, draft]) => (draft.holder === holder ? [this.#info(number)] : []));
   }
 
-  /** One of `left` goes on: what it was to be sealed as it has not become. */
-  async reopen(number: number): Promise<DraftInfo> {
+  /** One of `left` goes on: what it was to be sealed as it has not become. `content`: what its file has now. */
+  async reopen(number: number, content: ReadableContent | undefined): Promise<DraftInfo> {
     const draft = this.#get(number);
     if (draft.bytes instanceof LeftFile) {
-      const file = await this.#parts.blocks.drafts.open(draft.bytes.name);
-      draft.bytes = file;
+      const {name, partial} = draft.bytes;
+      const file = await this.#parts.blocks.drafts.open(name);
+      draft.bytes = partial ? this.#partial(draft, file, content?.id === draft.base ? underOf(content) : undefined, partial) : file;
       draft.modified = await file.modified();
     }
     draft.seal = 0;
@@ -135,7 +156,7 @@ export class Drafts {
     if (chunk.length === 0) return;
     const small = await this.#changing(draft, position + chunk.length, draft.place ? undefined : chunk.length);
     const modified = this.#touch(draft);
-    if (!small) return await (draft.bytes as NamedDraft).write([chunk], position);
+    if (!small) return await (draft.bytes as LargeDraft).write([chunk], position);
     await this.#tell(draft, small, {kind: 'write', inode: draft.inode, modified, position, bytes: chunk});
     this.#grown(small, () => small.write(chunk, position, modified));
   }
@@ -163,7 +184,7 @@ export class Drafts {
     const draft = this.#get(number);
     const small = await this.#changing(draft, length);
     const modified = this.#touch(draft);
-    if (!small) return await (draft.bytes as NamedDraft).truncate(length);
+    if (!small) return await (draft.bytes as LargeDraft).truncate(length);
     await this.#tell(draft, small, {kind: 'truncate', inode: draft.inode, modified, length});
     this.#grown(small, () => small.truncate(length, modified));
   }
@@ -172,7 +193,7 @@ export class Drafts {
     const draft = this.#get(number);
     const small = await this.#changing(draft, draft.bytes.length);
     const modified = this.#touch(draft);
-    if (!small) return await (draft.bytes as NamedDraft).punch(offset, length);
+    if (!small) return await (draft.bytes as LargeDraft).punch(offset, length);
     await this.#tell(draft, small, {kind: 'zero', inode: draft.inode, modified, position: offset, length});
     small.zero(offset, length, modified);
   }
@@ -216,8 +237,10 @@ export class Drafts {
       return kept ? {length, etag: hash('md5', bytes.bytes, 'hex'), durable: length === 0} : undefined;
     }
     // A content of segment size is copied out of its file.
-    if (!(await bytes.seal({id, length}, {durable: false}))) return undefined;
-    return {length, etag: `${id.toString(16).padStart(32, '0')}-1`, durable: false};
+    const sealed = await bytes.seal({id, length}, {durable: false});
+    if (sealed === false) return undefined;
+    const over = typeof sealed === 'object' ? {over: {base: sealed, after: draft.base as ContentId}} : {};
+    return {length, etag: `${id.toString(16).padStart(32, '0')}-1`, durable: false, ...over};
   }
 
   /** It was sealed as `base`, or published so: what comes next changes that. */
@@ -265,6 +288,22 @@ export class Drafts {
     await this.#log.close();
   }
 
+  async #begin({inode, base, seal, holder}: Begun, fill: (draft: OpenDraft) => Promise<void>): Promise<DraftInfo> {
+    if (this.#open.size >= draftsMax) throw new WeirError('Overloaded', `${draftsMax} files are being written`);
+    if (this.#inodes.has(inode)) throw new WeirError('AlreadyExists', `inode ${inode} is being written already`);
+    this.#inodes.add(inode);
+    try {
+      await (this.#replayed ??= this.#replay());
+      const modified = this.#parts.runtime.clock.nowNs();
+      const draft: OpenDraft = {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+      await fill(draft);
+      return this.#add(draft);
+    } catch (error) {
+      this.#inodes.delete(inode);
+      throw error;
+    }
+  }
+
   /** Resolves before the draft is changed: to the small draft, when it is one still and fits `end`. */
   async #changing(draft: OpenDraft, end: number, firstBytes = 0): Promise<SmallDraft | undefined> {
     const bytes = bytesOf(draft);
@@ -274,7 +313,7 @@ export class Drafts {
       return undefined;
     }
     if (this.#fits(bytes, end) && (bytes.length > 0 || firstBytes <= firstBytesMax)) return bytes;
-    await this.#toFile(draft, bytes.length > 0 ? [bytes.bytes] : []);
+    await this.#toFile(draft, (file) => this.#copy(file, 0, bytes.length > 0 ? [bytes.bytes] : []));
     this.#memory -= bytes.room;
     return undefined;
   }
@@ -283,31 +322,55 @@ export class Drafts {
     return end <= segmentContentBytesMax && (end <= small.room || this.#memory < memoryBytesMax);
   }
 
-  /** The bytes go to a file of the cache, and the log says so. */
-  async #toFile(draft: OpenDraft, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+  /** The bytes go to a file of the cache, and the log says so. `partial`: those that are its own. */
+  async #toFile(draft: OpenDraft, fill: (file: NamedDraft) => Promise<void>, partial?: PartialState & {readonly base: ReadableContent | undefined}): Promise<void> {
     const {blocks, runtime} = this.#parts;
     const file = await blocks.drafts.make(`${namePrefix}${runtime.random.id()}`);
     if (!file) throw new WeirError('NoSpace', 'the cache takes no more of what is being written');
+    let large: LargeDraft;
     try {
-      let position = 0;
-      for await (const chunk of bytes) {
-        await file.write([chunk], position);
-        position += chunk.length;
-      }
-      await this.#tellFile(draft, file);
+      await fill(file);
+      large = partial ? this.#partial(draft, file, partial.base, partial) : file;
+      await this.#tellFile(draft, large);
     } catch (error) {
       await file.discard();
       throw error;
     }
-    draft.bytes = file;
+    draft.bytes = large;
     draft.sealed = false;
     draft.synced = false;
   }
 
+  async #copy(file: NamedDraft, position: number, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    let at = position;
+    for await (const chunk of bytes) {
+      await file.write([chunk], at);
+      at += chunk.length;
+    }
+  }
+
+  #partial(draft: OpenDraft, file: NamedDraft, base: ReadableContent | undefined, state: PartialState): PartialDraft {
+    return new PartialDraft(file, {
+      base, state, readBase: this.#parts.read,
+      note: async ({end, own}) => {
+        draft.synced = false;
+        // Where the log does not tell of it, it will, of all.
+        if (draft.place) await this.#log.append([{kind: 'own', inode: draft.inode, end, own: encodeRuns(own)}]);
+      },
+    });
+  }
+
   /** What is a content by now is left to it. */
-  async #anew(draft: OpenDraft, sealed: NamedDraft): Promise<void> {
-    const lasting = draft.synced;
-    await this.#toFile(draft, pieces(sealed));
+  async #anew(draft: OpenDraft, sealed: LargeDraft): Promise<void> {
+    // Of a partial one what was synced may be less than what there is, in the same file.
+    const lasting = draft.synced || (sealed instanceof PartialDraft && draft.lasts && !draft.former);
+    if (sealed instanceof PartialDraft) {
+      const bring = async (file: NamedDraft): Promise<void> => {
+        await file.truncate(sealed.length);
+        for await (const {position, bytes} of sealed.ownPieces()) await file.write([bytes], position);
+      };
+      await this.#toFile(draft, bring, {...sealed.snapshot(), base: sealed.base});
+    } else await this.#toFile(draft, (file) => this.#copy(file, 0, pieces(sealed)));
     if (lasting) draft.former = sealed;
     else await sealed.discard();
   }
@@ -318,15 +381,15 @@ export class Drafts {
     await former?.discard();
   }
 
-  async #tellFile(draft: OpenDraft, file: NamedDraft): Promise<void> {
-    const {name} = file;
+  async #tellFile(draft: OpenDraft, large: LargeDraft): Promise<void> {
     const {inode, base, seal, place} = draft;
-    draft.place = await this.#log.append([{kind: 'file', inode, base, seal, name}], true);
-    await this.#toldAnew(draft, place, file);
+    const file = large instanceof PartialDraft ? large.file : large;
+    draft.place = await this.#log.append([large instanceof PartialDraft ? partialRecord({inode, base, seal, name: file.name}, large.snapshot()) : {kind: 'file', inode, base, seal, name: file.name}], true);
+    await this.#toldAnew(draft, place, large);
   }
 
   /** It is to be another content than was told. */
-  async #tellSeal(draft: OpenDraft, bytes: SmallDraft | NamedDraft, seal: ContentId): Promise<void> {
+  async #tellSeal(draft: OpenDraft, bytes: SmallDraft | LargeDraft, seal: ContentId): Promise<void> {
     draft.seal = seal;
     if (!(bytes instanceof SmallDraft)) return await this.#tellFile(draft, bytes);
     await this.#tellOpen(draft, bytes);
@@ -340,7 +403,7 @@ export class Drafts {
   }
 
   /** What the log told before goes with its file: what lasts must do without that. */
-  async #toldAnew(draft: OpenDraft, before: LogPlace | undefined, file?: NamedDraft): Promise<void> {
+  async #toldAnew(draft: OpenDraft, before: LogPlace | undefined, file?: LargeDraft): Promise<void> {
     if (!before) return;
     if (draft.lasts && before.number !== draft.place!.number) {
       await file?.sync();
@@ -384,15 +447,17 @@ export class Drafts {
     const told = new LeftDrafts();
     await this.#log.replay((record, sameBoot) => told.apply(record, sameBoot));
     const files = new Map((await blocks.drafts.left()).filter(({name}) => name.startsWith(namePrefix)).map((file) => [file.name, file]));
-    for (const [inode, {base, seal, bytes, synced, lasting}] of told) {
+    for (const [inode, {base, seal, bytes, synced, lasting, partial}] of told) {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
+      const left = bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length, partial);
       const draft: OpenDraft = {
-        inode, holder: undefined, base, seal, bytes: bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length), place: undefined, sealed: false, synced,
+        inode, holder: undefined, base, seal, bytes: left, place: undefined, sealed: false, synced,
         lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       // Until it is synced again, power loss makes it what it was when it was synced before.
-      draft.place = await this.#log.append([...(lasting ? retold(inode, lasting) : []), ...retold(inode, {base, seal, bytes, synced})], true);
+      const now = {base, seal, bytes, synced, partial: left instanceof LeftFile ? left.partial : undefined};
+      draft.place = await this.#log.append([...(lasting ? retold(inode, lasting) : []), ...retold(inode, now)], true);
       if (bytes instanceof SmallDraft) this.#memory += bytes.room;
       for (const each of [bytes, lasting?.bytes]) if (typeof each === 'string') files.delete(each);
       this.#inodes.add(inode);
@@ -421,37 +486,15 @@ export class Drafts {
   }
 }
 
-function bytesOf({inode, bytes}: OpenDraft): SmallDraft | NamedDraft {
+function bytesOf({inode, bytes}: OpenDraft): SmallDraft | LargeDraft {
   if (bytes instanceof LeftFile) throw new WeirError('Conflict', `what an earlier life has written to inode ${inode} was not opened again`);
   return bytes;
 }
 
-function retold(inode: InodeId, {base, seal, bytes, synced}: LeftDraft): DraftRecord[] {
+function retold(inode: InodeId, {base, seal, bytes, synced, partial}: LeftDraft): DraftRecord[] {
   const told: DraftRecord[] =
     bytes instanceof SmallDraft
       ? [{kind: 'open', inode, base, seal, bytes: bytes.bytes}, {kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}]
-      : [{kind: 'file', inode, base, seal, name: bytes}];
+      : [partial ? partialRecord({inode, base, seal, name: bytes}, partial) : {kind: 'file', inode, base, seal, name: bytes}];
   return synced ? [...told, {kind: 'synced', inode}] : told;
-}
-
-async function collect(bytes: AsyncIterable<Uint8Array> | undefined, length: number): Promise<Uint8Array> {
-  if (!bytes) return new Uint8Array(0);
-  const into = Buffer.allocUnsafeSlow(length);
-  let at = 0;
-  for await (const chunk of bytes) {
-    assert(at + chunk.length <= length, 'a content has the length that it says');
-    into.set(chunk, at);
-    at += chunk.length;
-  }
-  return into.subarray(0, at);
-}
-
-async function* pieces(file: NamedDraft): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < file.length; ) {
-    const bytes = Buffer.allocUnsafe(Math.min(copyBytes, file.length - at));
-    const count = await file.read(bytes, at);
-    if (count === 0) return;
-    yield bytes.subarray(0, count);
-    at += count;
-  }
 }

@@ -5,6 +5,8 @@
  */
 import type {ContentId, InodeId} from '#base/ids.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
+import {decodeRuns, OwnPages} from '#model/own-pages.ts';
+import type {PartialState} from '#worker/drafts/partial-draft.ts';
 import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
 export interface LeftDraft {
@@ -15,10 +17,13 @@ export interface LeftDraft {
   readonly synced: boolean;
   /** As it was when it was synced last, where that was before it was told so. */
   readonly lasting?: LeftDraft;
+  /** Of one of which the file has a part. */
+  readonly partial?: PartialState | undefined;
 }
 
 interface Told extends Omit<LeftDraft, 'lasting'> {
   synced: boolean;
+  partial: PartialState | undefined;
   /** Of the same boot. */
   safe: boolean;
   lasting: LeftDraft | undefined;
@@ -30,23 +35,30 @@ export class LeftDrafts {
   apply(record: DraftRecord, sameBoot: boolean): void {
     if (record.kind === 'boot') return;
     const {inode} = record;
-    if (record.kind === 'open' || record.kind === 'file') {
+    if (record.kind === 'open' || record.kind === 'file' || record.kind === 'partial') {
       const bytes = record.kind === 'open' ? new SmallDraft(Buffer.from(record.bytes), 0n) : record.name;
-      this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting: this.#told.get(inode)?.lasting});
+      const partial = record.kind === 'partial' ? {end: record.end, own: OwnPages.decode(record.own)} : undefined;
+      this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting: this.#told.get(inode)?.lasting, partial});
     } else if (record.kind === 'end') this.#told.delete(inode);
     else this.#change(record, sameBoot);
   }
 
-  #change(record: Exclude<DraftRecord, {kind: 'boot' | 'open' | 'file' | 'end'}>, sameBoot: boolean): void {
+  #change(record: Exclude<DraftRecord, {kind: 'boot' | 'open' | 'file' | 'partial' | 'end'}>, sameBoot: boolean): void {
     const told = this.#told.get(record.inode);
     // What it began with was lost with the power.
     if (!told) return;
     const {bytes} = told;
     told.safe &&= sameBoot;
     if (record.kind === 'synced') {
-      const {base, seal} = told;
+      const {base, seal, partial} = told;
       told.synced = true;
-      told.lasting = {base, seal, bytes: typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified), synced: true};
+      told.lasting = {base, seal, bytes: typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified), synced: true, partial: partial && {end: partial.end, own: partial.own.copy()}};
+    } else if (record.kind === 'own') {
+      if (!told.partial) return;
+      for (const {first, count} of decodeRuns(record.own)) told.partial.own.add(first, count);
+      told.partial = {end: record.end, own: told.partial.own};
+      // Of these nobody knows yet that they last.
+      told.synced = false;
     } else if (typeof bytes === 'string') return;
     else if (record.kind === 'write') bytes.write(record.bytes, record.position, record.modified);
     else if (record.kind === 'zero') bytes.zero(record.position, record.length, record.modified);
@@ -54,8 +66,8 @@ export class LeftDrafts {
   }
 
   *[Symbol.iterator](): Generator<readonly [InodeId, LeftDraft]> {
-    for (const [inode, {base, seal, bytes, synced, safe, lasting}] of this.#told) {
-      if (safe) yield [inode, {base, seal, bytes, synced, ...(synced || !lasting ? {} : {lasting})}];
+    for (const [inode, {base, seal, bytes, synced, partial, safe, lasting}] of this.#told) {
+      if (safe) yield [inode, {base, seal, bytes, synced, partial, ...(synced || !lasting ? {} : {lasting})}];
       else if (lasting) yield [inode, lasting];
     }
   }
