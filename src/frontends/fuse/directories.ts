@@ -5,8 +5,8 @@
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
-import {openFlag} from '#codec/fuse/abi.ts';
-import {DirentBuffer, direntType, openBody} from '#codec/fuse/reply.ts';
+import {notification, openFlag} from '#codec/fuse/abi.ts';
+import {DirentBuffer, direntType, invalidateInodeBody, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {attributesOf, typeOf} from '#frontends/fuse/attributes.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
@@ -86,7 +86,8 @@ async function read(services: MountServices, {handle: number, offset, size}: {re
     handle.rest = [];
   }
   const complete = from === handle.after && handle.ended && handle.rest.length === 0;
-  services.remembered.readListing(handle.node, handle.listing, {validUntil: Math.min(validUntil, handle.validUntil), reached: handle.after, complete});
+  const old = services.remembered.readListing(handle.node, handle.listing, {validUntil: Math.min(validUntil, handle.validUntil), reached: handle.after, complete});
+  if (old) void services.device.notify(notification.invalidateInode, invalidateInodeBody(services.numbered(handle.node), 0n, 0n));
   if (handle.after !== undefined) services.handles.directoryRead(number, from ?? ('' as ByteString), handle.cookie, handle.after);
   return buffer.take();
 }

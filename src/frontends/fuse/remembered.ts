@@ -128,13 +128,17 @@ export class Remembered {
 
   /**
    * Part of a listing goes to the kernel. `listing`: of the OPENDIR. What is read for one that was dropped since may get among what the kernel
-   * keeps for another.
+   * keeps for another. True when the kernel has all of it now, and must not keep it.
    */
-  readListing(directory: InodeId, listing: Listing | undefined, {validUntil, reached, complete}: {readonly validUntil: number; readonly reached: ByteString | undefined; readonly complete: boolean}): void {
-    if (!listing || this.#listings.get(directory) !== listing) return void this.#listings.delete(directory);
+  readListing(directory: InodeId, listing: Listing | undefined, {validUntil, reached, complete}: {readonly validUntil: number; readonly reached: ByteString | undefined; readonly complete: boolean}): boolean {
+    if (!listing || this.#listings.get(directory) !== listing) {
+      this.#listings.delete(directory);
+      return false;
+    }
     listing.until = Math.min(listing.until, validUntil, this.#now() + this.#validMsMax);
     if (reached !== undefined && reached > listing.reached) listing.reached = reached;
     listing.complete ||= complete;
+    return complete && listing.until <= this.#now() && this.#listings.delete(directory);
   }
 
   /** This mount has changed names in the directory: the kernel knows, but not what somebody has read before and gets after it. */
@@ -144,14 +148,18 @@ export class Remembered {
   }
 
   /**
-   * Others have changed a name in the directory: whether what the kernel keeps of the listing must go. It need not where nobody has got so far
-   * yet, as when the store was asked for what comes next; and it should not, for the kernel never completes what it has lost a part of.
+   * Others have changed a name in the directory: whether what the kernel keeps of the listing must go. What is not complete is not read by anybody
+   * yet, and should not go: the kernel never completes what it has lost a part of. It goes when it is complete, unless nobody had got so far, as
+   * when the store was asked for what comes next.
    */
   nameChanged(directory: InodeId, name: ByteString): boolean {
     const listing = this.#listings.get(directory);
-    if (listing && !listing.complete && name > listing.reached) return false;
-    this.#listings.delete(directory);
-    return true;
+    if (!listing || listing.complete) {
+      this.#listings.delete(directory);
+      return true;
+    }
+    if (name <= listing.reached) listing.until = 0;
+    return false;
   }
 
   hasListing(directory: InodeId): boolean {
