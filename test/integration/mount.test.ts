@@ -252,7 +252,7 @@ begin(); os.chown(file, 1, 1); assert mode() == 0o777, ('chown', oct(mode()))
 begin(0o777); fd = os.open(file, os.O_RDWR); os.pwrite(fd, b'z', 5); os.chmod(file, 0o6777)
 as_user(lambda: os.pwrite(fd, b'w', 6)); assert mode() == 0o777, ('open before', oct(mode()))
 os.close(fd); os.unlink(file)
-# One that was just made, and is only written: past the kernel's memory.
+# One that was just made, and is only written.
 fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o6777)
 os.chmod(file, 0o6777); os.pwrite(fd, b'a' * 9000, 0); assert mode() == 0o6777
 as_user(lambda: os.pwrite(fd, b'b', 0)); assert mode() == 0o777, ('made', oct(mode()))
@@ -272,6 +272,33 @@ os.mkdir(directory); os.chmod(directory, 0o2775); os.chown(directory, 1, 1); ass
 os.rmdir(directory)
 `;
     await run('python3', ['-c', script, at('box')]);
+  });
+
+  it('shows who reads a growing file no byte that was not written', async () => {
+    const script = `
+import os, sys
+log, end = sys.argv[1] + '/growing', 1500000
+fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+def read():
+    reader, at = os.open(log, os.O_RDONLY), 0
+    while at < end:
+        start = max(0, at - 5000)
+        seen = os.pread(reader, 200000, start)
+        at = start + len(seen)
+        if b'\\0' in seen: return 1
+    return 0
+readers = []
+for _ in range(3):
+    reader = os.fork()
+    if reader == 0: os._exit(read())
+    readers.append(reader)
+written = 0
+while written < end: written += os.write(fd, b'x' * 100)
+statuses = [os.waitpid(reader, 0)[1] for reader in readers]
+os.close(fd); os.unlink(log)
+assert not any(statuses), statuses
+`;
+    await run('python3', ['-c', script, at('box', 'dir')]);
   });
 
   it('keeps the mode of what is edited in its place', async () => {

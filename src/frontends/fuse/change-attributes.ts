@@ -11,7 +11,6 @@ import {patched} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';
 import {checkMayChange} from '#frontends/fuse/extended-attributes.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
-import {capability} from '#frontends/fuse/handles.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
 import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
@@ -93,8 +92,6 @@ export const setxattr: Operation<'setxattr'> = async (services, head, {name, val
   if (flags & replaceOnly && !there) throw new Errno('ENODATA');
   if (info.path === '') return setOfOrphan(services, nodeOf(head), name, value);
   // Who is in no group of the file's may not leave it with that group's bit by setting its list.
-  const open = services.handles.inode(nodeOf(head));
-  if (open && name === capability) open.capable = true;
   await patched(services, nodeOf(head), {xattrs: {[name]: value}, ...(killSetGroupId ? {mode: info.inode.mode & ~setGroupId} : {})}, context);
   return undefined;
 };

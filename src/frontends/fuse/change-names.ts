@@ -12,7 +12,6 @@ import {atInode} from '#frontends/fuse/by-inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
-import {isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
 import {giveName} from '#frontends/fuse/unnamed.ts';
 import {firstUnique, isResent, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
@@ -88,9 +87,7 @@ export const create: Operation<'create'> = async (services, head, made, context)
 export async function openedNew(services: MountServices, head: FuseHead, {flags}: {readonly flags: number}, info: FileInfo, context: CallContext): Promise<Buffer> {
   const unique = firstUnique(head);
   const handle = services.handles.openedBy(unique) ?? (await openedHandle(services, info, {flags, unique}, context));
-  // What is only written goes past the kernel's memory: it need not ask before the first write whether the new file has a capability.
-  const past = services.writesPast && isWritable(flags) && !isReadable(flags);
-  return Buffer.concat([madeBody(services, info), openBody(handle, past ? openFlag.directIo : openFlag.keepCache)]);
+  return Buffer.concat([madeBody(services, info), openBody(handle, openFlag.keepCache)]);
 }
 
 export const mknod: Operation<'mknod'> = async (services, head, body, context) => {

@@ -21,7 +21,7 @@ import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type BodyOf, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
-import {dropCapability, dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
+import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 /** Of RELEASE: the last of descriptors that had a lock of the whole file. */
@@ -186,7 +186,6 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
   const draft = await draftOf(services, node, {empty: false}, context);
   await checkRoom(services, node, offset + bytes.length, context);
   if (how & writeKillsSetId) await dropSetId(services, node, context);
-  await dropCapability(services, node, context);
   await draft.write(offset, bytes, context);
   services.rooms.give(bytes);
   return writtenBody(bytes.length);
@@ -197,8 +196,7 @@ export function writeNow(services: MountServices, _head: FuseHead, {handle, offs
   const open = services.handles.file(handle);
   if (!open || !isWritable(open.flags) || !hasRoomNow(services, open.node, offset + data.length)) return undefined;
   if (flags & writeKillsSetId && hasSetIdNow(services, open.node) !== false) return undefined;
-  const {capable, draft} = services.handles.inode(open.node)!;
-  return !capable && draft?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
+  return services.handles.inode(open.node)!.draft?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
 }
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */

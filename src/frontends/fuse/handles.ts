@@ -25,8 +25,6 @@ export interface OpenInode {
   readonly backing: Backing | undefined;
   /** Bytes up to which its quotas were asked. */
   lengthMax?: number;
-  /** It may have a capability, which goes when it is written. */
-  capable?: boolean;
   /** It was made without a name and has not got one yet: nobody but this mount knows of it. */
   unnamed?: true;
   /** Being made, or there. */
@@ -44,8 +42,6 @@ export interface FileHandle {
   readonly unique: bigint;
 }
 
-/** An extended attribute: what a program that is run from the file may do. */
-export const capability = 'security.capability' as ByteString;
 const accessMode = 3;
 const readOnly = 0;
 const writeOnly = 1;
@@ -135,7 +131,7 @@ export class Handles {
     if (open) {
       open.handles++;
       if (backing && backing !== open.backing) this.#letGo(backing);
-    } else this.#inodes.set(handle.node, {handles: 1, backing, info, ...(info.inode.xattrs?.[capability] ? {capable: true} : {})});
+    } else this.#inodes.set(handle.node, {handles: 1, backing, info});
   }
 
   /** The handle that an earlier daemon has opened for this very request and perhaps not answered. */

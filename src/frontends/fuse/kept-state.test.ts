@@ -18,7 +18,7 @@ function memory(): KeptMemory {
 }
 
 const device = {releaseBacking: () => assert.fail('nothing is registered')};
-const info = {inode: {}} as FileInfo;
+const info = {} as FileInfo;
 const inode = 7 as InodeId;
 
 test('the next daemon finds what is open, and nothing that was closed', async () => {

@@ -104,8 +104,7 @@ export class Mount implements AsyncDisposable {
     const remembered = new Remembered(() => runtime.clock.nowMs(), {root: kept.root, inherited});
     remembered.minor = kept.minor;
     this.#services = {
-      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), writesPast: agreedOn(kept.flags, 'hasResend'), readOnly,
-      writing: {writeTypeDefault: 'ASYNC_THROUGH'},
+      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
       room: Buffer.alloc(readBytesMax), rooms: new Rooms(Math.max(readBytesMax, device.writeBytesMax)), clock: runtime.clock, log: runtime.log,
       remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
@@ -228,8 +227,7 @@ export class Mount implements AsyncDisposable {
     this.#setxattrExtended = agreedOn(agreed, 'setxattrExtended');
     const passthrough = agreedOn(agreed, 'passthrough');
     this.#services.remembered.minor = minor;
-    // Flags say nothing of it: since Linux 6.6, and this one came with 6.9.
-    this.#services = {...this.#services, passthrough, writesPast: agreedOn(agreed, 'hasResend')};
+    this.#services = {...this.#services, passthrough};
     // Without it, what was read and not answered when a daemon dies would wait for ever: then the mount dies, too.
     if (agreedOn(agreed, 'hasResend')) this.#services.kept.agreed(agreed, minor);
     else device.endWithProcess();

@@ -22,8 +22,6 @@ export interface MountServices {
   readonly handles: Handles;
   /** Whether files may be handed to the kernel: agreed on at INIT. */
   readonly passthrough: boolean;
-  /** Whether the kernel takes back what readers have of a file when it is written past its memory (`directIo`). */
-  readonly writesPast: boolean;
   readonly readOnly: boolean;
   /** How what is written here comes to its store, where nobody has said so. */
   readonly writing: SealOptions;

@@ -1,14 +1,12 @@
 /**
  * Set-user-id and set-group-id go when somebody changes a file's bytes who may not keep them, and when the file is given away (FUSE_HANDLE_KILLPRIV_V2:
  * the kernel says when). Left to the kernel it would ask for a capability before every write, and for the attributes before every chown.
- * Capabilities (`security.capability`) the kernel takes away by itself, but for files that are written past its memory.
+ * Capabilities (`security.capability`) stay the kernel's matter: it takes them away by itself, and knows when there are none.
  */
-import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {patched} from '#frontends/fuse/by-inode.ts';
-import {capability} from '#frontends/fuse/handles.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 
@@ -33,17 +31,7 @@ export async function dropSetId(services: MountServices, node: InodeId, context:
   if (mode !== undefined && mode !== info!.inode.mode) await patched(services, node, {mode}, context);
 }
 
-export async function dropCapability(services: MountServices, node: InodeId, context: CallContext): Promise<void> {
-  const open = services.handles.inode(node);
-  if (!open?.capable) return;
-  await patched(services, node, {xattrs: {[capability]: null}}, context).catch((error: unknown) => {
-    // Nor has it a name.
-    if (!isKind(error, 'NotFound')) throw error;
-  });
-  open.capable = false;
-}
-
-/** As dropSetId, where the kernel does not say who may keep them: not an ordinary user. */
+/** The same where the kernel does not say who may keep them: not an ordinary user. */
 export async function dropSetIdOf(services: MountServices, {uid}: Pick<FuseHead, 'uid'>, node: InodeId, context: CallContext): Promise<void> {
   if (uid !== 0) await dropSetId(services, node, context);
 }
