@@ -370,4 +370,30 @@ describe('records of the log of drafts', () => {
       });
     }
   });
+
+  it('do not come back after power loss when they were published after power loss', async () => {
+    for (const length of [3000, 400 * KiB]) {
+      for (let seed = 1; seed <= 5; seed++) {
+        const simulation = createSimulation(seed);
+        await simulation.run(async (runtime) => {
+          const {drafts} = await begin(runtime);
+          const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+          await drafts.write(draft, 0, pattern(1, length));
+          await drafts.sync(draft);
+        });
+        simulation.crash();
+        await simulation.run(async (runtime) => {
+          const {drafts} = await begin(runtime);
+          const [left] = await drafts.left();
+          const {draft} = await drafts.reopen(left!.draft, undefined);
+          const other = 13 as ContentId;
+          assert.ok(await drafts.seal(draft, other));
+          await drafts.rebase(draft, inode, other);
+          await drafts.close(draft, false);
+        });
+        simulation.crash();
+        await life(simulation, async (drafts) => assert.deepEqual(await drafts.left(), [], `${length} bytes, seed ${seed}`));
+      }
+    }
+  });
 });

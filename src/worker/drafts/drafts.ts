@@ -57,6 +57,8 @@ interface OpenDraft {
   synced: boolean;
   /** It was synced since it began: what comes after takes the place of that only when it lasts. */
   lasts: boolean;
+  /** It was left by an earlier life, and is to become another content than that told. */
+  again?: true;
   modified: TimeNs;
 }
 
@@ -141,6 +143,7 @@ export class Drafts {
       draft.modified = await file.modified();
     }
     draft.seal = 0;
+    draft.again = true;
     return this.#info(number);
   }
 
@@ -422,13 +425,19 @@ export class Drafts {
     else await this.#tellOpen(draft, small, record);
   }
 
-  /** The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself. */
+  /**
+   * The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself, as the file has the content that was told. But where an
+   * earlier life has told of another one, power loss would bring back a draft of a file that seems to be replaced.
+   */
   async #ended(draft: OpenDraft): Promise<void> {
-    const {place, inode} = draft;
+    const {place, inode, lasts, again} = draft;
     if (!place) return;
     draft.place = undefined;
     draft.lasts = draft.synced = false;
-    this.#log.note({kind: 'end', inode});
+    if (lasts && again) {
+      await this.#log.append([{kind: 'end', inode}]);
+      await this.#log.sync();
+    } else this.#log.note({kind: 'end', inode});
     await this.#log.ended(place);
   }
 
