@@ -10,7 +10,8 @@ import {fileURLToPath} from 'node:url';
 const home = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const built = path.join(home, 'dist', 'process', 'main.js');
 const source = path.join(home, 'src', 'process', 'main.ts');
-const args = existsSync(built) ? [built] : ['--conditions=source', source];
+// A package has no sources; in a checkout what was built may be older than they are.
+const args = existsSync(source) ? ['--conditions=source', source] : [built];
 
 function findNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
