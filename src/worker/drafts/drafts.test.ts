@@ -396,4 +396,53 @@ describe('records of the log of drafts', () => {
       }
     }
   });
+
+  it('keep what was synced when they have become small again, until what they were sealed as lasts', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const simulation = createSimulation(seed);
+      const [large, length] = [pattern(1, 400 * KiB), 1000];
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+        await drafts.write(draft, 0, large);
+        await drafts.truncate(draft, length);
+        await drafts.sync(draft);
+        await drafts.seal(draft, seal);
+        await drafts.rebase(draft, inode, seal);
+        // What others sync brings with it what the log has to tell.
+        const other = await drafts.open(8 as InodeId, base, undefined, 0, undefined);
+        await drafts.write(other.draft, 0, pattern(2, 10));
+        await drafts.sync(other.draft);
+      });
+      simulation.crash();
+      await life(simulation, async (drafts) => {
+        const left = (await drafts.left()).find((each) => each.inode === inode);
+        assert.deepEqual([left?.base, left?.seal], [base, seal], `seed ${seed}`);
+        assert.deepEqual(await readAll(drafts, (await drafts.reopen(left!.draft, undefined)).draft), large.subarray(0, length), `seed ${seed}`);
+      });
+    }
+  });
+
+  it('drop the file that lasted when what came after it, over a kill, lasts too', async () => {
+    const simulation = createSimulation(1);
+    const [first, second] = [pattern(1, 400 * KiB), pattern(2, 500)];
+    await simulation.run(async (runtime) => {
+      const {drafts} = await begin(runtime);
+      const {draft} = await drafts.open(inode, base, seal, 0, undefined);
+      await drafts.write(draft, 0, first);
+      await drafts.sync(draft);
+      await drafts.seal(draft, seal);
+      await drafts.rebase(draft, inode, seal);
+      await drafts.write(draft, 0, second);
+    });
+    simulation.kill();
+    await simulation.run(async (runtime) => {
+      const {drafts, blocks} = await begin(runtime);
+      const [left] = await drafts.left();
+      assert.equal((await blocks.drafts.left()).length, 2);
+      await drafts.sync((await drafts.reopen(left!.draft, undefined)).draft);
+      // The other is open.
+      assert.deepEqual(await blocks.drafts.left(), []);
+    });
+  });
 });

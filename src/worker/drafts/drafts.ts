@@ -48,7 +48,7 @@ interface OpenDraft {
   seal: ContentId | 0;
   bytes: SmallDraft | LargeDraft | LeftFile;
   /** The file that lasts, where what came after it does not yet. */
-  former?: LargeDraft;
+  former?: LargeDraft | LeftFile | undefined;
   /** Where the log began to tell of it; undefined: it does not, or not any more. */
   place: LogPlace | undefined;
   /** The bytes are a content's, which perhaps does not last yet, and the log tells of them as that. Those of a large one must not change. */
@@ -250,8 +250,8 @@ export class Drafts {
   async rebase(number: number, inode: InodeId, base: ContentId): Promise<void> {
     const draft = this.#get(number);
     const bytes = bytesOf(draft);
-    // Published by way of the store its file is no content's. What was synced stays until whoever closes the draft knows that the content lasts.
-    const sealed = draft.seal === base && (bytes instanceof SmallDraft ? draft.lasts && draft.place !== undefined : bytes.length > segmentContentBytesMax);
+    // Published by way of the store its file is no content's, nor was it where it is copied to a segment. What was synced stays until whoever closes the draft knows that the content lasts.
+    const sealed = draft.seal === base && (bytes.length > segmentContentBytesMax || (draft.lasts && draft.place !== undefined));
     draft.base = base;
     draft.seal = 0;
     if (sealed) draft.sealed = true;
@@ -273,12 +273,8 @@ export class Drafts {
       if (!keep) {
         await this.#ended(draft);
         await this.#dropFormer(draft);
-        if (bytes instanceof LeftFile) await this.#parts.blocks.drafts.discard(bytes.name);
-        else if (!(bytes instanceof SmallDraft)) await bytes.discard();
-      } else {
-        await draft.former?.close();
-        if (!(bytes instanceof SmallDraft || bytes instanceof LeftFile)) await bytes.close();
-      }
+        if (!(bytes instanceof SmallDraft)) await this.#discard(bytes);
+      } else for (const each of [draft.former, bytes]) if (each && !(each instanceof SmallDraft || each instanceof LeftFile)) await each.close();
     } finally {
       if (bytes instanceof SmallDraft) this.#memory -= bytes.room;
       this.#inodes.delete(draft.inode);
@@ -380,8 +376,13 @@ export class Drafts {
 
   async #dropFormer(draft: OpenDraft): Promise<void> {
     const {former} = draft;
-    delete draft.former;
-    await former?.discard();
+    draft.former = undefined;
+    if (former) await this.#discard(former);
+  }
+
+  async #discard(file: LargeDraft | LeftFile): Promise<void> {
+    if (file instanceof LeftFile) await this.#parts.blocks.drafts.discard(file.name);
+    else await file.discard();
   }
 
   async #tellFile(draft: OpenDraft, large: LargeDraft): Promise<void> {
@@ -460,8 +461,9 @@ export class Drafts {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
       const left = bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length, partial);
+      const former = typeof lasting?.bytes === 'string' && lasting.bytes !== bytes ? files.get(lasting.bytes) : undefined;
       const draft: OpenDraft = {
-        inode, holder: undefined, base, seal, bytes: left, place: undefined, sealed: false, synced,
+        inode, holder: undefined, base, seal, bytes: left, former: former && new LeftFile(former.name, former.length, lasting!.partial), place: undefined, sealed: false, synced,
         lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       // Until it is synced again, power loss makes it what it was when it was synced before.
