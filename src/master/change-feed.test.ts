@@ -5,7 +5,7 @@ import {systemContext} from '#contracts/context.ts';
 import type {Changes} from '#contracts/master-api.ts';
 import type {InodeId} from '#base/ids.ts';
 import {ChangeFeed} from '#master/change-feed.ts';
-import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
+import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/fixture.test.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 
 const id = (number: number): InodeId => number as InodeId;
@@ -76,5 +76,27 @@ test('names say what they led to, also where a directory comes to hide a file', 
     await following;
     const names = told.flatMap(({names}) => names.map(({name, was}) => [name, was]));
     assert.deepEqual(names.filter(([name]) => name === 'file' || name === 'other'), [['file', undefined], ['file', inode.id], ['other', undefined], ['other', inode.id]]);
+  });
+});
+
+test('that a store has got a file by now is no change of what the file shows', async () => {
+  const world = new World();
+  const store = world.store('mem://bucket/');
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    await keys(master, '/b/');
+    const {inode} = await putBehind(world, master, '/b/file', 'x');
+    const told: Changes[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
+    })().catch(() => undefined);
+    await runtime.clock.sleep(1_000);
+    assert.ok(store.outside.bytes(bytes('file')), 'it is persisted');
+    assert.deepEqual(told, [{inodes: [], names: []}]);
+    await master.setAttributes(bytes('/b/file'), {mode: 0o600}, {}, context);
+    assert.deepEqual(told.at(-1)!.inodes, [inode.id]);
+    stop.abort();
+    await following;
   });
 });

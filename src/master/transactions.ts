@@ -76,23 +76,40 @@ export class Transactions {
 
   /** Like change, for who must do more in this very turn; `lasting` of the commit is the caller's to await. */
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
+    let publish = (): void => undefined;
+    const commit = this.#commit(context, fn, idsMax, (tx, change) => {
+      const noted = this.#feed.noting(tx, context?.origin, change);
+      ({publish} = noted);
+      return noted.result;
+    });
+    publish();
+    this.#onCommit();
+    return commit;
+  }
+
+  /**
+   * A change on Weir's own account of what is known about files, but of nothing that they show: whoever listens to changes is not told, and
+   * keeps what he remembers of them.
+   */
+  changeUnseen<T>(fn: (tx: Transaction) => T): Commit<T> {
+    const commit = this.#commit(undefined, fn, 0, (tx, change) => change(tx));
+    this.#onCommit();
+    return commit;
+  }
+
+  #commit<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax: number, run: (tx: Transaction, change: (tx: Transaction) => T) => T): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {
       now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : undefined), ...(context?.owner && isUnchecked(context.principal) ? {owner: context.owner} : undefined),
       ...(this.events ? {events: this.events, context} : undefined),
     };
     const request = context?.request && {id: context.request, codec: resultCodec as ResultCodec<T>};
-    let publish = (): void => undefined;
-    const commit = this.metastore.transact(tx => {
+    return this.metastore.transact(tx => {
       checkExpected(tx, context?.expects);
-      const noted = this.#feed.noting(tx, context?.origin, inner => this.#watch(inner, watched => fn(watched, op)));
+      const result = run(tx, inner => this.#watch(inner, watched => fn(watched, op)));
       if (this.#rehearsing) throw rolledBack;
-      ({publish} = noted);
-      return noted.result;
+      return result;
     }, request, {unhurried: context?.moment === 'safe'});
-    publish();
-    this.#onCommit();
-    return commit;
   }
 
   /** What a change would answer or refuse, without making it. */

@@ -442,7 +442,8 @@ export class Persister {
   async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, successor: InodeId): Promise<void> {
     const {transactions, recent, beliefs, runtime, cache} = this.#services;
     const {id, mount, storeKey} = content;
-    const {result: shown, durable} = transactions.changeNow(undefined, (tx) => {
+    // What a file shows is what it was: nobody has to forget what he remembers of it.
+    const {result: shown, durable} = transactions.changeUnseen((tx) => {
       if (showPersisted(tx, entry.id, id, fingerprint, transactions.now())) return true;
       settleAttempt(tx, successor, id, fingerprint);
       return false;
