@@ -6,7 +6,11 @@ import {WeirError} from '#base/errors.ts';
 
 /** Bytes of a page: the unit of ownership, as of presence. */
 export const ownPageBytes = 64 * 1024;
+/** Of the largest file that there can be: 128 TiB. */
+const pagesMax = 2 ** 31;
 const blockPages = 1024;
+/** Most of what is a file's own lies together: these are one. Never written to. */
+const fullBlock = new Uint8Array(blockPages).fill(1);
 
 export interface PageRun {
   readonly first: number;
@@ -15,24 +19,10 @@ export interface PageRun {
 
 export class OwnPages {
   readonly #blocks = new Map<number, Uint8Array>();
-  #size = 0;
-
-  /** Throws Corrupt. */
-  static decode(bytes: Uint8Array): OwnPages {
-    const pages = new OwnPages();
-    for (const {first, count} of decodeRuns(bytes)) pages.add(first, count);
-    return pages;
-  }
-
-  /** Pages. */
-  get size(): number {
-    return this.#size;
-  }
 
   copy(): OwnPages {
     const copy = new OwnPages();
-    for (const [number, block] of this.#blocks) copy.#blocks.set(number, block.slice());
-    copy.#size = this.#size;
+    for (const [number, block] of this.#blocks) copy.#blocks.set(number, block === fullBlock ? block : block.slice());
     return copy;
   }
 
@@ -41,13 +31,27 @@ export class OwnPages {
   }
 
   add(first: number, count: number): void {
-    for (let page = first; page < first + count; page++) {
+    const end = first + count;
+    for (let page = first; page < end; ) {
       const number = Math.floor(page / blockPages);
+      const start = number * blockPages;
+      const [from, to] = [page - start, Math.min(end - start, blockPages)];
+      page = start + to;
       let block = this.#blocks.get(number);
+      if (block === fullBlock) continue;
+      if (to - from === blockPages) {
+        this.#blocks.set(number, fullBlock);
+        continue;
+      }
       if (!block) this.#blocks.set(number, (block = new Uint8Array(blockPages)));
-      if (block[page % blockPages] === 0) this.#size++;
-      block[page % blockPages] = 1;
+      block.fill(1, from, to);
     }
+  }
+
+  /** Those that encoded runs tell of, within the first `length` bytes: all behind is nobody else's. Throws Corrupt. */
+  addEncoded(runs: Uint8Array, length: number): void {
+    const pages = Math.ceil(length / ownPageBytes);
+    for (const {first, count} of decodeRuns(runs)) this.add(first, Math.min(count, pages - first));
   }
 
   /** Those within [first, end), in order. */
@@ -110,8 +114,6 @@ export function decodeRuns(bytes: Uint8Array): PageRun[] {
   return runs;
 }
 
-/** Of the largest file. */
-const pagesMax = 2 ** 37;
 /** A part of a file: its own bytes, or those of what it is over. */
 export interface Piece {
   readonly own: boolean;

@@ -56,7 +56,7 @@ import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {WeirError} from '#base/errors.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
-import {decodeRuns, encodeRuns} from '#model/own-pages.ts';
+import {decodeRuns, encodeRuns, ownPageBytes, OwnPages, type PageRun} from '#model/own-pages.ts';
 import {configurations, configurationSeeds} from './configuration-targets.ts';
 import {accessDocuments, accessSeeds, json, policies, policySeeds} from './access-targets.ts';
 import {decoder, record, stream} from './forms.ts';
@@ -312,6 +312,11 @@ export const targets: Readonly<Record<string, Target>> = {
   'own-pages': decoder(binary, [Buffer.from(encodeRuns([{first: 3, count: 1}, {first: 1000, count: 70_000}]))], (input) => {
     const runs = decodeRuns(input);
     mustEqual(decodeRuns(encodeRuns(runs)), runs, 'runs come back');
+    // Whatever they tell of, a set has pages of its file and no more.
+    const pages = new OwnPages();
+    pages.addEncoded(input, 3_000 * ownPageBytes);
+    const each = (some: Iterable<PageRun>) => Array.from(some).flatMap(({first, count}) => Array.from({length: Math.max(0, Math.min(first + count, 3_000) - first)}, (_, i) => first + i));
+    mustEqual(each(pages.runs(0, Infinity)), each(runs), 'pages come back');
   }),
   'draft-log': decoder(binary, ([
     {kind: 'boot', boot: 'b'}, {kind: 'open', inode: 5 as InodeId, base: 6 as ContentId, seal: 0, bytes: Buffer.from('bytes')}, {kind: 'file', inode: 5 as InodeId, base: 0, seal: 7 as ContentId, name: 'mount-1'},

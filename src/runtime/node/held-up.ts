@@ -5,7 +5,6 @@
  * the pool until time has filled it again; so a slow disk holds up the loop for one part in twenty at most, and a busy machine, where a
  * thread that has to give way seems slow now and then, loses nothing.
  */
-
 import {MiB} from '#base/units.ts';
 
 /** A call this short, and so much longer for what it copies, has waited for nothing. */

@@ -5,7 +5,7 @@
  */
 import type {ContentId, InodeId} from '#base/ids.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
-import {decodeRuns, OwnPages} from '#model/own-pages.ts';
+import {OwnPages} from '#model/own-pages.ts';
 import type {PartialState} from '#worker/drafts/partial-draft.ts';
 import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
@@ -37,7 +37,8 @@ export class LeftDrafts {
     const {inode} = record;
     if (record.kind === 'open' || record.kind === 'file' || record.kind === 'partial') {
       const bytes = record.kind === 'open' ? new SmallDraft(Buffer.from(record.bytes), 0n) : record.name;
-      const partial = record.kind === 'partial' ? {end: record.end, own: OwnPages.decode(record.own)} : undefined;
+      const partial = record.kind === 'partial' ? {end: record.end, own: new OwnPages()} : undefined;
+      if (record.kind === 'partial') partial?.own.addEncoded(record.own, record.end);
       this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting: this.#told.get(inode)?.lasting, partial});
     } else if (record.kind === 'end') this.#told.delete(inode);
     else this.#change(record, sameBoot);
@@ -55,7 +56,7 @@ export class LeftDrafts {
       told.lasting = {base, seal, bytes: typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified), synced: true, partial: partial && {end: partial.end, own: partial.own.copy()}};
     } else if (record.kind === 'own') {
       if (!told.partial) return;
-      for (const {first, count} of decodeRuns(record.own)) told.partial.own.add(first, count);
+      told.partial.own.addEncoded(record.own, record.end);
       told.partial = {end: record.end, own: told.partial.own};
       // Of these nobody knows yet that they last.
       told.synced = false;

@@ -1,7 +1,6 @@
-/** A large draft of an earlier life that nobody has opened again. */
+/** A large draft of an earlier life that nobody has opened again. While it is not, what it was sealed as is a content still, which may have been committed. */
 import type {PartialState} from '#worker/drafts/partial-draft.ts';
 
-/** Of an earlier life. While it is not opened, what it was sealed as is a content still, which may have been committed. */
 export class LeftFile {
   readonly name: string;
   readonly length: number;

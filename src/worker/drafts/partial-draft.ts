@@ -8,13 +8,13 @@
  */
 import {assert} from '#base/assert.ts';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {ContentHandle, NamedDraft} from '#blockstore/block-store.ts';
-import {pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
-import type {ByteRange} from '#contracts/worker-api.ts';
 import type {ContentId, InodeId} from '#base/ids.ts';
+import {type ContentHandle, type NamedDraft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
+import type {ByteRange} from '#contracts/worker-api.ts';
 import {baseOf, type ContentBase, type ReadableContent} from '#model/content.ts';
 import {encodeRuns, OwnPages, type PageRun, type Piece, piecesOf} from '#model/own-pages.ts';
+import {copyBytes} from '#worker/drafts/pieces.ts';
 
 /** What the log says of a draft: how far its base reaches, and pages that are its own from now on. */
 export interface OwnChange {
@@ -38,7 +38,6 @@ export type ReadBase = (content: ReadableContent, range: ByteRange) => AsyncIter
 
 /** More than these are not kept with a content: the smallest gaps between them are brought. */
 const runsMax = 4096;
-const copyBytes = 1024 * 1024;
 
 export class PartialDraft {
   readonly file: NamedDraft;
@@ -196,8 +195,10 @@ export class PartialDraft {
     return piecesOf(this.#runs(Math.floor(offset / pageBytes), Math.ceil((offset + length) / pageBytes)), offset, Math.max(0, length));
   }
 
+  /** Of every write: nothing is made for it. */
   #isOwn(offset: number, length: number): boolean {
-    for (const piece of this.#pieces(offset, length)) if (!piece.own) return false;
+    const end = offset + length;
+    for (let page = Math.floor(offset / pageBytes); page * pageBytes < end; page++) if (!this.#has(page)) return false;
     return true;
   }
 

@@ -3,7 +3,8 @@ import {assert} from '#base/assert.ts';
 import {MiB} from '#base/units.ts';
 import type {NamedDraft} from '#blockstore/block-store.ts';
 
-const copyBytes = MiB;
+/** Read at once by who copies a file. */
+export const copyBytes = MiB;
 
 export async function collect(bytes: AsyncIterable<Uint8Array> | undefined, length: number): Promise<Uint8Array> {
   if (!bytes) return new Uint8Array(0);
