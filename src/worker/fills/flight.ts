@@ -3,7 +3,7 @@
  * written to the block store behind the readers.
  *
  * Invariants:
- * 1. Bytes [heldFrom, received) are in memory; what lies before was stored, or is needed by no reader of this flight.
+ * 1. Bytes [heldFrom, received) are in memory; what lies before was stored, or kept as a fragment of its page, and is needed by no reader of this flight.
  * 2. The object's fingerprint is the content's in every request; anything else fails with ContentChanged and delivers nothing.
  * 3. Nobody but a reader that waits right now makes the flight receive while the process holds as much as it may (HeldBytes).
  *    Such a reader is served past the block store then: it cannot wait for room that only its own progress makes.
@@ -244,10 +244,10 @@ export class Flight implements Span {
     this.#storeBehind();
   }
 
-  /** Copies of the page parts at both ends, at the moment when they are whole and surely still held. */
+  /** Copies of the page parts at both ends, at the moment when they are whole: until then nothing of them goes, however fast its reader is. */
   #keepFragments(before: number): void {
-    const headEnd = Math.min(this.#storeFrom, this.end);
-    if (before < headEnd && this.#received >= headEnd && headEnd > this.start) this.#keepFragment(this.start, headEnd);
+    const headEnd = this.#storeFrom;
+    if (before < headEnd && this.#received >= headEnd) this.#keepFragment(this.start, headEnd);
     const tail = Math.max(this.#storableEnd(this.end), this.start);
     if (this.#received === this.end && tail >= this.#storeFrom && tail < this.end) this.#keepFragment(tail, this.end);
   }
@@ -338,7 +338,7 @@ export class Flight implements Span {
     const settled = this.#passFrom !== Number.POSITIVE_INFINITY || (this.#landed && !this.#storing) ? this.#received : this.#storedTo;
     let needed = -1;
     this.#chunks.release((start, end) => {
-      if (end > settled) return false;
+      if (end > settled || this.#received < this.#storeFrom) return false;
       if (start >= this.#storeFrom && end <= this.#storedTo) return true;
       if (needed === -1) needed = this.#neededFrom();
       return needed >= end;
