@@ -9,7 +9,7 @@ import type {BeginWriteOptions, FileInfo} from '#contracts/master-api.ts';
 import {Master} from '#master/master.ts';
 import type {MasterServices} from '#master/parts.ts';
 import type {BacklogLimits} from '#master/persist/backlog.ts';
-import type {PendingCache} from '#master/persist/persister.ts';
+import type {PendingCache} from '#master/persist/pending-cache.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import type {Metastore} from '#metastore/metastore.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';

@@ -5,7 +5,7 @@ import type {ContentId, MountId} from '#base/ids.ts';
 import {toText} from '#base/byte-string.ts';
 import type {UploadRecord} from '#contracts/master-api.ts';
 import type {Master} from '#master/master.ts';
-import type {PendingCache} from '#master/persist/persister.ts';
+import type {PendingCache} from '#master/persist/pending-cache.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {decodeRuns, type Piece, piecesOf} from '#model/own-pages.ts';
 import type {Log} from '#runtime/log.ts';

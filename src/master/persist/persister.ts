@@ -2,14 +2,10 @@
  * Brings pending contents to their stores, behind the answers. The queue is in the metastore (namespace/persists.ts); this is its head in
  * memory: who is next, who waits for what. Of each mount some files are uploaded at once, in the order in which they became pending; of
  * each key one at a time. A failure of a store slows its mount down to one attempt now and then; a failure of a file that file. Nothing is ever
- * given up: what cannot be persisted stays, its bytes in the cache, and people see it.
- *
- * The row says that a content was sent before the store could have it, so that whatever a crash leaves behind is recognised
- * (upload-content.ts). Until it is known what became of what was sent, its bytes stay in the cache, also when another content has taken its place.
+ * given up: what cannot be persisted stays, its bytes in the cache, and people see it. What is done for one file is in persist-attempts.ts.
  */
 import {assert} from '#base/assert.ts';
-import {toText} from '#base/byte-string.ts';
-import {isKind, WeirError} from '#base/errors.ts';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {GiB} from '#base/units.ts';
 import type {PersistInfo, UploadRecord} from '#contracts/master-api.ts';
@@ -19,41 +15,20 @@ import type {Following} from '#master/jobs/following.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {getPersist, isUnborn, listPersists, noteAttempt, noteExpected, pendingFile, type PendingFile, putPersist, setPersistState, settleAttempt, showPersisted} from '#master/namespace/persists.ts';
-import {partLengths} from '#master/namespace/uploads.ts';
+import {getPersist, isUnborn, listPersists, pendingFile, putPersist} from '#master/namespace/persists.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
+import {noCache, type PendingCache} from '#master/persist/pending-cache.ts';
+import {PersistAttempts} from '#master/persist/persist-attempts.ts';
 import {PersistLane} from '#master/persist/persist-lane.ts';
-import {ContentConflict, type PendingBytes, type PendingLease, statOf, uploadContent} from '#master/persist/upload-content.ts';
-import {type LastingCache, Unsynced} from '#master/persist/unsynced.ts';
-import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
+import {statOf} from '#master/persist/upload-content.ts';
+import {Unsynced} from '#master/persist/unsynced.ts';
+import type {UploadGate} from '#master/persist/upload-gate.ts';
+import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {isKeptUpload} from '#model/multipart.ts';
-import type {Transactions} from '#master/transactions.ts';
 import type {Runtime} from '#runtime/runtime.ts';
-import type {StoreObject} from '#understore/under-store.ts';
-
-/** The cache, as far as it keeps what no store has yet. */
-export interface PendingCache {
-  readonly bytes: PendingBytes;
-  readonly file: PendingLease;
-  /** The store of the mount has these too. */
-  readonly persisted: (content: ContentId, mount: MountId) => void;
-  readonly drop: (contents: readonly ContentId[]) => Promise<void> | void;
-  /** An upload whose parts it keeps has ended, and no client knows. */
-  readonly uploadEnded: (upload: UploadRecord) => void;
-  readonly lasting: LastingCache;
-}
-
-/** An upload under way. */
-interface Running {
-  readonly id: InodeId;
-  /** The file that has got another content for the key meanwhile; else the same. */
-  successor: InodeId;
-  /** This content was not sent before. */
-  first: boolean;
-}
 
 export interface PersisterServices {
   readonly transactions: Transactions;
@@ -69,42 +44,24 @@ export interface PersisterServices {
   readonly limits?: Partial<BacklogLimits> | undefined;
 }
 
-const noCache: PendingCache = {
-  bytes: () => {
-    throw new WeirError('Unsupported', 'this instance was started without a cache that keeps what is pending');
-  },
-  file: () => Promise.resolve(undefined),
-  persisted: () => undefined,
-  drop: () => undefined,
-  uploadEnded: () => undefined,
-  lasting: {makeDurable: () => Promise.resolve(false), isSound: () => Promise.resolve(false)},
-};
-
 /** How long who needs a file in its store waits for that. */
 const settleMs = 30_000;
-/** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
-const lostMs = 1_000;
 /** Of one mount. */
 const uploadsAtOnce = 16;
 /** A store on a disk of this machine works against those who write to the cache: while they do it gets so many together, with rests between. */
 const restMs = 100;
 /** So long after something became pending somebody still writes. */
 const writingMs = 50;
-const faultMs = 60_000;
 
 export class Persister {
   readonly #services: PersisterServices & {readonly cache: PendingCache};
   readonly #backlog: Backlog;
   readonly #lanes = new Map<MountId, PersistLane>();
-  /** Uploads under way by the content that is sent, with the file that has got another content meanwhile. */
-  readonly #running = new Map<ContentId, Running>();
+  readonly #attempts: PersistAttempts;
   readonly #dropLater: DropLater;
   /** When something became pending last. */
   #addedMs = -Infinity;
   readonly #unsynced: Unsynced;
-  readonly #uploaded;
-  readonly #failed;
-  #closed = false;
 
   constructor(services: PersisterServices) {
     this.#services = {...services, cache: services.cache ?? noCache};
@@ -112,6 +69,10 @@ export class Persister {
     this.#dropLater = new DropLater((id) => this.#isNeeded(id), (ids) => void this.#drop(ids));
     this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: this.#dropLater});
     this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits}, (id) => this.#dropLater.letGo(id));
+    this.#attempts = new PersistAttempts({
+      ...this.#services, backlog: this.#backlog, dropLater: this.#dropLater, unsynced: this.#unsynced,
+      queue: {lane: (mount) => this.#lane(mount), forget: (entry, replaced) => this.#forget(entry, replaced), recheck: (id) => this.recheck(id)},
+    });
     gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
     gate.onFree = (mount) => this.#lanes.get(mount)?.unblock();
     const {metrics, clock} = runtime;
@@ -119,8 +80,6 @@ export class Persister {
     metrics.gauge('weir_persist_backlog_bytes', 'Their bytes.', () => this.#backlog.bytes);
     metrics.gauge('weir_persist_oldest_seconds', 'For how long the oldest of them has been waiting.', () => Math.max(0, (clock.nowMs() - (this.#backlog.oldestMs ?? clock.nowMs())) / 1000));
     metrics.gauge('weir_persist_conflicts', 'Of those, files that were changed in their store meanwhile: a person decides.', () => this.#backlog.conflicts);
-    this.#uploaded = metrics.counter('weir_persist_uploads_total', 'Contents brought to their store behind the answer.');
-    this.#failed = metrics.counter('weir_persist_failures_total', 'Attempts at that which failed, and are made again.');
   }
 
   /** Takes up what an earlier life has left; nothing is uploaded before `start`. */
@@ -234,7 +193,7 @@ export class Persister {
   added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'over' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
     const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
     const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, conflict: false};
-    for (const running of this.#running.values()) if (running.successor === (replaced ?? file.id) || running.successor === file.id) running.successor = file.id;
+    if (replaced !== undefined) this.#attempts.succeeded(replaced, file.id);
     // Before what it takes the place of is forgotten, which may be what it needs.
     if (unsynced) this.#unsynced.add({id: file.content, length: file.length}, file.id, unsynced.before, durable);
     if (before) this.#forget(before, true);
@@ -265,7 +224,7 @@ export class Persister {
 
   /** Those of the contents that nobody needs here; the others are dropped when that is known. */
   droppable(contents: readonly ContentId[]): readonly ContentId[] {
-    if (this.#backlog.files === 0 && this.#running.size === 0) return contents;
+    if (this.#backlog.files === 0 && this.#attempts.areNone) return contents;
     return contents.filter((id) => {
       if (!this.#isNeeded(id)) return true;
       this.#dropLater.add(id);
@@ -296,7 +255,7 @@ export class Persister {
     const entry = this.#backlog.get(id);
     if (!entry) return undefined;
     const path = transactions.peek((reader) => locate(reader, id))?.path;
-    const running = this.#running.get(entry.content) !== undefined;
+    const running = this.#attempts.isSending(entry.content);
     const nextAttemptAt = running || entry.conflict ? undefined : this.#lane(entry.mount).nextAttemptMs(entry);
     return {
       path: path ?? ('' as PersistInfo['path']), inode: id, length: entry.length, state: entry.conflict ? 'conflict' : running ? 'uploading' : 'waiting', since: entry.since, failures: entry.failures,
@@ -322,7 +281,7 @@ export class Persister {
     await this.#unsynced.close();
     const late = clock.nowMs() + waitMs;
     while (clock.nowMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
-    this.#closed = true;
+    this.#attempts.close();
     for (const lane of this.#lanes.values()) lane.close();
     await this.#services.gate.close();
     this.#backlog.close();
@@ -335,7 +294,7 @@ export class Persister {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
       // Before writers have to wait for room, it goes as fast as it can.
       const rest = (): number => (here && !this.#backlog.isHalfFull && runtime.clock.monotonicMs() - this.#addedMs < writingMs ? restMs : 0);
-      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce, restMs: rest}, (entry, from) => this.#safely(entry, from))));
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce, restMs: rest}, (entry, from) => this.#attempts.run(entry, from))));
     }
     return lane;
   }
@@ -362,146 +321,6 @@ export class Persister {
   }
 
   #isNeeded(id: ContentId): boolean {
-    return this.#running.has(id) || this.#backlog.hasSent(id) || this.#backlog.isBase(id) || this.#unsynced.needs(id);
+    return this.#attempts.isSending(id) || this.#backlog.hasSent(id) || this.#backlog.isBase(id) || this.#unsynced.needs(id);
   }
-
-  /** What goes wrong in here itself stops one file for a while, and no other. */
-  async #safely(entry: Entry, lane: PersistLane): Promise<void> {
-    try {
-      await this.#attempt(entry, lane);
-    } catch (error) {
-      if (this.#closed) return;
-      this.#services.runtime.log.error('a file could not be persisted because of a fault of Weir itself', {inode: entry.id, error: String(error)});
-      void this.#services.runtime.clock.sleep(faultMs, {unref: true}).then(() => lane.add(entry));
-    }
-  }
-
-  async #attempt(entry: Entry, lane: PersistLane): Promise<void> {
-    const {transactions, mounts, gate, following} = this.#services;
-    if (this.#closed) return;
-    if (this.#unsynced.has(entry.content)) {
-      // Whoever made us hurry waits for the sync, too.
-      const synced = await this.#unsynced.sync(entry.content).then(() => true, (error: unknown) => void (entry.lastError = String(error)));
-      if (!synced) return void lane.delay(entry, lostMs);
-      if (this.#backlog.get(entry.id) !== entry) return;
-    }
-    const file = transactions.peek((reader) => pendingFile(reader, entry.id));
-    if (!file) {
-      if (transactions.peek((reader) => getPersist(reader, entry.id))) lane.delay(entry, lostMs);
-      else this.#forget(entry, false);
-      return;
-    }
-    const {mount, storeKey} = file.content;
-    if (!mounts.has(mount)) return void lane.delay(entry, lostMs);
-    if (following.busy(mount, storeKey)) {
-      lane.block(entry);
-      void following.quiet(mount, storeKey, new AbortController().signal).then(() => lane.unblock());
-      return;
-    }
-    const upload = gate.enter(mount, storeKey);
-    if (!upload) return lane.block(entry);
-    // In this very turn, so that who replaces the content is told apart.
-    const running: Running = {id: entry.id, successor: entry.id, first: false};
-    this.#running.set(file.content.id, running);
-    entry.sentBytes = 0;
-    try {
-      const object = await this.#send(entry, file, upload, running);
-      if (object) await this.#arrived(entry, file, object, running.successor);
-      else if (this.#backlog.get(entry.id) === entry) this.recheck(entry.id);
-      lane.succeeded();
-    } catch (error) {
-      this.#notArrived(entry, file, error, {lane, upload, running});
-    } finally {
-      this.#running.delete(file.content.id);
-      upload[Symbol.dispose]();
-      this.#dropLater.letGo(file.content.id);
-      this.#dropLater.settle();
-      const now = this.#backlog.get(entry.id);
-      if (now === entry) this.#backlog.tell(entry);
-    }
-  }
-
-  async #send(entry: Entry, {content, persist}: PendingFile, upload: GatedUpload, running: Running): Promise<StoreObject | undefined> {
-    const {transactions, mounts, written, runtime, cache} = this.#services;
-    await written.mark(content.mount);
-    const {id, length, etag} = content;
-    const noted = await transactions.changeOwn((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}));
-    if (!noted) return undefined;
-    running.first = noted === 'first';
-    this.#backlog.noteSent(entry, id);
-    runtime.crashPoint('master.persist.noted');
-    const parts = content.upload && transactions.peek((reader) => partLengths(reader, content.upload!.id));
-    const object = await uploadContent({
-      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, file: cache.file, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
-      expected: (expected) => transactions.changeOwn((tx) => noteExpected(tx, running.successor, id, expected)),
-    });
-    runtime.crashPoint('master.persist.sent');
-    return object;
-  }
-
-  async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, successor: InodeId): Promise<void> {
-    const {transactions, recent, beliefs, runtime, cache} = this.#services;
-    const {id, mount, storeKey} = content;
-    // What a file shows is what it was: nobody has to forget what he remembers of it.
-    const {result: shown, durable} = transactions.changeUnseen((tx) => {
-      if (showPersisted(tx, entry.id, id, fingerprint, transactions.now())) return true;
-      settleAttempt(tx, successor, id, fingerprint);
-      return false;
-    });
-    recent.note(mount, storeKey);
-    beliefs.exists(mount, storeKey);
-    this.#uploaded.add(1);
-    if (!shown) {
-      this.#backlog.forgetSent(this.#backlog.get(successor), id);
-      if (this.#backlog.get(entry.id) === entry) this.#lane(mount).delay(entry, lostMs);
-      return await durable;
-    }
-    this.#forget(entry, false);
-    await durable;
-    runtime.crashPoint('master.persist.shown');
-    cache.persisted(id, mount);
-  }
-
-  #notArrived(entry: Entry, {content}: PendingFile, error: unknown, {lane, upload, running}: {readonly lane: PersistLane; readonly upload: GatedUpload; readonly running: Running}): void {
-    const {transactions, runtime: {log}} = this.#services;
-    const {successor} = running;
-    // Then the store has not got it, and will not. Of what was sent before that says nothing.
-    const certain = running.first && (!upload.isFinishing || isRefusal(error));
-    if (certain) {
-      transactions.changeNow(undefined, (tx) => settleAttempt(tx, successor, content.id, undefined)).durable.catch(() => undefined);
-      this.#backlog.forgetSent(this.#backlog.get(successor), content.id);
-    }
-    if (this.#backlog.get(entry.id) !== entry || this.#closed) return;
-    // Stopped for the sake of who changes the key: told when that is done.
-    if (upload.signal.aborted) return lane.block(entry);
-    const conflict = error instanceof ContentConflict;
-    const message = (error instanceof Error ? error.message : String(error)).slice(0, 1_000);
-    entry.failures++;
-    entry.lastError = message;
-    entry.conflict = conflict;
-    this.#failed.add(1);
-    const {durable} = transactions.changeNow(undefined, (tx) => {
-      const file = pendingFile(tx, entry.id);
-      if (file?.content.id !== content.id) return;
-      if (conflict) setPersistState(tx, file, 'conflict', {failures: entry.failures, lastError: message});
-      else putPersist(tx, {...file.persist, failures: entry.failures, lastError: message});
-    });
-    // What has not become durable is tried again all the same.
-    durable.catch(() => undefined);
-    const path = transactions.peek((reader) => locate(reader, entry.id))?.path;
-    const about = {path: path === undefined ? '' : toText(path), error: message};
-    if (conflict) {
-      this.#backlog.conflict(entry);
-      lane.remove(entry);
-      log.warn('a file was changed in its store while it waited to be persisted; weir persist PATH --overwrite or --discard decides', about);
-      return;
-    }
-    const forMount = error instanceof WeirError && error.retry === 'later' && error.kind !== 'Conflict';
-    const retryMs = forMount ? lane.failed(entry) : lane.delay(entry, undefined);
-    log.warn('a file could not be persisted and will be tried again', {...about, retryMs});
-  }
-}
-
-function isRefusal(error: unknown): boolean {
-  return isKind(error, 'PreconditionFailed', 'Conflict', 'PermissionDenied', 'Unauthenticated', 'NoSpace', 'InvalidArgument', 'Unsupported', 'TooLarge', 'NotFound');
 }
