@@ -48,6 +48,18 @@ test('records that are too large, and keys of one hash', () => {
   assert.deepEqual([records.find(one!, 7), records.find(two!, 7)?.toString()], [undefined, '2']);
 });
 
+test('what changes often takes one place among the slots, so that it is found as quickly and nothing is forgotten for it', () => {
+  const records = new KeptRecords(4096);
+  const [often, seldom] = ['often', 'seldom'] as ByteString[];
+  records.keep(seldom!, KeptRecords.hashOf(seldom!), Buffer.from('kept'));
+  const hash = KeptRecords.hashOf(often!);
+  for (let i = 0; i < 100; i++) {
+    records.keep(often!, hash, Buffer.from([i]));
+    records.remove(often!, hash);
+  }
+  assert.equal(records.find(seldom!, KeptRecords.hashOf(seldom!))?.toString(), 'kept');
+});
+
 test('what is looked up is what the engine has, whatever was looked up before', async () => {
   const key = fc.constantFrom('a', 'a/', 'b/', 'c/').map(text => text as ByteString);
   const step = fc.oneof(fc.record({look: key}), fc.record({batch: fc.array(fc.record({key, value: fc.option(fc.uint8Array({minLength: 1, maxLength: 3}))}), {maxLength: 3})}));

@@ -66,15 +66,26 @@ export class KeptRecords {
     for (let i = 0; i < key.length; i++) memory[at + headBytes + i] = key.charCodeAt(i);
     memory.set(value, at + headBytes + key.length);
     this.#end = Math.ceil((at + bytes) / unit) * unit;
-    this.#count++;
-    let slot = hash & this.#mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+    const slot = this.#freeSlot(hash);
+    if (this.#slots[slot] === 0) this.#count++;
     this.#slots[slot] = (at / unit + 1) | tagOf(hash);
   }
 
   remove(key: ByteString, hash: number): void {
     const at = this.#locate(key, hash);
     if (at >= 0) this.#memory[at] = this.#memory[at + 1] = 0;
+  }
+
+  /** The slot of a record that was removed is taken before an empty one: else what is changed often would be found behind all that it was. */
+  #freeSlot(hash: number): number {
+    const slots = this.#slots;
+    const memory = this.#memory;
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const found = slots[slot]!;
+      if (found === 0) return slot;
+      const at = ((found & placeMask) - 1) * unit;
+      if (memory[at] === 0 && memory[at + 1] === 0) return slot;
+    }
   }
 
   #locate(key: ByteString, hash: number): number {
