@@ -1,8 +1,9 @@
 /**
  * Files that are being written: one draft an inode. The bytes of small ones are in memory and in the log of drafts, those of large ones in a file of
  * the cache (BlockStore.drafts) that the log names. So what was written survives the process when it is answered, power loss after `sync`, and is
- * found again by its inode. Sealed, a draft's bytes are kept as a content: of a large one its file becomes the content's, and nothing is copied. One that begins with a large
- * content does so without its bytes (partial-draft.ts), and is sealed with what is its own.
+ * found again by its inode. Sealed, a draft's bytes are kept as a content: of a large one its file becomes the content's, and nothing is copied. One
+ * that begins with a large content does so without its bytes (partial-draft.ts), and is sealed with what is its own. What the log is told is in
+ * draft-notes.ts, where files come from in draft-files.ts.
  */
 import {hash} from 'node:crypto';
 import {assert} from '#base/assert.ts';
@@ -10,16 +11,18 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, type NamedDraft, pageBytes, segmentContentBytesMax} from '#blockstore/block-store.ts';
-import type {DraftRecord} from '#codec/draft/log-record.ts';
 import type {ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
 import type {ReadableContent, TimeNs} from '#model/content.ts';
-import {decodeRuns, encodeRuns, OwnPages, piecesOf} from '#model/own-pages.ts';
+import {decodeRuns, OwnPages, piecesOf} from '#model/own-pages.ts';
 import type {Runtime} from '#runtime/runtime.ts';
-import {DraftLog, type LogPlace} from '#worker/drafts/draft-log.ts';
-import {type LeftDraft, LeftDrafts} from '#worker/drafts/left-drafts.ts';
+import {DraftFiles, namePrefix} from '#worker/drafts/draft-files.ts';
+import {DraftLog} from '#worker/drafts/draft-log.ts';
+import {DraftNotes, retold} from '#worker/drafts/draft-notes.ts';
+import {LeftDrafts} from '#worker/drafts/left-drafts.ts';
 import {LeftFile} from '#worker/drafts/left-file.ts';
-import {collect, pieces} from '#worker/drafts/pieces.ts';
-import {PartialDraft, partialRecord, type PartialState, underOf} from '#worker/drafts/partial-draft.ts';
+import {bytesOf, type LargeDraft, type OpenDraft} from '#worker/drafts/open-draft.ts';
+import {PartialDraft, type ReadBase, underOf} from '#worker/drafts/partial-draft.ts';
+import {collect} from '#worker/drafts/pieces.ts';
 import {SmallDraft} from '#worker/drafts/small-draft.ts';
 
 const draftsMax = 4096;
@@ -27,11 +30,6 @@ const draftsMax = 4096;
 const memoryBytesMax = 64 * MiB;
 /** A first write of so many bytes is taken for the beginning of a large file. */
 const firstBytesMax = 128 * KiB;
-/** Names of our files in the cache. */
-const namePrefix = 'mount-';
-
-/** With a file of the cache. */
-type LargeDraft = NamedDraft | PartialDraft;
 
 interface Begun {
   readonly inode: InodeId;
@@ -40,40 +38,20 @@ interface Begun {
   readonly holder: string | undefined;
 }
 
-interface OpenDraft {
-  inode: InodeId;
-  /** The mount that writes it (CallContext.origin). */
-  readonly holder: string | undefined;
-  base: ContentId | 0;
-  seal: ContentId | 0;
-  bytes: SmallDraft | LargeDraft | LeftFile;
-  /** The file that lasts, where what came after it does not yet. */
-  former?: LargeDraft | LeftFile | undefined;
-  /** Where the log began to tell of it; undefined: it does not, or not any more. */
-  place: LogPlace | undefined;
-  /** The bytes are a content's, which perhaps does not last yet, and the log tells of them as that. Those of a large one must not change. */
-  sealed: boolean;
-  /** Of a large one: it lasts as a draft. */
-  synced: boolean;
-  /** It was synced since it began: what comes after takes the place of that only when it lasts. */
-  lasts: boolean;
-  /** It was left by an earlier life, and is to become another content than that told. */
-  again?: true;
-  modified: TimeNs;
-}
-
 export interface DraftsParts {
   readonly runtime: Pick<Runtime, 'disk' | 'clock' | 'random' | 'crashPoint' | 'boot'>;
   readonly blocks: Pick<BlockStore, 'drafts' | 'keep'>;
   /** Of the log. Absolute. */
   readonly directory: string;
   /** Bytes of contents, wherever they are. */
-  readonly read: (content: ReadableContent, range: ByteRange) => AsyncIterable<Uint8Array>;
+  readonly read: ReadBase;
 }
 
 export class Drafts {
   readonly #parts: DraftsParts;
   readonly #log: DraftLog;
+  readonly #notes: DraftNotes;
+  readonly #files: DraftFiles;
   readonly #open = new Map<number, OpenDraft>();
   readonly #inodes = new Set<InodeId>();
   /** Of earlier lives. */
@@ -85,6 +63,8 @@ export class Drafts {
   constructor(parts: DraftsParts) {
     this.#parts = parts;
     this.#log = new DraftLog(parts.runtime, parts.directory);
+    this.#notes = new DraftNotes(this.#log);
+    this.#files = new DraftFiles({blocks: parts.blocks, random: parts.runtime.random, read: parts.read, notes: this.#notes});
   }
 
   /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
@@ -93,7 +73,7 @@ export class Drafts {
       if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
         draft.bytes = new SmallDraft(await collect(bytes, length), draft.modified);
         this.#memory += length;
-      } else await this.#toFile(draft, (file) => this.#copy(file, 0, bytes ?? []));
+      } else await this.#files.make(draft, (file) => this.#files.copy(file, 0, bytes ?? []));
     });
   }
 
@@ -108,11 +88,11 @@ export class Drafts {
         for (const piece of pieces) {
           if (!piece.own) continue;
           own.add(Math.floor(piece.offset / pageBytes), Math.ceil(piece.length / pageBytes));
-          await this.#copy(file, piece.offset, this.#parts.read(content, piece));
+          await this.#files.copy(file, piece.offset, this.#parts.read(content, piece));
         }
       };
       assert(id === draft.base, 'a draft begins with the content of its file');
-      await this.#toFile(draft, bring, {base: underOf(content), end: Math.min(length, over?.length ?? length), own});
+      await this.#files.make(draft, bring, {base: underOf(content), end: Math.min(length, over?.length ?? length), own});
     });
   }
 
@@ -137,10 +117,9 @@ export class Drafts {
   async reopen(number: number, content: ReadableContent | undefined): Promise<DraftInfo> {
     const draft = this.#get(number);
     if (draft.bytes instanceof LeftFile) {
-      const {name, partial} = draft.bytes;
-      const file = await this.#parts.blocks.drafts.open(name);
-      draft.bytes = partial ? this.#partial(draft, file, content?.id === draft.base ? underOf(content) : undefined, partial) : file;
-      draft.modified = await file.modified();
+      const large = await this.#files.open(draft, draft.bytes, content);
+      draft.bytes = large;
+      draft.modified = await large.modified();
     }
     draft.seal = 0;
     draft.again = true;
@@ -160,7 +139,7 @@ export class Drafts {
     const small = await this.#changing(draft, position + chunk.length, draft.place ? undefined : chunk.length);
     const modified = this.#touch(draft);
     if (!small) return await (draft.bytes as LargeDraft).write([chunk], position);
-    await this.#tell(draft, small, {kind: 'write', inode: draft.inode, modified, position, bytes: chunk});
+    await this.#notes.change(draft, small, {kind: 'write', inode: draft.inode, modified, position, bytes: chunk});
     this.#grown(small, () => small.write(chunk, position, modified));
   }
 
@@ -188,7 +167,7 @@ export class Drafts {
     const small = await this.#changing(draft, length);
     const modified = this.#touch(draft);
     if (!small) return await (draft.bytes as LargeDraft).truncate(length);
-    await this.#tell(draft, small, {kind: 'truncate', inode: draft.inode, modified, length});
+    await this.#notes.change(draft, small, {kind: 'truncate', inode: draft.inode, modified, length});
     this.#grown(small, () => small.truncate(length, modified));
   }
 
@@ -197,7 +176,7 @@ export class Drafts {
     const small = await this.#changing(draft, draft.bytes.length);
     const modified = this.#touch(draft);
     if (!small) return await (draft.bytes as LargeDraft).punch(offset, length);
-    await this.#tell(draft, small, {kind: 'zero', inode: draft.inode, modified, position: offset, length});
+    await this.#notes.change(draft, small, {kind: 'zero', inode: draft.inode, modified, position: offset, length});
     small.zero(offset, length, modified);
   }
 
@@ -215,15 +194,15 @@ export class Drafts {
       // Nothing was changed.
       if (!draft.place || draft.sealed) return;
       draft.lasts = true;
-      return await this.#tellSynced(draft);
+      return await this.#notes.synced(draft);
     }
     if (!draft.place || draft.sealed) return;
     await bytes.sync();
     if (draft.synced) return;
     draft.lasts = true;
-    await this.#tellSynced(draft);
+    await this.#notes.synced(draft);
     draft.synced = true;
-    await this.#dropFormer(draft);
+    await this.#files.dropFormer(draft);
   }
 
   /** Its bytes are kept as that content, safe; undefined when the cache could not. */
@@ -231,10 +210,10 @@ export class Drafts {
     const draft = this.#get(number);
     // Sealed again as it is.
     const before = bytesOf(draft);
-    if (draft.sealed && !(before instanceof SmallDraft)) await this.#anew(draft, before);
+    if (draft.sealed && !(before instanceof SmallDraft)) await this.#files.anew(draft, before);
     const bytes = bytesOf(draft);
     const {length} = bytes;
-    if (draft.place && draft.seal !== id) await this.#tellSeal(draft, bytes, id);
+    if (draft.place && draft.seal !== id) await this.#notes.sealAs(draft, bytes, id);
     if (bytes instanceof SmallDraft) {
       const kept = await this.#parts.blocks.keep({id, length}, [bytes.bytes], {durable: false});
       return kept ? {length, etag: hash('md5', bytes.bytes, 'hex'), durable: length === 0} : undefined;
@@ -256,8 +235,8 @@ export class Drafts {
     draft.seal = 0;
     if (sealed) draft.sealed = true;
     else {
-      await this.#ended(draft);
-      await this.#dropFormer(draft);
+      await this.#notes.ended(draft);
+      await this.#files.dropFormer(draft);
     }
     // Where versions are kept, each has an inode of its own.
     this.#inodes.delete(draft.inode);
@@ -271,9 +250,9 @@ export class Drafts {
     this.#open.delete(number);
     try {
       if (!keep) {
-        await this.#ended(draft);
-        await this.#dropFormer(draft);
-        if (!(bytes instanceof SmallDraft)) await this.#discard(bytes);
+        await this.#notes.ended(draft);
+        await this.#files.dropFormer(draft);
+        if (!(bytes instanceof SmallDraft)) await this.#files.discard(bytes);
       } else for (const each of [draft.former, bytes]) if (each && !(each instanceof SmallDraft || each instanceof LeftFile)) await each.close();
     } finally {
       if (bytes instanceof SmallDraft) this.#memory -= bytes.room;
@@ -307,139 +286,18 @@ export class Drafts {
   async #changing(draft: OpenDraft, end: number, firstBytes = 0): Promise<SmallDraft | undefined> {
     const bytes = bytesOf(draft);
     if (!(bytes instanceof SmallDraft)) {
-      if (draft.sealed) await this.#anew(draft, bytes);
-      else if (!draft.place) await this.#tellFile(draft, bytes);
+      if (draft.sealed) await this.#files.anew(draft, bytes);
+      else if (!draft.place) await this.#notes.file(draft, bytes);
       return undefined;
     }
     if (this.#fits(bytes, end) && (bytes.length > 0 || firstBytes <= firstBytesMax)) return bytes;
-    await this.#toFile(draft, (file) => this.#copy(file, 0, bytes.length > 0 ? [bytes.bytes] : []));
+    await this.#files.make(draft, (file) => this.#files.copy(file, 0, bytes.length > 0 ? [bytes.bytes] : []));
     this.#memory -= bytes.room;
     return undefined;
   }
 
   #fits(small: SmallDraft, end: number): boolean {
     return end <= segmentContentBytesMax && (end <= small.room || this.#memory < memoryBytesMax);
-  }
-
-  /** The bytes go to a file of the cache, and the log says so. `partial`: those that are its own. */
-  async #toFile(draft: OpenDraft, fill: (file: NamedDraft) => Promise<void>, partial?: PartialState & {readonly base: ReadableContent | undefined}): Promise<void> {
-    const {blocks, runtime} = this.#parts;
-    const file = await blocks.drafts.make(`${namePrefix}${runtime.random.id()}`);
-    if (!file) throw new WeirError('NoSpace', 'the cache takes no more of what is being written');
-    let large: LargeDraft;
-    try {
-      await fill(file);
-      large = partial ? this.#partial(draft, file, partial.base, partial) : file;
-      await this.#tellFile(draft, large);
-    } catch (error) {
-      await file.discard();
-      throw error;
-    }
-    draft.bytes = large;
-    draft.sealed = false;
-    draft.synced = false;
-  }
-
-  async #copy(file: NamedDraft, position: number, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    let at = position;
-    for await (const chunk of bytes) {
-      await file.write([chunk], at);
-      at += chunk.length;
-    }
-  }
-
-  #partial(draft: OpenDraft, file: NamedDraft, base: ReadableContent | undefined, state: PartialState): PartialDraft {
-    return new PartialDraft(file, {
-      base, state, readBase: this.#parts.read,
-      note: async ({end, own}) => {
-        draft.synced = false;
-        // Where the log does not tell of it, it will, of all.
-        if (draft.place) await this.#log.append([{kind: 'own', inode: draft.inode, end, own: encodeRuns(own)}]);
-      },
-    });
-  }
-
-  /** What is a content by now is left to it. */
-  async #anew(draft: OpenDraft, sealed: LargeDraft): Promise<void> {
-    // Of a partial one what was synced may be less than what there is, in the same file.
-    const lasting = draft.synced || (sealed instanceof PartialDraft && draft.lasts && !draft.former);
-    if (sealed instanceof PartialDraft) {
-      const bring = async (file: NamedDraft): Promise<void> => {
-        await file.truncate(sealed.length);
-        for await (const {position, bytes} of sealed.ownPieces()) await file.write([bytes], position);
-      };
-      await this.#toFile(draft, bring, {...sealed.snapshot(), base: sealed.base});
-    } else await this.#toFile(draft, (file) => this.#copy(file, 0, pieces(sealed)));
-    if (lasting) draft.former = sealed;
-    else await sealed.discard();
-  }
-
-  async #dropFormer(draft: OpenDraft): Promise<void> {
-    const {former} = draft;
-    draft.former = undefined;
-    if (former) await this.#discard(former);
-  }
-
-  async #discard(file: LargeDraft | LeftFile): Promise<void> {
-    if (file instanceof LeftFile) await this.#parts.blocks.drafts.discard(file.name);
-    else await file.discard();
-  }
-
-  async #tellFile(draft: OpenDraft, large: LargeDraft): Promise<void> {
-    const {inode, base, seal, place} = draft;
-    const file = large instanceof PartialDraft ? large.file : large;
-    draft.place = await this.#log.append([large instanceof PartialDraft ? partialRecord({inode, base, seal, name: file.name}, large.snapshot()) : {kind: 'file', inode, base, seal, name: file.name}], true);
-    await this.#toldAnew(draft, place, large);
-  }
-
-  /** It is to be another content than was told. */
-  async #tellSeal(draft: OpenDraft, bytes: SmallDraft | LargeDraft, seal: ContentId): Promise<void> {
-    draft.seal = seal;
-    if (!(bytes instanceof SmallDraft)) return await this.#tellFile(draft, bytes);
-    await this.#tellOpen(draft, bytes);
-  }
-
-  async #tellOpen(draft: OpenDraft, small: SmallDraft, ...then: readonly DraftRecord[]): Promise<void> {
-    const {inode, base, seal, place} = draft;
-    draft.sealed = false;
-    draft.place = await this.#log.append([{kind: 'open', inode, base, seal, bytes: small.bytes}, ...then], true);
-    await this.#toldAnew(draft, place);
-  }
-
-  /** What the log told before goes with its file: what lasts must do without that. */
-  async #toldAnew(draft: OpenDraft, before: LogPlace | undefined, file?: LargeDraft): Promise<void> {
-    if (!before) return;
-    if (draft.lasts && before.number !== draft.place!.number) {
-      await file?.sync();
-      await this.#tellSynced(draft);
-    }
-    await this.#log.ended(before);
-  }
-
-  async #tellSynced({inode}: OpenDraft): Promise<void> {
-    await this.#log.append([{kind: 'synced', inode}]);
-    await this.#log.sync();
-  }
-
-  async #tell(draft: OpenDraft, small: SmallDraft, record: DraftRecord): Promise<void> {
-    if (draft.place && !draft.sealed) await this.#log.append([record]);
-    else await this.#tellOpen(draft, small, record);
-  }
-
-  /**
-   * The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself, as the file has the content that was told. But where an
-   * earlier life has told of another one, power loss would bring back a draft of a file that seems to be replaced.
-   */
-  async #ended(draft: OpenDraft): Promise<void> {
-    const {place, inode, lasts, again} = draft;
-    if (!place) return;
-    draft.place = undefined;
-    draft.lasts = draft.synced = false;
-    if (lasts && again) {
-      await this.#log.append([{kind: 'end', inode}]);
-      await this.#log.sync();
-    } else this.#log.note({kind: 'end', inode});
-    await this.#log.ended(place);
   }
 
   #touch(draft: OpenDraft): TimeNs {
@@ -495,17 +353,4 @@ export class Drafts {
     if (!open) throw new WeirError('NotFound', `draft ${number} is not open (any more)`);
     return open;
   }
-}
-
-function bytesOf({inode, bytes}: OpenDraft): SmallDraft | LargeDraft {
-  if (bytes instanceof LeftFile) throw new WeirError('Conflict', `what an earlier life has written to inode ${inode} was not opened again`);
-  return bytes;
-}
-
-function retold(inode: InodeId, {base, seal, bytes, synced, partial}: LeftDraft): DraftRecord[] {
-  const told: DraftRecord[] =
-    bytes instanceof SmallDraft
-      ? [{kind: 'open', inode, base, seal, bytes: bytes.bytes}, {kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}]
-      : [partial ? partialRecord({inode, base, seal, name: bytes}, partial) : {kind: 'file', inode, base, seal, name: bytes}];
-  return synced ? [...told, {kind: 'synced', inode}] : told;
 }
