@@ -279,7 +279,7 @@ export class Lister {
       const {continuation} = page;
       const last = continuation === undefined ? undefined : lastKey(page);
       const end = last === undefined ? undefined : keyAfter(last, !scope.recursive && last.endsWith('/'));
-      if (continuation !== undefined && end !== undefined) this.#continuations.set(`${space}\0${end}`, continuation);
+      if (continuation !== undefined && end !== undefined) this.#continuations.set(`${space}\0${end}`, alone(continuation));
       if (continuation === undefined || (end !== undefined && end > from)) {
         return {objects: page.objects, prefixes: page.prefixes, last};
       }
@@ -308,6 +308,11 @@ async function wholeDirectory(store: UnderStore, prefix: ByteString, signal: Abo
     continuation = page.continuation;
   } while (continuation !== undefined);
   return {objects, prefixes, last: undefined};
+}
+
+/** The same text in memory of its own: what was cut out of a store's answer would keep all of that answer alive, as long as it is remembered. */
+function alone(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function lastKey(page: StoreListPage): ByteString | undefined {
