@@ -186,3 +186,18 @@ for (const [kind, capabilities] of stores) test(`a symbolic link takes the place
     assert.deepEqual(outside.keys().filter(key => !key.endsWith('/')), []);
   });
 });
+
+test('a symbolic link that was exchanged with a file is still there when its store is asked', async () => {
+  const world = new World();
+  world.store('mem://bucket/', directoryStore);
+  await world.life(async master => {
+    await mountBucket(master);
+    await put(master, '/b/file', 'x');
+    await master.makeSymlink(bytes('/b/link'), bytes('target'), context);
+    await master.rename(bytes('/b/file'), bytes('/b/link'), {kind: 'file', replace: false, exchange: true}, context);
+    await master.refresh(bytes('/b/'), context);
+    assert.deepEqual(await keys(master, '/b/'), ['file', 'link']);
+    assert.equal((await master.stat(bytes('/b/file'), {kind: 'file'}, context)).inode.target, 'target');
+    assert.deepEqual([...stored(world)], [['link', 'x']]);
+  });
+});

@@ -49,6 +49,16 @@ for (const [kind, capabilities] of Object.entries(stores)) {
     });
   });
 
+  test(`a file that is changed in place is a new version with what was set of it (a store that ${kind})`, async () => {
+    await versioned(capabilities, async (world, master) => {
+      await put(master, '/b/a', 'A1');
+      const {inode} = await master.setAttributes(bytes('/b/a'), {mode: 0o600, uid: 7, gid: 8, xattrs: {'user.mark': Buffer.from('m'), 'weir.s3.tag': Buffer.from('t')}}, {kind: 'file'}, context);
+      const {inode: {mode, uid, gid, xattrs}} = await put(master, '/b/a', 'A2', {inode: inode.id, parents: 'none'});
+      assert.deepEqual([mode, uid, gid, Object.keys(xattrs ?? {})], [0o600, 7, 8, ['user.mark']]);
+      assert.deepEqual(await versions(world, master), ['a:A2*', 'a:A1']);
+    });
+  });
+
   test(`a renamed tree leaves its history under the old keys (a store that ${kind})`, async () => {
     await versioned(capabilities, async (world, master) => {
       for (const body of ['A1', 'A2']) await put(master, '/b/t/a', body);

@@ -81,9 +81,10 @@ function placed(tx: Transaction, op: Operation, {place, inode, resolution: {path
   const directory = place.kind === 'directory';
   const toKey = (into.storeKey + name + (directory ? '/' : '')) as ByteString;
   const {version: _, ...unnumbered} = inode;
+  // A link is only here from now on: nobody brings it to another key, and a look at the store must not take it away.
   const moved: Inode = further
     ? {...inode, ctime: op.now}
-    : {...unnumbered, parent, name, ctime: op.now, checkedAt: millisecondsOf(op.now), ...(directory ? {storePrefix: place.storeKey} : {})};
+    : {...unnumbered, parent, name, ctime: op.now, checkedAt: inode.kind === 'symlink' ? 0 : millisecondsOf(op.now), ...(directory ? {storePrefix: place.storeKey} : {})};
   if (further) moveFurther(tx, place.id, place, {parent, name});
   writeEntry(tx, parent, name, {id: place.id, kind: place.kind, ...(directory ? {prefixed: true} : {})});
   writeInode(tx, moved, toKey);

@@ -20,9 +20,9 @@ import type {MountTable} from '#master/mounts/mount-table.ts';
 import {inheritedFrom, nothingThere, notePending} from '#master/namespace/persists.ts';
 import {isFurther} from '#master/namespace/links.ts';
 import {checkExpected} from '#master/namespace/locate.ts';
-import {millisecondsOf} from '#master/namespace/operation.ts';
+import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {inodeAt} from '#master/namespace/place.ts';
-import {checkPut, putFile, versionToKeep} from '#master/namespace/put-file.ts';
+import {checkPut, putFile, type PutFileOptions, versionToKeep} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
@@ -37,7 +37,7 @@ import type {Ownership} from '#master/writes/ownership.ts';
 import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
 import type {WriteTypes} from '#master/writes/write-types.ts';
 import type {Content} from '#model/content.ts';
-import type {Inode} from '#model/inode.ts';
+import {type Inode, s3XattrPrefix} from '#model/inode.ts';
 import {parsePath, type Path} from '#model/path.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -209,7 +209,7 @@ export class Writes {
         const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
         const info = inPlace
           ? setContent(tx, op, options.inode, content, mtime)
-          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs, ...unnamed});
+          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs, ...unnamed, ...(options.inode === undefined ? {} : attributesAt(tx, op, path))});
         if (inherited) notePending(tx, info.inode.id, content, inherited, millisecondsOf(op.now));
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);
@@ -297,11 +297,20 @@ function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {pr
 }
 
 const createdBy = {put: 'ObjectCreated:Put', copy: 'ObjectCreated:Copy', post: 'ObjectCreated:Post'} as const;
+
 /** What is there and must be kept as a version when another takes its place. */
 function versionAt(reader: Reader, path: Path): Inode | undefined {
   const {place, top} = resolve(reader, path);
   const inode = place && inodeAt(reader, place);
   return versionToKeep(keepingOf(reader, path, top), inode) && inode;
+}
+
+/** Of a file whose bytes are changed in place, and which is a new version by that: whose it is, and what it has of its own, but for what S3 says of one version. */
+function attributesAt(reader: Reader, {ids}: Operation, path: Path): Pick<PutFileOptions, 'id' | 'mode' | 'uid' | 'gid' | 'xattrs'> {
+  const {place} = resolve(reader, path);
+  if (!place) return {};
+  const {mode, uid, gid, xattrs = {}} = inodeAt(reader, place);
+  return {id: ids.next(), mode, uid, gid, xattrs: Object.fromEntries(Object.entries(xattrs).filter(([name]) => !name.startsWith(s3XattrPrefix)))};
 }
 
 const nothing: Disposable = {[Symbol.dispose]: () => undefined};

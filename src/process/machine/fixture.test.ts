@@ -1,11 +1,12 @@
 /**
  * A whole instance on a simulated machine, put together as `weir up` does it: journal, block store, drafts and the home's own store on one disk that
- * tears what was not synced; and a distant store that outlives the machine.
+ * tears what was not synced; and distant stores that outlive the machine.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
-import {type BlockStore, type TierOptions} from '#blockstore/block-store.ts';
+import type {BlockStore} from '#blockstore/block-store.ts';
+import type {Random} from '#blockstore/fixture.test.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
@@ -16,12 +17,16 @@ import {Master} from '#master/master.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import {forgetLeftovers, pendingCache, restoreUploads} from '#process/pending-cache.ts';
+import {Trouble, TroubledStore} from '#process/machine/troubled-store.test.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 import {createSimulation, type Simulation} from '#runtime/sim/simulation.ts';
+import {defaultRetry, withRetry} from '#understore/layers/with-retry.ts';
+import {withTimeout} from '#understore/layers/with-timeout.ts';
 import {withUploadNotes} from '#understore/layers/with-upload-notes.ts';
 import {MemoryUnderStore} from '#understore/memory/memory-store.ts';
 import type {StoreRegistry} from '#understore/store-provider.ts';
+import type {Capabilities, UnderStore} from '#understore/under-store.ts';
 import {Worker} from '#worker/worker.ts';
 
 export interface Instance {
@@ -29,32 +34,57 @@ export interface Instance {
   readonly files: FileSystemClient;
   readonly master: Master;
   readonly blocks: BlockStore;
+  /** Of the distant stores. */
+  readonly trouble: Trouble;
 }
 
-const tiers: readonly TierOptions[] = [
-  {name: 'MEM', directory: '/memory', quotaBytes: 4 * MiB},
-  {name: 'DISK', directory: '/cache', quotaBytes: 64 * MiB},
-];
+export interface MachineOptions {
+  /** Bytes of the cache in memory and on disk. */
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  /** Files of so many bytes are changed without being copied. */
+  readonly partialBytesMin: number;
+  /** What the distant stores cannot do. */
+  readonly distant: Partial<Capabilities>;
+  /** How often a failed call to them is sent. */
+  readonly attemptsMax: number;
+}
+
+export const ordinary: MachineOptions = {memoryBytes: 4 * MiB, diskBytes: 64 * MiB, partialBytesMin: 16 * MiB, distant: {}, attemptsMax: 1};
 
 export class Machine {
   readonly simulation: Simulation;
-  /** What is mounted as `mem:`; it forgets nothing. */
-  readonly distant: MemoryUnderStore;
+  readonly trouble: Trouble;
   readonly #medium = new MemoryMedium();
+  readonly #options: MachineOptions;
+  readonly #distant = new Map<string, MemoryUnderStore>();
 
-  constructor(seed: number) {
+  constructor(seed: number, random: Random, options: MachineOptions = ordinary) {
     this.simulation = createSimulation(seed);
+    this.trouble = new Trouble(random);
+    this.#options = options;
+  }
+
+  /** What is mounted as this `mem:` URI; it forgets nothing. */
+  distant(uri: string): MemoryUnderStore {
     const started = BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n;
-    this.distant = new MemoryUnderStore({clock: {nowNs: () => started + BigInt(Math.round(this.simulation.nowMs * 1e6))}});
+    const store = this.#distant.get(uri) ?? new MemoryUnderStore({clock: {nowNs: () => started + BigInt(Math.round(this.simulation.nowMs * 1e6))}, capabilities: this.#options.distant});
+    this.#distant.set(uri, store);
+    return store;
   }
 
   /** One life of the process, from its start, with all that an earlier one has left taken up, to its orderly end. */
   async life<T>(work: (instance: Instance) => Promise<T>): Promise<T> {
     return await this.simulation.run(async (real) => {
+      this.trouble.resume(real.clock);
+      // A store in trouble keeps what was being written from being published at the start, for the next one.
+      using starting = this.trouble.pause();
       const runtime = mortal(real);
       for (const directory of ['/log', '/memory', '/cache', '/data']) await runtime.disk.makeDirectory(directory, {recursive: true});
       await runtime.disk.syncDirectory('/');
       const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium)});
+      const {memoryBytes, diskBytes, partialBytesMin} = this.#options;
+      const tiers = [{name: 'MEM', directory: '/memory', quotaBytes: memoryBytes}, {name: 'DISK', directory: '/cache', quotaBytes: diskBytes}];
       const blocks = await openBlockStore({runtime, tiers});
       const made: {worker?: Worker} = {};
       const master: Master = await Master.open({
@@ -65,12 +95,13 @@ export class Machine {
         pending: pendingCache(blocks, () => made.worker, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => made.worker?.uploadEnded(upload)),
       });
       void forgetLeftovers(blocks, master, runtime.log);
-      const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts'}));
+      const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts', partialBytesMin}));
       void restoreUploads(worker, master, runtime.log);
       const files = new FileSystemClient({master, worker, here: {master, worker}});
       const context = {...systemContext, principal: rootPrincipal};
       await recoverDrafts({master, worker}, await leftDrafts(worker, runtime.log, context), runtime.log, context);
-      const result = await work({runtime, files, master, blocks});
+      starting[Symbol.dispose]();
+      const result = await work({runtime, files, master, blocks, trouble: this.trouble});
       await master.close();
       await worker.close();
       await blocks.close();
@@ -86,10 +117,15 @@ export class Machine {
       schemes: ['file', 'mem'],
       describe: (uri) => Promise.resolve({place: uri, defaultName: 'store', secrets: []}),
       open: async (uri, options, uploads) => {
-        const store = uri.startsWith('mem:') ? untilDeath(real, notClosed(this.distant)) : await fileConnector.open(uri, options, {disk, clock, random, variables: {}, http});
+        const store = uri.startsWith('mem:') ? this.#reached(uri, real, runtime) : await fileConnector.open(uri, options, {disk, clock, random, variables: {}, http});
         return uploads ? withUploadNotes(store, uploads) : store;
       },
     };
+  }
+
+  #reached(uri: string, real: Runtime, {clock, random}: Runtime): UnderStore {
+    const store = withTimeout(untilDeath(real, notClosed(new TroubledStore(this.distant(uri), real.clock, this.trouble))), clock);
+    return withRetry(store, clock, random, {...defaultRetry, attemptsMax: this.#options.attemptsMax});
   }
 }
 

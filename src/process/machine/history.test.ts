@@ -26,6 +26,11 @@ export class History<T> {
     return this.#states.at(-1)!.value;
   }
 
+  /** Since it began. */
+  get all(): readonly T[] {
+    return this.#states.map(({value}) => value);
+  }
+
   /** Answers what says, later, that this state must be there after a death of that kind. */
   push(value: T, shown = true): (...deaths: Death[]) => void {
     const state = {value, shown};
@@ -92,8 +97,12 @@ export function isMixedOf(bytes: Buffer, states: readonly Buffer[]): boolean {
 export class SeenFile {
   readonly number: number;
   readonly bytes: History<Buffer>;
+  /** The extended attribute that it has; none is empty. */
+  readonly mark = new History('', (a, b) => a === b);
   /** It was synced since it was opened, and changed: its disk may have any of what was written since. */
   mixed = false;
+  /** A publication through to its store failed, and the store may have it all the same: rightly it is taken for another's, and what is open then is kept aside. */
+  doubtful = false;
 
   constructor(number: number, bytes: Buffer) {
     this.number = number;
@@ -103,6 +112,7 @@ export class SeenFile {
   /** Whether these bytes may be found after such a death. */
   may(found: Buffer, death: Death): boolean {
     const states = this.bytes.possible(death);
+    if (this.doubtful && this.bytes.all.some((state) => state.equals(found))) return true;
     return states.some((state) => state.equals(found)) || (death === 'crash' && this.mixed && isMixedOf(found, this.bytes.since(death)));
   }
 
@@ -112,7 +122,8 @@ export class SeenFile {
 
   /** It was found so, as it may be. */
   settle(found: Buffer, death: Death): void {
-    if (!this.bytes.settle(found, death)) this.bytes.begin(found);
+    if (this.doubtful || !this.bytes.settle(found, death)) this.bytes.begin(found);
+    this.doubtful = false;
     if (death === 'crash') this.mixed = false;
   }
 }
