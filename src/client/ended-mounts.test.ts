@@ -7,44 +7,53 @@ import {context} from '#master/fixture.test.ts';
 
 const draft: DraftInfo = {draft: 3, inode: 7 as InodeId, length: 1, modified: 0n};
 
-/** What was done about the drafts of `mount-1`, of which nothing else is known. */
-async function outcome(isBack: boolean, use: (ended: EndedMounts, passed: () => void) => Promise<void>): Promise<readonly string[]> {
-  const said: string[] = [];
-  const waiting = Promise.withResolvers<void>();
-  const parts = {
-    draftsOf: (holder: string) => (holder === 'mount-1' ? [draft] : []),
-    isBack: () => isBack,
-    clock: {
-      sleep: async (_ms: number, {signal}: {signal: AbortSignal}) => {
-        said.push('waited');
-        signal.addEventListener('abort', () => waiting.resolve());
-        await waiting.promise;
-      },
-    },
-    log: {warn: () => undefined, error: () => undefined},
-    master: {statInode: () => Promise.reject(new Error('not asked for here')), pathOf: () => Promise.reject(new Error('nor this')), stat: () => Promise.reject(new Error('nor that'))},
-    worker: {},
-  } as unknown as EndedMountsParts;
-  const log = {...parts.log, warn: () => void said.push('published')};
-  const ended = new EndedMounts({...parts, log}, context);
-  await use(ended, () => waiting.resolve());
-  await ended[Symbol.asyncDispose]();
-  return said;
+interface World {
+  isBack: boolean;
+  /** For so many times that it is asked. */
+  kept: number;
 }
 
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
+/** What was done about the drafts of `mount-1`, of which nothing else is known. Time passes as soon as somebody waits, unless `still`. */
+async function outcome(world: World, {gone, still = false}: {readonly gone: readonly string[]; readonly still?: boolean}): Promise<readonly string[]> {
+  const said: string[] = [];
+  const parts = {
+    draftsOf: (holder: string) => (holder === 'mount-1' ? [draft] : []),
+    isBack: () => world.isBack,
+    isKept: async () => world.kept-- > 0,
+    letGo: async (holder: string) => void said.push(`${holder} let go`),
+    clock: {
+      sleep: async (ms: number, {signal}: {signal: AbortSignal}) => {
+        said.push(`waited ${ms}`);
+        if (still) await new Promise(resolve => signal.addEventListener('abort', resolve));
+      },
+    },
+    log: {warn: () => void said.push('published'), error: () => undefined},
+    master: {statInode: () => Promise.reject(new Error('not asked for here')), pathOf: () => Promise.reject(new Error('nor this')), stat: () => Promise.reject(new Error('nor that'))},
+    worker: {},
+  } as unknown as EndedMountsParts;
+  const ended = new EndedMounts(parts, context);
+  for (const holder of gone) ended.gone(holder);
+  await turn();
+  await ended[Symbol.asyncDispose]();
+  return said;
+}
+
 test('what a mount was writing that has died is published, when it has not come back for a while', async () => {
-  const ended = async (mounts: EndedMounts, passed: () => void): Promise<void> => {
-    mounts.ended('mount-2');
-    mounts.ended('mount-1');
-    passed();
-    await turn();
-  };
-  assert.deepEqual(await outcome(false, ended), ['waited', 'published']);
-  assert.deepEqual(await outcome(true, ended), ['waited']);
+  assert.deepEqual(await outcome({isBack: false, kept: 0}, {gone: ['mount-1']}), ['mount-1 let go', 'waited 5000', 'published']);
+  assert.deepEqual(await outcome({isBack: false, kept: 0}, {gone: ['mount-2']}), ['mount-2 let go']);
+});
+
+test('one that is back has lost nothing', async () => {
+  assert.deepEqual(await outcome({isBack: true, kept: 0}, {gone: ['mount-1']}), []);
+});
+
+test('what a mount has that is kept stays as it is until it is kept no more', async () => {
+  assert.deepEqual(await outcome({isBack: false, kept: 2}, {gone: ['mount-1', 'mount-1']}), ['waited 1000', 'waited 1000', 'mount-1 let go', 'waited 5000', 'published']);
 });
 
 test('an instance that ends leaves it to the next one', async () => {
-  assert.deepEqual(await outcome(false, async mounts => mounts.ended('mount-1')), ['waited']);
+  assert.deepEqual(await outcome({isBack: false, kept: 0}, {gone: ['mount-1'], still: true}), ['mount-1 let go', 'waited 5000']);
+  assert.deepEqual(await outcome({isBack: false, kept: 9}, {gone: ['mount-1'], still: true}), ['waited 1000']);
 });

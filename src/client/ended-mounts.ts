@@ -1,6 +1,8 @@
 /**
- * A mount that is a process of its own may die while the instance lives: what it was writing would be busy for all others, and unpublished,
- * until the next start. So when it does not come back within moments (only its connection was lost), its drafts are published as a start would.
+ * A mount that is a process of its own may die, or lose its connection, while the instance lives. As long as it is kept (runtime/node/fuse/keeper/) whoever
+ * uses it waits, and the next process goes on with it: what it has open, its locks and what it was writing stay as they are. Otherwise what
+ * it was writing would be busy for all others, and unpublished, until the next start: so when it does not come back within moments (only its
+ * connection was lost), its drafts are published as a start would.
  */
 import type {DraftServices} from '#client/draft-file.ts';
 import {recoverDrafts} from '#client/draft-recovery.ts';
@@ -11,18 +13,23 @@ import type {Log} from '#runtime/log.ts';
 
 /** A mount that lives and was cut off is back within a second or two; what waits meanwhile are others who want to write the same file. */
 const returnMs = 5_000;
+/** How soon it is known that a mount is kept no more. */
+const keptCheckMs = 1_000;
 
 export interface EndedMountsParts extends DraftServices {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly log: Log;
   readonly draftsOf: (holder: string) => readonly DraftInfo[];
   readonly isBack: (holder: string) => boolean;
+  readonly isKept: (holder: string) => Promise<boolean>;
+  /** What it had open and locked is let go. */
+  readonly letGo: (holder: string) => Promise<void>;
 }
 
 export class EndedMounts implements AsyncDisposable {
   readonly #parts: EndedMountsParts;
   readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  readonly #waiting = new Map<string, Promise<void>>();
   readonly #context: CallContext;
 
   constructor(parts: EndedMountsParts, context: Omit<CallContext, 'signal'>) {
@@ -30,25 +37,46 @@ export class EndedMounts implements AsyncDisposable {
     this.#context = {...context, signal: this.#stop.signal};
   }
 
-  /** It listens no more. */
-  ended(holder: string): void {
-    if (this.#stop.signal.aborted || this.#parts.draftsOf(holder).length === 0) return;
-    const running = this.#recover(holder).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+  /** It does not listen (any more). */
+  gone(holder: string): void {
+    if (this.#stop.signal.aborted || this.#waiting.has(holder)) return;
+    const ending = this.#end(holder).finally(() => {
+      if (this.#waiting.get(holder) === ending) this.#waiting.delete(holder);
+    });
+    this.#waiting.set(holder, ending);
   }
 
-  async #recover(holder: string): Promise<void> {
-    const {clock, log, draftsOf, isBack} = this.#parts;
-    await clock.sleep(returnMs, {signal: this.#stop.signal}).catch(() => undefined);
-    if (this.#stop.signal.aborted || isBack(holder)) return;
+  async #end(holder: string): Promise<void> {
+    const {draftsOf, letGo, log} = this.#parts;
+    if (await this.#returns(holder)) return;
+    await letGo(holder);
+    if (draftsOf(holder).length === 0) return;
+    await this.#sleep(returnMs);
+    // Its keeper may have died when its connection was lost, and it has another one.
+    if (await this.#returns(holder)) return;
     const drafts = draftsOf(holder);
     log.warn('drafts: a mount has ended without closing what it was writing; that is published', {drafts: drafts.length});
     await recoverDrafts(this.#parts, drafts, log, this.#context);
   }
 
+  /** Waits while it is kept. True: it is back, or that is the next start's business. */
+  async #returns(holder: string): Promise<boolean> {
+    const {isBack, isKept} = this.#parts;
+    const over = (): boolean => this.#stop.signal.aborted || isBack(holder);
+    while (!over() && (await isKept(holder))) await this.#sleep(keptCheckMs);
+    const is = over();
+    // In this turn: from now on it may be gone again.
+    if (is) this.#waiting.delete(holder);
+    return is;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await this.#parts.clock.sleep(ms, {signal: this.#stop.signal}).catch(() => undefined);
+  }
+
   /** What was not published is found by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await Promise.all(this.#running);
+    await Promise.all(this.#waiting.values());
   }
 }

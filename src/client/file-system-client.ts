@@ -180,6 +180,10 @@ export class FileSystemClient implements FileSystem {
     }
   }
 
+  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]> {
+    return this.#worker.handOverDrafts(holder, context);
+  }
+
   async continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined> {
     if (content && content.id === left.seal) {
       await closePublished(this.#services, left, true, context);

@@ -203,6 +203,8 @@ export interface FileSystem extends NamespaceCalls {
 
   /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
   openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft>;
+  /** What a mount (CallContext.origin) was writing, for the process that goes on with it (WorkerApi.handOverDrafts). */
+  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]>;
   /** A draft that an earlier process left, to be gone on with by whoever has the file open, whose `content` is this now; undefined, and put away, when the draft has become that. */
   continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined>;
   /** A new file, empty, where nothing is; its directory is there. AlreadyExists or PreconditionFailed. */

@@ -121,6 +121,7 @@ export const workerWire: Wire<WorkerApi> = {
   settleUpload: 'call',
   openDraft: 'call',
   leftDrafts: 'call',
+  handOverDrafts: 'call',
   reopenDraft: 'call',
   moveDraft: 'call',
   readDraft: 'call',

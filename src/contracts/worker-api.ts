@@ -145,6 +145,11 @@ export interface WorkerApi {
   openDraft(inode: InodeId, base: ReadableContent | undefined, options: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo>;
   /** Drafts that a process left behind when it died, once: to be closed, or opened again. */
   leftDrafts(context: CallContext): Promise<readonly DraftInfo[]>;
+  /**
+   * What a mount has open, handed over to the process that goes on with it after another one: when all that the one before has begun is done, and
+   * by other numbers, so that it can do no more. To be closed, or opened again.
+   */
+  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]>;
   /** One of those goes on, as no content has come of it; of a file, with the true length and time. `content`: what its file has now. */
   reopenDraft(draft: number, content: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;
   /** What the draft was opened over is here now, or its store has got it. False: that is nothing new, or no answer. */

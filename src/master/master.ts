@@ -111,15 +111,21 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.#parts.lookups.lookupNow(directory, name, kind);
   }
 
-  /** Who does not listen any more has ended, and has nothing open. */
+  /** Who does not listen any more has ended, and has nothing open; where somebody may come back, who knows that says it later (`endHolder`). */
   async *watch(origin: string, context: CallContext): AsyncGenerator<Changes> {
     try {
       yield* this.#parts.feed.watch(origin, context);
     } finally {
-      this.#parts.locks.releaseHolder(origin);
-      await this.#parts.held.holds(origin, new Set());
-      this.#services.onHolderEnded?.(origin);
+      const {onHolderGone} = this.#services;
+      if (onHolderGone) onHolderGone(origin);
+      else await this.endHolder(origin);
     }
+  }
+
+  /** It does not come back: its locks are released, and nothing is open by it. */
+  async endHolder(origin: string): Promise<void> {
+    this.#parts.locks.releaseHolder(origin);
+    await this.#parts.held.holds(origin, new Set());
   }
 
   /** Whether a mount listens (`watch`). */

@@ -59,8 +59,8 @@ export interface MasterServices {
   readonly onContentDropped?: OnContentDropped;
   /** Who may come back with files open that it had open in an earlier life (MasterApi.hold). */
   readonly returningHolders?: readonly string[];
-  /** Told of a mount that does not listen any more (MasterApi.watch); it may come back. */
-  readonly onHolderEnded?: (holder: string) => void;
+  /** Told of a mount that does not listen any more (MasterApi.watch), and says when it has ended (Master.endHolder); absent: it has. */
+  readonly onHolderGone?: (holder: string) => void;
   /** Events of buckets are sent by it; absent: to nobody. */
   readonly http?: Pick<Http, 'request'>;
   /** Keeps what stores are still to get; absent: ASYNC_THROUGH is Unsupported. */

@@ -8,9 +8,9 @@ import {RpcClient} from '#rpc/client.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
-/** Connects when first used. Unavailable, Unauthenticated. */
-export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey): FileSystem & AsyncDisposable {
-  const client = new RpcClient(runtime, {address, ...key});
+/** Connects when first used. `onLost`: RpcClientOptions. Unavailable, Unauthenticated. */
+export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey, onLost?: () => void): FileSystem & AsyncDisposable {
+  const client = new RpcClient(runtime, {address, ...key, ...(onLost ? {onLost} : {})});
   const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire)});
   return Object.assign(files, {[Symbol.asyncDispose]: () => client.close()});
 }

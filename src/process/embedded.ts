@@ -16,9 +16,9 @@ import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {isOnPaths} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
-import {Mount, sharesLocks} from '#frontends/fuse/mount.ts';
+import {Mount} from '#frontends/fuse/mount.ts';
 import {rootOf} from '#frontends/fuse/node-numbers.ts';
-import {isOfMount, leftMount, type LeftMount, openInodes} from '#frontends/fuse/take-over.ts';
+import {openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
@@ -33,6 +33,7 @@ import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
 import {checkHomePermissions} from '#process/home-permissions.ts';
+import {isKeptIn, keptMount, mountsElsewhere, ownerOf, restoreLocks} from '#process/kept-mounts.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
@@ -42,7 +43,7 @@ import type {ServingOptions} from '#process/serving/start-serving.ts';
 import {mountAll, setWriteType} from '#process/start-mounts.ts';
 import {rpcService} from '#rpc/served-calls.ts';
 import {serveRpc} from '#rpc/server.ts';
-import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
+import type {Fuse} from '#runtime/fuse.ts';
 import type {Http, HttpThreads} from '#runtime/http.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -104,9 +105,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
-    const kept = up.fuse && fuse ? await keptMount(fuse, {...up.fuse, source: 'weir', keeper: home.mounts}, runtime) : undefined;
+    const kept = up.fuse && fuse ? await keptMount(fuse, {...up.fuse, source: 'weir', keeper: home.mounts}, runtime.log) : undefined;
     // Until it is served; then it is the mount's own.
     if (kept) down.push('kept mount', () => kept.device.leave(Promise.resolve()));
+    const elsewhere = fuse ? mountsElsewhere(fuse, home.mounts, kept?.left, runtime.log) : [];
     let running: Worker | undefined;
     let mount: Mount | undefined;
     const master: Master = await down.add(
@@ -121,15 +123,16 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         },
         http,
         // Nobody listens before the instance is served.
-        onHolderEnded: holder => (holder === mount?.origin ? undefined : endedMounts.ended(holder)),
-        ...(kept ? {returningHolders: [kept.left.kept.origin]} : {}),
+        onHolderGone: holder => (holder === mount?.origin ? void master.endHolder(holder) : endedMounts.gone(holder)),
+        returningHolders: [...(kept ? [kept.left] : []), ...elsewhere].map(left => left.kept.origin),
         pending: pendingCache(blocks, () => running, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
     // Before anybody can take away what is open.
-    if (kept) await master.hold(kept.left.kept.origin, [...openInodes(kept.left)], systemContext);
+    for (const left of [...(kept ? [kept.left] : []), ...elsewhere]) await master.hold(left.kept.origin, [...openInodes(left)], systemContext);
+    for (const left of elsewhere) await restoreLocks(master, left);
     void forgetLeftovers(blocks, master, runtime.log);
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
@@ -139,7 +142,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     down.push('worker', () => worker[Symbol.asyncDispose]());
     const files = new FileSystemClient({master, worker, here: {master, worker}});
     const {clock, log} = runtime;
-    const whose = {draftsOf: (holder: string) => worker.draftsOf(holder), isBack: (holder: string) => master.isListening(holder)};
+    const whose = {
+      draftsOf: (holder: string) => worker.draftsOf(holder), isBack: (holder: string) => master.isListening(holder), letGo: (holder: string) => master.endHolder(holder),
+      isKept: async (holder: string) => fuse !== undefined && (await isKeptIn(fuse, home.mounts, holder)),
+    };
     const endedMounts = await down.add('mounts that ended', Promise.resolve(new EndedMounts({master, worker, clock, log, ...whose}, systemContext)));
     signal.throwIfAborted();
 
@@ -161,8 +167,13 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     const recovery = new AbortController();
     const recoveryContext = {principal: rootPrincipal, signal: recovery.signal};
-    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), kept ? isOfMount(kept.left) : () => false);
-    const lost = drafts.get(false) ?? [];
+    const owners = [...(kept ? [kept.left] : []), ...elsewhere];
+    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), draft => ownerOf(draft, owners));
+    const lost = drafts.get(undefined) ?? [];
+    for (const left of elsewhere) {
+      for (const {draft} of drafts.get(left) ?? []) worker.adoptDraft(draft, left.kept.origin);
+      endedMounts.gone(left.kept.origin);
+    }
     const recovering = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
     down.push('drafts', async () => {
       recovery.abort();
@@ -179,7 +190,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       const {readOnly, passthrough, sharedLocks, shownAs} = up.fuse;
       const common = {files, runtime, readOnly, passthrough, sharedLocks, shownAs};
       const served = kept
-        ? await Mount.goOn({...common, device: kept.device}, {left: kept.left, drafts: drafts.get(true) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
+        ? await Mount.goOn({...common, device: kept.device}, {left: kept.left, drafts: drafts.get(kept.left) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
         : Mount.begin({...common, root: await rootOf(files, up.fuse.subdirectory, {principal: rootPrincipal, signal}), device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts})});
       mount = await down.add('mount', Promise.resolve(served));
     }
@@ -207,20 +218,6 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     await down.run();
     throw error;
   }
-}
-
-/** The mount that an instance before this one has left; one that cannot be gone on with is ended. */
-async function keptMount(fuse: Fuse, options: FuseMountOptions & {readonly sharedLocks: boolean}, {log}: Runtime): Promise<{readonly device: FuseDevice; readonly left: LeftMount} | undefined> {
-  const device = await fuse.takeOver(options);
-  if (!device) return undefined;
-  try {
-    const left = leftMount(device);
-    if (left && sharesLocks(left.kept.flags) === options.sharedLocks) return {device, left};
-  } catch (error) {
-    log.error('fuse: what the last daemon has left of the mount cannot be read; it is mounted anew', {error});
-  }
-  await device[Symbol.asyncDispose]();
-  return undefined;
 }
 
 async function openState(runtime: Runtime, home: Home) {

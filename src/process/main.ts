@@ -4,7 +4,7 @@ import type {CliEnvironment, Terminal} from '#cli/environment.ts';
 import {runProgram} from '#cli/program.ts';
 import {rootPrincipal} from '#contracts/context.ts';
 import {commandRuntime} from '#process/command-runtime.ts';
-import {homeDirectory} from '#process/home.ts';
+import {homeAt, homeDirectory} from '#process/home.ts';
 import {instanceControl} from '#process/instance-control.ts';
 import {readWhole} from '#process/small-files.ts';
 import {endProcess, errorTerminal, leaveSignal, onStopSignal, processFacts, standardInput, writeError, writeOutput} from '#runtime/node/process.ts';
@@ -56,23 +56,18 @@ const environment: CliEnvironment = {
     return connectIdentity(runtime, info.rpc, key);
   },
   async mount(home, directory, options) {
-    const files = await environment.connect(home);
-    try {
-      const [{Mount}, {rootOf}, {NodeFuse}, {heard}] = await Promise.all([
-        import('#frontends/fuse/mount.ts'), import('#frontends/fuse/node-numbers.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts'),
-      ]);
-      const log = heard(runtime.log, line => terminal.err(`weir: ${line}\n`));
-      const root = await rootOf(files, options.subdirectory, environment.context);
-      const device = await new NodeFuse(log).mount({...options, directory, source: 'weir'});
-      const mount = Mount.begin({files, root, device, runtime: {...runtime, log}, readOnly: options.readOnly, passthrough: options.passthrough, sharedLocks: options.sharedLocks, shownAs: options.shownAs});
-      return {ended: mount.ended, [Symbol.asyncDispose]: async () => {
-        await mount[Symbol.asyncDispose]();
-        await files[Symbol.asyncDispose]();
-      }};
-    } catch (error) {
-      await files[Symbol.asyncDispose]();
-      throw error;
-    }
+    const [{OwnMount}, {NodeFuse}, {heard}, {connectFiles}] = await Promise.all([
+      import('#process/own-mount.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts'), import('#process/connect.ts'),
+    ]);
+    const {home: at} = instance(home);
+    const log = heard(runtime.log, line => terminal.err(`weir: ${line}\n`));
+    return await OwnMount.start({
+      runtime: {...runtime, log}, fuse: new NodeFuse(log), options: {...options, directory, source: 'weir', keeper: homeAt(at).mounts}, keepMount: () => keepMount,
+      async connect(onLost) {
+        const {info, key} = await running(home);
+        return connectFiles(runtime, info.rpc, key, onLost);
+      },
+    });
   },
   async metrics(home) {
     const {info, key} = await running(home);

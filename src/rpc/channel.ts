@@ -138,6 +138,7 @@ const noBatch = Buffer.alloc(0);
 export interface ChannelEvents {
   /** A frame that opens a stream or belongs to none. Throwing breaks the connection. */
   onFrame(frame: Frame): void;
+  /** Before its streams break. */
   onClose(error: Error): void;
 }
 
@@ -151,6 +152,7 @@ export class Channel {
   #batchTo = 0;
   #flushing: Promise<void> | undefined;
   #closed: Error | undefined;
+  #events: ChannelEvents | undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -182,6 +184,7 @@ export class Channel {
 
   /** Reads the connection to its end. Call once. */
   async run(events: ChannelEvents): Promise<void> {
+    this.#events = events;
     const parser = new FrameParser();
     let reason: Error = new WeirError('Unavailable', 'the connection ended');
     try {
@@ -197,7 +200,6 @@ export class Channel {
       reason = error instanceof Error ? error : new WeirError('Unavailable', String(error));
     }
     this.destroy(reason);
-    events.onClose(reason);
   }
 
   post(kind: FrameKind, stream: number, payload: Uint8Array): void {
@@ -219,6 +221,7 @@ export class Channel {
     if (this.#closed) return;
     this.#closed = error;
     this.#connection.destroy();
+    this.#events?.onClose(error);
     for (const stream of this.#streams.values()) stream.break(error);
     this.#streams.clear();
   }

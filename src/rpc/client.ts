@@ -13,6 +13,8 @@ export interface RpcClientOptions {
   readonly address: Address;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** A connection that was made is lost: before the calls under way fail of it. The next call makes another one, unless the client is closed. */
+  readonly onLost?: () => void;
 }
 
 export class RpcClient implements AsyncDisposable {
@@ -20,6 +22,7 @@ export class RpcClient implements AsyncDisposable {
   readonly #options: RpcClientOptions;
   readonly #calls: Calls = new Calls((signal) => this.#connected(signal), plainTravelling);
   #channel: Promise<Channel> | undefined;
+  #closed = false;
 
   constructor(runtime: Pick<Runtime, 'net' | 'random'>, options: RpcClientOptions) {
     this.#runtime = runtime;
@@ -31,7 +34,9 @@ export class RpcClient implements AsyncDisposable {
     return this.#calls.stub(name, wire);
   }
 
+  /** Nothing is called any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     const channel = await this.#channel?.catch(() => undefined);
     channel?.destroy(new WeirError('Cancelled', 'the client was closed'));
   }
@@ -41,6 +46,7 @@ export class RpcClient implements AsyncDisposable {
   }
 
   #connected(signal: AbortSignal): Promise<Channel> {
+    if (this.#closed) return Promise.reject(new WeirError('Unavailable', 'the client was closed'));
     this.#channel ??= this.#connect(signal).catch((error: unknown) => {
       this.#channel = undefined;
       throw error;
@@ -58,6 +64,7 @@ export class RpcClient implements AsyncDisposable {
       onClose: (error) => {
         reject(error);
         this.#channel = undefined;
+        if (!this.#closed) this.#options.onLost?.();
       },
     });
     const nonce = this.#runtime.random.bytes(32);

@@ -51,11 +51,17 @@ export interface FuseDevice extends AsyncDisposable {
   readonly writeBytesMax: number;
 }
 
+export const keptHeadBytes = 256;
+
 export interface Fuse {
-  /** The mount that an earlier process has left there, as it was asked for here; undefined when there is none. One that was made otherwise is ended. */
+  /** The mount that an earlier process has left there, as it was asked for here; undefined when there is none. One that was made otherwise is ended. Busy while another process serves it. */
   takeOver(options: FuseMountOptions): Promise<FuseDevice | undefined>;
   /** Ends all mounts that were left in a place of keepers and that nobody serves; answers where they were. */
   endLeft(keeper: string): Promise<readonly string[]>;
+  /** What the mounts remember that are kept in a place, served or not: to be looked at, and disposed of at once. For a start: a keeper that was stopped is waited for. */
+  keptIn(keeper: string): readonly (KeptMemory & Disposable)[];
+  /** The beginnings of that, `keptHeadBytes` each, without holding anybody up; of keepers that do not answer nothing. */
+  keptHeads(keeper: string): Promise<readonly Uint8Array[]>;
   /** Mounts. Unsupported without FUSE, NotFound, NotADirectory, Busy, PermissionDenied. */
   mount(options: FuseMountOptions): Promise<FuseDevice>;
 }

@@ -24,6 +24,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 import type {FlightSource} from '#worker/fills/flight.ts';
 import {Drafts} from '#worker/drafts/drafts.ts';
+import {UnderWay} from '#worker/drafts/under-way.ts';
 import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
 import {registerWorkerMetrics} from '#worker/metrics.ts';
@@ -65,6 +66,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #inPlace: InPlaceReads;
   readonly #writes: Writes;
   readonly #drafts: Drafts;
+  /** Of drafts, by their number; those that are being opened by their holder. */
+  readonly #changes = new UnderWay<number | string>();
   readonly #wholeLeases: WholeLeases;
   readonly #partial: PartialSources;
   readonly #partialBytesMin: number;
@@ -191,7 +194,13 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     void this.#writes.kept.end(content, 'aborted').catch(() => {});
   }
 
-  async openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
+  openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
+    const {origin} = context;
+    const opened = this.#openDraft(inode, base, seal, context);
+    return origin === undefined ? opened : this.#changes.note(origin, opened);
+  }
+
+  async #openDraft(inode: InodeId, base: ReadableContent | undefined, seal: ContentId | undefined, context: CallContext): Promise<DraftInfo> {
     const whole = base?.pending && !base.over;
     if (base && seal !== undefined && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
@@ -204,6 +213,19 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   /** Drafts of this process's life that a mount (CallContext.origin) has open. */
   draftsOf(holder: string): readonly DraftInfo[] {
+    return this.#drafts.heldBy(holder);
+  }
+
+  /** Of an earlier life: that mount goes on with it. */
+  adoptDraft(draft: number, holder: string): void {
+    this.#drafts.adopt(draft, holder);
+  }
+
+  async handOverDrafts(holder: string): Promise<readonly DraftInfo[]> {
+    await this.#changes.settled([holder]);
+    const before = this.#drafts.heldBy(holder).map(({draft}) => draft);
+    this.#drafts.handOver(holder);
+    await this.#changes.settled(before);
     return this.#drafts.heldBy(holder);
   }
 
@@ -220,7 +242,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   writeDraft(draft: number, position: number, bytes: Uint8Array): Promise<void> {
-    return this.#drafts.write(draft, position, bytes);
+    return this.#changes.note(draft, this.#drafts.write(draft, position, bytes));
   }
 
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean {
@@ -228,11 +250,11 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   truncateDraft(draft: number, length: number): Promise<void> {
-    return this.#drafts.truncate(draft, length);
+    return this.#changes.note(draft, this.#drafts.truncate(draft, length));
   }
 
   punchDraft(draft: number, range: ByteRange): Promise<void> {
-    return this.#drafts.punch(draft, range);
+    return this.#changes.note(draft, this.#drafts.punch(draft, range));
   }
 
   seekDraft(draft: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
@@ -240,19 +262,19 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   syncDraft(draft: number): Promise<void> {
-    return this.#drafts.sync(draft);
+    return this.#changes.note(draft, this.#drafts.sync(draft));
   }
 
   sealDraft(draft: number, content: ContentId): Promise<SealedBytes | undefined> {
-    return this.#drafts.seal(draft, content);
+    return this.#changes.note(draft, this.#drafts.seal(draft, content));
   }
 
   rebaseDraft(draft: number, inode: InodeId, base: ContentId): Promise<void> {
-    return this.#drafts.rebase(draft, inode, base);
+    return this.#changes.note(draft, this.#drafts.rebase(draft, inode, base));
   }
 
   closeDraft(draft: number, options: {readonly keep: boolean}): Promise<void> {
-    return this.#drafts.close(draft, options.keep);
+    return this.#changes.note(draft, this.#drafts.close(draft, options.keep));
   }
 
   async *load(content: ReadableContent, context: CallContext): AsyncGenerator<LoadProgress, void, undefined> {

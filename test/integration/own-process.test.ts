@@ -1,39 +1,166 @@
-/** A mount that is a process of its own, and dies. Needs root and /dev/fuse. */
+/** A mount that is a process of its own: it dies, its instance does, or both. Needs root and /dev/fuse. */
 import assert from 'node:assert/strict';
-import {execFile, spawn} from 'node:child_process';
+import {type ChildProcess, execFile, fork, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {appendFile, mkdtemp, rm} from 'node:fs/promises';
+import {appendFile, mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {it} from 'node:test';
+import {describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import {unmountable} from '../conformance/posix/places.ts';
-import {eventually, Weir} from './harness.ts';
+import {eventually, keeperOf, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
 
-it('publishes what was being written on a mount whose process was killed, and lets others write it', {skip: unmountable() ?? false}, async () => {
-  const [place, other] = [await mkdtemp(path.join(tmpdir(), 'weir-own-')), await mkdtemp(path.join(tmpdir(), 'weir-own-'))];
-  await using weir = await Weir.start({args: ['--fuse', other]});
-  await weir.s3.must('PUT', '/box');
-  await weir.s3.put('box', 'file', Buffer.from('before'));
-  try {
-    const mount = spawn(process.execPath, ['--conditions=source', main, 'fuse', place, '--home', weir.home], {stdio: ['ignore', 'pipe', 'inherit']});
-    await once(mount.stdout, 'data');
-    const writer = spawn('sh', ['-euc', 'exec 3>>file; echo -n " and after" >&3; echo written; read never'], {cwd: path.join(place, 'box'), stdio: ['pipe', 'pipe', 'ignore']});
-    await once(writer.stdout, 'data');
-    await assert.rejects(appendFile(path.join(other, 'box', 'file'), '!'), {code: 'EBUSY'});
-    const gone = once(mount, 'exit');
-    mount.kill('SIGKILL');
+/** `weir fuse`, which comes and goes. */
+class OwnMount implements AsyncDisposable {
+  readonly place: string;
+  readonly #weir: Weir;
+  readonly #options: readonly string[];
+  #child: ChildProcess | undefined;
+
+  private constructor(place: string, weir: Weir, options: readonly string[]) {
+    this.place = place;
+    this.#weir = weir;
+    this.#options = options;
+  }
+
+  static async start(weir: Weir, ...options: readonly string[]): Promise<OwnMount> {
+    const mount = new OwnMount(await mkdtemp(path.join(tmpdir(), 'weir-own-')), weir, options);
+    await mount.up();
+    return mount;
+  }
+
+  at(...names: readonly string[]): string {
+    return path.join(this.place, 'box', ...names);
+  }
+
+  async up(): Promise<void> {
+    const child = spawn(process.execPath, ['--conditions=source', main, 'fuse', this.place, '--home', this.#weir.home, ...this.#options], {stdio: ['ignore', 'pipe', 'inherit']});
+    this.#child = child;
+    const failed = once(child, 'exit').then(([status]) => Promise.reject(new Error(`weir fuse ended with ${status}`)));
+    await Promise.race([once(child.stdout, 'data'), failed]);
+    failed.catch(() => undefined);
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child!;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
     await gone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGTERM');
+    await run('umount', ['-l', this.place]).catch(() => undefined);
+    await rm(this.place, {recursive: true, force: true});
+  }
+}
+
+class Program implements AsyncDisposable {
+  readonly #child: ChildProcess;
+
+  constructor(directory: string) {
+    this.#child = fork(new URL('kept-programs.ts', import.meta.url), [directory]);
+  }
+
+  async run(step: string): Promise<void> {
+    const answered = once(this.#child, 'message') as Promise<[{readonly failed?: string}]>;
+    this.#child.send(step);
+    const [{failed}] = await answered;
+    if (failed !== undefined) throw new Error(`${step}: ${failed}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+/** A shell that has the lock of `file`, and has written to it. */
+async function holder(directory: string): Promise<ChildProcess> {
+  const shell = spawn('sh', ['-euc', 'exec 3>>file; flock -n 3; echo -n " and after" >&3; echo written; read never'], {cwd: directory, stdio: ['pipe', 'pipe', 'ignore']});
+  await once(shell.stdout, 'data');
+  return shell;
+}
+
+const tryLock = async (file: string): Promise<boolean> => await run('flock', ['-n', file, 'true']).then(() => true, () => false);
+
+const ends: readonly {readonly name: string; readonly end: (weir: Weir, mount: OwnMount) => Promise<void>; readonly begin: (weir: Weir, mount: OwnMount) => Promise<unknown>}[] = [
+  {name: 'it is killed', end: (_, mount) => mount.end(), begin: (_, mount) => mount.up()},
+  {name: 'it makes room for the next one', end: (_, mount) => mount.end('SIGUSR2'), begin: (_, mount) => mount.up()},
+  {name: 'its instance is killed', end: weir => weir.kill(), begin: weir => weir.up()},
+  {name: 'both are killed', end: async (weir, mount) => void (await Promise.all([weir.kill(), mount.end()])), begin: async (weir, mount) => {
+    await weir.up();
+    await mount.up();
+  }},
+];
+
+describe('a mount that is a process of its own', {skip: unmountable() ?? false}, () => {
+  for (const {name, end, begin} of ends) it(`goes on when ${name}`, async () => {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await using mount = await OwnMount.start(weir);
+    await mkdir(mount.at('many'));
+    await Promise.all(Array.from({length: 700}, (_, i) => writeFile(mount.at('many', `file-${String(i).padStart(5, '0')}`), '')));
+    await using program = new Program(mount.at());
+    await program.run('open');
+    await end(weir, mount);
+    const waiting = program.run('meanwhile');
+    await begin(weir, mount);
+    await waiting;
+    await program.run('goOn');
+    assert.equal((await weir.s3.get('box', 'written'))?.toString(), 'before and after');
+    assert.equal(weir.log.includes('ERROR'), false);
+  });
+
+  it('keeps what it was writing and its locks from others for as long as it is kept', async () => {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await weir.s3.put('box', 'file', Buffer.from('before'));
+    await using mount = await OwnMount.start(weir, '-o', 'shared_locks');
+    await using other = await OwnMount.start(weir, '-o', 'shared_locks');
+    const writer = await holder(mount.at());
+    await mount.end();
+    // Longer than the five seconds after which a mount without a keeper is taken for dead.
+    await new Promise(resolve => setTimeout(resolve, 7_000));
+    await assert.rejects(appendFile(other.at('file'), '!'), {code: 'EBUSY'});
+    assert.equal(await tryLock(other.at('file')), false);
+    await weir.restart();
+    await assert.rejects(appendFile(other.at('file'), '!'), {code: 'EBUSY'});
+    assert.equal(await tryLock(other.at('file')), false, 'also from those who ask the next instance');
+    await mount.up();
+    assert.equal(await tryLock(other.at('file')), false);
+    writer.kill('SIGKILL');
+    await eventually('it is published', async () => String(await readFile(other.at('file'))) === 'before and after');
+    await eventually('its lock is free', () => tryLock(other.at('file')));
+  });
+
+  it('is served by one process at a time', async () => {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await using mount = await OwnMount.start(weir);
+    await assert.rejects(weir.command('fuse', mount.place), /is a mount of another process, which lives/);
+    await writeFile(mount.at('file'), 'served');
+    assert.equal(String(await weir.s3.get('box', 'file')), 'served');
+  });
+
+  it('has what it was writing published when nobody keeps it any more, and lets others write it', async () => {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await weir.s3.put('box', 'file', Buffer.from('before'));
+    await using other = await OwnMount.start(weir);
+    await using mount = await OwnMount.start(weir);
+    const writer = await holder(mount.at());
+    await mount.end();
+    process.kill((await keeperOf(mount.place))!, 'SIGKILL');
     writer.kill('SIGKILL');
     await eventually('it is published', async () => String(await weir.s3.get('box', 'file')) === 'before and after');
-    await eventually('it can be written', async () => await appendFile(path.join(other, 'box', 'file'), '!').then(() => true, () => false));
+    await eventually('it can be written', async () => await appendFile(other.at('file'), '!').then(() => true, () => false));
     assert.equal(String(await weir.s3.get('box', 'file')), 'before and after!');
-  } finally {
-    for (const directory of [place, other]) await run('umount', ['-l', directory]).catch(() => undefined);
-    await weir.kill('SIGTERM');
-    for (const directory of [place, other]) await rm(directory, {recursive: true, force: true});
-  }
+  });
 });

@@ -7,7 +7,7 @@ import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import {unmountable} from '../conformance/posix/places.ts';
-import {eventually, Weir} from './harness.ts';
+import {eventually, keeperOf, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
@@ -130,7 +130,7 @@ describe('locks that mounts share', {skip: unmountable() ?? false}, () => {
     await eventually('it is let go', async () => (await run('python3', ['-c', attempt, path.join(places[0]!, file)])).stdout === '');
   });
 
-  it('a mount that is killed lets go of its locks', async () => {
+  it('a mount that is killed, and kept no more, lets go of its locks', async () => {
     const file = path.join('box', 'killed');
     await writeFile(path.join(places[0]!, file), 'text');
     const holder = spawn('python3', ['-c', holding, path.join(places[1]!, file)], {stdio: ['ignore', 'pipe', 'inherit']});
@@ -138,6 +138,7 @@ describe('locks that mounts share', {skip: unmountable() ?? false}, () => {
     const waiting = run('python3', ['-c', 'import fcntl, sys\nf = open(sys.argv[1], "r+b"); fcntl.lockf(f, fcntl.LOCK_EX)', path.join(places[0]!, file)], {timeout: 30_000});
     second!.kill('SIGKILL');
     await once(second!, 'exit');
+    process.kill((await keeperOf(places[1]!))!, 'SIGKILL');
     await waiting;
     holder.kill('SIGKILL');
     await run('umount', ['-l', places[1]!]);

@@ -93,7 +93,7 @@ async function opened({files, origin}: MountServices, node: InodeId, context: Ca
 export async function restoredBacking(services: MountServices, info: FileInfo, id: number, context: CallContext): Promise<Backing | undefined> {
   if (id === 0) return undefined;
   const file = await opened(services, info.inode.id, context).catch(() => undefined);
-  const lease = await file?.lease(context);
+  const lease = await file?.lease(context).catch(() => undefined);
   await file?.[Symbol.asyncDispose]();
   // Without one it is not cached any more, so there is nothing to evict: the kernel has the last descriptor of it.
   return {id, ...(lease ? {lease} : {})};

@@ -91,6 +91,7 @@ export class Mount implements AsyncDisposable {
   #setxattrExtended: boolean;
   #services: MountServices;
   #left = false;
+  #abandoned = false;
   #pruning = false;
   /** Of what the kernel sends again, nothing is to come any more. */
   #allCame: boolean;
@@ -156,6 +157,17 @@ export class Mount implements AsyncDisposable {
   /** Resolves when the mount has gone, by whomever. */
   get ended(): Promise<void> {
     return this.#ended.promise;
+  }
+
+  /** The next daemon can go on with it. */
+  get isKept(): boolean {
+    return this.#options.device.kept !== undefined && agreedOn(this.#services.kept.flags, 'hasResend');
+  }
+
+  /** Of one that is kept and has lost those whom it asks: nothing is answered any more, and what fails has not been tried. Then `leave`. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#following.abort();
   }
 
   /** Leaves the mount as it is to the next daemon, where it is kept; whoever uses it waits for that one. */
@@ -322,6 +334,7 @@ export class Mount implements AsyncDisposable {
   }
 
   #explain(failure: unknown, body: FuseBody): number {
+    if (this.#abandoned) return errno.EIO;
     const known = errnoOf(failure);
     const {log} = this.#options.runtime;
     if (known === undefined) log.error('fuse: a request failed by a bug', {error: failure, operation: body.op});
@@ -330,6 +343,7 @@ export class Mount implements AsyncDisposable {
   }
 
   #reply(unique: bigint, error: number, body?: Uint8Array): void {
+    if (this.#abandoned) return;
     try {
       this.#options.device.send(replyHead(unique, error, body?.length ?? 0), body);
     } catch (failure) {

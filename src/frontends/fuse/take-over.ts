@@ -32,7 +32,7 @@ export function openInodes({slots}: LeftMount): ReadonlySet<InodeId> {
 }
 
 /** Which drafts of an earlier process the mount goes on with; the others are anybody's. */
-export function isOfMount(left: LeftMount): (draft: DraftInfo) => boolean {
+export function isOfMount(left: LeftMount): (draft: Pick<DraftInfo, 'inode'>) => boolean {
   const inodes = new Set([...openInodes(left), ...left.slots.flatMap(({what}) => (what.kind === 'draft' ? [what.inode as InodeId] : []))]);
   return ({inode}) => inodes.has(inode);
 }
@@ -56,8 +56,7 @@ export async function takeOver(services: MountServices, {kept, slots}: LeftMount
   }
   // It was being made, and nobody was told that anything had been written to it.
   for (const unused of left.values()) {
-    const open = handles.inode(unused.inode);
-    if (open) await (await services.files.continueDraft(unused, open.info.inode.content, services.writing, context))?.close({keep: false}, context);
+    await (await services.files.continueDraft(unused, handles.inode(unused.inode)?.info.inode.content, services.writing, context))?.close({keep: false}, context);
   }
 }
 
@@ -69,6 +68,8 @@ async function restoreFile(services: MountServices, slot: number, {handle, node,
     const info = known?.info ?? (await files.retain(inode, origin, context));
     handles.restoreFile(handle, slot, {node: inode, flags, unique}, info, known ? known.backing : await restoredBacking(services, info, backing, context));
   } catch (error) {
+    // Whom we ask has gone, not the file.
+    if (isKind(error, 'Unavailable')) throw error;
     log.error('fuse: a file that was open when the last daemon ended is lost to those who have it open', {inode, error});
     kept.remove(slot);
   }

@@ -30,6 +30,7 @@ const draftsMax = 4096;
 const memoryBytesMax = 64 * MiB;
 /** A first write of so many bytes is taken for the beginning of a large file. */
 const firstBytesMax = 128 * KiB;
+const firstNumberMax = 2 ** 48;
 
 interface Begun {
   readonly inode: InodeId;
@@ -58,13 +59,15 @@ export class Drafts {
   readonly #left: number[] = [];
   #replayed: Promise<void> | undefined;
   #memory = 0;
-  #next = 1;
+  #next: number;
 
   constructor(parts: DraftsParts) {
     this.#parts = parts;
     this.#log = new DraftLog(parts.runtime, parts.directory);
     this.#notes = new DraftNotes(this.#log);
     this.#files = new DraftFiles({blocks: parts.blocks, random: parts.runtime.random, read: parts.read, notes: this.#notes});
+    // So that what a mount remembers of an earlier life is nobody's.
+    this.#next = 1 + Math.floor(parts.runtime.random.number() * firstNumberMax);
   }
 
   /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
@@ -111,6 +114,20 @@ export class Drafts {
   /** What that mount is writing. */
   heldBy(holder: string): readonly DraftInfo[] {
     return Array.from(this.#open).flatMap(([number, draft]) => (draft.holder === holder ? [this.#info(number)] : []));
+  }
+
+  /** Of an earlier life, and to be gone on with by that mount. */
+  adopt(number: number, holder: string): void {
+    this.#get(number).holder = holder;
+  }
+
+  /** What that mount was writing, to another process that goes on with it: by numbers that the one before does not know. */
+  handOver(holder: string): void {
+    const held = Array.from(this.#open).filter(([, draft]) => draft.holder === holder);
+    for (const [number, draft] of held) {
+      this.#open.delete(number);
+      this.#add(draft);
+    }
   }
 
   /** One of `left` goes on: what it was to be sealed as it has not become. `content`: what its file has now. */

@@ -14,7 +14,7 @@ export type LargeDraft = NamedDraft | PartialDraft;
 export interface OpenDraft {
   inode: InodeId;
   /** The mount that writes it (CallContext.origin). */
-  readonly holder: string | undefined;
+  holder: string | undefined;
   base: ContentId | 0;
   seal: ContentId | 0;
   bytes: SmallDraft | LargeDraft | LeftFile;

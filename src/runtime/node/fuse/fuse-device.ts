@@ -39,6 +39,8 @@ export interface MountedBy {
   readonly user: FuseDevice['user'];
   readonly keeper: DeviceKeeper | undefined;
   readonly unmount: () => Promise<void>;
+  /** Somebody else may serve the mount, or mount there. */
+  readonly release: () => void;
 }
 
 export class NodeFuseDevice implements FuseDevice {
@@ -46,6 +48,7 @@ export class NodeFuseDevice implements FuseDevice {
   readonly #device: number;
   readonly #calls: FuseCalls;
   readonly #unmount: () => Promise<void>;
+  readonly #release: () => void;
   readonly #message = Buffer.alloc(messageBytesMax);
   readonly #ended = Promise.withResolvers<void>();
   #socket: net.Socket | undefined;
@@ -53,19 +56,22 @@ export class NodeFuseDevice implements FuseDevice {
   #notified: Promise<void> = Promise.resolve();
   #gone = false;
   #leaving = false;
+  /** Its descriptors may be other files' by now. */
+  #closed = false;
   readonly #keeper: DeviceKeeper | undefined;
   readonly kept: KeptMemory | undefined;
 
   readonly user: FuseDevice['user'];
 
   /** `device`: /dev/fuse, mounted; owned from now on. */
-  constructor(device: number, calls: FuseCalls, {unmount, user, keeper}: MountedBy) {
+  constructor(device: number, calls: FuseCalls, {unmount, user, keeper, release}: MountedBy) {
+    this.#release = release;
     this.user = user;
     this.#device = device;
     this.#calls = calls;
     this.#unmount = unmount;
     this.#keeper = keeper;
-    this.kept = keeper && keptMemory(keeper.memory);
+    this.kept = keeper && keptMemory(keeper.memory, () => !this.#closed);
   }
 
   start(handler: (message: Buffer) => void, ended: (failure?: Error) => void): void {
@@ -101,6 +107,7 @@ export class NodeFuseDevice implements FuseDevice {
   }
 
   send(head: Uint8Array, body?: Uint8Array): boolean {
+    if (this.#closed) return false;
     try {
       fs.writevSync(this.#device, body ? [head, body] : [head]);
       return true;
@@ -127,7 +134,7 @@ export class NodeFuseDevice implements FuseDevice {
   }
 
   registerBacking(file: Descriptor): number | undefined {
-    if (!this.#mayPassThrough) return undefined;
+    if (!this.#mayPassThrough || this.#closed) return undefined;
     const id = this.#calls.registerBacking(this.#device, descriptorNumber(file));
     if (id > 0) return id;
     // Not a matter of this file: the kernel is too old, or we may not (CAP_SYS_ADMIN).
@@ -136,7 +143,7 @@ export class NodeFuseDevice implements FuseDevice {
   }
 
   releaseBacking(id: number): void {
-    this.#calls.releaseBacking(this.#device, id);
+    if (!this.#closed) this.#calls.releaseBacking(this.#device, id);
   }
 
   isKilled(thread: number): boolean {
@@ -177,14 +184,16 @@ export class NodeFuseDevice implements FuseDevice {
   }
 
   #close(): void {
+    this.#closed = true;
     fs.closeSync(this.#device);
     if (this.#keeper) fs.closeSync(this.#keeper.memory);
+    this.#release();
   }
 }
 
-function keptMemory(file: number): KeptMemory {
+export function keptMemory(file: number, isOpen: () => boolean): KeptMemory {
   return {
     read: (into, position) => void into.fill(0, fs.readSync(file, into, 0, into.length, position)),
-    write: (bytes, position) => void fs.writeSync(file, bytes, 0, bytes.length, position),
+    write: (bytes, position) => void (isOpen() && fs.writeSync(file, bytes, 0, bytes.length, position)),
   };
 }

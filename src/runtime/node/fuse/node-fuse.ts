@@ -1,11 +1,12 @@
 /** Mounting, and going on with a mount whose daemon has gone; one that is dead is taken away first. Source: the kernel's Documentation/filesystems/fuse. */
 import fs from 'node:fs';
-import {WeirError} from '#base/errors.ts';
-import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
+import {isKind, WeirError} from '#base/errors.ts';
+import type {Fuse, FuseDevice, FuseMountOptions, KeptMemory} from '#runtime/fuse.ts';
 import {readFarAhead} from '#runtime/node/fuse/read-ahead.ts';
 import type {Log} from '#runtime/log.ts';
-import {type DeviceKeeper, NodeFuseDevice} from '#runtime/node/fuse/fuse-device.ts';
-import {endKept, findKept, Keeper, keeperNames, takeFrom} from '#runtime/node/fuse/keeper/keeper.ts';
+import {type DeviceKeeper, keptMemory, NodeFuseDevice} from '#runtime/node/fuse/fuse-device.ts';
+import {lockFile} from '#runtime/node/file-lock.ts';
+import {askWhose, closeKept, endKept, findKept, Keeper, keeperNames, lockName, takeFrom} from '#runtime/node/fuse/keeper/keeper.ts';
 import {keeperProtocol} from '#runtime/node/fuse/keeper/protocol.ts';
 import {type Mounting, rootMounting} from '#runtime/node/fuse/mounting.ts';
 import {userMounting} from '#runtime/node/fuse/user-mounting.ts';
@@ -21,6 +22,9 @@ const answerMs = 5_000;
 export class NodeFuse implements Fuse {
   readonly #log: Log;
   readonly #mounting: Mounting;
+  /** Of directories that this process serves, or is about to. */
+  readonly #claims = new Map<string, AsyncDisposable>();
+  #freed: Promise<unknown> = Promise.resolve();
 
   constructor(log: Log) {
     this.#log = log;
@@ -30,6 +34,7 @@ export class NodeFuse implements Fuse {
   async takeOver(options: FuseMountOptions): Promise<FuseDevice | undefined> {
     const calls = keeperCalls();
     const place = placeOf(options);
+    if (calls && place) await this.#claim(place.directory, options.directory);
     const kept = calls && place && findKept(calls, place, options.directory);
     if (!kept) return undefined;
     const {device, memory, mount} = kept;
@@ -48,17 +53,34 @@ export class NodeFuse implements Fuse {
     for (const name of calls ? keeperNames(keeper) : []) {
       const kept = takeFrom(calls!, keeper, name);
       if (!kept) continue;
+      const {directory} = kept.mount;
+      if (!(await this.#isFree(keeper, directory))) {
+        closeKept(kept);
+        continue;
+      }
       await endKept(kept);
-      await this.#mounting.unmount(kept.mount.directory);
-      ended.push(kept.mount.directory);
+      await this.#mounting.unmount(directory);
+      ended.push(directory);
     }
     return ended;
   }
 
+  keptIn(keeper: string): readonly (KeptMemory & Disposable)[] {
+    const calls = keeperCalls();
+    const found = calls ? keeperNames(keeper).map(name => takeFrom(calls, keeper, name)) : [];
+    return found.flatMap(kept => (kept ? [{...keptMemory(kept.memory, () => true), [Symbol.dispose]: () => closeKept(kept)}] : []));
+  }
+
+  async keptHeads(keeper: string): Promise<readonly Uint8Array[]> {
+    const heads = await Promise.all(keeperNames(keeper).map(name => askWhose(keeper, name).catch(() => undefined)));
+    return heads.filter(head => head !== undefined);
+  }
+
   async mount(options: FuseMountOptions): Promise<FuseDevice> {
-    const {directory} = options;
+    const {directory, keeper} = options;
     if (process.platform !== 'linux') throw new WeirError('Unsupported', 'mounting needs FUSE, which is part of Linux');
     if (!keeperCalls() || !fuseCalls()) throw new WeirError('Unsupported', 'mounting needs the package koffi, which is not installed for this machine');
+    if (keeper !== undefined) await this.#claim(keeper, directory);
     await this.#prepare(directory);
     const place = await fs.promises.realpath(directory);
     const device = await this.#mounting.make(options);
@@ -87,7 +109,38 @@ export class NodeFuse implements Fuse {
   }
 
   #device(device: number, directory: string, keeper: DeviceKeeper | undefined): FuseDevice {
-    return new NodeFuseDevice(device, fuseCalls()!, {unmount: () => this.#mounting.unmount(directory), user: this.#mounting.user, keeper});
+    return new NodeFuseDevice(device, fuseCalls()!, {unmount: () => this.#mounting.unmount(directory), release: () => this.#unclaim(directory), user: this.#mounting.user, keeper});
+  }
+
+  /** One process serves a mount, and no other takes it over meanwhile. Freed with the process. Busy. */
+  async #claim(keeper: string, directory: string): Promise<void> {
+    if (this.#claims.has(directory)) return;
+    await this.#freed;
+    await fs.promises.mkdir(keeper, {recursive: true, mode: 0o700});
+    try {
+      this.#claims.set(directory, await lockFile(`${keeper}/${lockName(directory)}`));
+    } catch (error) {
+      if (!isKind(error, 'AlreadyRunning')) throw error;
+      throw new WeirError('Busy', `${directory} is a mount of another process, which lives`, {cause: error});
+    }
+  }
+
+  #unclaim(directory: string): void {
+    const claim = this.#claims.get(directory);
+    this.#claims.delete(directory);
+    if (claim) this.#freed = Promise.allSettled([this.#freed, claim[Symbol.asyncDispose]()]);
+  }
+
+  async #isFree(keeper: string, directory: string): Promise<boolean> {
+    if (this.#claims.has(directory)) return false;
+    try {
+      await this.#claim(keeper, directory);
+    } catch (error) {
+      if (isKind(error, 'Busy')) return false;
+      throw error;
+    }
+    this.#unclaim(directory);
+    return true;
   }
 
   /** How, and of what; a daemon that is asked for another mount does not go on with this one. */

@@ -1,13 +1,14 @@
 /**
  * The keeper of a mount: a small process that holds the FUSE device and the mount's memory, so that the mount survives its daemon. It never
- * reads either: while no daemon serves, requests wait in the kernel. It holds no file of the mount, no port and no lock.
+ * reads the device: while no daemon serves, requests wait in the kernel. It holds no file of the mount, no port and no lock.
  *
  * It ends when the daemon says that the mount has gone; when nobody has served for `patienceMs`; when the mount is taken away while nobody
  * serves; and by SIGTERM as soon as nobody serves. Without it the kernel ends the mount (ENOTCONN), unless a daemon holds the device.
  */
 import fs from 'node:fs';
 import net from 'node:net';
-import {deviceDescriptor, type KeeperArguments, memoryDescriptor, tellWord} from '#runtime/node/fuse/keeper/protocol.ts';
+import {deviceDescriptor, type KeeperArguments, memoryDescriptor, tellWord, whoseWord} from '#runtime/node/fuse/keeper/protocol.ts';
+import {keptHeadBytes} from '#runtime/fuse.ts';
 import {keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 
 const checkMs = 1_000;
@@ -30,10 +31,17 @@ function end(): never {
   process.exit(0);
 }
 
+function whose(socket: net.Socket): void {
+  const head = Buffer.alloc(keptHeadBytes);
+  fs.readSync(memoryDescriptor, head, 0, head.length, 0);
+  socket.write(`${head.toString('base64')}\n`);
+}
+
 function hear(socket: net.Socket, word: string): void {
   if (word === 'end') end();
   if (word === 'serve') serving.add(socket);
   if (word.startsWith(tellWord)) fs.write(deviceDescriptor, Buffer.from(word.slice(tellWord.length), 'base64'), () => socket.write('told\n'));
+  if (word === whoseWord) whose(socket);
   if (word !== 'take') return;
   const fd = (socket as unknown as {readonly _handle?: {readonly fd?: number} | null})._handle?.fd ?? -1;
   const sent = calls?.sendDescriptors(fd, Buffer.from(`${JSON.stringify(mount)}\n`), [deviceDescriptor, memoryDescriptor]) ?? -1;

@@ -5,7 +5,7 @@ import {once} from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import {WeirError} from '#base/errors.ts';
-import {deviceDescriptor, type KeeperArguments, type KeptMount, memoryDescriptor, tellWord} from '#runtime/node/fuse/keeper/protocol.ts';
+import {deviceDescriptor, type KeeperArguments, type KeptMount, memoryDescriptor, tellWord, whoseWord} from '#runtime/node/fuse/keeper/protocol.ts';
 import {type KeeperCalls, keeperCalls} from '#runtime/node/native/keeper-calls.ts';
 import type {Log} from '#runtime/log.ts';
 
@@ -15,6 +15,7 @@ const startMs = 20_000;
 const restartMs = 1_000;
 const heapMegabytes = 16;
 const lineEnd = 0x0a;
+const socketEnding = '.sock';
 
 export interface KeeperPlace {
   /** Absolute; made when it is missing, for its owner alone. */
@@ -30,14 +31,15 @@ export interface Kept {
 }
 
 /** One name a mounted directory. */
-function socketName(directory: string): string {
-  return `${createHash('sha256').update(directory).digest('hex').slice(0, 16)}.sock`;
-}
+const nameOf = (directory: string): string => createHash('sha256').update(directory).digest('hex').slice(0, 16);
+const socketName = (directory: string): string => nameOf(directory) + socketEnding;
+/** Locked by who serves a mount; stays. */
+export const lockName = (directory: string): string => `${nameOf(directory)}.lock`;
 
 /** The names of all keepers that have been in a place. */
 export function keeperNames(directory: string): readonly string[] {
   try {
-    return fs.readdirSync(directory).filter(name => name.endsWith('.sock'));
+    return fs.readdirSync(directory).filter(name => name.endsWith(socketEnding));
   } catch {
     return [];
   }
@@ -71,8 +73,36 @@ export function takeFrom(calls: KeeperCalls, directory: string, name: string): K
   return {mount: JSON.parse(into.toString('utf8', 0, received.bytes)) as KeptMount, device, memory, socket: new net.Socket({fd: socket, readable: true, writable: true})};
 }
 
+/** The beginning of the memory of the keeper of this name; undefined when there is none, or it does not say so. */
+export async function askWhose(directory: string, name: string): Promise<Uint8Array | undefined> {
+  const place = await fs.promises.open(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  const socket = net.connect(`/proc/self/fd/${place.fd}/${name}`);
+  const {promise, resolve} = Promise.withResolvers<string | undefined>();
+  let said = '';
+  socket.on('connect', () => socket.write(`${whoseWord}\n`));
+  socket.on('data', bytes => {
+    said += bytes.toString('latin1');
+    if (said.includes('\n')) resolve(said);
+  });
+  socket.on('error', () => resolve(undefined));
+  socket.on('close', () => resolve(undefined));
+  const timer = setTimeout(() => resolve(undefined), answerMs);
+  const line = await promise;
+  clearTimeout(timer);
+  socket.destroy();
+  await place.close();
+  return line === undefined ? undefined : Buffer.from(line, 'base64');
+}
+
 export function findKept(calls: KeeperCalls, {directory}: KeeperPlace, mounted: string): Kept | undefined {
   return takeFrom(calls, directory, socketName(mounted));
+}
+
+/** Only looked at. */
+export function closeKept({device, memory, socket}: Kept): void {
+  fs.closeSync(device);
+  fs.closeSync(memory);
+  socket.destroy();
 }
 
 /** The mount goes; resolves when its keeper has gone, or at once where that cannot be seen. */

@@ -4,13 +4,15 @@
  * The daemon says words, a line each: `take` is answered by one message, a line of JSON (KeptMount) with the descriptors of the FUSE device
  * and of the mount's memory; `serve` says that it serves the mount for as long as this connection lasts; `end` that the mount has gone: the
  * keeper goes, too. `tell BASE64` is a notification that the keeper writes to the device, and then answers `told`: the kernel may hold up who
- * writes one until a request has its answer, and a daemon that waits there when it is killed could neither die nor be followed.
+ * writes one until a request has its answer, and a daemon that waits there when it is killed could neither die nor be followed. `whose` is answered by
+ * a line, the memory's beginning in base64: for the instance, which wants to know whether a mount that it hears no more of may come back.
  *
  * Words that are not known are passed over, so that a later daemon can talk to an earlier keeper, which an upgrade leaves in its place.
  */
 
 export const keeperProtocol = 1;
 
+export const whoseWord = 'whose';
 export const tellWord = 'tell ';
 
 export interface KeptMount {
