@@ -16,12 +16,14 @@ import {getPersist, noteAttempt, noteExpected, pendingFile, type PendingFile, pu
 import {partLengths} from '#master/namespace/uploads.ts';
 import type {Backlog, BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import type {DropLater} from '#master/persist/drop-later.ts';
+import {JointNotes} from '#master/persist/joint-notes.ts';
 import type {PendingCache} from '#master/persist/pending-cache.ts';
 import type {PersistLane} from '#master/persist/persist-lane.ts';
 import type {Unsynced} from '#master/persist/unsynced.ts';
 import {ContentConflict, uploadContent} from '#master/persist/upload-content.ts';
 import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
 import type {Transactions} from '#master/transactions.ts';
+import type {Transaction} from '#metastore/metastore.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreObject} from '#understore/under-store.ts';
 
@@ -65,12 +67,14 @@ export class PersistAttempts {
   readonly #parts: PersistAttemptsParts;
   /** By the content that is sent. */
   readonly #running = new Map<ContentId, Running>();
+  readonly #notes: JointNotes;
   readonly #uploaded;
   readonly #failed;
   #closed = false;
 
   constructor(parts: PersistAttemptsParts) {
     this.#parts = parts;
+    this.#notes = new JointNotes(parts.transactions);
     const {metrics} = parts.runtime;
     this.#uploaded = metrics.counter('weir_persist_uploads_total', 'Contents brought to their store behind the answer.');
     this.#failed = metrics.counter('weir_persist_failures_total', 'Attempts at that which failed, and are made again.');
@@ -135,7 +139,7 @@ export class PersistAttempts {
     entry.sentBytes = 0;
     try {
       const object = await this.#send(entry, file, upload, running);
-      if (object) await this.#arrived(entry, file, object, running.successor);
+      if (object) await this.#arrived(entry, file, object, running);
       else if (backlog.get(entry.id) === entry) queue.recheck(entry.id);
       lane.succeeded();
     } catch (error) {
@@ -154,7 +158,8 @@ export class PersistAttempts {
     const {transactions, mounts, written, runtime, cache, backlog} = this.#parts;
     await written.mark(content.mount);
     const {id, length, etag} = content;
-    const noted = await transactions.changeOwn((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}));
+    let noted: ReturnType<typeof noteAttempt>;
+    await this.#notes.note((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}), (result) => (noted = result));
     if (!noted) return undefined;
     running.first = noted === 'first';
     backlog.noteSent(entry, id);
@@ -168,25 +173,26 @@ export class PersistAttempts {
     return object;
   }
 
-  async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, successor: InodeId): Promise<void> {
+  async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, running: Running): Promise<void> {
     const {transactions, recent, beliefs, runtime, cache, backlog, queue} = this.#parts;
     const {id, mount, storeKey} = content;
+    let isShown = false;
     // What a file shows is what it was: nobody has to forget what he remembers of it.
-    const {result: shown, durable} = transactions.changeUnseen((tx) => {
+    const show = (tx: Transaction): boolean => {
       if (showPersisted(tx, entry.id, id, fingerprint, transactions.now())) return true;
-      settleAttempt(tx, successor, id, fingerprint);
+      settleAttempt(tx, running.successor, id, fingerprint);
       return false;
-    });
-    recent.note(mount, storeKey);
-    beliefs.exists(mount, storeKey);
-    this.#uploaded.add(1);
-    if (!shown) {
-      backlog.forgetSent(backlog.get(successor), id);
+    };
+    await this.#notes.note(show, (shown) => {
+      recent.note(mount, storeKey);
+      beliefs.exists(mount, storeKey);
+      this.#uploaded.add(1);
+      isShown = shown;
+      if (shown) return queue.forget(entry, false);
+      backlog.forgetSent(backlog.get(running.successor), id);
       if (backlog.get(entry.id) === entry) queue.lane(mount).delay(entry, lostMs);
-      return await durable;
-    }
-    queue.forget(entry, false);
-    await durable;
+    });
+    if (!isShown) return;
     runtime.crashPoint('master.persist.shown');
     cache.persisted(id, mount);
   }

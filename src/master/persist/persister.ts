@@ -48,8 +48,10 @@ export interface PersisterServices {
 const settleMs = 30_000;
 /** Of one mount. */
 const uploadsAtOnce = 16;
-/** A store on a disk of this machine works against those who write to the cache: while they do it gets so many together, with rests between. */
-const restMs = 100;
+/** To a store on a disk of this machine, which they share a few syncs of. */
+const localUploadsAtOnce = 64;
+/** Such a store works against those who write to the cache: while they do, it rests so long after so many. */
+const restMs = 400;
 /** So long after something became pending somebody still writes. */
 const writingMs = 50;
 
@@ -294,7 +296,7 @@ export class Persister {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
       // Before writers have to wait for room, it goes as fast as it can.
       const rest = (): number => (here && !this.#backlog.isHalfFull && runtime.clock.monotonicMs() - this.#addedMs < writingMs ? restMs : 0);
-      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce, restMs: rest}, (entry, from) => this.#attempts.run(entry, from))));
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, restMs: rest}, (entry, from) => this.#attempts.run(entry, from))));
     }
     return lane;
   }

@@ -6,7 +6,7 @@
 import type {ContentId, InodeId} from '#base/ids.ts';
 import {WeirError} from '#base/errors.ts';
 import type {DropLater} from '#master/persist/drop-later.ts';
-import {getPersist, listPersists, noteSynced, pendingFile} from '#master/namespace/persists.ts';
+import {listPersists, noteSynced, pendingFile} from '#master/namespace/persists.ts';
 import {takeBack} from '#master/namespace/take-back.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {ReadableContent} from '#model/content.ts';
@@ -90,7 +90,7 @@ export class Unsynced {
   /** Resolves when the content lasts. Io when its disk does not take it: it stays here and is tried again. */
   async sync(content: ContentId): Promise<void> {
     const waiting = this.#waiting.get(content);
-    if (waiting && !(await this.#sync(content, waiting))) throw new WeirError('Io', 'what was written could not be synced: the disk of the cache does not take it; it is tried again');
+    if (waiting && !(await this.#sync([[content, waiting]]))) throw new WeirError('Io', 'what was written could not be synced: the disk of the cache does not take it; it is tried again');
   }
 
   /** Rows of an earlier life: what the power has taken is what it was before, all else is synced soon. Before anything is served. */
@@ -134,26 +134,42 @@ export class Unsynced {
   async #all(): Promise<boolean> {
     let well = true;
     const waiting = [...this.#waiting];
-    for (let at = 0; at < waiting.length; at += atOnce) {
-      const synced = await Promise.all(waiting.slice(at, at + atOnce).map(([content, each]) => this.#sync(content, each)));
-      well &&= synced.every(Boolean);
-    }
+    for (let at = 0; at < waiting.length; at += atOnce) well = (await this.#sync(waiting.slice(at, at + atOnce))) && well;
     return well;
   }
 
-  async #sync(content: ContentId, waiting: Waiting): Promise<boolean> {
-    const {transactions, cache, runtime, synced} = this.#services;
+  /** True when all of them last. */
+  async #sync(group: readonly (readonly [ContentId, Waiting])[]): Promise<boolean> {
+    const durable = await Promise.all(group.map(([content, waiting]) => this.#makeDurable(content, waiting)));
+    const isWaiting = ([content, waiting]: readonly [ContentId, Waiting]): boolean => this.#waiting.get(content) === waiting;
+    try {
+      this.#lasts(group.filter((each, i) => durable[i] && isWaiting(each)));
+    } catch (error) {
+      this.#services.runtime.log.warn('that contents are synced could not be noted; they will be again', {error: String(error)});
+    }
+    return !group.some(isWaiting);
+  }
+
+  #lasts(group: readonly (readonly [ContentId, Waiting])[]): void {
+    if (group.length === 0) return;
+    const {transactions, runtime, synced} = this.#services;
+    for (const _ of group) runtime.crashPoint('master.unsynced.synced');
+    // Nobody waits for this note: without it the bytes are only looked at once more. But it comes before what they had before may go.
+    transactions.changeLater((tx) => {
+      for (const [content, {file, before}] of group) if (before !== undefined) noteSynced(tx, file, content);
+    });
+    for (const [content, {file}] of group) {
+      this.forget(content);
+      synced(file, content);
+    }
+  }
+
+  async #makeDurable(content: ContentId, {empty, committed}: Waiting): Promise<boolean> {
+    const {cache, runtime} = this.#services;
     try {
       runtime.crashPoint('master.unsynced.sync');
-      const [durable] = await Promise.all([waiting.empty || cache.makeDurable(content), waiting.committed]);
-      if (this.#waiting.get(content) !== waiting) return true;
-      if (!durable) return false;
-      runtime.crashPoint('master.unsynced.synced');
-      // Nobody waits for this note: without it the bytes are only looked at once more.
-      if (waiting.before !== undefined && transactions.peek((reader) => getPersist(reader, waiting.file)?.content === content)) transactions.changeLater((tx) => noteSynced(tx, waiting.file, content));
-      this.forget(content);
-      synced(waiting.file, content);
-      return true;
+      const [durable] = await Promise.all([empty || cache.makeDurable(content), committed]);
+      return durable;
     } catch (error) {
       runtime.log.warn('a content could not be synced and will be tried again', {content, error: String(error)});
       return false;
