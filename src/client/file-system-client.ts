@@ -85,11 +85,12 @@ export class FileSystemClient implements FileSystem {
 
   openInodeNow(inode: InodeId, holder: string): OpenFile | undefined {
     const {here} = this.#services;
-    const info = here?.master.statInodeNow(inode)?.info;
-    const content = info?.inode.content;
-    if (!here || info?.inode.kind !== 'file' || !content || isSealed(content)) return undefined;
-    here.master.retainNow(inode, holder);
-    return new OpenedFile(this.#services, info, content, undefined);
+    const info = here?.master.retainNow(inode, holder);
+    return info && new OpenedFile(this.#services, info, contentOf(info), undefined);
+  }
+
+  releaseNow(inode: InodeId, holder: string): boolean {
+    return this.#services.here?.master.releaseNow(inode, holder) ?? false;
   }
 
   isReadOnlyNow(mount: MountId): boolean {

@@ -179,6 +179,8 @@ export interface FileSystem extends NamespaceCalls {
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** The file that an inode is, retained for the holder; undefined where that takes any waiting, it is no file, or it is sealed: then nothing is retained. Overloaded. */
   openInodeNow(inode: InodeId, holder: string): OpenFile | undefined;
+  /** `release` on the spot; false where that takes any waiting: then it is not released. */
+  releaseNow(inode: InodeId, holder: string): boolean;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
   isReadOnlyNow(mount: MountId): boolean;
   /**

@@ -16,8 +16,10 @@ export interface MasterOnTheSpot {
   statNow(path: ByteString, options: PathOptions, principal: Principal): FileInfo | undefined;
   /** The same by inode, and by what a directory has under a name; also that it has nothing. */
   statInodeNow(inode: InodeId): NodeInfo | undefined;
-  /** MasterApi.retain of an inode that statInodeNow has answered in the same turn. Overloaded. */
-  retainNow(inode: InodeId, holder: string): void;
+  /** MasterApi.retain, of a file with bytes that can be read; of nothing else. Overloaded. */
+  retainNow(inode: InodeId, holder: string): FileInfo | undefined;
+  /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */
+  releaseNow(inode: InodeId, holder: string): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** Whether any directory has a quota. */
   hasQuotasNow(): boolean;

@@ -22,10 +22,12 @@ interface Step {
   readonly name: string;
   readonly other: string;
   readonly holder: string;
+  /** On the spot, where that is possible. */
+  readonly now: boolean;
 }
 
 const name = fc.constantFrom('a', 'b', 'c');
-const step: fc.Arbitrary<Step> = fc.record({what: fc.constantFrom('put', 'put', 'remove', 'rename', 'retain', 'retain', 'release'), name, other: name, holder: fc.constantFrom('x', 'y')});
+const step: fc.Arbitrary<Step> = fc.record({what: fc.constantFrom('put', 'put', 'remove', 'rename', 'retain', 'retain', 'release'), name, other: name, holder: fc.constantFrom('x', 'y'), now: fc.boolean()});
 
 test('random names come and go over open files', async () => {
   await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 25}), fc.boolean(), async (steps, directories) => {
@@ -35,20 +37,20 @@ test('random names come and go over open files', async () => {
       await mountBucket(master);
       const names = new Map<string, {id: InodeId; text: string}>();
       const held = new Map<string, {id: InodeId; text: string}>();
-      for (const [i, {what, name: from, other, holder}] of steps.entries()) {
+      for (const [i, {what, name: from, other, holder, now}] of steps.entries()) {
         const file = names.get(from);
         if (what === 'put') {
           await put(master, `/b/${from}`, `text ${i}`);
           names.set(from, {id: await idOf(master, `/b/${from}`), text: `text ${i}`});
         } else if (what === 'release') {
-          for (const [key, {id}] of held) if (key.startsWith(holder)) await master.release(id, holder, context);
+          for (const [key, {id}] of held) if (key.startsWith(holder) && !(now && master.releaseNow(id, holder))) await master.release(id, holder, context);
           for (const key of held.keys()) if (key.startsWith(holder)) held.delete(key);
         } else if (!file) continue;
         else if (what === 'remove') {
           await master.remove(bytes(`/b/${from}`), {kind: 'file'}, context);
           names.delete(from);
         } else if (what === 'retain') {
-          await master.retain(file.id, holder, context);
+          if (!now || !master.retainNow(file.id, holder)) await master.retain(file.id, holder, context);
           held.set(`${holder} ${file.id}`, file);
         } else if (from !== other) {
           await master.rename(bytes(`/b/${from}`), bytes(`/b/${other}`), {replace: true, kind: 'file'}, context);

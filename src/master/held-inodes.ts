@@ -15,49 +15,79 @@ import type {Transaction} from '#metastore/metastore.ts';
 const holdsMax = 1_000_000;
 const orphansAtOnce = 100;
 
+interface Held {
+  readonly holders: Set<string>;
+  /** It had a name when it was held first, and none of its holders' changes was about to take the last one since: then it is no orphan. */
+  named: boolean;
+}
+
 export class HeldInodes {
   readonly #transactions: Transactions;
-  readonly #holders = new Map<InodeId, Set<string>>();
+  readonly #held = new Map<InodeId, Held>();
   readonly #inodes = new Map<string, Set<InodeId>>();
   #holds = 0;
 
   constructor(transactions: Transactions) {
     this.#transactions = transactions;
-    transactions.watch((tx, change) => (this.#holders.size === 0 ? change(tx) : this.#watched(tx, change)));
+    transactions.watch((tx, change) => (this.#held.size === 0 ? change(tx) : this.#watched(tx, change)));
   }
 
   #watched<T>(tx: Transaction, change: (tx: Transaction) => T): T {
     return keepingHeld(tx, id => {
-      const holders = this.#holders.get(id);
-      return holders && [...holders];
+      const held = this.#held.get(id);
+      if (held) held.named = false;
+      return held && [...held.holders];
     }, change);
   }
 
   isHeld(id: InodeId): boolean {
-    return this.#holders.has(id);
+    return this.#held.has(id);
   }
 
   /** The inode, or orphan, is there. Again is harmless. Overloaded. */
   retain(id: InodeId, holder: string): void {
-    const holders = this.#holders.get(id) ?? new Set();
-    if (holders.has(holder)) return;
+    this.#retain(id, holder, false);
+  }
+
+  /** The same of an inode that has a name now. */
+  retainNamed(id: InodeId, holder: string): void {
+    this.#retain(id, holder, true);
+  }
+
+  #retain(id: InodeId, holder: string, named: boolean): void {
+    const known = this.#held.get(id);
+    if (known?.holders.has(holder)) return;
     if (this.#holds >= holdsMax) throw new WeirError('Overloaded', `${holdsMax} files are open`);
     this.#holds++;
-    this.#holders.set(id, holders.add(holder));
-    this.#inodes.set(holder, (this.#inodes.get(holder) ?? new Set()).add(id));
+    if (known) known.holders.add(holder);
+    else this.#held.set(id, {holders: new Set([holder]), named});
+    const inodes = this.#inodes.get(holder);
+    if (inodes) inodes.add(id);
+    else this.#inodes.set(holder, new Set([id]));
   }
 
   /** What is not held is fine. */
   async release(id: InodeId, holder: string): Promise<void> {
-    const holders = this.#holders.get(id);
-    if (!holders?.delete(holder)) return;
-    this.#holds--;
-    const inodes = this.#inodes.get(holder)!;
-    inodes.delete(id);
-    if (inodes.size === 0) this.#inodes.delete(holder);
-    if (holders.size > 0) return;
-    this.#holders.delete(id);
+    if (!this.#letGo(id, holder)) return;
     if (this.#transactions.peek(reader => getOrphan(reader, id))) await this.#reap([id]);
+  }
+
+  /** Of what certainly has a name; otherwise false, and it is still held. */
+  releaseNow(id: InodeId, holder: string): boolean {
+    if (this.#held.get(id)?.named === false) return false;
+    this.#letGo(id, holder);
+    return true;
+  }
+
+  /** True when the last holder has let go. */
+  #letGo(id: InodeId, holder: string): boolean {
+    const held = this.#held.get(id);
+    if (!held?.holders.delete(holder)) return false;
+    this.#holds--;
+    // Emptied sets stay for those who come: most holders open something again.
+    this.#inodes.get(holder)!.delete(id);
+    if (held.holders.size > 0) return false;
+    return this.#held.delete(id);
   }
 
   /** The holder has exactly these open: for one that comes back after a restart, and (with none) for one that has ended. Inodes that have gone are left out. */
@@ -65,6 +95,7 @@ export class HeldInodes {
     for (const id of ids) if (this.#transactions.peek(reader => reader.get(inodeKey(id)))) this.retain(id, holder);
     const others = Array.from(this.#inodes.get(holder) ?? []).filter(id => !ids.has(id));
     for (const id of others) await this.release(id, holder);
+    if (this.#inodes.get(holder)?.size === 0) this.#inodes.delete(holder);
   }
 
   /** At start, before renames are settled: who may come back may have open what they replace. It says so itself later (`holds`). */

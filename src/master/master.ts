@@ -28,6 +28,7 @@ import type {FileLock} from '#model/file-locks.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {formatPath, parsePath, type Path, type PathKind} from '#model/path.ts';
+import {isSealed} from '#model/seal.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 
@@ -99,8 +100,16 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return this.#parts.lookups.statNow(inode);
   }
 
-  retainNow(inode: InodeId, holder: string): void {
-    this.#parts.held.retain(inode, holder);
+  retainNow(inode: InodeId, holder: string): FileInfo | undefined {
+    const info = this.#parts.lookups.infoNow(inode);
+    const content = info?.inode.content;
+    if (info?.inode.kind !== 'file' || !content || isSealed(content)) return undefined;
+    this.#parts.held.retainNamed(inode, holder);
+    return info;
+  }
+
+  releaseNow(inode: InodeId, holder: string): boolean {
+    return this.#parts.held.releaseNow(inode, holder);
   }
 
   isReadOnlyNow(mount: MountId): boolean {

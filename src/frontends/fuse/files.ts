@@ -223,13 +223,23 @@ export const release: Operation<'release'> = async (services, _head, {handle, fl
   return undefined;
 };
 
+/** On the spot: of what was only read, without a trace. */
+export function releaseNow({handles, files, origin}: MountServices, {handle, flags}: BodyOf<'release'>): boolean {
+  const open = handles.file(handle);
+  if (!open || isWritable(open.flags) || flags & endsFlock) return false;
+  const {handles: count, draft, drafting, backing} = handles.inode(open.node)!;
+  if (count === 1 && (draft || drafting || backing || handles.isEnding(open.node) || !files.releaseNow(open.node, origin))) return false;
+  handles.closeFile(handle);
+  return true;
+}
+
 async function close(services: MountServices, number: number, context: CallContext): Promise<void> {
   const node = services.handles.file(number)?.node;
   if (node === undefined) return;
   const draft = services.handles.inode(node)?.draft;
-  const closing = services.handles.closeFile(number);
-  if (services.handles.inode(node)) return void (await closing);
-  await services.handles.ending(node, closing.then(last => last && endDraft(services, last, context)), draft);
+  const last = services.handles.closeFile(number);
+  if (!last) return;
+  await services.handles.ending(node, endDraft(services, last, context), draft);
   // Opened again meanwhile: then it is let go by that one's end.
   if (!services.handles.inode(node)) await services.files.release(node, services.origin, context);
 }

@@ -144,7 +144,7 @@ export class Handles {
   }
 
   /** Answers the inode that nobody has open any more, if this was the last. */
-  async closeFile(number: number): Promise<OpenInode | undefined> {
+  closeFile(number: number): OpenInode | undefined {
     const handle = this.#files.get(number);
     if (!handle) return undefined;
     this.#files.delete(number);
@@ -156,8 +156,14 @@ export class Handles {
       this.#inodes.delete(handle.node);
       if (open.backing) this.#letGo(open.backing);
     }
-    await handle.file?.[Symbol.asyncDispose]();
+    // What was read ahead for it goes by itself.
+    void handle.file?.[Symbol.asyncDispose]();
     return last ? open : undefined;
+  }
+
+  /** Whether something of an inode that nobody has open any more is still put away. */
+  isEnding(node: InodeId): boolean {
+    return this.#ending.has(node);
   }
 
   /** Nobody waits for a RELEASE: the file may be opened, and changed, before it is done. */
@@ -228,11 +234,11 @@ export class Handles {
   }
 
   /** The mount has gone: nobody will release what is open. Answers the inodes that were. */
-  async closeAll(): Promise<readonly OpenInode[]> {
+  closeAll(): readonly OpenInode[] {
     this.#directories.clear();
     const left: OpenInode[] = [];
     for (const number of this.#files.keys()) {
-      const open = await this.closeFile(number);
+      const open = this.closeFile(number);
       if (open) left.push(open);
     }
     return left;

@@ -30,7 +30,7 @@ test('the next daemon finds what is open, and nothing that was closed', async ()
   const numbers = [1n, 2n, 3n].map(unique => handles.addFile({node: inode, flags: Number(unique), unique}, info, undefined));
   const directory = handles.addDirectory(inode, 9n, undefined);
   handles.directoryRead(directory, 'a' as ByteString, 12n, 'c' as ByteString);
-  await handles.closeFile(numbers[1]!);
+  handles.closeFile(numbers[1]!);
 
   const second = KeptState.left(kept)!;
   assert.deepEqual([second.origin, second.root, second.flags, second.minor], ['mount-1', 12, [3, 4], 45]);
@@ -73,6 +73,6 @@ test('where nobody keeps the mount nothing is kept', async () => {
   const handles = new Handles(device, KeptState.begin(undefined, 'mount-1', rootInodeId));
   const number = handles.addFile({node: inode, flags: 0, unique: 1n}, info, undefined);
   assert.deepEqual([handles.file(number)?.node, handles.count], [inode, 1]);
-  await handles.closeFile(number);
+  handles.closeFile(number);
   assert.equal(handles.count, 0);
 });

@@ -14,7 +14,8 @@ import type {DraftInfo} from '#contracts/worker-api.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
-import {Handles} from '#frontends/fuse/handles.ts';
+import {releaseNow} from '#frontends/fuse/files.ts';
+import {Handles, isWritable} from '#frontends/fuse/handles.ts';
 import {answeredAgain, answersNow, changes, madeOnce, namesChange, operationOf} from '#frontends/fuse/operations.ts';
 import {followChanges} from '#frontends/fuse/follow-changes.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';
@@ -23,7 +24,7 @@ import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {prune} from '#frontends/fuse/prune.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import {Rooms} from '#frontends/fuse/rooms.ts';
-import {type Answer, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
+import {type Answer, type BodyOf, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -87,6 +88,8 @@ export class Mount implements AsyncDisposable {
   readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
   readonly #requests = new Map<OperationName, number>();
+  /** RELEASEs that were read in this turn. */
+  readonly #released: {readonly head: FuseHead; readonly body: BodyOf<'release'>}[] = [];
   /** Agreed on at INIT. */
   #setxattrExtended: boolean;
   #services: MountServices;
@@ -193,7 +196,7 @@ export class Mount implements AsyncDisposable {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
     this.#following.abort();
     for (const {abort} of this.#running.values()) abort.abort(new WeirError('Cancelled', 'the mount has gone'));
-    for (const left of await this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#services.origin});
+    for (const left of this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#services.origin});
     this.#ended.resolve();
   }
 
@@ -218,9 +221,28 @@ export class Mount implements AsyncDisposable {
         return;
       case 'interrupt':
         return void this.#interrupt(body.interrupted);
+      case 'release':
+        return this.#releaseSoon(head, body);
       default:
+        if (this.#released.length > 0 && !mayOvertake(body)) this.#release();
         void this.#serve(head, body);
         if (!this.#pruning && this.#services.remembered.crowded) void this.#prune();
+    }
+  }
+
+  /**
+   * Nobody waits for a RELEASE; but who has closed a file often opens the next at once, and waits for that. So it is carried out when the device
+   * has no more at hand. Nothing overtakes it that could tell whether the file is still open.
+   */
+  #releaseSoon(head: FuseHead, body: BodyOf<'release'>): void {
+    this.#released.push({head, body});
+    if (this.#released.length === 1) queueMicrotask(() => this.#release());
+  }
+
+  #release(): void {
+    for (const {head, body} of this.#released.splice(0)) {
+      if (releaseNow(this.#services, body)) this.#reply(head.unique, 0);
+      else void this.#serve(head, body);
     }
   }
 
@@ -351,6 +373,9 @@ export class Mount implements AsyncDisposable {
     }
   }
 }
+
+/** Whether it may be answered before a file is closed that was closed earlier. */
+const mayOvertake = (body: FuseBody): boolean => body.op === 'lookup' || body.op === 'getattr' || body.op === 'read' || (body.op === 'open' && !isWritable(body.flags));
 
 /** Whether a mount was agreed on to share its locks. */
 export const sharesLocks = (flags: readonly [low: number, high: number]): boolean => agreedOn(flags, 'posixLocks');

@@ -50,7 +50,9 @@ export interface RequestContext extends CallContext {
 export type Answer = Uint8Array | undefined;
 
 export type OperationName = FuseBody['op'];
-export type BodyOf<Name extends OperationName> = Extract<FuseBody, {op: Name}>;
+export type BodyOf<Name extends OperationName> = Named<FuseBody, Name>;
+/** Also of bodies that several operations share. */
+type Named<Body, Name> = Body extends {readonly op: infer Op} ? (Name extends Op ? Body : never) : never;
 
 /** `context.principal`: the kernel has checked modes already (default_permissions). */
 export type Operation<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: RequestContext) => Promise<Answer>;

@@ -6,9 +6,11 @@ import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {LookupResult, NodeInfo} from '#contracts/master-api.ts';
+import type {FileInfo, LookupResult, NodeInfo} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
+import {peekName} from '#codec/namespace/inode-record.ts';
+import {entryName, inodeKey} from '#codec/namespace/keys.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {childOf, inodeAt, isReserved, lookAt, type Place, rootPlace} from '#master/namespace/place.ts';
 import {resolve, shown} from '#master/namespace/resolve.ts';
@@ -44,6 +46,14 @@ export class Lookups {
     return this.#now(reader => {
       const where = this.#whereabouts(reader, id);
       return where && this.#node(reader, where, inodeAt(reader, where.place), true);
+    });
+  }
+
+  /** The same for who does not ask until when it may be believed. */
+  infoNow(id: InodeId): FileInfo | undefined {
+    return this.#now(reader => {
+      const where = this.#whereabouts(reader, id);
+      return where && this.#info(reader, where, inodeAt(reader, where.place), true);
     });
   }
 
@@ -114,10 +124,15 @@ export class Lookups {
   }
 
   /** `unasked`: undefined where the store had to be asked first. */
-  #node(reader: Reader, {path, place, parent}: Whereabouts, inode: Inode, unasked: boolean): NodeInfo | undefined {
-    const {transactions} = this.#services;
-    if (unasked && !this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
-    return {info: lookAt(reader, path, place, inode), validUntil: place.mountPoint ? always : this.#loader.validUntil(reader, place, inode, parent)};
+  #node(reader: Reader, where: Whereabouts, inode: Inode, unasked: boolean): NodeInfo | undefined {
+    const {place, parent} = where;
+    const info = this.#info(reader, where, inode, unasked);
+    return info && {info, validUntil: place.mountPoint ? always : this.#loader.validUntil(reader, place, inode, parent)};
+  }
+
+  #info(reader: Reader, {path, place, parent}: Whereabouts, inode: Inode, unasked: boolean): FileInfo | undefined {
+    if (unasked && !this.#loader.believes(reader, place, inode, parent, {askedAt: this.#services.transactions.now(), complete: true})) return undefined;
+    return lookAt(reader, path, place, inode);
   }
 
   #whereabouts(reader: Reader, id: InodeId): Whereabouts | undefined {
@@ -128,14 +143,27 @@ export class Lookups {
     }
     const known = this.#places.get(id);
     if (known) return known;
-    const found = locate(reader, id);
-    if (!found) return undefined;
-    const where: Whereabouts = {...found, parent: this.#parentOf(reader, found.place)};
+    const where = this.#below(reader, id) ?? this.#found(reader, id);
     // Files are asked for once, the directories that they lie in again and again.
-    if (where.place.kind !== 'directory') return where;
+    if (where?.place.kind !== 'directory') return where;
     if (this.#places.size >= placesMax) this.#places.clear();
     this.#places.set(id, where);
     return where;
+  }
+
+  /** From a directory that is known; else undefined. */
+  #below(reader: Reader, id: InodeId): Whereabouts | undefined {
+    const record = id === rootPlace.id ? undefined : reader.look(inodeKey(id));
+    if (!record) return undefined;
+    const {kind, parent, name} = peekName(record);
+    const above = this.#places.get(parent);
+    const place = above && childOf(reader, above.place, name, kind === 'directory' ? 'directory' : 'file');
+    return place?.id === id ? {path: `${above!.path}${entryName(name, kind)}` as ByteString, place, parent: above!.place} : undefined;
+  }
+
+  #found(reader: Reader, id: InodeId): Whereabouts | undefined {
+    const found = locate(reader, id);
+    return found && {...found, parent: this.#parentOf(reader, found.place)};
   }
 
   #parentOf(reader: Reader, place: Place): Place {
