@@ -39,6 +39,17 @@ describe('reads', () => {
     assert.equal(worker.heldBytes.now, 0);
   });
 
+  it('follow what was moved within its store after some of it was read', async () => {
+    const {worker, store, put} = testWorker();
+    const bytes = stamped('a', 1, 20 * MiB);
+    const content = put('a', bytes);
+    assert.ok((await read(worker, content, 0, 100)).equals(bytes.subarray(0, 100)));
+    const {fingerprint} = store.outside.put(asciiBytes('b'), bytes);
+    store.outside.remove(asciiBytes('a'));
+    const moved = {...content, storeKey: asciiBytes('b'), fingerprint};
+    assert.ok((await read(worker, moved, 10 * MiB, 1000)).equals(bytes.subarray(10 * MiB, 10 * MiB + 1000)));
+  });
+
   it('pass through a cache that refuses', async () => {
     const {worker, blocks, put} = testWorker();
     blocks.mode = 'refuse';

@@ -47,7 +47,7 @@ export interface FillParts {
 }
 
 export class ContentFills implements FlightObserver {
-  readonly content: ReadableContent;
+  #content: ReadableContent;
   readonly #store: () => UnderStore;
   readonly #link: LinkEstimate;
   readonly #parts: FillParts;
@@ -64,7 +64,7 @@ export class ContentFills implements FlightObserver {
   #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(content: ReadableContent, store: () => UnderStore, link: LinkEstimate, parts: FillParts, counters: readonly FillCounters[]) {
-    this.content = content;
+    this.#content = content;
     this.#store = store;
     this.#link = link;
     this.#parts = parts;
@@ -73,6 +73,15 @@ export class ContentFills implements FlightObserver {
 
   get id(): ContentId {
     return this.content.id;
+  }
+
+  get content(): ReadableContent {
+    return this.#content;
+  }
+
+  /** The store has the same bytes under another key, or calls them otherwise, since they were moved there. What is on its way is not asked again. */
+  moved(content: ReadableContent): void {
+    if (content.storeKey !== this.#content.storeKey || content.fingerprint !== this.#content.fingerprint) this.#content = content;
   }
 
   get flights(): readonly Flight[] {

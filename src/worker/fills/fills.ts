@@ -50,7 +50,10 @@ export class Fills {
 
   of(content: ReadableContent): ContentFills {
     const known = this.#contents.get(content.id);
-    if (known) return known;
+    if (known) {
+      known.moved(content);
+      return known;
+    }
     if (this.#contents.size >= contentsMax) this.#forgetOne();
     const fills = new ContentFills(content, () => this.#stores.get(content.mount), this.link(content.mount), this.#parts, [this.counters(content.id), this.totals]);
     this.#contents.set(content.id, fills);
