@@ -90,8 +90,9 @@ export class DraftFiles {
   }
 
   /** Of an earlier life. `content`: what its file has now. */
-  async open(draft: OpenDraft, {name, partial}: LeftFile, content: ReadableContent | undefined): Promise<LargeDraft> {
+  async open(draft: OpenDraft, {name, length, partial}: LeftFile, content: ReadableContent | undefined): Promise<LargeDraft> {
     const file = await this.#parts.blocks.drafts.open(name);
+    if (file.length > length) await file.truncate(length);
     return partial ? this.#partial(draft, file, content?.id === draft.base ? underOf(content) : undefined, partial) : file;
   }
 }

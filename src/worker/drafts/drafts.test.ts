@@ -445,4 +445,27 @@ describe('records of the log of drafts', () => {
       assert.deepEqual(await blocks.drafts.left(), []);
     });
   });
+
+  it('know what they were sealed as, where power loss has taken what the log said of it', async () => {
+    const bytes = pattern(1, 400 * KiB);
+    for (let seed = 1; seed <= 10; seed++) {
+      const simulation = createSimulation(seed);
+      await simulation.run(async (runtime) => {
+        const {drafts, blocks} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, undefined, 0, undefined);
+        await drafts.write(draft, 0, bytes);
+        await drafts.sync(draft);
+        await drafts.seal(draft, seal);
+        assert.ok(await blocks.makeDurable(seal));
+      });
+      simulation.crash();
+      await simulation.run(async (runtime) => {
+        const {drafts, blocks} = await begin(runtime);
+        const [left] = await drafts.left();
+        assert.deepEqual([left?.base, left?.seal], [base, seal], `seed ${seed}`);
+        await drafts.close(left!.draft, false);
+        assert.deepEqual(Buffer.from((await blocks.read({id: seal, length: bytes.length}, 0, bytes.length))!), bytes);
+      });
+    }
+  });
 });

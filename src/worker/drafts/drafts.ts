@@ -332,9 +332,11 @@ export class Drafts {
     const told = new LeftDrafts();
     await this.#log.replay((record, sameBoot) => told.apply(record, sameBoot));
     const files = new Map((await blocks.drafts.left()).filter(({name}) => name.startsWith(namePrefix)).map((file) => [file.name, file]));
-    for (const [inode, {base, seal, bytes, synced, lasting, partial}] of told) {
+    for (const [inode, {base, seal: toldSeal, bytes, synced, lasting, partial}] of told) {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
+      // The cache knows better: what the log says of a seal need not last, and the content that has the file's bytes may be committed.
+      const seal = file?.sealed ?? toldSeal;
       const left = bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length, partial);
       const former = typeof lasting?.bytes === 'string' && lasting.bytes !== bytes ? files.get(lasting.bytes) : undefined;
       const draft: OpenDraft = {
