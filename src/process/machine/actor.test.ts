@@ -1,5 +1,7 @@
 /** One who uses a directory of an instance as programs on a mount and clients of S3 do, and knows what must be there after the machine dies. */
 import assert from 'node:assert/strict';
+import type {ByteString} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
 import {type Death, SeenFile, summary} from '#process/machine/history.test.ts';
@@ -15,6 +17,8 @@ interface Found {
   /** Of a symbolic link. */
   readonly target?: string;
 }
+
+const readsMax = 3;
 
 type Step = (instance: Instance) => Promise<void>;
 
@@ -139,11 +143,21 @@ export class Actor {
         found.set(entry.key, {bytes: Buffer.alloc(0), mark: '', target: inode.target ?? ''});
         continue;
       }
-      await using file = await files.open(ledger.path(entry.key), {range: {offset: 0}}, s3);
-      const {length} = file.info;
-      const bytes = length === 0 ? Buffer.alloc(0) : Buffer.concat(await Array.fromAsync(bodyChunks(await file.read({offset: 0, length}, s3)), (chunk) => Buffer.from(chunk)));
-      found.set(entry.key, {bytes, mark: Buffer.from(file.info.inode.xattrs?.[markName] ?? []).toString()});
+      found.set(entry.key, await read(files, ledger.path(entry.key)));
     }
     return found;
+  }
+}
+
+/** Read again where its bytes were moved meanwhile. */
+async function read(files: Instance['files'], path: ByteString, attempt = 1): Promise<Found> {
+  try {
+    await using file = await files.open(path, {range: {offset: 0}}, s3);
+    const {length, inode} = file.info;
+    const bytes = length === 0 ? Buffer.alloc(0) : Buffer.concat(await Array.fromAsync(bodyChunks(await file.read({offset: 0, length}, s3)), (chunk) => Buffer.from(chunk)));
+    return {bytes, mark: Buffer.from(inode.xattrs?.[markName] ?? []).toString()};
+  } catch (error) {
+    if (!isKind(error, 'ContentChanged') || attempt === readsMax) throw error;
+    return await read(files, path, attempt + 1);
   }
 }

@@ -27,7 +27,7 @@ export class MountUser {
     if (!file) {
       await ledger.makeParents(instance, name);
       const made = (file = ledger.newFile(Buffer.alloc(0)));
-      const mark = ledger.changed((names) => void names.set(name, made));
+      const mark = ledger.changed((names) => void names.set(name, made), true);
       ledger.tell(`make ${name}, file ${file.number}`);
       await files.makeFile(ledger.path(name), {mode: 0o644, ...writing}, mount);
       ledger.answered(instance, mark, false);

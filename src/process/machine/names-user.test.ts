@@ -21,6 +21,8 @@ export class NamesUser {
     if (!node || node === replaced || (replaced && ledger.isOpen(replaced))) return;
     const exchange = replaced !== undefined && ledger.random() < 0.3 && !ledger.versioned;
     await ledger.makeParents(instance, to);
+    // Where versions are kept, what is replaced becomes one first, behind a delete marker.
+    if (replaced && ledger.versioned) ledger.changed((names) => void names.delete(to), true);
     const mark = ledger.changed((names) => {
       const [moved, other] = [names.get(from), names.get(to)];
       if (!moved) return;
