@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import {asciiBytes} from '#base/byte-string.ts';
-import {FileSystemClient} from '#client/file-system-client.ts';
+import type {ContentId, MountId} from '#base/ids.ts';
+import {smallBytesMax} from '#client/file-system.ts';
+import {type ClientServices, FileSystemClient} from '#client/file-system-client.ts';
 import {FakeMaster, FakeWorker, textOf} from '#client/fixture.test.ts';
 import {systemContext as context} from '#contracts/context.ts';
+import type {FileInfo, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 
 const path = asciiBytes('/m/file');
 
@@ -164,4 +167,69 @@ it('load, free and pin go over a tree, page by page', async () => {
   assert.deepEqual(await client.free(root, {}, context), {files: 7});
   await client.pin(root, true, context);
   assert.deepEqual(worker.calls, ['free 7', ...Array.from({length: 7}, () => 'pin true')]);
+});
+
+describe('a small object', () => {
+  const small = {kind: 'file', length: 5, checksums: ['sha256']} as const;
+
+  function onTheSpot(kept: boolean, commits: boolean) {
+    const {master, worker} = setUp();
+    const calls: string[] = [];
+    const here = {
+      master: {
+        beginWriteNow: (): WriteTicket => ({writeId: 7, path, content: 8 as ContentId, mount: 1 as MountId, storeKey: asciiBytes('file'), metadata: {}, writeType: 'ASYNC_THROUGH'}),
+        commitWriteNow: (ticket: WriteTicket, object: WrittenObject): Promise<FileInfo> | undefined => {
+          calls.push(`commit ${object.length} ${object.etag}`);
+          return commits ? Promise.resolve(master.put(ticket.path, {length: object.length, fingerprint: '', etag: object.etag, checksums: object.checksums, id: ticket.content})) : undefined;
+        },
+      },
+      worker: {
+        keepSmall: async (_content: ContentId, chunks: readonly Uint8Array[]): Promise<boolean> => {
+          calls.push(`keep ${Buffer.concat([...chunks]).toString()}`);
+          return kept;
+        },
+      },
+    };
+    const client = new FileSystemClient({master: master.api, worker: worker.api, here: here as unknown as NonNullable<ClientServices['here']>});
+    return {master, worker, client, calls};
+  }
+
+  it('is kept and committed at once', async () => {
+    const {client, calls, master} = onTheSpot(true, true);
+    assert.equal(client.createNow(path, {kind: 'file'}, context), undefined, 'nobody knows how much it will be');
+    assert.equal(client.createNow(path, {kind: 'file', length: smallBytesMax + 1}, context), undefined);
+    const writer = client.createNow(path, small, context)!;
+    await writer.write(Buffer.from('hel'));
+    await writer.write(Buffer.from('lo'));
+    const info = await writer.commit({length: 5});
+    assert.equal(info.inode.content?.checksums.sha256, 'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=');
+    assert.deepEqual(calls, ['keep hello', 'commit 5 5d41402abc4b2a76b9719d911017c592']);
+    assert.deepEqual(master.calls, []);
+  });
+
+  it('leaves nothing when it is not what was announced', async () => {
+    const {client, calls} = onTheSpot(true, true);
+    const writer = client.createNow(path, small, context)!;
+    await writer.write(Buffer.from('hell'));
+    await assert.rejects(writer.commit({length: 5}), {kind: 'IncompleteBody'});
+    await assert.rejects(client.createNow(path, small, context)!.write(Buffer.from('hello!')), {kind: 'IncompleteBody'});
+    const other = client.createNow(path, small, context)!;
+    await other.write(Buffer.from('hello'));
+    await assert.rejects(other.commit({length: 5, checksums: {sha256: 'other'}}), {kind: 'BadDigest'});
+    assert.deepEqual(calls, []);
+  });
+
+  it('goes on by the ordinary steps where its turn has to be waited for, or the cache is full', async () => {
+    const waiting = onTheSpot(true, false);
+    const writer = waiting.client.createNow(path, small, context)!;
+    await writer.write(Buffer.from('hello'));
+    assert.equal((await writer.commit({length: 5})).length, 5);
+    assert.deepEqual(waiting.master.calls, ['prepareCommit', 'commitWrite']);
+    const full = onTheSpot(false, true);
+    const through = full.client.createNow(path, small, context)!;
+    await through.write(Buffer.from('hello'));
+    assert.equal((await through.commit({length: 5})).length, 5);
+    assert.deepEqual(full.calls, ['keep hello']);
+    assert.equal(full.worker.store.get(asciiBytes('file'))?.bytes.toString(), 'hello');
+  });
 });

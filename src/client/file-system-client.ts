@@ -9,13 +9,17 @@ import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
 import {closePublished} from '#client/draft-recovery.ts';
-import type {CompletedPart, CompleteUploadOptions, CopyOptions, CreateOptions, FileDraft, FileSystem, FoundAhead, FileWriter, OpenedNow, OpenFile, OpenOptions, PartWriter, RangeSpec} from '#client/file-system.ts';
+import {
+  type CompletedPart, type CompleteUploadOptions, type CopyOptions, type CreateOptions, type FileDraft, type FileSystem, type FoundAhead, type FileWriter, type OpenedNow, type OpenFile, type OpenOptions,
+  type PartWriter, type RangeSpec, smallBytesMax,
+} from '#client/file-system.ts';
 import {namesInOnePiece} from '#client/names-in-one-piece.ts';
 import {TicketWriter} from '#client/file-writer.ts';
 import {OpenedFile, type Started} from '#client/opened-file.ts';
 import {abandon, publish} from '#client/publish.ts';
 import {resolveRange, satisfiable} from '#client/range.ts';
 import {copySealedParts, refuseSealed} from '#client/sealed.ts';
+import {SmallWriter} from '#client/small-writer.ts';
 import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
 import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
@@ -130,6 +134,14 @@ export class FileSystemClient implements FileSystem {
       await abandon(this.#master, ticket, context);
       throw error;
     }
+  }
+
+  createNow(path: ByteString, options: CreateOptions, context: CallContext): FileWriter | undefined {
+    const {here} = this.#services;
+    const {length, checksums = [], ...begin} = options;
+    if (!here || length === undefined || length > smallBytesMax) return undefined;
+    const ticket = here.master.beginWriteNow(path, {...begin, length}, context);
+    return ticket && new SmallWriter({master: this.#master, worker: this.#worker, here}, ticket, {length, checksums}, context);
   }
 
   async copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo> {

@@ -4,6 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
+import {KiB} from '#base/units.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, SealOptions, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
@@ -65,6 +66,9 @@ export interface SealedAs {
   readonly salt?: Uint8Array;
   readonly etag?: string;
 }
+
+/** Bytes up to which a file's are held in memory until they are all there. */
+export const smallBytesMax = 64 * KiB;
 
 export interface FileWriter {
   /** Resolves when the next chunk may come. The buffer must not be changed afterwards. */
@@ -194,6 +198,8 @@ export interface FileSystem extends NamespaceCalls {
    */
   findAhead(bucket: ByteString, path: ByteString, range: RangeSpec | undefined): Promise<FoundAhead> | undefined;
   create(path: ByteString, options: CreateOptions, context: CallContext): Promise<FileWriter>;
+  /** The same on the spot, of little (`smallBytesMax`, and `length` is said) that nothing but the disk has to be waited for; undefined where it takes more. Fails as `create`. */
+  createNow(path: ByteString, options: CreateOptions, context: CallContext): FileWriter | undefined;
   /** Copies one file to another path; by the store itself where it can. Metadata replaces the source's when given. What is sealed is so afterwards. */
   copy(from: ByteString, to: ByteString, options: CopyOptions, context: CallContext): Promise<FileInfo>;
 

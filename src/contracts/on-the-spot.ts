@@ -1,11 +1,12 @@
 /**
- * What a master and a worker in this process can answer on the spot: a warm read that waits for nobody, without a promise on its way.
+ * What a master and a worker in this process can answer on the spot: a warm read that waits for nobody, without a promise on its way, and the steps of
+ * a small write, which waits for the disk alone.
  * `undefined` always means: not now, ask the ordinary way; what is thrown, that way would throw too. Nothing of this travels.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
-import type {FileInfo, LookupResult, NodeInfo, PathOptions} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, FileInfo, LookupResult, NodeInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {Body, ByteRange} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -27,6 +28,10 @@ export interface MasterOnTheSpot {
   isReadOnlyNow(mount: MountId): boolean;
   /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */
   openNow(path: ByteString, principal: Principal): FileInfo | undefined;
+  /** MasterApi.beginWrite of a whole new object under ASYNC_THROUGH. The ticket does not end by itself: it is committed or abandoned. */
+  beginWriteNow(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined;
+  /** prepareCommit and commitWrite of such a ticket, whose bytes are kept; the answer comes when the commit is durable. Undefined: it takes both of them. */
+  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined;
 }
 
 export interface WorkerOnTheSpot {
@@ -34,6 +39,8 @@ export interface WorkerOnTheSpot {
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
   /** The same from `offset` on, as many bytes as `into` has, which lie within the content: copied there, if that needs no waiting. */
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
+  /** Keeps a small content whole and dirty: true when it survives power loss; false when it could not be kept, and nothing of it is. */
+  keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean>;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
   /** The content, which has some bytes, as one local file, where it is all there and known to be sound; neither store nor a long check is waited for. */

@@ -277,6 +277,15 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     this.#parts.writes.abandon(ticket);
   }
 
+  beginWriteNow(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined {
+    return this.#parts.writes.beginNow(path, options, context);
+  }
+
+  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined {
+    const commit = this.#parts.writes.commitNow(ticket, object, context);
+    return commit && this.#parts.feed.count > 0 ? this.#told(commit, context) : commit;
+  }
+
   async makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo | undefined> {
     return await this.#told(this.#parts.seals.makeFile(path, options, context), context);
   }

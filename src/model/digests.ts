@@ -74,6 +74,17 @@ export class Digester {
     return new Digester(checksums, md5);
   }
 
+  /** On the spot; undefined where a checksum's hasher must be made first. */
+  static startNow(algorithms: readonly (keyof Checksums)[]): Digester | undefined {
+    const checksums = new Map<keyof Checksums, ChecksumHasher>();
+    for (const algorithm of algorithms) {
+      const hasher = readyHasher(algorithm);
+      if (!hasher) return undefined;
+      checksums.set(algorithm, hasher);
+    }
+    return new Digester(checksums, true);
+  }
+
   update(slice: Uint8Array): void {
     if (this.#withMd5) (this.#md5 ??= createHash('md5')).update(slice);
     for (const checksum of this.#checksums.values()) checksum.update(slice);
@@ -136,21 +147,34 @@ export class Digests {
 
   /** Ends and compares. IncompleteBody, BadDigest; InvalidArgument when a checksum is expected that was not asked for at the start. */
   async finish(expected: ExpectedDigests | undefined): Promise<FinishedDigests> {
-    const {md5, checksums} = await this.#work.finish();
-    if (expected?.length !== undefined && expected.length !== this.#length) {
-      throw new WeirError('IncompleteBody', `${this.#length} bytes came, ${expected.length} were announced`, {details: {received: this.#length, expected: expected.length}});
-    }
-    if (expected?.md5 !== undefined && md5Hex(expected.md5) !== md5) {
-      const details = {CalculatedDigest: Buffer.from(md5, 'hex').toString('base64'), ExpectedDigest: md5Hex(expected.md5)};
-      throw new WeirError('BadDigest', 'The Content-MD5 you specified did not match what we received.', {details});
-    }
-    for (const [algorithm, value] of Object.entries(expected?.checksums ?? {}) as [keyof Checksums, string][]) {
-      const computed = checksums[algorithm];
-      if (computed === undefined) throw new WeirError('InvalidArgument', `a ${algorithm} checksum was announced at the end but not at the beginning`);
-      if (computed !== value) throw new WeirError('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`, {details: {algorithm}});
-    }
-    return {length: this.#length, md5, checksums};
+    return compared(await this.#work.finish(), this.#length, expected);
   }
+}
+
+/** The digests of bytes that are all there. Fails as Digests.finish. */
+export async function digestsOfWhole(chunks: readonly Uint8Array[], algorithms: readonly (keyof Checksums)[], expected: ExpectedDigests | undefined): Promise<FinishedDigests> {
+  const digester = Digester.startNow(algorithms) ?? (await Digester.start(algorithms));
+  const [only] = chunks;
+  if (chunks.length === 1) digester.whole(only!);
+  else for (const chunk of chunks) digester.update(chunk);
+  return compared(digester.finish(), chunks.reduce((sum, {length}) => sum + length, 0), expected);
+}
+
+/** IncompleteBody, BadDigest; InvalidArgument when a checksum is expected that was not computed. */
+function compared({md5, checksums}: ComputedDigests, length: number, expected: ExpectedDigests | undefined): FinishedDigests {
+  if (expected?.length !== undefined && expected.length !== length) {
+    throw new WeirError('IncompleteBody', `${length} bytes came, ${expected.length} were announced`, {details: {received: length, expected: expected.length}});
+  }
+  if (expected?.md5 !== undefined && md5Hex(expected.md5) !== md5) {
+    const details = {CalculatedDigest: Buffer.from(md5, 'hex').toString('base64'), ExpectedDigest: md5Hex(expected.md5)};
+    throw new WeirError('BadDigest', 'The Content-MD5 you specified did not match what we received.', {details});
+  }
+  for (const [algorithm, value] of Object.entries(expected?.checksums ?? {}) as [keyof Checksums, string][]) {
+    const computed = checksums[algorithm];
+    if (computed === undefined) throw new WeirError('InvalidArgument', `a ${algorithm} checksum was announced at the end but not at the beginning`);
+    if (computed !== value) throw new WeirError('BadDigest', `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`, {details: {algorithm}});
+  }
+  return {length, md5, checksums};
 }
 
 function md5Hex(text: string): string {

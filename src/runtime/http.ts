@@ -8,6 +8,8 @@ import type {Address, Listener} from '#runtime/net.ts';
 export interface HttpRequestBody extends AsyncIterable<Uint8Array> {
   /** Trailer lines in the order sent, [name, value, name, value …]; complete when the iteration has ended. */
   readonly trailers: readonly string[];
+  /** All of it, where it has come already and nothing was read of it: then it is read. */
+  whole?(): Uint8Array | undefined;
   /** Whoever reads it is done with each piece when it asks for the next: then their memory is used again. */
   lend?(): void;
 }

@@ -184,6 +184,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     await (committed ? this.#writes.kept.end(upload.content, 'committed') : (await this.#writes.kept.get(upload.content)).reopen(content));
   }
 
+  keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean> {
+    return this.#blocks.keep({id: content, length}, chunks);
+  }
+
   /** What an earlier life has left of uploads that are kept here; `uploads`: all that the master still has. */
   restoreUploads(uploads: Iterable<OpenUpload>, lost: (upload: UploadRecord, error: unknown) => void): Promise<void> {
     return this.#writes.kept.restore(uploads, lost);

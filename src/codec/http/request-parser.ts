@@ -61,6 +61,11 @@ export class RequestParser {
     return this.#state === 'head';
   }
 
+  /** What is left of a body with a length is here. */
+  get bodyIsHere(): boolean {
+    return this.#state === 'length' && this.bufferedBytes >= this.#left;
+  }
+
   /** Of the last body; complete when it has ended. */
   get trailers(): readonly string[] {
     return this.#trailers;

@@ -1,13 +1,14 @@
 /** PutObject. */
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
+import type {CreateOptions} from '#client/file-system.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockAttributes} from '#frontends/s3/object-lock.ts';
-import {answer, bucketOf, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
+import {answer, bucketOf, bucketPath, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
@@ -21,30 +22,31 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));
-  const encryption = await encryptionOf(request, await requireBucket(request, bucket));
+  const {files, context} = request;
+  const encryption = await encryptionOf(request, files.statNow(bucketPath(bucket), {kind: 'directory'}, context) ?? (await requireBucket(request, bucket)));
   const sealed = encryption.key && sealWhole(request, encryption.key);
   const lock = await lockAttributes(request);
-  const writer = await request.files.create(
-    objectPath(bucket, keyOf(request)),
-    {
-      kind: 'file',
-      parents: 'implied',
-      metadata: {...metadataOf(request), ...(sealed?.metadata ?? keptEncryption(encryption))},
-      xattrs: {...taggingOf(request), ...lock, ...aclAttributes(request)},
-      checksums: sealed ? [] : [algorithm],
-      ...(upload.length === undefined ? {} : {length: upload.length}),
-      ...(precondition ? {precondition} : {}),
-      ...(origin ? {origin} : {}),
-      ...writeTypeOf(request),
-    },
-    request.context,
-  );
+  const path = objectPath(bucket, keyOf(request));
+  const options: CreateOptions = {
+    kind: 'file',
+    parents: 'implied',
+    metadata: {...metadataOf(request), ...(sealed?.metadata ?? keptEncryption(encryption))},
+    xattrs: {...taggingOf(request), ...lock, ...aclAttributes(request)},
+    checksums: sealed ? [] : [algorithm],
+    ...(upload.length === undefined ? {} : {length: upload.length}),
+    ...(precondition ? {precondition} : {}),
+    ...(origin ? {origin} : {}),
+    ...writeTypeOf(request),
+  };
+  const writer = (sealed ? undefined : files.createNow(path, options, context)) ?? (await files.create(path, options, context));
   try {
     if (sealed) {
       const kept = await writeSealed(request, writer, upload.bytes, {sealing: sealed.sealing, checksums: [algorithm], expected: upload.expected});
       return {info: await writer.commit({}, kept), encryption};
     }
-    for await (const chunk of upload.bytes) await writer.write(chunk);
+    const whole = upload.whole();
+    if (whole) for (const chunk of whole) await writer.write(chunk);
+    else for await (const chunk of upload.bytes) await writer.write(chunk);
     return {info: await writer.commit(upload.expected()), encryption};
   } catch (error) {
     await writer.abort();

@@ -1,5 +1,6 @@
 /** Bodies of uploads: however they travelled, what comes out is the object's bytes, checked against all that was announced. */
-import {createHash} from 'node:crypto';
+import {createHash, hash} from 'node:crypto';
+import {smallBytesMax} from '#client/file-system.ts';
 import {AwsChunkedDecoder} from '#codec/s3/aws-chunked.ts';
 import {isDigest, parseContentMd5, type RequestedChecksums, requestedChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
@@ -20,6 +21,8 @@ export interface Upload {
   /** The checksum that the client uses, if it says so. */
   readonly algorithm?: ChecksumAlgorithm;
   readonly bytes: AsyncIterable<Uint8Array>;
+  /** The same, where all has come already: then `bytes` are not to be read. */
+  readonly whole: () => readonly Uint8Array[] | undefined;
   /** What the whole must prove to be; complete when the bytes have ended. */
   readonly expected: () => {length?: number; md5?: string; checksums?: Checksums};
 }
@@ -64,9 +67,8 @@ export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
   const {declared, announcedTrailer, algorithm} = checksumsOfBody ? requestedChecksums((name) => exchange.header(name), exchange.rawHeaders) : noChecksums;
   let trailing: Checksums = {};
 
-  const chunks = async function* (): AsyncGenerator<Uint8Array> {
-    const decoder = new AwsChunkedDecoder({decodedLength: length!, trailers: identity.payload !== 'signed-chunks', ...(identity.chunks ? {signed: identity.chunks} : {})});
-    for await (const chunk of exchange.body) yield* decoder.push(chunk);
+  const decoding = () => new AwsChunkedDecoder({decodedLength: length!, trailers: identity.payload !== 'signed-chunks', ...(identity.chunks ? {signed: identity.chunks} : {})});
+  const ended = (decoder: AwsChunkedDecoder): void => {
     const {trailers} = decoder.finish();
     for (const [name, value] of trailers) {
       const found = /^x-amz-checksum-(\w+)$/.exec(name.toLowerCase());
@@ -77,6 +79,19 @@ export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
     }
     if (announcedTrailer && trailing[announcedTrailer] === undefined) throw malformedTrailer();
   };
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    const decoder = decoding();
+    for await (const chunk of exchange.body) yield* decoder.push(chunk);
+    ended(decoder);
+  };
+  const check = (sum: number, actual: string): void => {
+    if (length !== undefined && sum !== length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header');
+    if (actual === identity.payloadHash) return;
+    throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", {
+      ClientComputedContentSHA256: identity.payloadHash!,
+      S3ComputedContentSHA256: actual,
+    });
+  };
   const hashed = async function* (): AsyncGenerator<Uint8Array> {
     using digest = payloadHash(request, length);
     let sum = 0;
@@ -86,19 +101,25 @@ export function uploadOf(request: S3Request, checksumsOfBody = true): Upload {
       sum += chunk.length;
       yield chunk;
     }
-    if (length !== undefined && sum !== length) throw new S3Error('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header');
-    const actual = await digest.finish();
-    if (actual !== identity.payloadHash) {
-      throw new S3Error('XAmzContentSHA256Mismatch', "The provided 'x-amz-content-sha256' header does not match what was computed.", {
-        ClientComputedContentSHA256: identity.payloadHash!,
-        S3ComputedContentSHA256: actual,
-      });
+    check(sum, await digest.finish());
+  };
+  const whole = (): readonly Uint8Array[] | undefined => {
+    if (length === undefined || length > smallBytesMax) return undefined;
+    const bytes = exchange.body.whole?.();
+    if (bytes && chunked) {
+      const decoder = decoding();
+      const pieces = Array.from(decoder.push(bytes));
+      ended(decoder);
+      return pieces;
     }
+    if (bytes && identity.payload === 'hashed') check(bytes.length, hash('sha256', bytes, 'hex'));
+    return bytes && [bytes];
   };
 
   return {
     ...(length === undefined ? {} : {length}),
     ...(algorithm ? {algorithm} : {}),
+    whole,
     bytes: {[Symbol.asyncIterator]: () => (chunked ? chunks() : identity.payload === 'hashed' ? hashed() : exchange.body[Symbol.asyncIterator]())} as AsyncIterable<Uint8Array>,
     expected: () => {
       const checksums = {...declared, ...trailing};

@@ -18,7 +18,7 @@ import {takeAbsentDirectory} from '#master/loader/take-listing.ts';
 import type {SeenObject} from '#master/loader/store-content.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {inodeAt, objectKeyOf, type Place} from '#master/namespace/place.ts';
-import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {type Resolution, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -79,6 +79,11 @@ export class Loader {
     return this.#services.transactions.peek(reader => this.#questions(reader, path, options));
   }
 
+  /** The same of what was found at a path in this turn. */
+  questionsAt(resolution: Resolution, options: Omit<FreshenOptions, 'signal'>): Question[] {
+    return this.#services.transactions.peek(reader => this.#questionsAt(reader, resolution, options));
+  }
+
   /** Whether what stands at a place may be believed. `parent`: the directory above. */
   believes(reader: Reader, place: Place, inode: Inode, parent: Place, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): boolean {
     // Of what it has not got a store can say nothing.
@@ -107,10 +112,13 @@ export class Loader {
     return msOf(knowledge.validUntil(place.mount, knowledge.listingAge(place, inode, from, end)));
   }
 
-  #questions(reader: Reader, path: Path, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {
+  #questions(reader: Reader, path: Path, options: Omit<FreshenOptions, 'signal'>): Question[] {
+    return this.#questionsAt(reader, resolve(reader, path), options);
+  }
+
+  #questionsAt(reader: Reader, resolution: Resolution, {askedAt, complete}: Omit<FreshenOptions, 'signal'>): Question[] {
     const {knowledge} = this.#services;
-    const resolution = resolve(reader, path);
-    const {place, parent} = resolution;
+    const {path, place, parent} = resolution;
     if (place) {
       if (place.mountPoint) return [];
       const inode = inodeAt(reader, place);

@@ -50,6 +50,8 @@ export interface PutFileOptions {
    * be kept and is not this one fails with Conflict. `lost`: the store no longer had the old bytes, nothing is kept.
    */
   readonly archived?: Content | 'lost' | undefined;
+  /** What checkPut has answered in this very transaction. */
+  readonly found?: Resolution;
   /** `fail`: AlreadyExists when the path has a file. Default `replace`. */
   readonly existing?: 'replace' | 'fail';
 }
@@ -83,7 +85,7 @@ export function checkPut(reader: Reader, op: Pick<Operation, 'principal'>, path:
 }
 
 function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {
-  const resolution = checkPut(tx, op, path, options);
+  const resolution = options.found ?? checkPut(tx, op, path, options);
   const parent = parentFor(tx, op, resolution, options.parents ?? 'implied');
   const old = resolution.place && inodeAt(tx, resolution.place);
   if (!old) mustWrite(tx, op, parent);

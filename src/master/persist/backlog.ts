@@ -115,7 +115,7 @@ export class Backlog {
     this.#letGo(entry.over?.id);
     if (!replaced) for (const content of entry.sent) this.forgetSent(undefined, content);
     this.tell(entry);
-    if (this.#waiters.size === 0 || this.#isFull) return;
+    if (this.#waiters.size === 0 || this.isFull) return;
     const waiters = this.#waiters;
     this.#waiters = new Set();
     for (const go of waiters) go();
@@ -137,14 +137,14 @@ export class Backlog {
     return this.#entries.size >= this.#limits.filesMax / 2 || this.bytes >= this.#limits.bytesMax / 2;
   }
 
-  get #isFull(): boolean {
+  get isFull(): boolean {
     return this.#entries.size >= this.#limits.filesMax || this.bytes >= this.#limits.bytesMax;
   }
 
   /** Overloaded. */
   async room(signal: AbortSignal): Promise<void> {
     const late = this.#clock.nowMs() + this.#limits.waitMs;
-    while (this.#isFull) {
+    while (this.isFull) {
       const left = late - this.#clock.nowMs();
       if (left <= 0) throw new WeirError('Overloaded', `${this.#entries.size} files with ${this.bytes} bytes wait to be persisted, and their stores take no more; weir persist lists them`);
       await this.#wait((go) => {

@@ -183,6 +183,11 @@ export class Persister {
     return true;
   }
 
+  /** Whether one more may become pending now. */
+  get hasRoom(): boolean {
+    return !this.#backlog.isFull;
+  }
+
   /** Resolves when one more may become pending. Overloaded. */
   async room(signal: AbortSignal): Promise<void> {
     await this.#backlog.room(signal);

@@ -52,6 +52,11 @@ export class Ownership {
     this.#any = true;
   }
 
+  /** Whether any file has several names. */
+  get isNeeded(): boolean {
+    return (this.#any ??= this.#services.transactions.peek(listLinked).length > 0);
+  }
+
   /** The turn of a change of `keys` in which the path, if it is a file's, is not the first of several names. */
   async turnOf(path: Path, mount: MountId, keys: readonly ByteString[], signal: AbortSignal, alone = true): Promise<Disposable> {
     return await this.#turn(reader => this.#ofPath(reader, path), mount, keys, signal, alone);
@@ -73,8 +78,7 @@ export class Ownership {
 
   async #turn(find: (reader: Reader) => Pass | undefined, mount: MountId, keys: readonly ByteString[], signal: AbortSignal, alone: boolean): Promise<Disposable> {
     const {transactions} = this.#services;
-    this.#any ??= transactions.peek(listLinked).length > 0;
-    if (!this.#any) return await beginStoreChange(this.#services, mount, keys, signal, alone);
+    if (!this.isNeeded) return await beginStoreChange(this.#services, mount, keys, signal, alone);
     for (;;) {
       for (let pass = transactions.peek(find); pass; pass = transactions.peek(find)) await this.#do(pass, find, signal);
       const turn = await beginStoreChange(this.#services, mount, keys, signal, alone);

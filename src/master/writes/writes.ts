@@ -31,10 +31,10 @@ import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import {lasting, type Transactions} from '#master/transactions.ts';
 import type {Quotas} from '#master/quotas.ts';
-import type {Reader} from '#metastore/metastore.ts';
+import type {Commit, Reader, Transaction} from '#metastore/metastore.ts';
 import type {Archived, Archives} from '#master/writes/archives.ts';
 import type {Ownership} from '#master/writes/ownership.ts';
-import {beginStoreChange, type StoreChangeServices} from '#master/writes/store-change.ts';
+import {beginStoreChange, type StoreChangeServices, takeKey} from '#master/writes/store-change.ts';
 import type {WriteTypes} from '#master/writes/write-types.ts';
 import type {Content} from '#model/content.ts';
 import {type Inode, s3XattrPrefix} from '#model/inode.ts';
@@ -126,6 +126,34 @@ export class Writes {
     }
   }
 
+  /**
+   * The same on the spot, of a plain new object under ASYNC_THROUGH whose bytes are all at hand; undefined where anybody has to be asked, or waited
+   * for. Such a ticket has no time: whoever has it commits or abandons it.
+   */
+  beginNow(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined {
+    const {transactions, mounts, following, loader, persister, quotas, types} = this.#services;
+    const path = parsePath(text, 'file');
+    const isPlain = options.precondition === undefined && options.inode === undefined && !options.unnamed && (options.parents ?? 'implied') === 'implied';
+    if (!isPlain || path.kind === 'directory' || this.#tickets.size >= ticketsMax || !persister.hasRoom) return undefined;
+    const resolution = transactions.peek(reader => checkTarget(reader, path, options, context));
+    const {place, parent} = resolution;
+    const {mount} = place ?? parent;
+    const storeKey = storeKeyOfPath(resolution);
+    mounts.writable(mount);
+    if (following.busy(mount, storeKey) || types.of(path, mount, options) !== 'ASYNC_THROUGH') return undefined;
+    const askedAt = transactions.now();
+    const above: Path = {names: path.names.slice(0, -1), kind: 'directory'};
+    if (!place && above.names.length > 0 && mounts.get(mount).capabilities.directories && loader.questions(above, {askedAt}).length > 0) return undefined;
+    const otherwise = loader.questionsAt(resolution, {askedAt}).length === 0 ? 'absent' : 'unknown';
+    transactions.ids.ensure(transactions.metastore);
+    const room = quotas.setAside(path, options.length ?? 1);
+    const ticket: WriteTicket = {
+      writeId: transactions.ids.next<ContentId>(), path: text, content: transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType: 'ASYNC_THROUGH',
+    };
+    this.#tickets.set(ticket.writeId, {ticket, path, options, upload: undefined, otherwise, turn: undefined, room, timer: nothing});
+    return ticket;
+  }
+
   async prepare({writeId, writeType}: WriteTicket, context: CallContext): Promise<void> {
     const {transactions, mounts, persister} = this.#services;
     const state = this.#state(writeId);
@@ -140,12 +168,7 @@ export class Writes {
     try {
       await this.#load(path, options, context, true);
       transactions.peek(reader => {
-        const resolution = checkTarget(reader, path, options, context);
-        const mount = (resolution.place ?? resolution.parent).mount;
-        if (mount !== ticket.mount || storeKeyOfPath({...resolution, path}) !== ticket.storeKey) {
-          throw new WeirError('Conflict', `${toText(ticket.path)} has moved to another place of its store since the write began`);
-        }
-        keeping = keepingOf(reader, path, resolution.top) !== undefined;
+        keeping = keepingOf(reader, path, checkPlace(reader, state, context).top) !== undefined;
       });
       // Who has open what is written in place sees that.
       keeping ||= options.inode === undefined && this.#services.archives.isOpen(path);
@@ -179,19 +202,53 @@ export class Writes {
     }
   }
 
-  /** Synchronous up to the commit; the answer comes when it is durable. */
+  /** The commit; the answer comes when it is durable. */
   async commit({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> {
-    const {transactions, runtime, archives, persister} = this.#services;
-    const earlier = await transactions.earlier<FileInfo>(context);
+    const {transactions} = this.#services;
+    const earlier = context.request && (await transactions.earlier<FileInfo>(context));
     if (earlier) return earlier.result;
     const state = this.#state(writeId);
-    const {ticket, path, options, turn} = state;
-    if (!turn) throw new WeirError('Conflict', `the write of ${toText(ticket.path)} was not prepared, or its turn has passed`);
+    if (!state.turn) throw new WeirError('Conflict', `the write of ${toText(state.ticket.path)} was not prepared, or its turn has passed`);
+    const commit = this.#publish(state, object, context);
+    await lasting(commit, context);
+    return commit.result;
+  }
+
+  /**
+   * Both `prepare` and `commit` of a ticket of `beginNow`, whose bytes are kept, in this turn; the answer comes when it is durable. Undefined, and nothing
+   * has changed, where the turn of the key has to be waited for, or something that is there has to be kept.
+   */
+  commitNow({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined {
+    const {archives, ownership, mounts} = this.#services;
+    const state = this.#state(writeId);
+    const {ticket: {mount, storeKey}, path} = state;
+    if (ownership.isNeeded || archives.isOpen(path)) return undefined;
+    mounts.writable(mount);
+    state.turn = takeKey(this.#services, mount, storeKey);
+    if (!state.turn) return undefined;
+    try {
+      const commit = this.#publish(state, object, context, tx => {
+        const found = checkPlace(tx, state, context);
+        if (keepingOf(tx, path, found.top)) throw mustBeKept;
+        return found;
+      });
+      return lasting(commit, context).then(() => commit.result);
+    } catch (error) {
+      if (error === mustBeKept) return undefined;
+      throw error;
+    }
+  }
+
+  /** In the turn of the key, which ends with it, and the ticket with that. `find`: the checks of `prepare`, if they have not been made; what it throws of its own leaves the ticket as it was. */
+  #publish(state: TicketState, object: WrittenObject, context: CallContext, find?: (tx: Transaction) => Resolution): Commit<FileInfo> {
+    const {transactions, runtime, archives, persister} = this.#services;
+    const {ticket, path, options} = state;
     const {length, fingerprint, etag, checksums, pending} = object;
     let replaced: Inode | undefined;
     runtime.crashPoint('master.write.finished');
     try {
       const commit = transactions.changeNow(context, (tx, op) => {
+        const found = find?.(tx);
         const content: Content = {
           id: ticket.content, length, mount: ticket.mount, storeKey: ticket.storeKey, fingerprint, etag, checksums, metadata: ticket.metadata, committedAt: op.now,
           ...(state.upload ? {upload: {id: state.upload.uploadId, parts: state.upload.parts, ...(state.upload.checked ? {checked: true} : {})}} : {}), ...(pending ? {pending: 'pending'} : {}),
@@ -201,7 +258,7 @@ export class Writes {
         const mtime = object.mtime ?? options.mtime;
         const xattrs = options.xattrs ? {xattrs: options.xattrs} : {};
         const {unnamed} = options;
-        const was = pending || !persister.isIdle ? resolve(tx, path) : undefined;
+        const was = found ?? (pending || !persister.isIdle ? resolve(tx, path) : undefined);
         replaced = was?.place && inodeAt(tx, was.place);
         const inherited = pending && (archives.leavesNothing(ticket.mount, state.archived) ? nothingThere : inheritedFrom(tx, replaced, ticket.storeKey, state.otherwise));
         archives.commit(tx, state.archived);
@@ -209,7 +266,10 @@ export class Writes {
         const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
         const info = inPlace
           ? setContent(tx, op, options.inode, content, mtime)
-          : putFile(tx, op, path, {content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...xattrs, ...unnamed, ...(options.inode === undefined ? {} : attributesAt(tx, op, path))});
+          : putFile(tx, op, path, {
+            content, mode: options.mode, mtime, parents, archived: state.archived?.content ?? 'lost', ...(found ? {found} : {}), ...xattrs, ...unnamed,
+            ...(options.inode === undefined ? {} : attributesAt(tx, op, path)),
+          });
         if (inherited) notePending(tx, info.inode.id, content, inherited, millisecondsOf(op.now));
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);
@@ -222,10 +282,14 @@ export class Writes {
       if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, replaced?.id, commit.eventually);
       else if (replaced) persister.recheck(replaced.id);
       this.#end(state);
-      await lasting(commit, context);
-      return commit.result;
-    } finally {
-      this.#end(state);
+      return commit;
+    } catch (error) {
+      if (error !== mustBeKept) this.#end(state);
+      else {
+        state.turn?.[Symbol.dispose]();
+        state.turn = undefined;
+      }
+      throw error;
     }
   }
 
@@ -285,6 +349,16 @@ export class Writes {
   }
 }
 
+/** As checkTarget; and the path's place in its store is still the one that the write began with. */
+function checkPlace(reader: Reader, {ticket, path, options}: TicketState, context: CallContext): Resolution {
+  const resolution = checkTarget(reader, path, options, context);
+  const {mount} = resolution.place ?? resolution.parent;
+  if (mount !== ticket.mount || storeKeyOfPath({...resolution, path}) !== ticket.storeKey) {
+    throw new WeirError('Conflict', `${toText(ticket.path)} has moved to another place of its store since the write began`);
+  }
+  return resolution;
+}
+
 /** As checkPut; an inode that is to be written in place is still there, and so is what the caller expects. */
 function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {principal, expects}: CallContext): Resolution {
   checkExpected(reader, expects);
@@ -295,6 +369,9 @@ function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {pr
   if (!isThere) throw new WeirError('Conflict', `${shown(path)} is another file by now`);
   return resolution;
 }
+
+/** Says that a commit on the spot has to be prepared after all. */
+const mustBeKept = new Error('what is there has to be kept');
 
 const createdBy = {put: 'ObjectCreated:Put', copy: 'ObjectCreated:Copy', post: 'ObjectCreated:Post'} as const;
 

@@ -34,7 +34,9 @@ export class S3User {
     const bytes = ledger.stamped(file.number, 0, ledger.length());
     const lasts = this.#replaced(name, bytes, file);
     ledger.tell(`put ${name} ${writeType ?? ''} ${summary(bytes)}`);
-    const writer = await instance.files.create(ledger.path(name), {kind: 'file', parents: 'implied', length: bytes.length, ...(writeType ? {writeType} : {})}, s3);
+    const options = {kind: 'file', parents: 'implied', length: bytes.length, ...(writeType ? {writeType} : {})} as const;
+    const now = ledger.random() < 0.7 ? instance.files.createNow(ledger.path(name), options, s3) : undefined;
+    const writer = now ?? (await instance.files.create(ledger.path(name), options, s3));
     for (let at = 0; at < bytes.length; at += 100_000) await writer.write(bytes.subarray(at, at + 100_000));
     await writer.commit({length: bytes.length});
     lasts();

@@ -304,6 +304,12 @@ class RequestBody implements HttpRequestBody {
     this.#connection.parser.lend();
   }
 
+  whole(): Uint8Array | undefined {
+    if (this.begun || !this.#connection.parser.bodyIsHere || !this.#connection.serves(this.#exchange)) return undefined;
+    this.begun = this.#ended = true;
+    return this.#next();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const {parser} = this.#connection;
     if (!this.begun) {
