@@ -95,6 +95,20 @@ export class Knowledge {
     return validUntil(this.#sources.mount(mount).freshness, age.at);
   }
 
+  /** Until when what stands at `place` may be believed: of what is never asked again it is enough that it was ever known. */
+  inodeValidUntil(reader: Reader, place: Place, inode: Inode, parent: Place): number | 'forever' | 'never' {
+    const {freshness} = this.#sources.mount(place.mount);
+    if (freshness.kind === 'immutable' && this.#sources.beliefs.stillCounts(place.mount, place.storeKey, inode.checkedAt) > 0) return 'forever';
+    return validUntil(freshness, this.ageOf(reader, place, inode, parent).at);
+  }
+
+  /** The same of there being nothing at `key`. */
+  absentValidUntil(reader: Reader, mount: MountId, key: ByteString, parent: Place): number | 'forever' | 'never' {
+    const {freshness} = this.#sources.mount(mount);
+    if (freshness.kind === 'immutable' && parent.mount === mount && this.#sources.beliefs.stillCounts(mount, key, inodeAt(reader, parent).listedAt ?? 0) > 0) return 'forever';
+    return validUntil(freshness, this.absentSince(reader, mount, key, parent).at);
+  }
+
   freshness(mount: MountId): Freshness {
     return this.#sources.mount(mount).freshness;
   }

@@ -95,14 +95,13 @@ export class Loader {
 
   /** Until when what stands at a place may be believed, wall ms: in the past when it may not, `Number.MAX_SAFE_INTEGER` for ever. */
   validUntil(reader: Reader, place: Place, inode: Inode, parent: Place): number {
-    const {knowledge} = this.#services;
-    return msOf(knowledge.validUntil(place.mount, knowledge.ageOf(reader, place, inode, parent)));
+    return msOf(this.#services.knowledge.inodeValidUntil(reader, place, inode, parent));
   }
 
   /** The same of there being nothing of this name in a directory. */
   absentUntil(reader: Reader, parent: Place, name: ByteString, kind: PathKind): number {
     const {knowledge} = this.#services;
-    const until = (key: string): number => msOf(knowledge.validUntil(parent.mount, knowledge.absentSince(reader, parent.mount, (parent.storeKey + key) as ByteString, parent)));
+    const until = (key: string): number => msOf(knowledge.absentValidUntil(reader, parent.mount, (parent.storeKey + key) as ByteString, parent));
     return Math.min(kind === 'directory' || name === '' ? always : until(name), kind === 'file' ? always : until(`${name}/`));
   }
 
