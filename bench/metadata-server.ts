@@ -7,6 +7,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {masterWire} from '#contracts/wire.ts';
 import {Master} from '#master/master.ts';
@@ -35,7 +36,7 @@ const files = Number(process.argv[2]);
 const runtime = createNodeRuntime({log: {level: 'error'}});
 const directory = await mkdtemp(path.join(tmpdir(), 'weir-bench-'));
 const engine = await openLmdbEngine(runtime.disk, path.join(directory, 'state'));
-const metastore = await openMetastore({runtime, directory: path.join(directory, 'log'), engine});
+const metastore = await openMetastore({runtime, directory: path.join(directory, 'log'), engine, recalled: isDirectoryRow});
 const store = new WillingStore({clock: runtime.clock, capabilities: {directories: true, rename: 'tree'}});
 const master = await Master.open({
   metastore, runtime, root: {uri, options: {}},

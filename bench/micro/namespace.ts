@@ -129,7 +129,7 @@ export async function measureNamespace(files: number, seconds: number): Promise<
 }
 
 function codecCost(): void {
-  const tx = {get: () => undefined, look: () => undefined, range: () => [], put: () => undefined, delete: () => undefined};
+  const tx = {get: () => undefined, look: () => undefined, range: () => [], recall: () => undefined, keep: () => undefined, put: () => undefined, delete: () => undefined};
   ids.ensure({transact: (fn) => ({result: fn(tx), sequence: 0, safe: Promise.resolve(), durable: Promise.resolve(), eventually: Promise.resolve()})});
   const key = 'bucket/data/file' as ByteString;
   const inode: Inode = {

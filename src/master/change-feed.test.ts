@@ -9,7 +9,7 @@ import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/
 import type {Transaction} from '#metastore/metastore.ts';
 
 const id = (number: number): InodeId => number as InodeId;
-const empty: Transaction = {get: () => undefined, look: () => undefined, range: () => [], put: () => undefined, delete: () => undefined};
+const empty: Transaction = {get: () => undefined, look: () => undefined, range: () => [], recall: () => undefined, keep: () => undefined, put: () => undefined, delete: () => undefined};
 /** A clock whose patience ends when the test says so. */
 function patience() {
   let end = (): void => undefined;

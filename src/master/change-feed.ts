@@ -10,7 +10,7 @@ import {decodeEntry} from '#codec/namespace/entry-record.ts';
 import {idOfKey, nameOfEntryKey} from '#codec/namespace/keys.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {Changes, NameChange} from '#contracts/master-api.ts';
-import type {Transaction} from '#metastore/metastore.ts';
+import type {RecallKey, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
 
 /** Changes that wait for one listener. */
@@ -159,6 +159,14 @@ class NotedTransaction implements Transaction {
 
   range(options: Parameters<Transaction['range']>[0]): ReturnType<Transaction['range']> {
     return this.#tx.range(options);
+  }
+
+  recall(key: RecallKey): unknown {
+    return this.#tx.recall(key);
+  }
+
+  keep(key: RecallKey, found: unknown): void {
+    this.#tx.keep(key, found);
   }
 
   put(key: ByteString, value: Uint8Array): void {

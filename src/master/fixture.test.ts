@@ -4,6 +4,7 @@ import {createHash} from 'node:crypto';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo} from '#contracts/master-api.ts';
 import {Master} from '#master/master.ts';
@@ -74,7 +75,7 @@ export class World {
   async metastore(runtime: Runtime): Promise<Metastore> {
     await runtime.disk.makeDirectory('/log', {recursive: true});
     await runtime.disk.syncDirectory('/');
-    return await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium)});
+    return await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium), recalled: isDirectoryRow});
   }
 
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {

@@ -32,7 +32,13 @@ export interface Reader {
   look(key: ByteString): Uint8Array | undefined;
   /** In key order. Lazy: stop early at no cost. Not to be continued after the transaction. */
   range(options: RangeOptions): Iterable<KeyValue>;
+  /** What somebody who read has kept under the key, as good as read now; undefined when nothing is, any more. */
+  recall(key: RecallKey): unknown;
+  /** Keeps what was found out from rows of the kind that `MetastoreOptions.recalled` names, and from no others, until one of them is written. */
+  keep(key: RecallKey, found: unknown): void;
 }
+
+export type RecallKey = string | number;
 
 /** Reads see the transaction's own writes. */
 export interface Transaction extends Reader {

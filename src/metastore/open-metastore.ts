@@ -11,9 +11,10 @@ import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
 import {keyBytesMax, type StateEngine} from '#metastore/engine.ts';
-import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
+import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RecallKey, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
 import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
+import {type IsRecalled, Recollections} from '#metastore/recollections.ts';
 import {readRestoreMark} from '#metastore/restore-mark.ts';
 import {StoredRequests} from '#metastore/stored-requests.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -36,6 +37,8 @@ export interface MetastoreOptions {
   /** For the log; the engine has its own place. */
   readonly directory: string;
   readonly engine: StateEngine;
+  /** Rows of which is kept what was found out from them (Reader.keep); absent: of none. */
+  readonly recalled?: IsRecalled;
   /** Of the log; for tests that want many. */
   readonly segmentBytes?: number;
 }
@@ -66,6 +69,7 @@ class LoggedMetastore implements Metastore {
   readonly #engine: StateEngine;
   readonly #overlay = new Overlay();
   readonly #requests = new StoredRequests();
+  readonly #recollections: Recollections | undefined;
   #log!: ChangeLog;
   /** Transactions not yet applied, oldest first. */
   #unapplied: {readonly sequence: number; readonly mutations: readonly Overlaid[]}[] = [];
@@ -85,6 +89,7 @@ class LoggedMetastore implements Metastore {
   private constructor(options: MetastoreOptions) {
     this.#runtime = options.runtime;
     this.#engine = options.engine;
+    this.#recollections = options.recalled && new Recollections(options.recalled);
   }
 
   static async open(options: MetastoreOptions): Promise<LoggedMetastore> {
@@ -117,7 +122,7 @@ class LoggedMetastore implements Metastore {
         const stored = this.#get(requestKey(request.id.client, request.id.counter));
         if (stored) return this.#readCommit(request.codec.decode(stored));
       }
-      const changes = new Changes(this);
+      const changes = new Changes(this, this.#recollections);
       const result = fn(changes);
       if (changes.size === 0 && !request) return this.#readCommit(result);
       return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)}, options);
@@ -136,7 +141,10 @@ class LoggedMetastore implements Metastore {
   }
 
   /** For the functions that run now. */
-  readonly #reader: Reader = {get: (key) => this.#get(key), look: (key) => this.#look(key), range: (options) => this.#range(options)};
+  readonly #reader: Reader = {
+    get: (key) => this.#get(key), look: (key) => this.#look(key), range: (options) => this.#range(options), recall: (key) => this.#recall(key),
+    keep: (key, found) => this.#recollections?.keep(key, found, this.#observed),
+  };
 
   get reader(): Reader {
     return this.#reader;
@@ -229,6 +237,12 @@ class LoggedMetastore implements Metastore {
     return overlaid ? this.#observe(overlaid) : this.#engine.look(key);
   }
 
+  #recall(key: RecallKey): unknown {
+    const kept = this.#recollections?.get(key);
+    if (kept && kept.observed > this.#observed) this.#observed = kept.observed;
+    return kept?.found;
+  }
+
   #observe(overlaid: Overlaid): Uint8Array | undefined {
     if (overlaid.waitFor > this.#observed) this.#observed = overlaid.waitFor;
     return overlaid.value ?? undefined;
@@ -252,6 +266,7 @@ class LoggedMetastore implements Metastore {
 
   #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false}: TransactOptions = {}): Commit<T> {
     const mutations = changes.mutations();
+    this.#recollections?.written(mutations);
     const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
     const forgotten = acknowledged > 0 ? this.#forgettable(client, acknowledged) : [];
     for (const old of forgotten) mutations.push({key: requestKey(client, old), value: null, sequence: 0, waitFor: 0});
@@ -396,9 +411,13 @@ class Changes implements Transaction {
   readonly #values = new Map<ByteString, Overlaid>();
   /** The same in key order, from the first range on: most transactions ask for none, and one that asks for many must not sort each time. */
   #ordered: OrderedMap<Overlaid> | undefined;
+  readonly #recollections: Recollections | undefined;
+  /** What others have kept may not be so after what was written here. */
+  #apart = false;
 
-  constructor(store: LoggedMetastore) {
+  constructor(store: LoggedMetastore, recollections: Recollections | undefined) {
     this.#store = store;
+    this.#recollections = recollections;
   }
 
   get size(): number {
@@ -429,6 +448,14 @@ class Changes implements Transaction {
     return mergeRanges(own[Symbol.iterator](), this.#store.reader.range(bounds)[Symbol.iterator](), options, () => undefined);
   }
 
+  recall(key: RecallKey): unknown {
+    return this.#apart ? undefined : this.#store.reader.recall(key);
+  }
+
+  keep(key: RecallKey, found: unknown): void {
+    if (!this.#apart) this.#store.reader.keep(key, found);
+  }
+
   put(key: ByteString, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
     this.#set({key, value, sequence: 0, waitFor: 0});
@@ -439,6 +466,7 @@ class Changes implements Transaction {
   }
 
   #set(mutation: Overlaid): void {
+    this.#apart ||= this.#recollections?.concerns(mutation.key, mutation.value) ?? false;
     this.#values.set(mutation.key, mutation);
     this.#ordered?.set(mutation.key, mutation);
   }

@@ -13,6 +13,7 @@ import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {EndedMounts} from '#client/ended-mounts.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {isOnPaths} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
@@ -227,7 +228,7 @@ async function openState(runtime: Runtime, home: Home) {
   }
   const engine = await openLmdbEngine(runtime.disk, home.metadata);
   try {
-    return await openMetastore({runtime, directory: home.metadataLog, engine: keepHotValues(engine, isOnPaths)});
+    return await openMetastore({runtime, directory: home.metadataLog, engine: keepHotValues(engine, isOnPaths), recalled: isDirectoryRow});
   } catch (error) {
     await engine.close();
     throw error;

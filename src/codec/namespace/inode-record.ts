@@ -145,6 +145,11 @@ export function peekName(record: Uint8Array): Pick<Inode, 'kind' | 'parent' | 'n
   return {kind, parent, name: reader.byteString()};
 }
 
+/** Whether it is a directory that says itself where its store has what is in it (Inode.storePrefix). */
+export function hasStorePrefix(record: Uint8Array): boolean {
+  return (record[2]! & (flag.storePrefix >> 8)) !== 0;
+}
+
 /** What can be told from the head of a record, without decoding it. */
 export interface InodeHead {
   readonly implied: boolean;

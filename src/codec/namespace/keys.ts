@@ -80,6 +80,11 @@ export const isOnPaths = (key: ByteString): boolean => {
   return letter === 0x65 || letter === 0x69;
 };
 
+export const isInodeKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x69;
+
+/** Of the name of a directory; of a file's that is empty, perhaps. */
+export const isDirectoryEntryKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x65 && key.charCodeAt(key.length - 1) === 0x2f;
+
 /** The entry name in an entry's key. */
 export function nameOfEntryKey(key: ByteString): ByteString {
   return key.slice(1 + idBytes) as ByteString;

@@ -8,6 +8,7 @@ import {Readable} from 'node:stream';
 import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
 import {SignatureV4} from '@smithy/signature-v4';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
 import {Identity} from '#master/identity/identity.ts';
@@ -72,7 +73,7 @@ export class Gateway implements AsyncDisposable {
   static async start(): Promise<Gateway> {
     const runtime = createNodeRuntime();
     const directory = await mkdtemp(path.join(tmpdir(), 'weir-s3-'));
-    const metastore = await openMetastore({runtime, directory, engine: memoryEngine(runtime, new MemoryMedium())});
+    const metastore = await openMetastore({runtime, directory, engine: memoryEngine(runtime, new MemoryMedium()), recalled: isDirectoryRow});
     const store = new MemoryUnderStore({clock: runtime.clock});
     const stores = {schemes: ['mem'], describe: async (uri: string) => ({place: uri, defaultName: 'mem', secrets: []}), open: async (): Promise<UnderStore> => store};
     const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});

@@ -6,9 +6,8 @@ import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
-import {KnownDirectories} from '#master/namespace/known-directories.ts';
 import {childOf, inodeAt, lookAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
-import {resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {directoryAt, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
 import {findVersion, stat} from '#master/namespace/stat.ts';
 import {isVersionPlace} from '#master/namespace/relocations.ts';
@@ -20,12 +19,10 @@ const roundsMax = 5;
 export class Reading {
   readonly #services: LoaderServices & {readonly turns: Turns};
   readonly #loader: Loader;
-  readonly #directories: KnownDirectories;
 
   constructor(services: LoaderServices & {readonly turns: Turns}, loader: Loader) {
     this.#services = services;
     this.#loader = loader;
-    this.#directories = new KnownDirectories(services.transactions.metastore);
   }
 
   /** On the spot (contracts/on-the-spot.ts). */
@@ -37,9 +34,9 @@ export class Reading {
     // What is refused, odd or long is for the ordinary way to explain.
     if (nameStart === 0 || name.length > nameBytesMax || path.length > pathBytesMax || name.includes('\0')) return undefined;
     const {transactions} = this.#services;
-    const parent = this.#directories.find(path.slice(0, nameStart) as ByteString)?.place;
-    if (!parent || isReserved(parent, name)) return undefined;
     const {result, sequence} = transactions.metastore.read(reader => {
+      const parent = directoryAt(reader, path.slice(0, nameStart) as ByteString);
+      if (!parent || isReserved(parent, name)) return undefined;
       const place = (kind === 'either' ? childOf(reader, parent, name, 'directory') : undefined) ?? childOf(reader, parent, name, 'file');
       if (!place) return undefined;
       const inode = inodeAt(reader, place);
@@ -51,14 +48,14 @@ export class Reading {
   }
 
   #directoryNow(path: ByteString, principal: Principal): FileInfo | undefined {
-    const known = path.length > 1 ? this.#directories.find(path) : undefined;
-    if (!known) return undefined;
+    if (path.length === 1) return undefined;
     const {transactions} = this.#services;
-    const {place, inode, parent, info} = known;
     const {result, sequence} = transactions.metastore.read(reader => {
+      const {place, parent} = resolve(reader, parsePath(path, 'directory'), principal);
+      if (!place) return undefined;
+      const inode = inodeAt(reader, place);
       if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
-      if (!isUnchecked(principal)) resolve(reader, parsePath(path), principal);
-      return info;
+      return lookAt(reader, path, place, inode);
     });
     return sequence <= transactions.metastore.durableSequence ? result : undefined;
   }

@@ -1,11 +1,13 @@
 /** A namespace in memory for the tests of this folder: a sorted array for a metastore, a clock that counts, and counted reads. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId} from '#base/ids.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {IdAllocator} from '#master/namespace/ids.ts';
 import {initialiseNamespace} from '#master/namespace/mounts.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {rootMountId} from '#master/namespace/place.ts';
-import type {Commit, KeyValue, RangeOptions, Transaction} from '#metastore/metastore.ts';
+import type {Commit, KeyValue, RangeOptions, RecallKey, Transaction} from '#metastore/metastore.ts';
+import {Recollections} from '#metastore/recollections.ts';
 import type {Content} from '#model/content.ts';
 import {defaultFreshness, type Mount} from '#model/mount.ts';
 import {parsePath, type Path, type PathKind} from '#model/path.ts';
@@ -27,6 +29,7 @@ export class FixtureStore implements Transaction {
   writes = 0;
 
   readonly #looked = Buffer.alloc(64 * 1024);
+  #recollections = new Recollections(isDirectoryRow);
 
   #index(key: ByteString): number {
     let low = 0;
@@ -63,14 +66,24 @@ export class FixtureStore implements Transaction {
     }
   }
 
+  recall(key: RecallKey): unknown {
+    return this.#recollections.get(key)?.found;
+  }
+
+  keep(key: RecallKey, found: unknown): void {
+    this.#recollections.keep(key, found, 0);
+  }
+
   put(key: ByteString, value: Uint8Array): void {
     this.writes++;
+    this.#recollections.written([{key, value}]);
     if (!this.values.has(key)) this.keys.splice(this.#index(key), 0, key);
     this.values.set(key, value);
   }
 
   delete(key: ByteString): void {
     this.writes++;
+    this.#recollections.written([{key, value: null}]);
     if (this.values.delete(key)) this.keys.splice(this.#index(key), 1);
   }
 
@@ -82,6 +95,7 @@ export class FixtureStore implements Transaction {
     } catch (error) {
       this.keys = keys;
       this.values = values;
+      this.#recollections = new Recollections(isDirectoryRow);
       throw error;
     }
   }

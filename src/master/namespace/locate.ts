@@ -9,30 +9,44 @@ import {entryName, inodeKey} from '#codec/namespace/keys.ts';
 import {childOf, inodeRecord, type Place, rootPlace} from '#master/namespace/place.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
-import type {Inode} from '#model/inode.ts';
+import type {Inode, InodeKind} from '#model/inode.ts';
 import {parsePath, pathBytesMax} from '#model/path.ts';
 
 const nothing: NonNullable<CallContext['expects']> = [];
 
-/** The place of an inode, and its canonical path. Undefined when it has gone, or lies in a tree that was removed. */
-export function locate(reader: Reader, id: InodeId): {place: Place; path: ByteString} | undefined {
-  if (id === rootInodeId && !reader.look(inodeKey(id))) return undefined;
-  const chain: Pick<Inode, 'id' | 'kind' | 'parent' | 'name'>[] = [];
-  for (let at = id; at !== rootInodeId; at = chain.at(-1)!.parent) {
+/** Where an inode is: canonical path, place, and the place of the directory above (the root's own of the root). */
+export interface Located {
+  readonly path: ByteString;
+  readonly place: Place;
+  readonly parent: Place;
+}
+
+const root: Located = {path: '/' as ByteString, place: rootPlace, parent: rootPlace};
+
+/** Undefined when it has gone, or lies in a tree that was removed. Where directories are is recalled. */
+export function locate(reader: Reader, id: InodeId): Located | undefined {
+  if (id === rootInodeId) return reader.look(inodeKey(id)) ? root : undefined;
+  const chain: {readonly id: InodeId; readonly kind: InodeKind; readonly name: ByteString}[] = [];
+  let known: Located | undefined;
+  for (let at = id; !known; ) {
+    known = reader.recall(at) as Located | undefined;
+    if (known) break;
     const record = reader.look(inodeKey(at));
     if (!record) return undefined;
-    chain.push({id: at, ...peekName(record)});
+    const {kind, name, parent} = peekName(record);
+    chain.push({id: at, kind, name});
     assert(chain.length <= pathBytesMax, `inode ${id} lies in a circle`);
+    if (parent === rootInodeId) known = root;
+    at = parent;
   }
-  let place = rootPlace;
-  let path = '/';
-  for (const {id: expected, name, kind} of chain.reverse()) {
-    const next = childOf(reader, place, name, kind === 'directory' ? 'directory' : 'file');
-    if (next?.id !== expected) return undefined;
-    place = next;
-    path += entryName(name, kind);
+  for (const {id: expected, kind, name} of chain.reverse()) {
+    const parent: Place = known.place;
+    const place = childOf(reader, parent, name, kind === 'directory' ? 'directory' : 'file');
+    if (place?.id !== expected) return undefined;
+    known = {path: (known.path + entryName(name, kind)) as ByteString, place, parent};
+    if (kind === 'directory') reader.keep(expected, known);
   }
-  return {place, path: path as ByteString};
+  return known;
 }
 
 /** What a caller believes. Throws Conflict when a path leads elsewhere by now. */

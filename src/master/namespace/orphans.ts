@@ -6,11 +6,11 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {type InodeId, type MountId, rootInodeId} from '#base/ids.ts';
 import {decodeInode} from '#codec/namespace/inode-record.ts';
-import {garbageKey, idOfKey, inodeKey, orphanKey, orphanTable} from '#codec/namespace/keys.ts';
+import {garbageKey, idOfKey, inodeKey, isInodeKey, orphanKey, orphanTable} from '#codec/namespace/keys.ts';
 import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {inodeAt, writeInode} from '#master/namespace/place.ts';
-import type {KeyValue, RangeOptions, Reader, Transaction} from '#metastore/metastore.ts';
+import type {KeyValue, RangeOptions, Reader, RecallKey, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
 /** The store key of bytes that went with their name: what of them is not cached is lost. Nothing is ever written there, and every store can be asked for it. */
@@ -79,6 +79,14 @@ class WatchedTransaction implements Transaction {
     return this.#tx.range(options);
   }
 
+  recall(key: RecallKey): unknown {
+    return this.#tx.recall(key);
+  }
+
+  keep(key: RecallKey, found: unknown): void {
+    this.#tx.keep(key, found);
+  }
+
   put(key: ByteString, value: Uint8Array): void {
     if (isInodeKey(key)) this.deleted.delete(idOfKey(key) as InodeId);
     this.#tx.put(key, value);
@@ -90,8 +98,4 @@ class WatchedTransaction implements Transaction {
     if (record) this.deleted.set(id, record);
     this.#tx.delete(key);
   }
-}
-
-function isInodeKey(key: ByteString): boolean {
-  return key.charCodeAt(0) === 0x69;
 }

@@ -13,7 +13,7 @@ import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {idOfKey, inodeKey, inodesFrom, quotaKey, quotaTable} from '#codec/namespace/keys.ts';
 import {decodeQuota, encodeQuota, type Quota} from '#codec/namespace/quota-record.ts';
 import {isEmpty} from '#master/namespace/place.ts';
-import type {KeyValue, RangeOptions, Reader, Transaction} from '#metastore/metastore.ts';
+import type {KeyValue, RangeOptions, Reader, RecallKey, Transaction} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 
 const inodeLetter = 0x69;
@@ -146,6 +146,14 @@ export class QuotaTransaction implements Transaction {
 
   range(options: RangeOptions): Iterable<KeyValue> {
     return this.#tx.range(options);
+  }
+
+  recall(key: RecallKey): unknown {
+    return this.#tx.recall(key);
+  }
+
+  keep(key: RecallKey, found: unknown): void {
+    this.#tx.keep(key, found);
   }
 
   put(key: ByteString, value: Uint8Array): void {

@@ -6,7 +6,7 @@ import type {Principal} from '#contracts/context.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {childOf, inodeAt, isReserved, type Place, rootPlace} from '#master/namespace/place.ts';
 import type {Reader} from '#metastore/metastore.ts';
-import {formatPath, type Path} from '#model/path.ts';
+import {formatPath, parsePath, type Path} from '#model/path.ts';
 
 export interface Resolution {
   readonly path: Path;
@@ -28,15 +28,19 @@ export function resolve(reader: Reader, path: Path, principal?: Principal): Reso
   const {names} = path;
   const last = names.length - 1;
   if (last < 0) return {path, place: rootPlace, parent: rootPlace, depth: 0};
-  let parent = rootPlace;
-  let top: InodeId | undefined;
-  for (let depth = 0; depth < last; depth++) {
+  // Where everybody may go, the way to a directory is recalled.
+  const way = isUnchecked(principal) && last > 0 ? (`/${names.slice(0, last).join('/')}/` as ByteString) : undefined;
+  const known = way === undefined ? undefined : recallDirectory(reader, way);
+  let parent = known?.place ?? rootPlace;
+  let {top} = known ?? {};
+  for (let depth = known ? last : 0; depth < last; depth++) {
     checkStep(reader, parent, names[depth]!, principal);
     const next = childOf(reader, parent, names[depth]!, 'directory');
     if (!next) return top === undefined ? {path, parent, depth} : {path, parent, depth, top};
     parent = next;
     top ??= next.id;
   }
+  if (way !== undefined && !known) reader.keep(way, {place: parent, top: top!} satisfies Directory);
   const name = names[last]!;
   checkStep(reader, parent, name, principal);
   const place =
@@ -46,6 +50,25 @@ export function resolve(reader: Reader, path: Path, principal?: Principal): Reso
   if (place) found.place = place;
   if (top !== undefined) found.top = top;
   return found;
+}
+
+/** Where a path that ends in `/` has led to, and the directory of its first name. */
+interface Directory {
+  readonly place: Place;
+  readonly top: InodeId;
+}
+
+function recallDirectory(reader: Reader, way: ByteString): Directory | undefined {
+  return reader.recall(way) as Directory | undefined;
+}
+
+/** The directory that a path names which ends in `/`; undefined when there is none. InvalidPath, NameTooLong, and PermissionDenied for Weir's own. */
+export function directoryAt(reader: Reader, path: ByteString): Place | undefined {
+  const known = recallDirectory(reader, path);
+  if (known) return known.place;
+  const {place, top} = resolve(reader, parsePath(path, 'directory'));
+  if (place && place !== rootPlace) reader.keep(path, {place, top: top ?? place.id} satisfies Directory);
+  return place;
 }
 
 function checkStep(reader: Reader, directory: Place, name: ByteString, principal: Principal | undefined): void {

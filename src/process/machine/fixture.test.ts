@@ -10,6 +10,7 @@ import type {Random} from '#blockstore/fixture.test.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {connector as fileConnector} from '#connectors/file/connector.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {notClosed, untilDeath} from '#master/fixture.test.ts';
@@ -82,7 +83,7 @@ export class Machine {
       const runtime = mortal(real);
       for (const directory of ['/log', '/memory', '/cache', '/data']) await runtime.disk.makeDirectory(directory, {recursive: true});
       await runtime.disk.syncDirectory('/');
-      const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium)});
+      const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium), recalled: isDirectoryRow});
       const {memoryBytes, diskBytes, partialBytesMin} = this.#options;
       const tiers = [{name: 'MEM', directory: '/memory', quotaBytes: memoryBytes}, {name: 'DISK', directory: '/cache', quotaBytes: diskBytes}];
       const blocks = await openBlockStore({runtime, tiers});

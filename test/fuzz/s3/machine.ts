@@ -9,6 +9,7 @@ import {FileSystemClient} from '#client/file-system-client.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {HeadTemplates} from '#codec/http/head-template.ts';
 import {RequestParser} from '#codec/http/request-parser.ts';
+import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {Identity} from '#master/identity/identity.ts';
 import {Master} from '#master/master.ts';
@@ -82,7 +83,7 @@ export class S3Machine implements AsyncDisposable {
     const problems: string[] = [];
     const runtime = runtimeOf(problems);
     await runtime.disk.makeDirectory('/log', {recursive: true});
-    const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, new MemoryMedium())});
+    const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, new MemoryMedium()), recalled: isDirectoryRow});
     const store = new MemoryUnderStore({clock: runtime.clock});
     const stores = {schemes: ['mem'], describe: async (uri: string) => ({place: uri, defaultName: 'mem', secrets: []}), open: async (): Promise<UnderStore> => store};
     const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});
