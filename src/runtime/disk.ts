@@ -97,7 +97,7 @@ export interface DiskDirectory extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A small file that is to be at its place whole or not at all. Its paths are short ones (DiskDirectory.at), on one file system. */
+/** A small file that is to be at its place whole or not at all. Its paths are short ones (DiskDirectory.at), less than `placedPathBytesMax`, on one file system. */
 export interface PlacedFile {
   /** Where it is written first: a name that nobody has. */
   readonly draft: DiskPath;
@@ -107,11 +107,13 @@ export interface PlacedFile {
   /** At most `placedBytesMax`. */
   readonly bytes: Uint8Array;
   readonly permissions: number;
-  /** Nothing may be at these when it is placed: AlreadyExists. */
+  /** Nothing may be at these, `placedAbsentMax` of them at most, when it is placed: AlreadyExists. */
   readonly absent: readonly DiskPath[];
 }
 
 export const placedBytesMax = 64 * KiB;
+export const placedPathBytesMax = 1 * KiB;
+export const placedAbsentMax = 2;
 /** Together. */
 export const placedFilesMax = 64;
 export const placedTogetherBytesMax = 1 * MiB;

@@ -26,6 +26,7 @@ interface Known {
 
 /** Stays open until disposed of. */
 export interface EnteredDirectory extends Disposable {
+  readonly directory: Pick<DiskDirectory, 'isThere'>;
   readonly open: DiskDirectory['open'];
   readonly at: DiskDirectory['at'];
   /** Names changed in it before the call survive power loss after it. */
@@ -49,15 +50,21 @@ export class KnownDirectories {
   enter(path: ByteString): EnteredDirectory | undefined {
     const known = this.#known.get(path);
     if (!known) return undefined;
-    if (!known.directory.isThere()) {
-      this.forget(path);
-      return undefined;
-    }
+    if (known.directory.isThere()) return this.hold(path);
+    this.forget(path);
+    return undefined;
+  }
+
+  /** Undefined when it is not known. Whether it is there is seen to by the caller, at the last moment. */
+  hold(path: ByteString): EnteredDirectory | undefined {
+    const known = this.#known.get(path);
+    if (!known) return undefined;
     known.usedAt = ++this.#uses;
     this.#known.delete(path);
     this.#known.set(path, known);
     known.users++;
     return {
+      directory: known.directory,
       open: (name, options) => known.directory.open(name, options),
       at: name => known.directory.at(name),
       sync: () => known.sync.run(),
@@ -75,7 +82,12 @@ export class KnownDirectories {
       remember(this.#met, path);
       return;
     }
-    if (!this.#makeRoom()) return;
+    await this.know(path, lasts);
+  }
+
+  /** The same at once: something is about to be written to it. */
+  async know(path: ByteString, lasts: () => boolean): Promise<void> {
+    if (this.#closed || this.#known.has(path) || this.#refused.has(path) || !this.#makeRoom()) return;
     let directory: DiskDirectory | undefined;
     try {
       directory = await this.#disk.openDirectory(diskPath(path));

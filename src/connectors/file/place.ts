@@ -35,6 +35,8 @@ export class Place {
   /** Directories that were made and whose names are not durable yet: nothing below them is, either. Relative paths; the value tells one making from the next. */
   readonly #undurable = new Map<ByteString, number>();
   #made = 0;
+  /** Relative paths of directories that are becoming known. */
+  readonly #opening = new Map<ByteString, Promise<void>>();
   /** Relative paths of directories that were synced since the start: an earlier life may have been killed between making what it made there and the sync. */
   readonly #settled = new Set<ByteString>();
 
@@ -159,11 +161,24 @@ export class Place {
 
   /** Something was put into this directory (absolute), whose name, and those above, survive power loss. */
   async wroteTo(directory: ByteString): Promise<void> {
-    const relative = directory.slice(this.root.length + 1) as ByteString;
-    await this.known.met(directory, () => {
-      for (let path = relative; path !== ''; path = parentOf(path)) if (this.#undurable.has(path)) return false;
-      return true;
-    });
+    await this.known.met(directory, () => this.#lasts(directory));
+  }
+
+  /** Makes a directory (relative path), durable, and known where it can be: many files are about to be put there. All who ask at once wait for the same. */
+  async toBeWritten(relative: ByteString): Promise<void> {
+    let opening = this.#opening.get(relative);
+    if (!opening) {
+      const absolute = this.absolute(relative);
+      opening = this.makeDirectories(relative).then(() => this.known.know(absolute, () => this.#lasts(absolute))).finally(() => this.#opening.delete(relative));
+      this.#opening.set(relative, opening);
+    }
+    await opening;
+  }
+
+  /** Whether the name of a directory (absolute), and those above, survive power loss. */
+  #lasts(directory: ByteString): boolean {
+    for (let path = directory.slice(this.root.length + 1) as ByteString; path !== ''; path = parentOf(path)) if (this.#undurable.has(path)) return false;
+    return true;
   }
 
   /** Whoever finds a directory that another caller has just made waits for its name like the other. */

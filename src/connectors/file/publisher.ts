@@ -14,6 +14,7 @@ import type {Clock} from '#runtime/clock.ts';
 import type {Disk, DiskFile, DiskPath} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
 import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
+import type {EnteredDirectory} from '#connectors/file/known-directories.ts';
 import {diskPath, ownDirectory, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {attemptsMax, type Place} from '#connectors/file/place.ts';
 import {SmallFiles} from '#connectors/file/small-files.ts';
@@ -98,13 +99,14 @@ export class Publisher {
     return await this.publish(temporary, key, condition);
   }
 
-  /** Undefined where it must go by itself: its directory is not known, or it is not as simple. */
+  /** Undefined where it must go by itself: its directory cannot be known, or it is not as simple. */
   async #placeTogether({key, bytes, permissions = 0o666, condition}: SmallFile): Promise<StoreObject | undefined> {
     using _turn = await this.#keys.acquire(key);
     const relative = pathOfKey(key);
     const parent = parentOf(relative);
-    using drafts = this.#place.known.enter(this.#directory);
-    using known = drafts && this.#place.known.enter(this.#place.absolute(parent));
+    const directory = this.#place.absolute(parent);
+    using drafts = this.#place.known.hold(this.#directory);
+    using known = drafts && (this.#place.known.hold(directory) ?? (await this.#makeKnown(parent)));
     if (!drafts || !known) return undefined;
     const fresh = condition !== undefined && 'ifAbsent' in condition;
     if (condition && !fresh) await this.#check(key, condition);
@@ -113,12 +115,23 @@ export class Publisher {
     const shadow = fresh ? shadowOf(relative) : undefined;
     const absent = fresh ? [place, ...(shadow === undefined ? [] : [at(shadow)])] : [];
     try {
-      const stat = await this.#small.place({draft: drafts.at(this.#name()), place, directory: known.at('.' as ByteString), bytes, permissions, absent});
+      const file = {draft: drafts.at(this.#name()), place, directory: known.at('.' as ByteString), bytes, permissions, absent};
+      const stat = await this.#small.place(file, [drafts.directory, known.directory]);
       return this.#place.objectOf(key, stat)!;
     } catch {
       // Whatever it is: the other way finds out what to do about it.
       return undefined;
     }
+  }
+
+  async #makeKnown(parent: ByteString): Promise<EnteredDirectory | undefined> {
+    try {
+      await this.#place.toBeWritten(parent);
+    } catch {
+      // The other way says what is wrong.
+      return undefined;
+    }
+    return this.#place.known.hold(this.#place.absolute(parent));
   }
 
   #name(): ByteString {

@@ -4,13 +4,16 @@
  */
 import {WeirError} from '#base/errors.ts';
 import type {Clock} from '#runtime/clock.ts';
-import {type Disk, type FilePlacer, type FileStat, type PlacedFile, placedBytesMax, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
+import {type Disk, type DiskDirectory, type FilePlacer, type FileStat, type PlacedFile, placedBytesMax, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
 
 /** So many by themselves at once, and a placer is made. */
 const manyAtOnce = 4;
 
+type Within = Pick<DiskDirectory, 'isThere'>;
+
 interface Waiting {
   readonly file: PlacedFile;
+  readonly within: readonly Within[];
   readonly placed: PromiseWithResolvers<FileStat>;
 }
 
@@ -32,10 +35,13 @@ export class SmallFiles {
     return length <= placedBytesMax && this.#placer?.state === 'ready';
   }
 
-  /** What it looks like at its place, which survives power loss. Fails with nothing done or, where the disk does, with what may not last. */
-  place(file: PlacedFile): Promise<FileStat> {
+  /**
+   * What it looks like at its place, which survives power loss. `within`: directories that its paths go by, looked at just before. Fails with nothing
+   * done (NotFound where one of them is elsewhere by then) or, where the disk does, with what may not last.
+   */
+  place(file: PlacedFile, within: readonly Within[]): Promise<FileStat> {
     const placed = Promise.withResolvers<FileStat>();
-    this.#waiting.push({file, placed});
+    this.#waiting.push({file, within, placed});
     this.#running ??= this.#run().finally(() => (this.#running = undefined));
     return placed.promise;
   }
@@ -70,7 +76,9 @@ export class SmallFiles {
     return this.#waiting.splice(0, count);
   }
 
-  async #trip(together: readonly Waiting[]): Promise<void> {
+  async #trip(all: readonly Waiting[]): Promise<void> {
+    const together = stillThere(all);
+    if (together.length === 0) return;
     try {
       const answers = await this.#placer!.place(together.map(({file}) => file));
       for (const [i, {placed}] of together.entries()) {
@@ -82,4 +90,19 @@ export class SmallFiles {
       for (const {placed} of together) placed.reject(error);
     }
   }
+}
+
+/** Those whose directories are where they were, each looked at once; the others fail. */
+function stillThere(all: readonly Waiting[]): readonly Waiting[] {
+  const looked = new Map<Within, boolean>();
+  const isThere = (directory: Within): boolean => {
+    const known = looked.get(directory) ?? directory.isThere();
+    looked.set(directory, known);
+    return known;
+  };
+  return all.filter(({within, placed}) => {
+    if (within.every(isThere)) return true;
+    placed.reject(new WeirError('NotFound', 'a directory is not where it was'));
+    return false;
+  });
 }

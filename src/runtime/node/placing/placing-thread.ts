@@ -1,12 +1,12 @@
 /**
  * Small files by a thread of their own: one of them costs the event loop a twentieth of the five or six trips to libuv's threads that it takes otherwise, and
- * many together cost the disk a few syncs (thread-main.ts). Their bytes are copied into memory that both threads see.
+ * many together cost the disk a few syncs (thread-main.ts). All about them goes through memory that both threads see (placing.ts).
  */
 import {Worker} from 'node:worker_threads';
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
-import {type FilePlacer, type FileStat, type PlacedFile, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
-import type {FileToPlace, Placed, PlacingAnswer} from '#runtime/node/placing/placing.ts';
+import {type FilePlacer, type FileStat, type PlacedFile, placedFilesMax} from '#runtime/disk.ts';
+import {type PlacingAnswer, PlacingMemory} from '#runtime/node/placing/placing.ts';
 import {systemError} from '#runtime/node/system-errors.ts';
 
 /** One for each of so many stores; a store on a disk that hangs holds up no other. */
@@ -22,8 +22,7 @@ export function placingThread(idleMs = idleMsDefault): FilePlacer | undefined {
 
 class PlacingThread implements FilePlacer {
   state: FilePlacer['state'] = 'starting';
-  readonly #memory = new SharedArrayBuffer(placedTogetherBytesMax);
-  readonly #bytes = new Uint8Array(this.#memory);
+  readonly #memory = new PlacingMemory();
   readonly #idleMs: number;
   readonly #worker: Worker;
   #under: {readonly files: readonly PlacedFile[]; readonly answer: PromiseWithResolvers<readonly (FileStat | WeirError)[]>} | undefined;
@@ -32,7 +31,7 @@ class PlacingThread implements FilePlacer {
   constructor(idleMs: number) {
     threads++;
     this.#idleMs = idleMs;
-    this.#worker = new Worker(new URL(import.meta.resolve('#runtime/node/placing/thread-main.ts')), {workerData: this.#memory, resourceLimits: {maxYoungGenerationSizeMb: 2}});
+    this.#worker = new Worker(new URL(import.meta.resolve('#runtime/node/placing/thread-main.ts')), {workerData: this.#memory.shared, resourceLimits: {maxYoungGenerationSizeMb: 2}});
     this.#worker.on('message', (said: PlacingAnswer) => this.#heard(said));
     this.#worker.on('error', (error) => this.#end(error));
     this.#worker.on('exit', () => this.#end(undefined));
@@ -44,15 +43,10 @@ class PlacingThread implements FilePlacer {
     if (this.state === 'ended') return Promise.reject(ended());
     clearTimeout(this.#idle);
     this.#worker.ref();
-    let at = 0;
-    const told = files.map(({bytes, ...file}): FileToPlace => {
-      this.#bytes.set(bytes, at);
-      at += bytes.length;
-      return {...file, at: at - bytes.length, length: bytes.length};
-    });
+    const order = this.#memory.putFiles(files);
     const answer = Promise.withResolvers<readonly (FileStat | WeirError)[]>();
     this.#under = {files, answer};
-    this.#worker.postMessage(told);
+    this.#worker.postMessage(order);
     return answer.promise;
   }
 
@@ -67,7 +61,11 @@ class PlacingThread implements FilePlacer {
     else {
       const {files, answer} = this.#under!;
       this.#under = undefined;
-      answer.resolve(said.map((placed, i) => meant(placed, files[i]!)));
+      const failures = new Map(said.map((failure) => [failure.file, failure]));
+      answer.resolve(files.map(({place}, i) => {
+        const failure = failures.get(i);
+        return failure ? systemError(failure, `placing ${Buffer.from(place).toString()}`) : this.#memory.stat(i);
+      }));
     }
     if (this.#under) return;
     this.#worker.unref();
@@ -84,10 +82,6 @@ class PlacingThread implements FilePlacer {
     this.#under?.answer.reject(ended(cause));
     this.#under = undefined;
   }
-}
-
-function meant(placed: Placed, {place}: PlacedFile): FileStat | WeirError {
-  return 'code' in placed ? systemError(placed, `placing ${Buffer.from(place).toString()}`) : placed;
 }
 
 function ended(cause?: unknown): WeirError {

@@ -6,10 +6,10 @@ import * as fs from 'node:fs';
 import {parentPort, workerData} from 'node:worker_threads';
 import {toStat} from '#runtime/node/file-stat.ts';
 import {libc} from '#runtime/node/native/libc.ts';
-import type {FileToPlace, Placed, PlacingAnswer} from '#runtime/node/placing/placing.ts';
+import {type FileToPlace, type PlacingAnswer, type PlacingFailure, PlacingMemory, type PlacingOrder} from '#runtime/node/placing/placing.ts';
 
 const {O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY} = fs.constants;
-const memory = new Uint8Array(workerData as SharedArrayBuffer);
+const memory = new PlacingMemory(workerData as SharedArrayBuffer);
 
 /** One of them on its way. */
 class Placing {
@@ -23,7 +23,7 @@ class Placing {
   }
 
   get directory(): string {
-    return String(this.#file.directory);
+    return this.#file.directory.toString('latin1');
   }
 
   /** A step, unless an earlier one has failed. */
@@ -42,9 +42,9 @@ class Placing {
 
   write(): void {
     const {draft, permissions, at, length} = this.#file;
-    this.#fd = fs.openSync(native(draft), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions);
+    this.#fd = fs.openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions);
     this.#hasDraft = true;
-    for (let done = 0; done < length; ) done += fs.writeSync(this.#fd, memory, at + done, length - done, done);
+    for (let done = 0; done < length; ) done += fs.writeSync(this.#fd, memory.bytes, at + done, length - done, done);
     // Only makes the syncs fewer: where it fails, they do all.
     libc()?.startWriteBack(this.#fd);
   }
@@ -55,33 +55,28 @@ class Placing {
 
   name(): void {
     const {draft, place, absent} = this.#file;
-    for (const path of absent) if (fs.lstatSync(native(path), {throwIfNoEntry: false})) throw Object.assign(new Error('it exists'), {code: 'EEXIST'});
-    fs.renameSync(native(draft), native(place));
+    for (const path of absent) if (fs.lstatSync(path, {throwIfNoEntry: false})) throw Object.assign(new Error('it exists'), {code: 'EEXIST'});
+    fs.renameSync(draft, place);
     this.#hasDraft = false;
   }
 
   /** Renaming changes ctime: this is how it is found from now on. */
-  end(): Placed {
-    let stat: Placed | undefined;
-    this.try(() => (stat = toStat(fs.fstatSync(this.#fd, {bigint: true}))));
+  end(number: number): PlacingFailure | undefined {
+    this.try(() => memory.putStat(number, toStat(fs.fstatSync(this.#fd, {bigint: true}))));
     if (this.#fd >= 0) this.try(() => fs.closeSync(this.#fd));
     if (this.#hasDraft) {
       try {
-        fs.unlinkSync(native(this.#file.draft));
+        fs.unlinkSync(this.#file.draft);
       } catch (error) {
         this.fail(error as NodeJS.ErrnoException);
       }
     }
-    return this.failure ?? stat!;
+    return this.failure && {file: number, ...this.failure};
   }
 }
 
-function native(path: string | Uint8Array): string | Buffer {
-  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
-}
-
 function syncDirectory(path: string): void {
-  const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY);
+  const fd = fs.openSync(Buffer.from(path, 'latin1'), O_RDONLY | O_DIRECTORY);
   try {
     fs.fsyncSync(fd);
   } finally {
@@ -89,8 +84,8 @@ function syncDirectory(path: string): void {
   }
 }
 
-function place(files: readonly FileToPlace[]): Placed[] {
-  const all = files.map((file) => new Placing(file));
+function place(order: PlacingOrder): PlacingFailure[] {
+  const all = memory.files(order).map((file) => new Placing(file));
   for (const each of all) each.try(() => each.write());
   for (const each of all) each.try(() => each.sync());
   for (const each of all) each.try(() => each.name());
@@ -102,10 +97,10 @@ function place(files: readonly FileToPlace[]): Placed[] {
       for (const each of named) each.fail(error as NodeJS.ErrnoException);
     }
   }
-  return all.map((each) => each.end());
+  return all.flatMap((each, number) => each.end(number) ?? []);
 }
 
 const answer = (said: PlacingAnswer): void => parentPort!.postMessage(said);
 
-parentPort!.on('message', (files: readonly FileToPlace[]) => answer(place(files)));
+parentPort!.on('message', (order: PlacingOrder) => answer(place(order)));
 answer('ready');
