@@ -66,7 +66,7 @@ export class AuditLog implements AsyncDisposable {
         this.#waiting = [];
         this.#waitingSize = 0;
         if (this.#size >= this.#fileBytes) await this.#rotate();
-        await this.#file.write([lines], this.#size);
+        if (!this.#file.writeNow(lines, this.#size)) await this.#file.write([lines], this.#size);
         this.#size += lines.length;
       }
       if (this.#lost > 0) this.#runtime.log.warn('audit: lines were lost, the disk is too slow', {lines: this.#lost});

@@ -127,10 +127,17 @@ export class ServerExchange implements HttpExchange {
     return settled;
   }
 
-  /** A small answer in one piece. True: it has left already. Undefined: it is none, or TLS sends it. */
+  /** A small answer in one piece, or a head alone. True: it has left already. Undefined: it is none, or TLS sends it. */
   #sendWhole(status: number, headers: readonly string[], body: Body | undefined): Promise<void> | true | undefined {
-    if (!body || body.kind === 'stream' || body.length > wholeBodyBytesMax || this.secure || this.#head.method === 'HEAD' || status === 204 || status === 304) return undefined;
+    if (this.secure || status === 204 || status === 304) return undefined;
     const {socket, server} = this.#connection;
+    if (!body) {
+      const headBytes = server.heads.write(headRoom(), status, headers, this.#framing(0, false));
+      if (headBytes < 0) return undefined;
+      writeWhole(socket, headBytes, nothing);
+      return true;
+    }
+    if (body.kind === 'stream' || body.length > wholeBodyBytesMax || this.#head.method === 'HEAD') return undefined;
     let headBytes;
     try {
       headBytes = server.heads.write(headRoom(), status, headers, this.#framing(body.length, false));
@@ -341,6 +348,7 @@ class RequestBody implements HttpRequestBody {
 }
 
 const settled = Promise.resolve();
+const nothing = new Uint8Array(0);
 const ignore = (): void => {};
 const left = (): WeirError => new WeirError('Cancelled', 'the client went away');
 const stalled = (): WeirError => new WeirError('IncompleteBody', 'the client has sent nothing of its request for too long', {details: {s3: 'RequestTimeout'}});

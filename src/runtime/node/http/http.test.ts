@@ -49,6 +49,27 @@ describe('http exchange', () => {
     );
   });
 
+  it('hands over a body whole where all of it has come, once, and what follows is the next request', async () => {
+    await withServer(
+      async (exchange) => {
+        const whole = exchange.body.whole?.();
+        const again = exchange.body.whole?.();
+        const rest = await readAll(exchange.body);
+        await exchange.respond(200, ['X-Is', [whole && Buffer.from(whole).toString(), again, rest.toString()].join('|')]);
+      },
+      async (_, port) => {
+        const raw = new Raw(port);
+        raw.send('PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcPUT /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nde');
+        await raw.until(/X-Is: abc\|\|\r\n[^]*\r\n\r\n$/);
+        raw.send('fgPUT /3 HTTP/1.1\r\nHost: h\r\n\r\n');
+        await raw.until(/X-Is: \|\|defg\r\n[^]*X-Is: \|\|\r\n[^]*\r\n\r\n$/);
+        raw.send('PUT /4 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n');
+        await raw.until(/X-Is: \|\|x\r\n[^]*\r\n\r\n$/);
+        raw.socket.destroy();
+      },
+    );
+  });
+
   it('passes over expectations that it does not know', async () => {
     await withServer(
       async (exchange) => {
