@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {type ErrorKind, WeirError} from '#base/errors.ts';
 import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
+import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import type {Capabilities} from '#understore/under-store.ts';
 
 const directoryStore: Partial<Capabilities> = {directories: true, recursiveList: false, rename: 'tree', metadata: false};
@@ -200,4 +201,24 @@ test('a symbolic link that was exchanged with a file is still there when its sto
     assert.equal((await master.stat(bytes('/b/file'), {kind: 'file'}, context)).inode.target, 'target');
     assert.deepEqual([...stored(world)], [['link', 'x']]);
   });
+});
+
+test('a pending file of several names comes to its store also when one of them gets another file', async () => {
+  for (const name of ['b', 'a']) {
+    const world = new World();
+    world.store('mem://bucket/', directoryStore);
+    await world.life(async (master, runtime) => {
+      const faults = new Faults();
+      world.wrap = store => withFaults(store, runtime.clock, faults);
+      await mountBucket(master);
+      faults.add({call: 'write', times: 2, error: () => new WeirError('Unavailable', 'not now')});
+      await putBehind(world, master, '/b/a', 'first');
+      await master.link(bytes('/b/a'), bytes('/b/b'), context);
+      await putBehind(world, master, `/b/${name}`, 'second');
+      const both = new Map([['a', 'first'], ['b', 'first'], [name, 'second']]);
+      await runtime.clock.sleep(60_000);
+      assert.deepEqual(await seen(master), both);
+      assert.deepEqual(stored(world), both);
+    });
+  }
 });

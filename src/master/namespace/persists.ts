@@ -56,7 +56,9 @@ export function dropPersist(tx: Transaction, id: InodeId): void {
 export function inheritedFrom(reader: Reader, old: Inode | undefined, key: ByteString, otherwise: 'absent' | 'unknown'): Inherited {
   if (!old) return {base: otherwise, attempts: []};
   const {content} = old;
-  if (content?.pending) {
+  // Of what is sent to the key of its first name, that of another knows nothing.
+  const further = old.links !== undefined && content?.storeKey !== key;
+  if (content?.pending && !further) {
     const persist = getPersist(reader, old.id);
     if (persist) return {base: persist.base, attempts: persist.attempts};
   }

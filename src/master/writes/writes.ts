@@ -279,7 +279,9 @@ export class Writes {
       state.archived = undefined;
       state.committed = true;
       const {inode} = commit.result;
-      if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, replaced?.id, commit.eventually);
+      // A file that had other names lives on under those, and its store is still to get it.
+      const succeeded = replaced?.links === undefined || replaced.id === inode.id ? replaced?.id : undefined;
+      if (pending) persister.added({id: inode.id, mount: ticket.mount, content: ticket.content, length, since: transactions.now()}, succeeded, commit.eventually);
       else if (replaced) persister.recheck(replaced.id);
       this.#end(state);
       return commit;
