@@ -79,6 +79,17 @@ export class History<T> {
     return true;
   }
 
+  /** After power loss this is there, which need not have been: until it lasts by what is answered, the same may be there again that had to be. */
+  survived(value: T): (...deaths: Death[]) => void {
+    const [floor] = this.possible('crash');
+    this.begin(value);
+    if (floor === undefined || this.#same(floor, value)) return () => undefined;
+    const state = {value, shown: true};
+    this.#states = [{value: floor, shown: true}, state];
+    this.#floor.kill = 1;
+    return this.#mark(state);
+  }
+
   /** Only this is, for good. */
   begin(value: T): void {
     this.#states = [{value, shown: true}];
@@ -120,11 +131,14 @@ export class SeenFile {
     return `(file ${this.number}) is ${summary(found)}, and may be ${this.bytes.possible(death).map(summary).join(' or ')}`;
   }
 
-  /** It was found so, as it may be. */
-  settle(found: Buffer, death: Death): void {
-    if (this.doubtful || !this.bytes.settle(found, death)) this.bytes.begin(found);
+  /** It was found so, as it may be. Answers what says that this lasts. */
+  settle(found: Buffer, death: Death): (...deaths: Death[]) => void {
+    const doubtful = this.doubtful || (death === 'crash' && this.mixed);
     this.doubtful = false;
     if (death === 'crash') this.mixed = false;
+    if (death === 'crash' && !doubtful) return this.bytes.survived(found);
+    if (doubtful || !this.bytes.settle(found, death)) this.bytes.begin(found);
+    return () => undefined;
   }
 }
 

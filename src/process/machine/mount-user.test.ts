@@ -7,7 +7,7 @@ import {type Ledger, mount, type Session} from '#process/machine/ledger.test.ts'
 const openMax = 3;
 const lengthMax = 1_500_000;
 /** What a mount promises of what is closed. */
-const contentsLastMs = 5_000;
+export const contentsLastMs = 5_000;
 const writing = {writeTypeDefault: 'ASYNC_THROUGH'} as const;
 
 export class MountUser {

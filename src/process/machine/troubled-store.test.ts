@@ -1,6 +1,6 @@
 /**
- * A distant store in trouble: calls are refused, done without an answer, or not answered for long; bodies break off. A conditional write whose
- * sender has given up, or died, may arrive later all the same: its condition is what keeps it from doing harm.
+ * A distant store in trouble: calls are refused, done without an answer, or not answered for long; bodies break off. A write over a
+ * certain version whose sender has given up, or died, may arrive later all the same: its condition is what keeps it from doing harm.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
@@ -95,7 +95,7 @@ export class TroubledStore extends StoreLayer {
 
   override async write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite> {
     const write = await super.write(request, options);
-    if (!request.condition) return write;
+    if (!request.condition || !('ifFingerprint' in request.condition)) return write;
     const chunks: Uint8Array[] = [];
     return {
       write: async (chunk) => {
