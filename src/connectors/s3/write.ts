@@ -47,15 +47,21 @@ class StreamedWrite implements StoreWrite {
   #taken = 0;
   #held: Uint8Array | undefined;
   #hand: PromiseWithResolvers<Uint8Array | undefined> = Promise.withResolvers();
-  #room: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** The chunk that was handed over, until the request asks for the next. */
+  #passing: PromiseWithResolvers<void> | undefined;
+  /** Why the request takes no more. */
+  #over: Error | undefined;
 
   constructor(client: S3Client, request: StoreWriteRequest, length: number, options: StoreCallOptions) {
     this.#key = request.key;
     this.#length = length;
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.#answer = putObject(client, request, this.#body(), length, this.#signal);
-    // Looked at by write and finish; a write that is given up has no use for it.
-    this.#answer.catch(() => {});
+    // Once, and not for each chunk: what waits on the answer stays in memory until it comes.
+    this.#answer.then(
+      () => this.#end(new WeirError('Unavailable', `the store answered the write of ${toText(this.#key)} before it had all of it`)),
+      (error: unknown) => this.#end(error as Error),
+    );
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -85,12 +91,15 @@ class StreamedWrite implements StoreWrite {
 
   /** Hands a chunk to the request and waits until it asks for the next; fails when the store has answered before the end. */
   async #pass(chunk: Uint8Array): Promise<void> {
+    if (this.#over) throw this.#over;
+    this.#passing = Promise.withResolvers();
     this.#hand.resolve(chunk);
-    const early = this.#answer.then(() => {
-      throw new WeirError('Unavailable', `the store answered the write of ${toText(this.#key)} before it had all of it`);
-    });
-    early.catch(() => {});
-    await Promise.race([this.#room.promise, early]);
+    await this.#passing.promise;
+  }
+
+  #end(error: Error): void {
+    this.#over = error;
+    this.#passing?.reject(error);
   }
 
   async *#body(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -99,11 +108,9 @@ class StreamedWrite implements StoreWrite {
       if (this.#signal.aborted) throw this.#signal.reason;
       if (!chunk) return;
       this.#hand = Promise.withResolvers();
-      const {resolve} = this.#room;
-      this.#room = Promise.withResolvers();
       // The request may take its time with this chunk; the next one is held back by the writer until it asks again.
       yield chunk;
-      resolve();
+      this.#passing?.resolve();
     }
   }
 
