@@ -249,6 +249,7 @@ class LoggedMetastore implements Metastore {
   }
 
   #range(options: RangeOptions): Iterable<KeyValue> {
+    if (this.#overlay.size === 0) return this.#engine.range(options);
     // A limit of the engine's own range would count entries that the overlay hides.
     const {limit: _limit, ...bounds} = options;
     return mergeRanges(this.#overlay.range(bounds), this.#engine.range(bounds)[Symbol.iterator](), options, (entry) => {

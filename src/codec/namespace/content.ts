@@ -107,9 +107,7 @@ export function readChecksums(reader: BinaryReader): Checksums {
   if (present === 0) return noChecksums;
   if (present >= 1 << checksumAlgorithms.length) throw reader.corrupt(`unknown checksums ${present}`);
   const checksums: {-readonly [name in keyof Checksums]: string} = {};
-  checksumAlgorithms.forEach((name, i) => {
-    if (present & (1 << i)) checksums[name] = reader.text();
-  });
+  for (let i = 0; i < checksumAlgorithms.length; i++) if (present & (1 << i)) checksums[checksumAlgorithms[i]!] = reader.text();
   return checksums;
 }
 

@@ -22,16 +22,19 @@ export function httpDate(ns: bigint): string {
 
 /** ISO 8601 with milliseconds, whole seconds like the header beside it: `2026-11-21T10:38:05.000Z`. */
 export function xmlDate(ns: bigint): string {
-  const second = ns / 1_000_000_000n;
-  // Keys of a listing were mostly made in the same seconds.
-  if (second !== lastSecond) {
+  // Keys of a listing were mostly made in the same seconds: to compare costs less than to divide.
+  if (ns < secondFrom || ns >= secondTo) {
+    const second = ns / 1_000_000_000n;
     lastText = `${new Date(Number(second) * 1000).toISOString().slice(0, 19)}.000Z`;
-    lastSecond = second;
+    secondFrom = second * 1_000_000_000n;
+    secondTo = secondFrom + 1_000_000_000n;
   }
   return lastText;
 }
 
-let lastSecond: bigint | undefined;
+/** The second of `lastText`, in ns. */
+let secondFrom = 0n;
+let secondTo = 0n;
 let lastText = '';
 
 /** Milliseconds since 1970, for all three forms that HTTP knows and ISO 8601; undefined when it is no date. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import fc from 'fast-check';
 import {SaxesParser} from 'saxes';
-import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
+import {element, escapeXml, optionalElement, xmlDocument, XmlWriter} from '#codec/s3/xml-write.ts';
 
 /** The text of the document, as a strict parser reads it. */
 function textOf(xml: string): string {
@@ -32,4 +32,13 @@ test('elements and documents', () => {
   assert.equal(optionalElement('Marker', undefined) + optionalElement('Marker', ''), '<Marker></Marker>');
   assert.equal(xmlDocument('A', element('B', 'c')), '<?xml version="1.0" encoding="UTF-8"?>\n<A xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><B>c</B></A>');
   assert.equal(xmlDocument('Error', ''), '<?xml version="1.0" encoding="UTF-8"?>\n<Error></Error>');
+});
+
+test('a document written part by part is the same, whatever was expected of its length', () => {
+  const parts = fc.array(fc.string({unit: 'grapheme', maxLength: 40}), {maxLength: 30});
+  fc.assert(fc.property(parts, fc.nat(500), (texts, expectedBytes) => {
+    const writer = new XmlWriter('List', expectedBytes);
+    for (const text of texts) writer.add(element('Key', text));
+    assert.equal(Buffer.from(writer.end()).toString(), xmlDocument('List', texts.map((text) => element('Key', text)).join('')));
+  }));
 });

@@ -39,6 +39,47 @@ export function optionalElement(name: string, text: string | number | boolean | 
 
 /** `inner` is XML, made with `element`. Every root but Error is in S3's namespace. */
 export function xmlDocument(root: string, inner: string): string {
+  return `${beginning(root)}${inner}</${root}>`;
+}
+
+function beginning(root: string): string {
   const scope = root === 'Error' ? '' : ` xmlns="${namespace}"`;
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${scope}>${inner}</${root}>`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${scope}>`;
+}
+
+/** Of UTF-16 to UTF-8. */
+const bytesACharacterMax = 3;
+
+/**
+ * A long document, turned into bytes part by part: thousands of strings that wait for each other until the end would all be moved by the
+ * collector, and then be put together once more.
+ */
+export class XmlWriter {
+  readonly #root: string;
+  #bytes: Buffer;
+  #length = 0;
+
+  /** `expectedBytes`: more takes a copy, less only memory for a moment. */
+  constructor(root: string, expectedBytes: number) {
+    this.#root = root;
+    this.#bytes = Buffer.allocUnsafeSlow(expectedBytes);
+    this.add(beginning(root));
+  }
+
+  /** `xml` is made with `element`. */
+  add(xml: string): void {
+    const needed = this.#length + xml.length * bytesACharacterMax;
+    if (needed > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * needed);
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    this.#length += this.#bytes.write(xml, this.#length);
+  }
+
+  /** The whole document, in UTF-8. Nothing is added after that. */
+  end(): Uint8Array {
+    this.add(`</${this.#root}>`);
+    return this.#bytes.subarray(0, this.#length);
+  }
 }

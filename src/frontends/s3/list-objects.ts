@@ -3,12 +3,16 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {encodeKey, encodeToken, type ListParameters, parseList} from '#codec/s3/listing.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
-import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
+import {element, escapeXml, XmlWriter} from '#codec/s3/xml-write.ts';
 import type {FileInfo, ListEntry, ListPage} from '#contracts/master-api.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
 import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+
+/** Of keys of some 60 bytes; longer ones make the document grow as it is written. */
+const entryBytesExpected = 400;
+const headBytesExpected = 4096;
 
 async function page(request: S3Request, bucket: ByteString, parameters: ListParameters): Promise<ListPage> {
   if (parameters.limit === 0) {
@@ -45,12 +49,6 @@ export const listObjects: Operation = async (request) => {
   const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
     `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>${checksumOf(entry.info)}` +
     `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${parameters.fetchOwner ? ownerOf(entry.info) : ''}<StorageClass>STANDARD</StorageClass></Contents>`;
-  let objects = '';
-  let prefixes = '';
-  for (const entry of entries) {
-    if ('info' in entry) objects += contents(entry);
-    else prefixes += `<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`;
-  }
   const {version, prefix, delimiter, limit} = parameters;
   // The old listing says the prefix as it is: clients do not decode it there.
   const optional = (name: string, value: ByteString | undefined) => (value === undefined ? '' : `<${name}>${show(value)}</${name}>`);
@@ -62,5 +60,9 @@ export const listObjects: Operation = async (request) => {
         `${next === undefined ? '' : element('NextContinuationToken', encodeToken(next))}${element('KeyCount', String(entries.length))}${optional('StartAfter', parameters.startAfter)}`) +
     `${element('MaxKeys', String(limit))}${optional('Delimiter', delimiter)}${parameters.urlEncoding ? element('EncodingType', 'url') : ''}` +
     element('IsTruncated', String(next !== undefined));
-  await xml(request, xmlDocument('ListBucketResult', head + objects + prefixes));
+  const document = new XmlWriter('ListBucketResult', headBytesExpected + entries.length * entryBytesExpected);
+  document.add(head);
+  for (const entry of entries) if ('info' in entry) document.add(contents(entry));
+  for (const entry of entries) if ('folded' in entry) document.add(`<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`);
+  await xml(request, document.end());
 };

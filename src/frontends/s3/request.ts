@@ -83,8 +83,8 @@ export function answer(request: S3Request, status: number, headers: readonly str
   return request.exchange.respond(status, serverHeaders(request.requestId).concat(request.cors, headers), body);
 }
 
-export function xml(request: S3Request, document: string, headers: readonly string[] = []): Promise<void> {
-  const bytes = Buffer.from(document, 'utf8');
+export function xml(request: S3Request, document: string | Uint8Array, headers: readonly string[] = []): Promise<void> {
+  const bytes = typeof document === 'string' ? Buffer.from(document, 'utf8') : document;
   return answer(request, 200, ['Content-Type', 'application/xml', ...headers], {kind: 'bytes', length: bytes.length, bytes});
 }
 

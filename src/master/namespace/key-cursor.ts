@@ -17,6 +17,8 @@ import type {KeyValue, Reader} from '#metastore/metastore.ts';
 /** Entries read at once: few at first, for listings that go down and not along. */
 const chunkEntriesMin = 8;
 const chunkEntriesMax = 512;
+/** When as many were answered as were wanted: some may not have been shown. */
+const chunkEntriesAtEnd = 32;
 
 interface Frame {
   readonly directory: Place;
@@ -41,10 +43,14 @@ export class KeyCursor {
   #frames: Frame[] = [];
   /** The directory that was answered last, to be entered by the next step. */
   #pending: CursorEntry | undefined;
+  /** Entries that will still be asked for. */
+  #wanted: number;
 
-  constructor(reader: Reader, start: Place) {
+  /** `wanted`: about how many entries will be asked for, where that is known: no more are read ahead. */
+  constructor(reader: Reader, start: Place, wanted = Number.POSITIVE_INFINITY) {
     this.#reader = reader;
     this.#start = start;
+    this.#wanted = wanted;
   }
 
   /** The next entry will be the first with a key ≥ `key`. */
@@ -85,6 +91,7 @@ export class KeyCursor {
     for (let frame = this.#frames.at(-1); frame; frame = this.#frames.at(-1)) {
       const entry = this.#nextIn(frame);
       if (entry) {
+        this.#wanted--;
         if (entry.place.kind === 'directory') this.#pending = entry;
         return entry;
       }
@@ -106,9 +113,10 @@ export class KeyCursor {
     for (;;) {
       if (frame.index === frame.chunk.length) {
         if (frame.from === undefined) return undefined;
-        frame.chunk = Array.from(this.#reader.range({...entriesOf(frame.directory.id, frame.from), limit: frame.chunkEntries}));
+        const limit = Math.min(frame.chunkEntries, Math.max(this.#wanted, chunkEntriesAtEnd));
+        frame.chunk = Array.from(this.#reader.range({...entriesOf(frame.directory.id, frame.from), limit}));
         frame.index = 0;
-        const last = frame.chunk.length === frame.chunkEntries ? frame.chunk.at(-1) : undefined;
+        const last = frame.chunk.length === limit ? frame.chunk.at(-1) : undefined;
         frame.from = last && (`${nameOfEntryKey(last.key)}\0` as ByteString);
         frame.chunkEntries = Math.min(frame.chunkEntries * 4, chunkEntriesMax);
         if (frame.chunk.length === 0) return undefined;

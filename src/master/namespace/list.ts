@@ -11,7 +11,7 @@ import {entryKey, entryName} from '#codec/namespace/keys.ts';
 import type {Principal} from '#contracts/context.ts';
 import type {ListEntry, ListPage, ListRequest} from '#contracts/master-api.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
-import {KeyCursor} from '#master/namespace/key-cursor.ts';
+import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
 import {inodeAt, lookAt, isEmpty, type Place} from '#master/namespace/place.ts';
 import {existingDirectory, resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
@@ -36,42 +36,41 @@ export function checkPage({limit, delimiter}: Pick<ListRequest, 'limit' | 'delim
 }
 
 /** The same for a directory at hand; `path` is its canonical path. */
-export function listPlace(reader: Reader, directory: Place, path: ByteString, request: Omit<ListRequest, 'directory'>): ListPage {
+export function listPlace(reader: Reader, directory: Place, path: ByteString, {prefix = '' as ByteString, after, delimiter: folding, limit, view}: Omit<ListRequest, 'directory'>): ListPage {
   const entries: ListEntry[] = [];
-  for (const entry of listEntries(reader, directory, path, request)) {
-    if (entries.length === request.limit) return {entries, next: entries.at(-1)!.key};
-    entries.push(entry);
+  const delimiter = view === 'keys' ? folding : undefined;
+  const from = firstKey(prefix, after, delimiter);
+  if (from === undefined) return {entries};
+  const flat = view === 'children';
+  const cursor = new KeyCursor(reader, directory, delimiter === undefined ? limit + 1 : undefined);
+  if (flat) cursor.seekChild(from);
+  else cursor.seek(from);
+  for (let found = cursor.next(); found; found = cursor.next()) {
+    const {key, place} = found;
+    if (!key.startsWith(prefix)) break;
+    const fold = delimiter === undefined ? undefined : foldedKey(key, prefix, delimiter);
+    const entry = fold === undefined ? entryAt(reader, directory, path, found, view) : ({key: fold, folded: true} as const);
+    if (entry) {
+      if (entries.length === limit) return {entries, next: entries.at(-1)!.key};
+      entries.push(entry);
+    }
+    if (fold !== undefined) {
+      const beyond = prefixEnd(fold);
+      if (fold === key && place.kind === 'directory') cursor.skip();
+      else if (beyond === undefined) break;
+      else cursor.seek(beyond);
+    } else if (flat) cursor.skip();
   }
   return {entries};
 }
 
-function* listEntries(reader: Reader, directory: Place, path: ByteString, request: Omit<ListRequest, 'directory' | 'limit'>): Generator<ListEntry> {
-  const prefix = request.prefix ?? ('' as ByteString);
-  const delimiter = request.view === 'keys' ? request.delimiter : undefined;
-  const from = firstKey(prefix, request.after, delimiter);
-  if (from === undefined) return;
-  const cursor = new KeyCursor(reader, directory);
-  const flat = request.view === 'children';
-  if (flat) cursor.seekChild(from);
-  else cursor.seek(from);
-  for (let entry = cursor.next(); entry; entry = cursor.next()) {
-    const {key, place} = entry;
-    if (!key.startsWith(prefix)) return;
-    const fold = delimiter === undefined ? undefined : foldedKey(key, prefix, delimiter);
-    if (fold !== undefined) {
-      yield {key: fold, folded: true};
-      const beyond = prefixEnd(fold);
-      if (fold === key && place.kind === 'directory') cursor.skip();
-      else if (beyond === undefined) return;
-      else cursor.seek(beyond);
-      continue;
-    }
-    if (flat) cursor.skip();
-    const inode = inodeAt(reader, place);
-    if (request.view === 'keys' && !isKey(reader, inode)) continue;
-    const shadowed = flat && place.kind !== 'directory' && reader.get(entryKey(directory.id, entryName(place.name, 'directory'))) !== undefined;
-    yield {key, info: lookAt(reader, (path + key) as ByteString, place, inode), ...(shadowed ? {shadowed} : {})};
-  }
+/** Undefined where the view does not show it. */
+function entryAt(reader: Reader, directory: Place, path: ByteString, {key, place}: CursorEntry, view: ListRequest['view']): ListEntry | undefined {
+  const inode = inodeAt(reader, place);
+  if (view === 'keys' && !isKey(reader, inode)) return undefined;
+  const info = lookAt(reader, (path + key) as ByteString, place, inode);
+  const shadowed = view === 'children' && place.kind !== 'directory' && reader.get(entryKey(directory.id, entryName(place.name, 'directory'))) !== undefined;
+  return shadowed ? {key, info, shadowed} : {key, info};
 }
 
 /** Where the listing begins; undefined when nothing can follow `after`. */
