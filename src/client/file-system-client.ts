@@ -181,6 +181,15 @@ export class FileSystemClient implements FileSystem {
     return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, seal === undefined ? {} : {seal}, context), content?.metadata ?? {}, options);
   }
 
+  openDraftNow(file: FileInfo, options: SealOptions, {origin}: Pick<CallContext, 'origin'>): FileDraft | undefined {
+    const {here} = this.#services;
+    const content = contentOf(file);
+    if (!here || content.length > 0 || isSealed(content)) return undefined;
+    const seal = here.master.beginSealNow(file.inode.id, options);
+    const opened = seal === undefined ? undefined : here.worker.openDraftNow(file.inode.id, content.id, seal, origin);
+    return opened && new DraftFile(this.#services, opened, content.metadata, options);
+  }
+
   async makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo> {
     const made = await this.#master.makeFile(path, options, context);
     if (made) return made;

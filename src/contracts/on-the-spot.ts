@@ -6,8 +6,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, LookupResult, NodeInfo, PathOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
-import type {Body, ByteRange} from '#contracts/worker-api.ts';
+import type {BeginWriteOptions, FileInfo, LookupResult, NodeInfo, PathOptions, SealOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Body, ByteRange, DraftInfo} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {PathKind} from '#model/path.ts';
@@ -19,6 +19,8 @@ export interface MasterOnTheSpot {
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   /** MasterApi.retain, of a file with bytes that can be read; of nothing else. Overloaded. */
   retainNow(inode: InodeId, holder: string): FileInfo | undefined;
+  /** MasterApi.beginSeal. */
+  beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined;
   /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */
   releaseNow(inode: InodeId, holder: string): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
@@ -41,6 +43,8 @@ export interface WorkerOnTheSpot {
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
   /** Keeps a small content whole and dirty: true when it survives power loss; false when it could not be kept, and nothing of it is. */
   keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean>;
+  /** WorkerApi.openDraft, of a file without bytes. */
+  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
   /** The content, which has some bytes, as one local file, where it is all there and known to be sound; neither store nor a long check is waited for. */

@@ -290,6 +290,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.seals.makeFile(path, options, context), context);
   }
 
+  beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined {
+    return this.#parts.seals.beginNow(inode, options);
+  }
+
   async beginSeal(inode: InodeId, options: SealOptions, context: CallContext): Promise<ContentId | undefined> {
     return await this.#parts.seals.begin(inode, options, context);
   }

@@ -204,6 +204,10 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return origin === undefined ? opened : this.#changes.note(origin, opened);
   }
 
+  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined {
+    return this.#drafts.openNow({inode, base, seal, holder});
+  }
+
   async #openDraft(inode: InodeId, base: ReadableContent | undefined, seal: ContentId | undefined, context: CallContext): Promise<DraftInfo> {
     const whole = base?.pending && !base.over;
     if (base && seal !== undefined && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);

@@ -38,6 +38,17 @@ async function make(services: MountServices, open: OpenInode, node: InodeId, {em
   return open.draft;
 }
 
+/** The draft of a file that is open, on the spot where it has none and no bytes yet: most files are new when they are written first. */
+export function draftNow(services: MountServices, node: InodeId): InodeDraft | undefined {
+  const {files, handles, writing, clock, kept, origin} = services;
+  const open = handles.inode(node);
+  if (!open || open.draft) return open?.draft;
+  if (open.backing || open.drafting || handles.isEnding(node)) return undefined;
+  const info = files.statInodeNow(node)?.info;
+  const draft = info?.length === 0 ? files.openDraftNow(info, writing, {origin}) : undefined;
+  return draft && (open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(kept, node)));
+}
+
 /** Keeps the state of the draft of `node`: in a slot of its own, from the first time on. */
 export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDraft {
   let own = slot;

@@ -11,7 +11,7 @@ import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
+import {draftNow, draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
@@ -191,12 +191,12 @@ export const write: Operation<'write'> = async (services, _head, {handle, offset
   return writtenBody(bytes.length);
 };
 
-/** On the spot: to a draft that is being written already. */
+/** On the spot: to a draft that is being written already, or of a file that has no bytes yet. */
 export function writeNow(services: MountServices, _head: FuseHead, {handle, offset, data, flags}: BodyOf<'write'>): Answer {
   const open = services.handles.file(handle);
   if (!open || !isWritable(open.flags) || !hasRoomNow(services, open.node, offset + data.length)) return undefined;
   if (flags & writeKillsSetId && hasSetIdNow(services, open.node) !== false) return undefined;
-  return services.handles.inode(open.node)!.draft?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
+  return draftNow(services, open.node)?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
 }
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */

@@ -87,7 +87,23 @@ export class Seals {
 
   /** The id that the content of a draft is to have. NotFound when its file has no name any more. */
   async begin(inode: InodeId, options: SealOptions, {signal}: CallContext): Promise<ContentId | undefined> {
-    const {transactions, mounts, persister} = this.#services;
+    const {transactions, persister} = this.#services;
+    if (!this.#mayBegin(inode, options)) return undefined;
+    await persister.room(signal);
+    transactions.ids.ensure(transactions.metastore);
+    return transactions.ids.next<ContentId>();
+  }
+
+  /** The same on the spot; undefined also where it must wait. */
+  beginNow(inode: InodeId, options: SealOptions): ContentId | undefined {
+    const {transactions, persister} = this.#services;
+    if (!persister.hasRoom || !this.#mayBegin(inode, options)) return undefined;
+    transactions.ids.ensure(transactions.metastore);
+    return transactions.ids.next<ContentId>();
+  }
+
+  #mayBegin(inode: InodeId, options: SealOptions): boolean {
+    const {transactions, mounts} = this.#services;
     const found = transactions.peek((reader) => {
       const at = locate(reader, inode);
       if (!at || at.place.kind !== 'file') return undefined;
@@ -96,10 +112,7 @@ export class Seals {
     });
     if (!found) throw new WeirError('NotFound', `the file that was being written (inode ${inode}) does not exist any more`);
     mounts.writable(found.mount);
-    if (found.keeping || !found.hasContent || this.#services.types.of(found.path, found.mount, options) !== 'ASYNC_THROUGH') return undefined;
-    await persister.room(signal);
-    transactions.ids.ensure(transactions.metastore);
-    return transactions.ids.next<ContentId>();
+    return !found.keeping && found.hasContent && this.#services.types.of(found.path, found.mount, options) === 'ASYNC_THROUGH';
   }
 
   /** The draft's bytes are kept as that content: the file has it; undefined where it takes more by now. Not committed, the content is dropped. NotFound. */

@@ -90,9 +90,9 @@ export class DraftLog {
     return written.promise;
   }
 
-  /** The same of one record of a draft that is counted, on the spot; false where that takes waiting. */
-  appendNow(record: DraftRecord): boolean {
-    return this.#writeNow([...encodeDraftRecord(record)], false) !== undefined;
+  /** The same on the spot; undefined, and nothing is written, where that takes waiting. */
+  appendNow(records: readonly DraftRecord[], begins = false): LogPlace | undefined {
+    return this.#writeNow(records.flatMap((record) => [...encodeDraftRecord(record)]), begins);
   }
 
   /** Goes with what is appended next; nobody waits for it. */

@@ -69,6 +69,15 @@ export class DraftNotes {
     else await this.#open(draft, small, record);
   }
 
+  /** The same on the spot; false, and nothing is told, where that takes waiting. */
+  changeNow(draft: OpenDraft, small: SmallDraft, record: DraftRecord): boolean {
+    if (draft.sealed) return false;
+    if (draft.place) return this.#log.appendNow([record]) !== undefined;
+    const {inode, base, seal} = draft;
+    draft.place = this.#log.appendNow([{kind: 'open', inode, base, seal, bytes: small.bytes}, record], true);
+    return draft.place !== undefined;
+  }
+
   /**
    * The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself, as the file has the content that was told. But where an
    * earlier life has told of another one, power loss would bring back a draft of a file that seems to be replaced.

@@ -62,6 +62,30 @@ describe('drafts', () => {
     });
   });
 
+  it('are begun and written on the spot once the log has begun, and found again after kill -9', async () => {
+    const simulation = createSimulation(1);
+    const other = 8 as InodeId;
+    const crashed = simulation.run(async (runtime) => {
+      const {drafts} = await begin(runtime);
+      assert.equal(drafts.openNow({inode, base, seal, holder: undefined}), undefined, 'what earlier lives have left is not known yet');
+      const {draft: first} = await drafts.open(inode, base, undefined, 0, undefined);
+      await drafts.write(first, 0, Buffer.from('first'));
+      const begun = drafts.openNow({inode: other, base, seal, holder: undefined});
+      assert.ok(begun);
+      assert.equal(drafts.openNow({inode: other, base, seal, holder: undefined}), undefined, 'it is being written');
+      assert.ok(drafts.writeNow(begun.draft, 2, Buffer.from('second')));
+      assert.equal(text(await readAll(drafts, begun.draft)), '\0\0second');
+      simulation.kill();
+      await runtime.clock.sleep(1);
+    });
+    await assert.rejects(crashed, SimulatedCrash);
+    await life(simulation, async (drafts) => {
+      const left = await drafts.left();
+      assert.deepEqual(left.map(({inode: which, seal: as}) => [which, as]), [[inode, undefined], [other, seal]]);
+      assert.deepEqual(await Promise.all(left.map(async ({draft}) => text(await readAll(drafts, draft)))), ['first', '\0\0second']);
+    });
+  });
+
   it('hold what a buffer holds, small and large, over an orderly end', async () => {
     const change = fc.oneof(
       fc.record({op: fc.constant('write' as const), at: fc.nat(600 * KiB), length: fc.integer({min: 1, max: 300 * KiB})}),

@@ -32,7 +32,7 @@ const memoryBytesMax = 64 * MiB;
 const firstBytesMax = 128 * KiB;
 const firstNumberMax = 2 ** 48;
 
-interface Begun {
+export interface Begun {
   readonly inode: InodeId;
   readonly base: ContentId | undefined;
   readonly seal: ContentId | undefined;
@@ -58,6 +58,8 @@ export class Drafts {
   /** Of earlier lives. */
   readonly #left: number[] = [];
   #replayed: Promise<void> | undefined;
+  /** It is done. */
+  #isReady = false;
   #memory = 0;
   #next: number;
 
@@ -78,6 +80,13 @@ export class Drafts {
         this.#memory += length;
       } else await this.#files.make(draft, (file) => this.#files.copy(file, 0, bytes ?? []));
     });
+  }
+
+  /** The same of one without bytes, on the spot; undefined where it must wait, or `open` would fail. */
+  openNow(begun: Begun): DraftInfo | undefined {
+    if (!this.#isReady || this.#open.size >= draftsMax || this.#memory >= memoryBytesMax || this.#inodes.has(begun.inode)) return undefined;
+    this.#inodes.add(begun.inode);
+    return this.#add(this.#empty(begun));
   }
 
   /** One over a large content, of which only is read what must be: it was changed itself and no store has it, or lies around what is changed. */
@@ -160,20 +169,20 @@ export class Drafts {
     this.#grown(small, () => small.write(chunk, position, modified));
   }
 
-  /** The same on the spot, when it is being changed already; false where that takes any waiting: then `write`. */
+  /** The same on the spot; false where that takes any waiting: then `write`. */
   writeNow(number: number, position: number, chunk: Uint8Array): boolean {
     const draft = this.#open.get(number);
-    if (!draft?.place || draft.sealed || draft.bytes instanceof LeftFile) return false;
+    if (!draft || draft.sealed || draft.bytes instanceof LeftFile) return false;
     if (draft.bytes instanceof SmallDraft) return this.#writeSmallNow(draft, draft.bytes, position, chunk);
-    if (!draft.bytes.writeNow(chunk, position)) return false;
+    if (!draft.place || !draft.bytes.writeNow(chunk, position)) return false;
     this.#touch(draft);
     return true;
   }
 
   #writeSmallNow(draft: OpenDraft, small: SmallDraft, position: number, chunk: Uint8Array): boolean {
-    if (!this.#fits(small, position + chunk.length)) return false;
+    if (!this.#staysSmall(small, position + chunk.length, draft.place ? 0 : chunk.length)) return false;
     const modified = this.#parts.runtime.clock.nowNs();
-    if (!this.#log.appendNow({kind: 'write', inode: draft.inode, modified, position, bytes: chunk})) return false;
+    if (!this.#notes.changeNow(draft, small, {kind: 'write', inode: draft.inode, modified, position, bytes: chunk})) return false;
     draft.modified = modified;
     this.#grown(small, () => small.write(chunk, position, modified));
     return true;
@@ -283,20 +292,25 @@ export class Drafts {
     await this.#log.close();
   }
 
-  async #begin({inode, base, seal, holder}: Begun, fill: (draft: OpenDraft) => Promise<void>): Promise<DraftInfo> {
+  async #begin(begun: Begun, fill: (draft: OpenDraft) => Promise<void>): Promise<DraftInfo> {
+    const {inode} = begun;
     if (this.#open.size >= draftsMax) throw new WeirError('Overloaded', `${draftsMax} files are being written`);
     if (this.#inodes.has(inode)) throw new WeirError('AlreadyExists', `inode ${inode} is being written already`);
     this.#inodes.add(inode);
     try {
       await (this.#replayed ??= this.#replay());
-      const modified = this.#parts.runtime.clock.nowNs();
-      const draft: OpenDraft = {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+      const draft = this.#empty(begun);
       await fill(draft);
       return this.#add(draft);
     } catch (error) {
       this.#inodes.delete(inode);
       throw error;
     }
+  }
+
+  #empty({inode, base, seal, holder}: Begun): OpenDraft {
+    const modified = this.#parts.runtime.clock.nowNs();
+    return {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
   }
 
   /** Resolves before the draft is changed: to the small draft, when it is one still and fits `end`. */
@@ -307,14 +321,15 @@ export class Drafts {
       else if (!draft.place) await this.#notes.file(draft, bytes);
       return undefined;
     }
-    if (this.#fits(bytes, end) && (bytes.length > 0 || firstBytes <= firstBytesMax)) return bytes;
+    if (this.#staysSmall(bytes, end, firstBytes)) return bytes;
     await this.#files.make(draft, (file) => this.#files.copy(file, 0, bytes.length > 0 ? [bytes.bytes] : []));
     this.#memory -= bytes.room;
     return undefined;
   }
 
-  #fits(small: SmallDraft, end: number): boolean {
-    return end <= segmentContentBytesMax && (end <= small.room || this.#memory < memoryBytesMax);
+  /** `firstBytes`: of the first write. */
+  #staysSmall(small: SmallDraft, end: number, firstBytes: number): boolean {
+    return end <= segmentContentBytesMax && (end <= small.room || this.#memory < memoryBytesMax) && (small.length > 0 || firstBytes <= firstBytesMax);
   }
 
   #touch(draft: OpenDraft): TimeNs {
@@ -354,6 +369,7 @@ export class Drafts {
     if (this.#left.length > 0) await this.#log.sync();
     await this.#log.forgetReplayed();
     for (const name of files.keys()) await blocks.drafts.discard(name);
+    this.#isReady = true;
   }
 
   #add(draft: OpenDraft): DraftInfo {
