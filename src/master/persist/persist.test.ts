@@ -93,7 +93,7 @@ describe('a file under ASYNC_THROUGH', () => {
     await master.persist(bytes('/b/4'), {}, context);
     await runtime.clock.sleep(10);
     assert.equal(power.writes, 2, 'somebody waits for it');
-    await runtime.clock.sleep(100);
+    await runtime.clock.sleep(400);
     assert.equal(power.writes, 6);
     const {held} = power;
     power.held = undefined;
