@@ -69,20 +69,19 @@ export class DraftPlace {
     return await this.keepSmall(id, [bytes], bytes.length);
   }
 
-  /** Dirty. */
+  /** Dirty. Of an empty content there is nothing to be kept. */
   async keepSmall(id: ContentId, bytes: readonly Uint8Array[], length: number, durable = true): Promise<boolean> {
     const {small} = this.#services;
     if (!this.#tier.persistent) return false;
+    if (length === 0) return true;
     return await this.#keep(id, async () => {
       const logged = durable ? this.#services.sync(this.#tier) : this.#services.written(this.#tier);
       // Only awaited below.
       logged.catch(() => undefined);
-      if (length > 0) {
-        // What is there from before must prove sound; what does not is gone then.
-        if (small.nodeOf(id) !== 0) await small.read(id, 0, length);
-        small.dropFleeting(id);
-        if (!(await (durable ? small.fillDurably(this.#tier, id, bytes, length) : small.fill(this.#tier, id, bytes, length)))) return false;
-      }
+      // What is there from before must prove sound; what does not is gone then.
+      if (small.nodeOf(id) !== 0) await small.read(id, 0, length);
+      small.dropFleeting(id);
+      if (!(await (durable ? small.fillDurably(this.#tier, id, bytes, length) : small.fill(this.#tier, id, bytes, length)))) return false;
       await logged;
       return true;
     });

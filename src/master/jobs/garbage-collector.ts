@@ -13,7 +13,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 const contentsAtOnce = 1_000;
 const partsAtOnce = 500;
 /** Commits follow each other; their garbage is told together. */
-const gatherMs = 20;
+const gatherMs = 200;
 const retryMs = 5_000;
 
 export type OnContentDropped = (contents: readonly ContentId[]) => Promise<void> | void;

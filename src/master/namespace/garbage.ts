@@ -18,6 +18,13 @@ export function discard(tx: Transaction, inode: Inode, stored = false): void {
   tx.put(garbageKey(content.id), encodeGarbage({content: content.id, inode: inode.id, pinned: inode.pinned === true, ...where, ...(content.upload ? {upload: content.upload.id} : {})}));
 }
 
+/** Of a file that gets another content. One that it had only while nothing was written to it, no cache and no store has anything of. */
+export function discardReplaced(tx: Transaction, inode: Inode): void {
+  const {content, pinned} = inode;
+  if (content?.pending && content.length === 0 && !content.upload && !pinned && !storedOf(content)) dropPersist(tx, inode.id);
+  else discard(tx, inode);
+}
+
 /** Oldest content first. */
 export function listGarbage(reader: Reader, limit: number): Garbage[] {
   return Array.from(reader.range({...garbageTable, limit}), ({key, value}) => decodeGarbage(idOfKey(key) as ContentId, value));

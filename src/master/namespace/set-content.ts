@@ -2,7 +2,7 @@
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {discard} from '#master/namespace/garbage.ts';
+import {discardReplaced} from '#master/namespace/garbage.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
@@ -17,7 +17,7 @@ export function setContent(tx: Transaction, op: Operation, id: InodeId, content:
   const {place, path} = found;
   if (place.kind !== 'file') throw new WeirError('IsADirectory', `inode ${id} is a ${place.kind}`);
   const old = inodeAt(tx, place);
-  discard(tx, old);
+  discardReplaced(tx, old);
   const inode = {...old, content, mtime, ctime: op.now, checkedAt: millisecondsOf(op.now)};
   writeInode(tx, inode, place.storeKey);
   addUsage(tx, place.mount, {files: 0, directories: 0, bytes: content.length - (old.content?.length ?? 0)});
