@@ -79,15 +79,15 @@ export class DraftNotes {
   }
 
   /**
-   * The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself, as the file has the content that was told. But where an
-   * earlier life has told of another one, power loss would bring back a draft of a file that seems to be replaced.
+   * The log has nothing more to tell of it. Nobody waits for that: without it the next start finds out by itself, as the file has the content that was told. But where that was
+   * not told (`published`: by way of the store), or an earlier life has told of another one, power loss would bring back a draft of a file that seems to be replaced.
    */
-  async ended(draft: OpenDraft): Promise<void> {
+  async ended(draft: OpenDraft, published = false): Promise<void> {
     const {place, inode, lasts, again} = draft;
     if (!place) return;
     draft.place = undefined;
     draft.lasts = draft.synced = false;
-    if (lasts && again) {
+    if (lasts && (again || published)) {
       await this.#log.append([{kind: 'end', inode}]);
       await this.#log.sync();
     } else this.#log.note({kind: 'end', inode});

@@ -492,4 +492,20 @@ describe('records of the log of drafts', () => {
       });
     }
   });
+
+  it('do not come back with the power when they were published by way of the store', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const simulation = createSimulation(seed);
+      await simulation.run(async (runtime) => {
+        const {drafts} = await begin(runtime);
+        const {draft} = await drafts.open(inode, base, undefined, 0, undefined);
+        await drafts.write(draft, 0, pattern(1, 10));
+        await drafts.sync(draft);
+        await drafts.write(draft, 10, pattern(2, 10));
+        await drafts.rebase(draft, inode, 33 as ContentId);
+      });
+      simulation.crash();
+      await life(simulation, async (drafts) => assert.deepEqual(await drafts.left(), [], `seed ${seed}`));
+    }
+  });
 });

@@ -256,12 +256,13 @@ export class Drafts {
     const draft = this.#get(number);
     const bytes = bytesOf(draft);
     // Published by way of the store its file is no content's, nor was it where it is copied to a segment. What was synced stays until whoever closes the draft knows that the content lasts.
-    const sealed = draft.seal === base && (bytes.length > segmentContentBytesMax || (draft.lasts && draft.place !== undefined));
+    const told = draft.seal === base;
+    const sealed = told && (bytes.length > segmentContentBytesMax || (draft.lasts && draft.place !== undefined));
     draft.base = base;
     draft.seal = 0;
     if (sealed) draft.sealed = true;
     else {
-      await this.#notes.ended(draft);
+      await this.#notes.ended(draft, !told);
       await this.#files.dropFormer(draft);
     }
     // Where versions are kept, each has an inode of its own.
