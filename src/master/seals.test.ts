@@ -117,6 +117,27 @@ describe('what a mount makes', () => {
     });
   });
 
+  const stores = [['renames', {directories: true, recursiveList: false, rename: 'tree', metadata: false}], ['copies', {}]] as const;
+  for (const [kind, capabilities] of stores) it(`is what it was before also where a directory above was renamed meanwhile, in a store that ${kind}`, async () => {
+    const world = new World();
+    world.store('mem://bucket/', capabilities);
+    await dies(world, async (master, runtime) => {
+      await mountBucket(master);
+      const info = await putBehind(world, master, '/b/d/f', 'one');
+      await persisted(master, runtime);
+      await write(world, master, info, 'two');
+      await master.rename(bytes('/b/d/'), bytes('/b/e/'), {kind: 'directory', replace: false}, context);
+      await runtime.clock.sleep(1_000);
+      assert.deepEqual(await master.listJobs(context), []);
+      await master.sync(undefined, context);
+      for (const [id, body] of world.cache) if (body.toString() === 'two') world.cache.delete(id);
+    });
+    await world.life(async (master) => {
+      assert.equal(await contentOf(world, master, '/b/e/f'), 'one');
+      assert.equal((await master.stat(bytes('/b/e/f'), {}, context)).inode.content!.storeKey, 'e/f');
+    });
+  });
+
   it('replaces a file by rename only when it lasts', async () => {
     const world = new World();
     world.store('mem://bucket/');

@@ -36,7 +36,9 @@ export function putPersist(tx: Transaction, persist: Persist): void {
 
 /** The file has a new content, which is pending. Wall ms. `before`: what the file has again when the power fails before the content lasts. */
 export function notePending(tx: Transaction, id: InodeId, content: Content, inherited: Inherited, since: number, before?: Content): void {
-  putPersist(tx, {id, content: content.id, mount: content.mount, state: 'pending', ...inherited, since, failures: 0, ...(before ? {before} : {})});
+  // Where the file is in its store, it stays when a directory above is renamed.
+  const kept = before && {before: before.storeKey === content.storeKey ? {...before, storeKey: sameKey} : before};
+  putPersist(tx, {id, content: content.id, mount: content.mount, state: 'pending', ...inherited, since, failures: 0, ...kept});
 }
 
 /** The content lasts. */
@@ -139,10 +141,16 @@ export function setPersistState(tx: Transaction, file: PendingFile, state: Persi
   if (file.content.pending !== state) writeInode(tx, {...file.inode, content: {...file.content, pending: state}}, file.place.storeKey);
 }
 
+/** The key of a content that its file had before, where the store has that one in the place of the file. */
+export const sameKey = '' as ByteString;
+
 /** What the store has at the key has become another version, and lies there now, by our own doing. */
 export function rebase(tx: Transaction, id: InodeId, from: string, to: string, storeKey: ByteString): void {
   const persist = getPersist(tx, id);
-  if (persist && typeof persist.base !== 'string' && persist.base.fingerprint === from) putPersist(tx, {...persist, base: {fingerprint: to}});
+  if (persist && typeof persist.base !== 'string' && persist.base.fingerprint === from) {
+    const {before} = persist;
+    putPersist(tx, {...persist, base: {fingerprint: to}, ...(before && !before.pending && before.fingerprint === from ? {before: {...before, fingerprint: to, storeKey}} : {})});
+  }
   const file = pendingFile(tx, id);
   if (file?.content.over?.fingerprint === from) setOver(tx, file, {...file.content.over, fingerprint: to, storeKey});
 }

@@ -2,7 +2,7 @@
 import type {ContentId, InodeId} from '#base/ids.ts';
 import {garbageKey} from '#codec/namespace/keys.ts';
 import {discard} from '#master/namespace/garbage.ts';
-import {pendingFile, putPersist} from '#master/namespace/persists.ts';
+import {pendingFile, putPersist, sameKey} from '#master/namespace/persists.ts';
 import {writeInode} from '#master/namespace/place.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -16,8 +16,8 @@ export function takeBack(tx: Transaction, id: InodeId, content: ContentId): bool
   discard(tx, file.inode);
   // It is needed again.
   tx.delete(garbageKey(before.id));
-  // A file of which the store has nothing may have got another name meanwhile.
-  writeInode(tx, {...file.inode, content: before.pending ? {...before, storeKey: file.content.storeKey} : before}, file.place.storeKey);
+  // The file, or a directory above it, may have got another name meanwhile.
+  writeInode(tx, {...file.inode, content: before.pending || before.storeKey === sameKey ? {...before, storeKey: file.content.storeKey} : before}, file.place.storeKey);
   addUsage(tx, file.place.mount, {files: 0, directories: 0, bytes: before.length - file.content.length});
   if (before.pending) putPersist(tx, {...persist, content: before.id, state: before.pending});
   return true;
