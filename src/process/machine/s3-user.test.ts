@@ -70,8 +70,10 @@ export class S3User {
     const {files} = instance;
     const ledger = this.#ledger;
     const roll = ledger.random();
-    const upload = this.#uploads.length > 0 ? ledger.pick(this.#uploads) : undefined;
-    if (!upload || (roll < 0.2 && this.#uploads.length < uploadsMax)) {
+    // What became of one whose end has failed is found out at the next start.
+    const going = this.#uploads.filter(({ending}) => !ending);
+    const upload = going.length > 0 ? ledger.pick(going) : undefined;
+    if (!upload || (roll < 0.2 && going.length < uploadsMax)) {
       const [name, writeType] = [ledger.pick(fixedNames), ledger.writeType()];
       ledger.tell(`begin an upload of ${name} ${writeType ?? ''}`);
       const {uploadId} = await files.createUpload(ledger.path(name), {kind: 'file', parents: 'implied', ...(writeType ? {writeType} : {})}, s3);
