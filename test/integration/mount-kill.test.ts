@@ -16,6 +16,7 @@ import {fsxProgram, runFsx} from '../conformance/posix/fsx.ts';
 import {unmountable} from '../conformance/posix/places.ts';
 import {need} from '../servers/tools.ts';
 import {seededRandom, Weir} from './harness.ts';
+import {OwnMount} from './own-mount.ts';
 
 const kills = Number(process.env['WEIR_TEST_KILLS'] ?? 6);
 const seed = Number(process.env['WEIR_TEST_SEED'] ?? Date.now() % 1e9);
@@ -68,6 +69,48 @@ async function killing(weir: Weir, env: Record<string, string>, until: () => boo
   await weir.restart();
 }
 
+/** Lets the mount's process die, its instance, or both, again and again, while `until` is not done. */
+async function killingOwn(weir: Weir, mount: OwnMount, until: () => boolean): Promise<void> {
+  const random = seededRandom(seed);
+  for (let kill = 0; kill < kills && !until(); kill++) {
+    await sleep(200 + random() * 1_500);
+    const [own, instance] = [kill % 3 !== 1, kill % 3 !== 0];
+    await Promise.all([own && mount.end(), instance && weir.kill()]);
+    if (instance) await weir.up();
+    if (own) await mount.up();
+  }
+}
+
+/** What programs do on a mount, all at once, while `kill` does its work; and what they check. */
+async function survived(weir: Weir, box: string, kill: (until: () => boolean) => Promise<void>): Promise<void> {
+  const outside = await mkdtemp(path.join(tmpdir(), 'weir-stop-'));
+  const stop = path.join(outside, 'stop');
+  const what = ['names', 'names', 'append', 'lock', 'lock', 'remove', 'sqlite'];
+  let failed = false;
+  const outcomes = what.map(async (name, i) => {
+    const directory = path.join(box, name === 'lock' ? name : `${name}-${i}`);
+    await mkdir(directory, {recursive: true});
+    const outcome = await program(name, directory, stop, seed + i);
+    failed ||= outcome.status !== 0;
+    return outcome;
+  });
+  await sleep(500);
+  await kill(() => failed);
+  await writeFile(stop, '');
+  const ended = await Promise.all(outcomes);
+  for (const [i, {status, said}] of ended.entries()) assert.equal(status, 0, `${what[i]}: ${said}\n${weir.log.slice(-2000)}`);
+  const raised = ended.reduce((sum, {out}) => sum + Number(out || 0), 0);
+  assert.equal(Number(await readFile(path.join(box, 'lock', 'counter'), 'utf8')), raised, 'each raised it under its lock');
+  await rm(outside, {recursive: true});
+}
+
+it(`kill -9 of a mount of its own process, of its instance, and of both, fails no program, does nothing twice and loses nothing (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, async () => {
+  await using weir = await Weir.start({args: []});
+  await weir.s3.must('PUT', '/box');
+  await using mount = await OwnMount.start(weir, '-o', 'shared_locks');
+  await survived(weir, mount.at(), until => killingOwn(weir, mount, until));
+});
+
 for (const writeType of writeTypes) describe(`kill -9 under a mount, written as ${writeType} (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, () => {
   async function mounted(use: (weir: Weir, box: string, env: Record<string, string>) => Promise<void>): Promise<void> {
     const place = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));
@@ -84,27 +127,7 @@ for (const writeType of writeTypes) describe(`kill -9 under a mount, written as 
   }
 
   it('fails no program, does nothing twice and loses nothing', async () => {
-    await mounted(async (weir, box, env) => {
-      const outside = await mkdtemp(path.join(tmpdir(), 'weir-stop-'));
-      const stop = path.join(outside, 'stop');
-      const what = ['names', 'names', 'append', 'lock', 'lock', 'remove', 'sqlite'];
-      let failed = false;
-      const outcomes = what.map(async (name, i) => {
-        const directory = path.join(box, name === 'lock' ? name : `${name}-${i}`);
-        await mkdir(directory, {recursive: true});
-        const outcome = await program(name, directory, stop, seed + i);
-        failed ||= outcome.status !== 0;
-        return outcome;
-      });
-      await sleep(500);
-      await killing(weir, env, () => failed);
-      await writeFile(stop, '');
-      const ended = await Promise.all(outcomes);
-      for (const [i, {status, said}] of ended.entries()) assert.equal(status, 0, `${what[i]}: ${said}\n${weir.log.slice(-2000)}`);
-      const raised = ended.reduce((sum, {out}) => sum + Number(out || 0), 0);
-      assert.equal(Number(await readFile(path.join(box, 'lock', 'counter'), 'utf8')), raised, 'each raised it under its lock');
-      await rm(outside, {recursive: true});
-    });
+    await mounted((weir, box, env) => survived(weir, box, until => killing(weir, env, until)));
   });
 
   it('changes no byte that fsx has written', async context => {
