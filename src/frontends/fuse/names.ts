@@ -23,7 +23,10 @@ export const lookup: Operation<'lookup'> = async (services, head, {name}, contex
     if (info.inode.parent !== parent) throw new Errno('ENOENT');
     return named(services, parent, name, {info, validUntil}, context.turn);
   }
-  return named(services, parent, name, await services.files.lookup(parent, meant.name, meant.kind, context), context.turn);
+  const found = await services.files.lookup(parent, meant.name, meant.kind, context);
+  // Asking the store has changed something, mostly this very file: as it is now it may be believed, and need not be asked for again.
+  const again = context.turn === services.remembered.turn ? undefined : lookupNow(services, head, {op: 'lookup', name});
+  return again ?? named(services, parent, name, found, context.turn);
 };
 
 /** On the spot, or undefined. */
@@ -58,7 +61,9 @@ export function madeBody(services: MountServices, info: FileInfo): Buffer {
 export const getattr: Operation<'getattr'> = async (services, head, _body, context) => {
   const node = nodeOf(head);
   try {
-    return attributesAnswer(services, await services.files.statInode(node, context), context.turn);
+    const found = await services.files.statInode(node, context);
+    const again = context.turn === services.remembered.turn ? undefined : getattrNow(services, head);
+    return again ?? attributesAnswer(services, found, context.turn);
   } catch (error) {
     return attributesBody({...attributesOf(orphanOf(services, node, error), services), links: 0}, 0);
   }

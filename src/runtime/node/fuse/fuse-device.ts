@@ -1,6 +1,7 @@
 /**
  * The FUSE device on the event loop, without a thread and without a wait: /dev/fuse can be polled like a socket, so it is put under the
- * descriptor number of a pipe that node:net reads. Every read brings exactly one request; every write is exactly one answer.
+ * descriptor number of a pipe that node:net reads. Every read brings exactly one request; every write is exactly one answer. What is there
+ * behind a request is read in the same turn: another round of the loop costs as much as many a request.
  *
  * Tried beside it: a blocking read in the pool (a slot of four is lost, and every request costs a hop between threads) and threads of our
  * own (the same hop). This way one request at a time costs a poll, a read and a write.
@@ -9,7 +10,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import {notificationHead} from '#codec/fuse/reply.ts';
 import {WeirError} from '#base/errors.ts';
-import {MiB} from '#base/units.ts';
+import {KiB, MiB} from '#base/units.ts';
 import type {Descriptor} from '#model/file-lease.ts';
 import type {FuseDevice, KeptMemory} from '#runtime/fuse.ts';
 import {descriptorNumber} from '#runtime/node/descriptor.ts';
@@ -26,6 +27,10 @@ const messageBytesMax = writeBytesMax + 4096;
 const endings = new Set(['ENODEV', 'ECONNABORTED', 'EOF']);
 /** What an answer meets when its request was interrupted or its mount has gone. */
 const unwanted = new Set(['ENOENT', 'ENODEV', 'ECONNABORTED']);
+
+/** Read in one turn of the event loop, which others wait for: so many, and nothing behind one with data. */
+const messagesAtOnce = 8;
+const briefBytesMax = 16 * KiB;
 
 const sigkillBit = 1n << 8n;
 
@@ -58,6 +63,7 @@ export class NodeFuseDevice implements FuseDevice {
   #leaving = false;
   /** Its descriptors may be other files' by now. */
   #closed = false;
+  #paused = false;
   readonly #keeper: DeviceKeeper | undefined;
   readonly kept: KeptMemory | undefined;
 
@@ -81,6 +87,7 @@ export class NodeFuseDevice implements FuseDevice {
       buffer: this.#message,
       callback: (length: number, bytes: Uint8Array) => {
         handler((bytes as Buffer).subarray(0, length));
+        this.#readOn(length, handler);
         return true;
       },
     };
@@ -104,6 +111,15 @@ export class NodeFuseDevice implements FuseDevice {
     const replaced = this.#calls.replace(number, this.#device);
     if (replaced < 0) socket.destroy(new Error(`dup3 failed with errno ${-replaced}`));
     else socket.resume();
+  }
+
+  /** Whatever is wrong with the device is said to node:net, too. */
+  #readOn(first: number, handler: (message: Buffer) => void): void {
+    for (let count = 1, length = first; count < messagesAtOnce && length <= briefBytesMax && !this.#paused; count++) {
+      length = this.#calls.readNow(this.#device, this.#message);
+      if (length <= 0) return;
+      handler(this.#message.subarray(0, length));
+    }
   }
 
   send(head: Uint8Array, body?: Uint8Array): boolean {
@@ -161,6 +177,7 @@ export class NodeFuseDevice implements FuseDevice {
   }
 
   async leave(settled: Promise<void>): Promise<void> {
+    this.#paused = true;
     this.#socket?.pause();
     await settled;
     this.#leaving = true;
