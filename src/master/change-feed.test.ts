@@ -100,3 +100,26 @@ test('that a store has got a file by now is no change of what the file shows', a
     await following;
   });
 });
+
+test('what only a question about one file brings is no change of what it shows', async () => {
+  const world = new World();
+  const store = world.store('mem://bucket/');
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    store.outside.put(bytes('file'), Buffer.from('x'));
+    const [listed] = (await master.list({directory: bytes('/b/'), view: 'keys', limit: 10}, context)).entries;
+    assert.ok(listed && 'info' in listed);
+    const {inode} = listed.info;
+    const told: Changes[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
+    })().catch(() => undefined);
+    await runtime.clock.sleep(1_000);
+    const {info} = await master.statInode(inode.id, context);
+    assert.ok(inode.content!.listed && !info.inode.content!.listed, 'it was asked for');
+    assert.deepEqual(told, [{inodes: [], names: []}]);
+    stop.abort();
+    await following;
+  });
+});

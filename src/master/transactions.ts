@@ -135,15 +135,17 @@ export class Transactions {
 
   /**
    * Takes in what a store said. If power loss takes it back it is asked again, so nobody waits for a disk: a cold read would pay for it. But
-   * ids that could be given out twice are waited for. `startedAt`: when the store was asked, wall ms.
+   * ids that could be given out twice are waited for. `startedAt`: when the store was asked, wall ms; `unseen`: as in changeUnseen.
    */
-  async learn<T>(startedAt: number, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Promise<T> {
+  async learn<T>(startedAt: number, fn: (tx: Transaction, op: Operation) => T, idsMax = 64, unseen = false): Promise<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {now: this.#clock.nowNs(), ids: this.ids};
     const relearnable = this.ids.durable;
     let publish = (): void => undefined;
     const commit = this.metastore.transact(tx => {
-      const noted = this.#feed.noting(tx, undefined, inner => this.#watch(inner, watched => fn(watched, op)));
+      const change = (inner: Transaction): T => this.#watch(inner, watched => fn(watched, op));
+      if (unseen) return change(tx);
+      const noted = this.#feed.noting(tx, undefined, change);
       ({publish} = noted);
       return noted.result;
     }, undefined, {relearnable});

@@ -171,7 +171,8 @@ export class Loader {
     const id = await transactions.learn(startedAt, (tx, op) => {
       mergeFile(tx, op, origin, object);
       return resolve(tx, origin.path).place?.id;
-    }, origin.path.names.length + 2);
+      // What a listing does not tell, no file shows among its attributes or bytes: mounts need not forget those.
+    }, origin.path.names.length + 2, verdict === 'metadata');
     if (id !== undefined) beliefs.confirm(id, startedAt);
     if (id !== undefined && question.inode !== id) beliefs.countRequest(id);
   }
