@@ -104,11 +104,11 @@ export class ContentFills implements FlightObserver {
    * window is used up, so that the requests stay long.
    */
   readAhead(sequence: Sequence): void {
-    const {next, run, window, isFirst} = sequence;
+    const {next, run, isThrough, window, isFirst} = sequence;
     if (window === 0 || !isFirst || this.#isRefusing) return;
     const ahead = Math.max(0, sequence.aheadTo - next);
     // Who has read so much at a stretch goes on: a quarter of that would leave a long link idle until some round trips' worth of bytes are read.
-    const limit = Math.min(window, Math.max(ahead + this.#thrift.extra(0), run >= provedBytes ? run : 0));
+    const limit = isThrough ? window : Math.min(window, Math.max(ahead + this.#thrift.extra(0), run >= provedBytes ? run : 0));
     if (ahead > limit / 2 || limit - ahead < pageBytes) return;
     const start = Math.ceil((next + ahead) / pageBytes) * pageBytes;
     const end = Math.min(Math.floor((next + limit) / pageBytes) * pageBytes, this.content.length);

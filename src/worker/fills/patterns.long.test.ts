@@ -65,6 +65,20 @@ describe('a sequential reader', () => {
     assert.equal(t.store.counters.bytesRead, bytes.length);
   });
 
+  it('that asks for 1 MiB after the other from the beginning is believed at once', async () => {
+    const t = linked(wan);
+    const bytes = stamped('big', 1, 64 * MiB);
+    const content = t.put('big', bytes);
+    const from = t.clock.now;
+    await t.clock.run((async () => {
+      for (let at = 0; at < bytes.length; at += MiB) await check(t, content, bytes, at, MiB);
+    })());
+    // A round trip for the first, one for the second, and one in which the link is half idle.
+    const idealMs = bytes.length / wan.linkRate + 3 * wan.roundTripMs;
+    assert.ok(t.clock.now - from < idealMs, `${t.clock.now - from} ms against ${idealMs}`);
+    assert.equal(t.store.counters.bytesRead, bytes.length);
+  });
+
   it('is served past a cache that refuses, still from several connections, in bounded memory', async () => {
     const t = linked({roundTripMs: 25, connectionRate: 50_000}, {limits: {heldBytesMax: 32 * MiB}});
     t.blocks.mode = 'refuse';

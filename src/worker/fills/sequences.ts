@@ -1,7 +1,7 @@
 /**
  * Recognises sequential readers of one content, several at a time: each sequence is known by where it should go on. The window
  * to read ahead starts with the second step, doubles with each further one up to a bound, and a jump starts a new sequence
- * with none.
+ * with none. Who begins at the beginning with a long read, as the kernel does for a file that is read through, is believed at once.
  */
 import {KiB, MiB} from '#base/units.ts';
 
@@ -11,6 +11,10 @@ const sequencesMax = 8;
 const slackBytes = 128 * KiB;
 const windowBytesMin = 128 * KiB;
 const windowBytesMax = 32 * MiB;
+/** Of who wants the beginning alone, as a header, reads are shorter. */
+const longReadBytes = 512 * KiB;
+/** What is fetched ahead of who reads through, as a multiple of what he has read: so a long link is busy from the third round trip on. */
+const throughWindows = 4;
 
 /** One reader, as far as can be told from outside. */
 export interface Sequence {
@@ -18,6 +22,8 @@ export interface Sequence {
   next: number;
   /** Bytes that it has read, one after the other. */
   run: number;
+  /** It began at the beginning, with a long read. */
+  readonly isThrough: boolean;
   /** Bytes behind `next` worth fetching ahead; 0 until it has proved sequential. */
   window: number;
   /** Up to here was fetched ahead. */
@@ -36,7 +42,8 @@ export class Sequences {
     const at = this.#sequences.findLastIndex(s => offset <= s.next + slackBytes && offset >= s.next - slackBytes && end > s.next);
     if (at === -1) {
       if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
-      const sequence = {next: end, run: length, window: 0, aheadTo: end, isFirst};
+      const isThrough = offset === 0 && length >= longReadBytes;
+      const sequence = {next: end, run: length, isThrough, window: isThrough ? length : 0, aheadTo: end, isFirst};
       this.#sequences.push(sequence);
       return sequence;
     }
@@ -45,7 +52,7 @@ export class Sequences {
     sequence.run += end - sequence.next;
     sequence.next = end;
     sequence.isFirst = isFirst;
-    sequence.window = Math.min(windowBytesMax, Math.max(windowBytesMin, sequence.window * 2, length));
+    sequence.window = Math.min(windowBytesMax, sequence.isThrough ? throughWindows * sequence.run : Math.max(windowBytesMin, sequence.window * 2, length));
     return sequence;
   }
 }
