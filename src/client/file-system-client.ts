@@ -93,6 +93,10 @@ export class FileSystemClient implements FileSystem {
     return info && new OpenedFile(this.#services, info, contentOf(info), undefined);
   }
 
+  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
+    return this.#services.here?.master.setInodeAttributesNow(inode, patch, context);
+  }
+
   releaseNow(inode: InodeId, holder: string): boolean {
     return this.#services.here?.master.releaseNow(inode, holder) ?? false;
   }

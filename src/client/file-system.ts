@@ -8,7 +8,7 @@ import {KiB} from '#base/units.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, MasterApi, NodeInfo, PathOptions, PartRecord, Precondition, SealOptions, Unnamed, UploadRecord} from '#contracts/master-api.ts';
 import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
-import type {Inode} from '#model/inode.ts';
+import type {AttributePatch, Inode} from '#model/inode.ts';
 import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {WriteType} from '#model/mount.ts';
@@ -183,6 +183,8 @@ export interface FileSystem extends NamespaceCalls {
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** The file that an inode is, retained for the holder; undefined where that takes any waiting, it is no file, or it is sealed: then nothing is retained. Overloaded. */
   openInodeNow(inode: InodeId, holder: string): OpenFile | undefined;
+  /** `setAttributes` of an inode, on the spot, for whoever is content that it is safe; undefined where that takes waiting: whether it is changed is not known then. */
+  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined;
   /** `release` on the spot; false where that takes any waiting: then it is not released. */
   releaseNow(inode: InodeId, holder: string): boolean;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */

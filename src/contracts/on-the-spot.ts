@@ -9,6 +9,7 @@ import type {CallContext, Principal} from '#contracts/context.ts';
 import type {BeginWriteOptions, FileInfo, LookupResult, NodeInfo, PathOptions, SealOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
 import type {Body, ByteRange, DraftInfo} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
+import type {AttributePatch} from '#model/inode.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -19,6 +20,8 @@ export interface MasterOnTheSpot {
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   /** MasterApi.retain, of a file with bytes that can be read; of nothing else. Overloaded. */
   retainNow(inode: InodeId, holder: string): FileInfo | undefined;
+  /** MasterApi.setAttributes of what the inode is, answered when it is safe; undefined: not, or not yet, and it may be asked for again. */
+  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined;
   /** MasterApi.beginSeal. */
   beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined;
   /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */

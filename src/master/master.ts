@@ -223,6 +223,15 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch, options.version)), context);
   }
 
+  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
+    const {lookups, transactions} = this.#parts;
+    const known = lookups.infoNow(inode);
+    if (!known || context.origin === undefined) return undefined;
+    const path = parsePath(known.path, 'file');
+    const commit = transactions.changeNow(context, (tx, op) => setAttributes(tx, op, path, patch));
+    return transactions.isSafe(commit) ? commit.result : undefined;
+  }
+
   async setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo> {
     const parsed = parsePath(path, 'file');
     await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});

@@ -62,3 +62,25 @@ test('nobody is shown on the spot what he may not see', async () => {
     assert.equal(master.openNow(bytes('/b/dir/a'), principal)?.length, 3);
   });
 });
+
+test('attributes are changed on the spot for a mount, of what is known', async () => {
+  const world = new World();
+  world.store('mem://bucket/').outside.put(bytes('dir/a'), Buffer.from('one'));
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    const {inode} = await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
+    const mount = {...context, origin: 'mount-1', moment: 'safe'} as const;
+    assert.equal(master.setInodeAttributesNow(inode.id, {mode: 0o600}, context), undefined, 'others wait for what is durable');
+    // Where the disk wants to be waited for it is asked for again, as it may be.
+    const changed = master.setInodeAttributesNow(inode.id, {mode: 0o640, mtime: 5n}, mount) ?? (await master.setAttributes(bytes('/b/dir/a'), {mode: 0o640, mtime: 5n}, {kind: 'file'}, mount));
+    assert.deepEqual([changed.path, changed.inode.mode, changed.inode.mtime], ['/b/dir/a', 0o640, 5n]);
+    assert.deepEqual(await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context), changed);
+    assert.throws(() => master.setInodeAttributesNow(inode.id, {mode: 0o70000}, mount), error => isKind(error, 'InvalidArgument'));
+    await master.remove(bytes('/b/dir/a'), {kind: 'file'}, context);
+    assert.equal(master.setInodeAttributesNow(inode.id, {mode: 0o600}, mount), undefined);
+    await put(master, '/b/dir/b', 'two');
+    const other = await master.stat(bytes('/b/dir/b'), {kind: 'file'}, context);
+    await runtime.clock.sleep(61_000);
+    assert.equal(master.setInodeAttributesNow(other.inode.id, {mode: 0o600}, mount), undefined, 'its store is asked first');
+  });
+});

@@ -87,6 +87,13 @@ export class Transactions {
     return commit;
   }
 
+  /** Whether it survives the process by now, or can be made to at once. */
+  isSafe(commit: Commit<unknown>): boolean {
+    // Whoever takes it makes the log write what has not been written.
+    void commit.safe;
+    return commit.sequence <= this.metastore.safeSequence;
+  }
+
   /**
    * A change on Weir's own account of what is known about files, but of nothing that they show: whoever listens to changes is not told, and
    * keeps what he remembers of them.

@@ -3,8 +3,8 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
-import type {SetattrBody} from '#codec/fuse/request.ts';
-import type {CallContext} from '#contracts/context.ts';
+import type {FuseHead, SetattrBody} from '#codec/fuse/request.ts';
+import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {patched} from '#frontends/fuse/by-inode.ts';
@@ -13,7 +13,7 @@ import {checkMayChange} from '#frontends/fuse/extended-attributes.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {checkRoom} from '#frontends/fuse/quota.ts';
-import {type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import {withoutSetId} from '#frontends/fuse/set-ids.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
 import {accessAcl} from '#model/posix-acl.ts';
@@ -38,6 +38,21 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
   }
   return attributesBody(attributesOf(info, services), 0);
 };
+
+/** On the spot: all but the size, of what has a name. */
+export function setattrNow(services: MountServices, head: FuseHead, body: BodyOf<'setattr'>): Answer {
+  const node = nodeOf(head);
+  const {files, handles, clock, origin} = services;
+  const known = body.size === undefined ? files.statInodeNow(node)?.info : undefined;
+  const patch = known && patchOf(body, known.inode, clock.nowNs());
+  if (!patch || Object.keys(patch).length === 0) return undefined;
+  const info = files.setInodeAttributesNow(node, patch, {...systemContext, origin, moment: 'safe'});
+  if (!info) return undefined;
+  const open = handles.inode(node);
+  if (open) open.info = info;
+  if (patch.mtime !== undefined) open?.draft?.touched(patch.mtime);
+  return attributesBody(attributesOf(info, services), 0);
+}
 
 /** Of a file without a name only those know who have it open: nothing of it is kept. */
 function patchedOrphan({handles, clock}: MountServices, node: InodeId, {mode, uid, gid, atime, mtime}: AttributePatch): FileInfo {

@@ -2,7 +2,7 @@
 import {assert} from '#base/assert.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {FileInfo} from '#contracts/master-api.ts';
-import {removexattr, setattr, setxattr} from '#frontends/fuse/change-attributes.ts';
+import {removexattr, setattr, setattrNow, setxattr} from '#frontends/fuse/change-attributes.ts';
 import {create, link, mkdir, mknod, openedNew, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
@@ -29,7 +29,7 @@ export const namesChange: ReadonlySet<OperationName> = new Set(['create', 'mknod
 
 /** What is tried on the spot first: undefined when that takes waiting. */
 export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {
-  lookup: lookupNow, getattr: getattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow,
+  lookup: lookupNow, getattr: getattrNow, setattr: setattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow,
 };
 
 /** Changes that must not be made twice: when the kernel asks again because nobody answered, the first answer is given again. All others may be repeated. */
