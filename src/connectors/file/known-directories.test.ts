@@ -194,6 +194,9 @@ test('few directories are kept open, and none whose name could be lost', async (
   for (let i = 0; i < 600; i++) known.enter(at(2))![Symbol.dispose]();
   for (let i = 0; i < 2; i++) await known.met(at(139), () => true);
   known.enter(at(139))![Symbol.dispose]();
+  await Promise.all([130, 131, 132, 133].map((i) => known.know(at(i), () => true)));
+  for (const i of [130, 131, 132, 133]) known.enter(at(i))![Symbol.dispose]();
+  assert.equal(opened, 128, 'each of some at once takes the place of one');
   await known.close();
   assert.equal(opened, 1, 'who is in one still uses it');
   await entered.sync();

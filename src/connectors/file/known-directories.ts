@@ -40,6 +40,8 @@ export class KnownDirectories {
   readonly #met = new Set<ByteString>();
   readonly #refused = new Set<ByteString>();
   #uses = 0;
+  /** That are becoming known, and have their room. */
+  #opening = 0;
   #closed = false;
 
   constructor(disk: Disk) {
@@ -88,6 +90,15 @@ export class KnownDirectories {
   /** The same at once: something is about to be written to it. */
   async know(path: ByteString, lasts: () => boolean): Promise<void> {
     if (this.#closed || this.#known.has(path) || this.#refused.has(path) || !this.#makeRoom()) return;
+    this.#opening++;
+    try {
+      await this.#open(path, lasts);
+    } finally {
+      this.#opening--;
+    }
+  }
+
+  async #open(path: ByteString, lasts: () => boolean): Promise<void> {
     let directory: DiskDirectory | undefined;
     try {
       directory = await this.#disk.openDirectory(diskPath(path));
@@ -96,7 +107,7 @@ export class KnownDirectories {
       throw error;
     }
     if (!directory) return remember(this.#refused, path);
-    if (this.#closed || this.#known.has(path) || this.#known.size >= knownMax || !lasts()) return await directory.close();
+    if (this.#closed || this.#known.has(path) || !lasts()) return await directory.close();
     const open = directory;
     this.#known.set(path, {directory: open, sync: new CoveringRun(() => open.sync()), usedAt: ++this.#uses, users: 0, forgotten: false});
   }
@@ -115,10 +126,10 @@ export class KnownDirectories {
   }
 
   #makeRoom(): boolean {
-    if (this.#known.size < knownMax) return true;
-    const [path, {usedAt}] = this.#known.entries().next().value!;
-    if (this.#uses - usedAt < passedOverMin) return false;
-    this.forget(path);
+    if (this.#known.size + this.#opening < knownMax) return true;
+    const oldest = this.#known.entries().next().value;
+    if (!oldest || this.#uses - oldest[1].usedAt < passedOverMin) return false;
+    this.forget(oldest[0]);
     return true;
   }
 
