@@ -19,11 +19,17 @@ interface RemoteWriter {
   abort(): Promise<void>;
 }
 
-/** What of a context travels with each call. */
-export type Travelling = (context: CallContext) => Readonly<Record<string, unknown>>;
+/** What of a context travels with each call: null where nothing does. */
+export type Travelling = (context: CallContext) => Readonly<Record<string, unknown>> | null;
 
 /** What both sides of any connection may know of a call. Who asks, the handshake has said. */
-export const plainTravelling: Travelling = ({request, expects, owner, origin, moment, trace}) => ({request, expects, owner, origin, moment, trace});
+const travellers = ['request', 'expects', 'owner', 'origin', 'moment', 'trace'] as const;
+
+export const plainTravelling: Travelling = (context) => {
+  let travelling: Record<string, unknown> | null = null;
+  for (const name of travellers) if (context[name] !== undefined) (travelling ??= {})[name] = context[name];
+  return travelling;
+};
 
 /** The first message of a body: its bytes follow as data, unless they are here or lent. */
 export interface BodyHead {
@@ -75,11 +81,16 @@ export class Calls {
     const channel = await this.#connected(context.signal);
     const stream = channel.open(this.#nextStream);
     this.#nextStream = this.#nextStream >= 0xffff_fffe ? 1 : this.#nextStream + 1;
-    const callbacks = args.filter((arg) => typeof arg === 'function') as Ready[];
-    assert(callbacks.length <= 1, 'a method has at most one callback');
-    const plain = args.slice(0, -1).map((arg) => (typeof arg === 'function' ? null : arg));
+    const plain = args.slice(0, -1);
+    let ready: Ready | undefined;
+    for (let i = 0; i < plain.length; i++) {
+      if (typeof plain[i] !== 'function') continue;
+      assert(ready === undefined, 'a method has at most one callback');
+      ready = plain[i] as Ready;
+      plain[i] = null;
+    }
     channel.post(FrameKind.call, stream.id, encodeValue([name, plain, this.#travelling(context)]));
-    return {stream, channel, context, ready: callbacks[0]};
+    return {stream, channel, context, ready};
   }
 
   /** Reads a stream to its end; the caller's abort cancels the other side. */
@@ -195,11 +206,24 @@ async function* readBytes(stream: Stream, channel: Channel, context: CallContext
   }
 }
 
+/** By signal, the streams that end with it. One listener a signal: many calls share one that never fires, and each listener costs more the more there are. */
+const watching = new WeakMap<AbortSignal, Set<Stream>>();
+
 function cancelOn(signal: AbortSignal, stream: Stream): Disposable {
+  const streams = watching.get(signal) ?? watch(signal);
+  streams.add(stream);
+  return {[Symbol.dispose]: () => streams.delete(stream)};
+}
+
+function watch(signal: AbortSignal): Set<Stream> {
+  const streams = new Set<Stream>();
+  watching.set(signal, streams);
   const onAbort = () => {
-    stream.cancel();
-    stream.break(new WeirError('Cancelled', 'the call was cancelled'));
+    for (const stream of streams) {
+      stream.cancel();
+      stream.break(new WeirError('Cancelled', 'the call was cancelled'));
+    }
   };
   signal.addEventListener('abort', onAbort, {once: true});
-  return {[Symbol.dispose]: () => signal.removeEventListener('abort', onAbort)};
+  return streams;
 }

@@ -64,8 +64,9 @@ export class ServedCalls {
   async #serve(stream: Stream, payload: Uint8Array, contextOf: Parameters<ServedCalls['onCall']>[1]): Promise<void> {
     const {service, method, shape, args, context} = this.#parse(payload, stream, contextOf);
     const withReady = shape === 'publish' ? args.map((arg) => (arg === null ? (way?: WriteType) => askReady(stream, way) : arg)) : args;
+    withReady.push(context);
     const call = (service.implementation as Record<string, (...a: unknown[]) => unknown>)[method]!;
-    const result = call.apply(service.implementation, [...withReady, context]);
+    const result = call.apply(service.implementation, withReady);
     switch (shape) {
       case 'call':
       case 'publish':
@@ -90,9 +91,10 @@ export class ServedCalls {
     const value = decodeValue(payload);
     if (!Array.isArray(value) || typeof value[0] !== 'string' || !Array.isArray(value[1])) throw new WeirError('InvalidArgument', 'not a call');
     const [name, args, travelled] = value as [string, unknown[], Travelled | null];
-    const [serviceName, method] = name.split('.');
-    const service = this.#options.services.get(serviceName ?? '');
-    if (!service || !method || !Object.hasOwn(service.wire, method)) throw new WeirError('Unsupported', `there is no method ${JSON.stringify(name.slice(0, 100))}`);
+    const dot = name.indexOf('.');
+    const method = name.slice(dot + 1);
+    const service = this.#options.services.get(name.slice(0, Math.max(0, dot)));
+    if (!service || !Object.hasOwn(service.wire, method)) throw new WeirError('Unsupported', `there is no method ${JSON.stringify(name.slice(0, 100))}`);
     const context = contextOf(travelled, stream.abort.signal);
     return {service, method, shape: service.wire[method]!, args, context};
   }

@@ -94,14 +94,15 @@ class Session {
 
 /** Who is connected is known; a caller that says who it acts for is not believed. */
 function contextOf(principal: Principal, travelled: Travelled | null, signal: AbortSignal): CallContext {
+  if (!travelled) return {principal, signal};
   return {
     principal,
     signal,
-    ...(travelled?.request ? {request: travelled.request} : {}),
-    ...(Array.isArray(travelled?.expects) ? {expects: travelled.expects as NonNullable<CallContext['expects']>} : {}),
-    ...(typeof travelled?.origin === 'string' ? {origin: travelled.origin} : {}),
-    ...(travelled?.moment === 'safe' ? {moment: 'safe'} : {}),
-    ...(travelled?.owner ? {owner: travelled.owner} : {}),
-    ...(travelled?.trace ? {trace: travelled.trace} : {}),
+    ...(travelled.request ? {request: travelled.request} : {}),
+    ...(Array.isArray(travelled.expects) ? {expects: travelled.expects as NonNullable<CallContext['expects']>} : {}),
+    ...(typeof travelled.origin === 'string' ? {origin: travelled.origin} : {}),
+    ...(travelled.moment === 'safe' ? {moment: 'safe'} : {}),
+    ...(travelled.owner ? {owner: travelled.owner} : {}),
+    ...(travelled.trace ? {trace: travelled.trace} : {}),
   };
 }
