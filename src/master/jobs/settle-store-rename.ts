@@ -8,7 +8,7 @@ import {isKind} from '#base/errors.ts';
 import type {FileRename} from '#codec/namespace/intent-record.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
 import type {RenameFile} from '#master/jobs/rename-file.ts';
-import {finishStoreRename, forgetFileRename, getFileRename} from '#master/namespace/file-renames.ts';
+import {finishStoreRename, forgetFileRename, getFileRename, replacedBy} from '#master/namespace/file-renames.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import type {Renamed} from '#master/namespace/rename.ts';
 import {resolve} from '#master/namespace/resolve.ts';
@@ -30,7 +30,7 @@ export async function settleStoreRename({transactions, store, id, signal, crashP
   const context: CallContext = {principal: rootPrincipal, signal, moment: 'safe', ...(intent.request ? {request: intent.request} : {})};
   let vanished: readonly ByteString[] = [];
   const info = await transactions.change(context, (tx, op) => {
-    const shown = finishStoreRename(tx, op, intent, moved.fingerprint);
+    const shown = finishStoreRename(tx, op, intent, moved.fingerprint, replacedBy(tx, intent));
     ({vanished} = shown);
     return shown.info;
   });

@@ -40,9 +40,8 @@ export function showFileRename(tx: Transaction, op: Operation, intent: FileRenam
   return renamed;
 }
 
-/** The same where the store has renamed it by itself: nothing is left to do. */
-export function finishStoreRename(tx: Transaction, op: Operation, intent: FileRename, fingerprint: string): Renamed {
-  const moved = replacedBy(tx, intent);
+/** The same where the store has renamed it by itself: nothing is left to do. `moved`: what was at the target had been moved out of the way, as `replacedBy` says. */
+export function finishStoreRename(tx: Transaction, op: Operation, intent: FileRename, fingerprint: string, moved: Relocation | undefined): Renamed {
   const renamed = showNewName(tx, op, intent, fingerprint);
   if (moved) forgetRelocation(tx, moved.id);
   forgetFileRename(tx, intent.id);

@@ -118,8 +118,10 @@ export class Renames {
         ...(context.request ? {request: context.request} : {}),
       };
       // Over what is pending it is brought to its end behind: its upload would meet bytes of which it does not know.
-      const overPending = transactions.peek(reader => fileAt(reader, target))?.content?.pending !== undefined;
-      if (store.capabilities.rename !== 'none' && !overPending) return await this.#renameFileInStore(store, {...intent, inStore: true}, {hold, committed}, context);
+      const covers = transactions.peek(reader => fileAt(reader, target));
+      if (store.capabilities.rename !== 'none' && !covers?.content?.pending) {
+        return await this.#renameFileInStore(store, {...intent, inStore: true}, {hold, committed, covers: covers?.id, moved: replaced?.relocation}, context);
+      }
       runtime.crashPoint('master.rename.note');
       await transactions.changeOwn(tx => {
         if (replaced?.relocation) forgetRelocation(tx, replaced.relocation.id);
@@ -181,14 +183,14 @@ export class Renames {
     return commit.result;
   }
 
-  /** `committed` is called in the turn of the commit, or when a job sees to what was moved out of the way. */
-  async #renameFileInStore(store: UnderStore, intent: FileRename, {hold, committed}: {hold: DisposableStack; committed: () => void}, context: CallContext): Promise<FileInfo> {
+  /** `covers`: what is at the target; `moved`: out of the way. `committed` is called in the turn of the commit, or when a job sees to what was moved. */
+  async #renameFileInStore(
+    store: UnderStore, intent: FileRename, {hold, committed, covers, moved}: {hold: DisposableStack; committed: () => void; covers: InodeId | undefined; moved: Relocation | undefined}, context: CallContext,
+  ): Promise<FileInfo> {
     const {transactions, runtime} = this.#services;
     runtime.crashPoint('master.rename.note');
     // It is about the end of the process: after power loss everything is asked anew (mounts/written-mounts.ts).
     await transactions.changeSafely(tx => noteFileRename(tx, intent));
-    const target = parsePath(intent.toPath, 'file');
-    const replacedId = transactions.peek(reader => fileAt(reader, target)?.id);
     let vanished = nothing;
     let commit: Commit<FileInfo>;
     try {
@@ -196,7 +198,7 @@ export class Renames {
       const {fingerprint} = await renameInStore(store, intent.from, intent.to, context.signal);
       runtime.crashPoint('master.rename.commit');
       commit = transactions.changeNow(context, (tx, op) => {
-        const renamed = finishStoreRename(tx, op, intent, fingerprint);
+        const renamed = finishStoreRename(tx, op, intent, fingerprint, moved);
         ({vanished} = renamed);
         return renamed.info;
       });
@@ -206,7 +208,7 @@ export class Renames {
       return made;
     }
     committed();
-    this.#recheck(replacedId);
+    this.#recheck(covers);
     await Promise.all([lasting(commit, context), pruneDirectories(this.#services, store, intent.mount, vanished, context.signal)]);
     return commit.result;
   }
