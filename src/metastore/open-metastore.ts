@@ -23,8 +23,10 @@ import type {Runtime} from '#runtime/runtime.ts';
 export const overlayEntriesMax = 400_000;
 /** One batch of the engine; larger ones are not faster, and hold the log longer. */
 const batchMutationsMax = 20_000;
-/** Waiting a little makes batches larger and hot keys cheaper. */
-const applyDelayMs = 20;
+/** Waiting a little before each batch makes batches larger and hot keys cheaper, and the engine's thread is woken seldom. */
+const applyDelayMs = 50;
+/** With so many transactions nothing is waited for: larger batches would hold up who else wants the event loop. */
+const applyAtOnce = 512;
 /** Results of requests: `\0r` client `\0` counter (8 bytes, big-endian). Other keys do not begin with NUL. */
 const requestPrefix = '\0r';
 /** So that its keys fit. */
@@ -75,7 +77,9 @@ class LoggedMetastore implements Metastore {
   #unapplied: {readonly sequence: number; readonly mutations: readonly Overlaid[]}[] = [];
   #applying: Promise<void> | undefined;
   /** Ends the wait before the next batch, for whoever waits for that batch: the timer itself keeps no process alive. */
-  #hurry: () => void = () => undefined;
+  #hurried = false;
+  /** Ends the wait for the next batch. */
+  #wake: () => void = () => undefined;
   /** Taken between two batches, so that one need not wait for the writes to stop. */
   #snapshotsWanted: {readonly target: number; readonly taken: PromiseWithResolvers<MetastoreSnapshot>}[] = [];
   #applyFailure: WeirError | undefined;
@@ -317,14 +321,16 @@ class LoggedMetastore implements Metastore {
   }
 
   #scheduleApply(): void {
+    if (this.#unapplied.length >= applyAtOnce) this.#wake();
     if (this.#applying || this.#unapplied.length === 0) return;
     this.#applying = (async () => {
       try {
-        const {promise: begin, resolve} = Promise.withResolvers<void>();
-        this.#hurry = resolve;
-        using _delay = this.#runtime.clock.after(applyDelayMs, resolve);
-        await begin;
-        while (this.#unapplied.length > 0 && !this.#log.failure) await this.#applyBatch();
+        this.#hurried = false;
+        do {
+          await this.#delay();
+          if (this.#log.failure) break;
+          await this.#applyBatch();
+        } while (this.#unapplied.length > 0);
       } catch (error) {
         this.#applyFailure ??= new WeirError('Io', `the metadata store cannot be written: ${error instanceof Error ? error.message : String(error)}`, {cause: error});
         this.#runtime.log.error('the metadata store failed; nothing more is accepted', {error});
@@ -333,6 +339,21 @@ class LoggedMetastore implements Metastore {
         for (const {taken} of this.#snapshotsWanted.splice(0)) taken.reject(this.#log.failure ?? this.#applyFailure);
       }
     })();
+  }
+
+  /** Until it is time for a batch. */
+  async #delay(): Promise<void> {
+    if (this.#hurried || this.#unapplied.length >= applyAtOnce) return;
+    const {promise, resolve} = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    using _delay = this.#runtime.clock.after(applyDelayMs, resolve);
+    await promise;
+  }
+
+  /** What is there is applied at once, and what comes until all is. */
+  #hurry(): void {
+    this.#hurried = true;
+    this.#wake();
   }
 
   async #applyNow(): Promise<void> {
