@@ -10,6 +10,7 @@ import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type BenchOptions, gb, kib, mb, mib, scattered} from './bench.ts';
 import {FarStore, farLink} from './far-store.ts';
+import {walkMemory} from './mount-memory.ts';
 import {makeTree, makeWorkTree} from './mount-trees.ts';
 import {type MountJob, work} from './mount-work.ts';
 import {cpuSeconds} from './processes.ts';
@@ -31,13 +32,16 @@ interface Scale {
   readonly coldBytes: number;
   /** For each of the readers. */
   readonly coldReads: number;
+  /** Files that are walked over. */
+  readonly walked: number;
 }
 
 const full: Scale = {
   rounds: 3, bigBytes: 512 * mib, randomReads: 20_000, smallFiles: 10_000, writtenBytes: 512 * mib, created: 1000, listed: 100_000, worktree: 50_000, archived: 2000, inserts: 300, coldBytes: 256 * mib, coldReads: 16,
+  walked: 1_000_000,
 };
 const small: Scale = {
-  rounds: 1, bigBytes: 4 * mib, randomReads: 200, smallFiles: 20, writtenBytes: 2 * mib, created: 10, listed: 200, worktree: 60, archived: 20, inserts: 5, coldBytes: 2 * mib, coldReads: 2,
+  rounds: 1, bigBytes: 4 * mib, randomReads: 200, smallFiles: 20, writtenBytes: 2 * mib, created: 10, listed: 200, worktree: 60, archived: 20, inserts: 5, coldBytes: 2 * mib, coldReads: 2, walked: 2000,
 };
 
 const smallFileBytes = 128 * kib;
@@ -85,7 +89,7 @@ export async function posix({quick, say}: BenchOptions): Promise<Section> {
     await using _store = store;
     rows.push(...(await cachedFiles(store, root, scale, say)), ...(await coldReads(store, root, scale, say)));
   } else notes.push('left out, for want of versitygw: reads of cached files, cold reads');
-  rows.push(...(await ownFiles(root, scale, say)));
+  rows.push(...(await ownFiles(root, scale, say)), ...(await walkMemory(root, mounted(root), flags(root).flags, scale.walked, say)));
   return {name: 'posix', title, rows, notes};
 }
 
