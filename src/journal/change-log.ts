@@ -13,20 +13,13 @@
  * before it (group commit). What nobody waits for (`unhurried`) is synced with what comes after it, or by itself after a moment. Small groups are
  * written on the spot where the disk lets us; whoever waits for no more than that (`writeNow`) waits for no other thread.
  *
- * Files: `NNNNNNNNNNNNNNNN.log`, sixteen hexadecimal digits of the first sequence; format in codec/journal/record.ts.
+ * What is in the files: segments.ts.
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
-import {
-  decodeRecord,
-  decodeSegmentHeader,
-  encodeSegmentHeader,
-  recordHeaderBytes,
-  recordPayloadBytesMax,
-  sealRecord,
-  segmentHeaderBytes,
-} from '#codec/journal/record.ts';
+import {recordHeaderBytes, recordPayloadBytesMax, sealRecord, segmentHeaderBytes} from '#codec/journal/record.ts';
 import {makeLastingDirectory} from '#journal/lasting-directory.ts';
+import {listSegments, makeSegment, readSegment, type Segment} from '#journal/segments.ts';
 import type {DiskFile} from '#runtime/disk.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -68,14 +61,7 @@ interface Group {
   readonly durable: PromiseWithResolvers<void>;
 }
 
-interface Segment {
-  readonly firstSequence: number;
-  readonly path: string;
-}
-
 type Machine = Pick<Runtime, 'clock' | 'disk' | 'crashPoint' | 'log'>;
-
-const segmentName = (firstSequence: number) => `${firstSequence.toString(16).padStart(16, '0')}.log`;
 
 export class ChangeLog implements AsyncDisposable {
   readonly #machine: Machine;
@@ -122,8 +108,7 @@ export class ChangeLog implements AsyncDisposable {
     const {disk} = machine;
     const {directory, after, beginsHere} = options;
     await makeLastingDirectory(disk, directory);
-    const names = (await disk.readDirectory(directory)).filter((name) => /^[0-9a-f]{16}[.]log$/.test(name)).sort();
-    const segments = names.map((name): Segment => ({firstSequence: Number.parseInt(name.slice(0, 16), 16), path: `${directory}/${name}`}));
+    const segments = await listSegments(disk, directory);
     let sequence = after;
     if (segments.length > 0 && segments[0]!.firstSequence > after + 1) {
       throw new WeirError('Corrupt', `the change log begins at ${segments[0]!.firstSequence}; the state holds only ${after}`);
@@ -380,69 +365,4 @@ export class ChangeLog implements AsyncDisposable {
   #settle(): void {
     if (!this.#writing && !this.#syncing && (this.#written.length === 0 || this.#failure)) this.#idle?.resolve();
   }
-}
-
-async function makeSegment(machine: Machine, directory: string, firstSequence: number): Promise<{segment: Segment; file: DiskFile}> {
-  const {disk, crashPoint} = machine;
-  const path = `${directory}/${segmentName(firstSequence)}`;
-  crashPoint('journal.beforeMake');
-  const file = await disk.open(path, {mode: 'exclusive'});
-  try {
-    await file.write([encodeSegmentHeader(firstSequence)], 0);
-    await file.datasync();
-    await disk.syncDirectory(directory);
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-  crashPoint('journal.afterMake');
-  return {segment: {firstSequence, path}, file};
-}
-
-/** Reads one segment, mends its torn end if it is the last, and says where it ends and which record comes next. */
-async function readSegment(
-  machine: Machine,
-  segment: Segment,
-  last: boolean,
-  onRecord: (sequence: number, payload: Buffer) => void,
-): Promise<{bytes: number; nextSequence: number}> {
-  await using file = await machine.disk.open(segment.path, {mode: last ? 'write' : 'read'});
-  const {size} = await file.stat();
-  const bytes = Buffer.allocUnsafe(size);
-  await file.read(bytes, 0);
-  const first = decodeSegmentHeader(bytes);
-  if (first === undefined || first !== segment.firstSequence) {
-    // The header is synced before the first record is written: only the last segment, with nothing in it, may lack one.
-    if (last && size <= segmentHeaderBytes) return {bytes: 0, nextSequence: segment.firstSequence};
-    throw new WeirError('Corrupt', `${segment.path} does not begin as a segment of the change log`);
-  }
-  let at = segmentHeaderBytes;
-  let next = first;
-  while (at < size) {
-    const record = decodeRecord(bytes, at);
-    if (record === undefined || record === 'short' || record.sequence !== next) break;
-    onRecord(record.sequence, record.payload);
-    next = record.sequence + 1;
-    at = record.end;
-  }
-  if (at === size) return {bytes: at, nextSequence: next};
-  if (!last || isCalledDurable(bytes, at, next)) {
-    throw new WeirError('Corrupt', `${segment.path} is damaged at byte ${at}: record ${next} was durable and cannot be read`);
-  }
-  machine.log.warn('the change log had a torn end', {file: segment.path, bytes: size - at, nextSequence: next});
-  await file.truncate(at);
-  return {bytes: at, nextSequence: next};
-}
-
-/** Whether a valid record behind the damage says that record `sequence` had been synced. */
-function isCalledDurable(bytes: Buffer, damage: number, sequence: number): boolean {
-  for (let at = damage + 1; at + recordHeaderBytes <= bytes.length; at++) {
-    // Cheap tests first: a plausible number, near the one that is missing.
-    if (bytes.readUInt32LE(at + 12) > 0x1f_ffff) continue;
-    const candidate = bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * 0x1_0000_0000;
-    if (candidate <= sequence || candidate > sequence + bytes.length) continue;
-    const record = decodeRecord(bytes, at);
-    if (record !== undefined && record !== 'short' && record.durable >= sequence) return true;
-  }
-  return false;
 }
