@@ -2,36 +2,28 @@
  * A disk from a seed. Every call takes a little random time, so that calls under way at once end in any order; a crash can come between
  * any two. What survives it: platter.ts.
  */
-import {type ByteString, fromBytes, fromText, toBytes, toText} from '#base/byte-string.ts';
-import {type ErrorKind, isKind, WeirError} from '#base/errors.ts';
-import type {Descriptor} from '#model/file-lease.ts';
-import {
-  type DirectoryEntry, type Disk, type DiskDirectory, type DiskFile, type DiskPath, type FilePlacer, type FileStat, type OpenOptions, type PlacedFile, writeNowBytesMax,
-} from '#runtime/disk.ts';
+import {type ByteString, toBytes, toText} from '#base/byte-string.ts';
+import {type ErrorKind, WeirError} from '#base/errors.ts';
+import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FilePlacer, OpenOptions, PlacedFile} from '#runtime/disk.ts';
 import type {Life} from '#runtime/sim/life.ts';
+import {placeTogether} from '#runtime/sim/place-together.ts';
 import {type NameChange, Platter, type SimDirectory, type SimFile, type SimNode, statOf} from '#runtime/sim/platter.ts';
+import {type DiskCalls, type DiskOperation, SimOpenFile, times} from '#runtime/sim/sim-open-file.ts';
+import {bytesOf, locate, missing, nodeAt, type Place, shown, split} from '#runtime/sim/sim-paths.ts';
 
-const nameBytesMax = 255;
 const totalBytes = 2 ** 40;
 const scanBatchEntries = 100;
-/** How often what is asked for on the spot is there, or done. */
-const residentChance = 0.75;
-
-/** Virtual milliseconds of each kind of call, from quickest to slowest. */
-const times = {name: [0.01, 0.1], read: [0.02, 0.3], write: [0.01, 0.2], sync: [0.2, 4]} as const;
-
-type Operation = 'read' | 'write' | 'sync';
 
 /** The disk of one machine over all its lives. Tests hold this; programs hold what `mount` answers. */
-export class SimDisk {
+export class SimDisk implements DiskCalls {
   /** Calls since the simulation began. */
   readonly counts = {reads: 0, writes: 0, bytesWritten: 0, datasyncs: 0, directorySyncs: 0};
   readonly #platter = new Platter();
   readonly #locks = new Map<SimFile, Life>();
-  readonly #faults = new Map<Operation, {kind: ErrorKind; after: number}>();
+  readonly #faults = new Map<DiskOperation, {kind: ErrorKind; after: number}>();
 
   /** After `after` more calls of that sort, all of them fail with `kind`, until `heal`. Making files and directories counts as writing. */
-  fail(operation: Operation, kind: 'NoSpace' | 'Io' | 'ReadOnly', after = 0): void {
+  fail(operation: DiskOperation, kind: 'NoSpace' | 'Io' | 'ReadOnly', after = 0): void {
     this.#faults.set(operation, {kind, after});
   }
 
@@ -86,7 +78,7 @@ export class SimDisk {
         make(parent, name, file);
       } else if (options.truncate) file.change({kind: 'cut', size: 0});
       life.note(`open ${canonical}`);
-      return new OpenFile(this, life, file, canonical, {writable: options.mode !== 'read', durable: options.durable === true}, nowNs);
+      return new SimOpenFile(this, life, file, canonical, {writable: options.mode !== 'read', durable: options.durable === true}, nowNs);
     };
     const syncDirectory = async (node: SimDirectory, path: DiskPath): Promise<void> => {
       this.#mayFail('sync', path);
@@ -201,7 +193,7 @@ export class SimDisk {
       },
       lock: async (path) => {
         await using handle = await open(path, {mode: 'create'});
-        const file = (handle as OpenFile).file;
+        const file = (handle as SimOpenFile).file;
         if (this.#locks.get(file)?.alive) throw new WeirError('AlreadyRunning', `another process holds ${shown(path)}`);
         this.#locks.set(file, life);
         return {
@@ -216,19 +208,19 @@ export class SimDisk {
   }
 
   /** One more call of that sort; throws when its time has come. */
-  #mayFail(operation: Operation, path: DiskPath): void {
+  #mayFail(operation: DiskOperation, path: DiskPath): void {
     const fault = this.#faults.get(operation);
     if (fault && fault.after-- <= 0) throw new WeirError(fault.kind, `${operation} on ${shown(path)}: injected failure`);
   }
 
   /** Whether the next call of that sort would fail. */
-  fails(operation: Operation): boolean {
+  fails(operation: DiskOperation): boolean {
     const fault = this.#faults.get(operation);
     return fault !== undefined && fault.after <= 0;
   }
 
   /** For the open files of this disk. */
-  begin(operation: Operation, path: string): void {
+  begin(operation: DiskOperation, path: string): void {
     this.#mayFail(operation, path);
     this.counts[operation === 'read' ? 'reads' : operation === 'write' ? 'writes' : 'datasyncs']++;
   }
@@ -237,251 +229,4 @@ export class SimDisk {
 interface OpenDirectory {
   readonly node: SimDirectory;
   readonly at: DiskPath;
-}
-
-interface OpenWays {
-  readonly writable: boolean;
-  readonly durable: boolean;
-}
-
-const filesOfDescriptors = new WeakMap<Descriptor, SimFile>();
-
-class OpenFile implements DiskFile {
-  readonly descriptor = Object.freeze({}) as Descriptor;
-  readonly file: SimFile;
-  readonly #disk: SimDisk;
-  readonly #life: Life;
-  readonly #path: string;
-  readonly #ways: OpenWays;
-  readonly #nowNs: () => bigint;
-  #closed = false;
-
-  constructor(disk: SimDisk, life: Life, file: SimFile, path: string, ways: OpenWays, nowNs: () => bigint) {
-    this.#disk = disk;
-    this.#life = life;
-    this.file = file;
-    filesOfDescriptors.set(this.descriptor, file);
-    this.#path = path;
-    this.#ways = ways;
-    this.#nowNs = nowNs;
-  }
-
-  async read(into: Uint8Array, position: number): Promise<number> {
-    this.#check();
-    this.#disk.begin('read', this.#path);
-    await this.#life.pause(...times.read);
-    return this.file.seen.read(into, position);
-  }
-
-  readResident(into: Uint8Array, position: number): number | undefined {
-    this.#life.check();
-    this.#check();
-    return this.#life.random.chance(residentChance) ? this.file.seen.read(into, position) : undefined;
-  }
-
-  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
-    this.#check(true);
-    this.#disk.begin('write', this.#path);
-    // In the cache of the system from now on: a crash while this waits may keep parts of it.
-    if (this.#life.alive) this.#put(buffers, position);
-    if (!this.#ways.durable) return await this.#life.pause(...times.write);
-    this.#disk.begin('sync', this.#path);
-    const keep = this.file.prepareSync(buffers.length);
-    await this.#life.pause(...times.sync);
-    keep();
-    this.#life.note(`datasync ${this.#path}`);
-  }
-
-  writeNow(buffer: Uint8Array, position: number): boolean {
-    this.#check();
-    const {writable, durable} = this.#ways;
-    // What a dead life is refused it asks for again, and waits.
-    if (!this.#life.alive || !writable || durable || buffer.length > writeNowBytesMax || !this.#life.random.chance(residentChance) || this.#disk.fails('write')) return false;
-    this.#disk.begin('write', this.#path);
-    this.#put([buffer], position);
-    return true;
-  }
-
-  beginWriteBack(): void {
-    this.#check();
-  }
-
-  async copyFrom(source: Descriptor, from: number, length: number, position: number): Promise<boolean> {
-    this.#check(true);
-    if (!this.#life.random.chance(residentChance)) return false;
-    const bytes = new Uint8Array(length);
-    if (filesOfDescriptors.get(source)!.seen.read(bytes, from) < length) return false;
-    await this.write([bytes], position);
-    return true;
-  }
-
-  async datasync(): Promise<void> {
-    this.#check();
-    this.#disk.begin('sync', this.#path);
-    const keep = this.file.prepareSync();
-    await this.#life.pause(...times.sync);
-    keep();
-    this.#life.note(`datasync ${this.#path}`);
-  }
-
-  async truncate(size: number): Promise<void> {
-    this.#check(true);
-    this.#disk.begin('write', this.#path);
-    await this.#life.pause(...times.write);
-    this.#change({kind: 'cut', size});
-  }
-
-  async punch(offset: number, length: number): Promise<void> {
-    this.#check(true);
-    this.#disk.begin('write', this.#path);
-    await this.#life.pause(...times.write);
-    this.#change({kind: 'zero', position: offset, length});
-  }
-
-  /** Without holes, as some file systems are. */
-  async seek(position: number, to: 'data' | 'hole'): Promise<number | undefined> {
-    const {size} = await this.stat();
-    if (position >= size) return to === 'data' ? undefined : size;
-    return to === 'data' ? position : size;
-  }
-
-  async stat(): Promise<FileStat> {
-    this.#check();
-    await this.#life.pause(...times.name);
-    return statOf(this.file);
-  }
-
-  statNow(): FileStat | undefined {
-    this.#life.check();
-    this.#check();
-    return this.#life.random.chance(residentChance) ? statOf(this.file) : undefined;
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#life.pause(0, 0);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #put(buffers: readonly Uint8Array[], position: number): void {
-    let at = position;
-    for (const buffer of buffers) {
-      this.#change({kind: 'write', position: at, bytes: new Uint8Array(buffer)});
-      at += buffer.length;
-    }
-    this.#disk.counts.bytesWritten += at - position;
-    this.#life.note(`write ${this.#path} ${position}+${at - position}`);
-  }
-
-  #change(change: Parameters<SimFile['change']>[0]): void {
-    this.file.change(change);
-    this.file.mtimeNs = this.#nowNs();
-  }
-
-  #check(writing = false): void {
-    if (this.#closed) throw new WeirError('Io', `${this.#path} is closed`);
-    if (writing && !this.#ways.writable) throw new WeirError('Io', `${this.#path} is open for reading only`);
-  }
-}
-
-/** As FilePlacer says, one step after the other. */
-async function placeTogether(disk: Disk, files: readonly PlacedFile[]): Promise<(FileStat | WeirError)[]> {
-  const failures = new Map<PlacedFile, WeirError>();
-  const each = async (step: (file: PlacedFile) => Promise<void>): Promise<void> => {
-    for (const file of files) {
-      if (failures.has(file)) continue;
-      await step(file).catch((error: unknown) => {
-        if (!(error instanceof WeirError)) throw error;
-        failures.set(file, error);
-      });
-    }
-  };
-  const drafts = new Map<PlacedFile, DiskFile>();
-  await each(async (file) => {
-    const draft = await disk.open(file.draft, {mode: 'exclusive', permissions: file.permissions});
-    drafts.set(file, draft);
-    await draft.write([file.bytes], 0);
-  });
-  await each((file) => drafts.get(file)!.datasync());
-  const named = new Set<PlacedFile>();
-  await each(async (file) => {
-    for (const path of file.absent) if (await isThere(disk, path)) throw new WeirError('AlreadyExists', `placing ${shown(file.place)}: it exists`);
-    await disk.rename(file.draft, file.place);
-    named.add(file);
-  });
-  for (const directory of new Set(files.filter((file) => !failures.has(file)).map((file) => bytesOf(file.directory)))) {
-    const synced = disk.syncDirectory(toBytes(directory));
-    await each(async (file) => {
-      if (bytesOf(file.directory) === directory) await synced;
-    });
-  }
-  const stats = new Map<PlacedFile, FileStat>();
-  await each(async (file) => void stats.set(file, await drafts.get(file)!.stat()));
-  for (const [file, draft] of drafts) {
-    await draft.close();
-    if (!named.has(file)) await disk.unlink(file.draft);
-  }
-  return files.map((file) => failures.get(file) ?? stats.get(file)!);
-}
-
-async function isThere(disk: Disk, path: DiskPath): Promise<boolean> {
-  try {
-    await disk.stat(path);
-    return true;
-  } catch (error) {
-    if (isKind(error, 'NotFound', 'NotADirectory')) return false;
-    throw error;
-  }
-}
-
-const bytesOf = (path: DiskPath): ByteString => (typeof path === 'string' ? fromText(path) : fromBytes(path));
-const shown = (path: DiskPath): string => toText(bytesOf(path));
-
-function missing(path: DiskPath): never {
-  throw new WeirError('NotFound', `${shown(path)} does not exist`);
-}
-
-function split(path: DiskPath): string[] {
-  const bytes = bytesOf(path);
-  if (!bytes.startsWith('/')) throw new WeirError('InvalidPath', `${shown(path)} is not absolute`);
-  const names: string[] = [];
-  for (const name of bytes.split('/')) {
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-    if (name.length > nameBytesMax) throw new WeirError('NameTooLong', `${shown(path)} has a name of ${name.length} bytes`);
-  }
-  return names;
-}
-
-interface Place {
-  readonly parent: SimDirectory;
-  readonly name: string;
-  readonly node: SimNode | undefined;
-  readonly canonical: ByteString;
-}
-
-function nodeAt(root: SimDirectory, path: DiskPath): SimNode | undefined {
-  try {
-    return locate(root, path).node;
-  } catch (error) {
-    if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
-    throw error;
-  }
-}
-
-/** Where a path leads; its parent must be there. The root is its own parent. */
-function locate(root: SimDirectory, path: DiskPath): Place {
-  const names = split(path);
-  const canonical = `/${names.join('/')}` as ByteString;
-  const name = names.pop();
-  let parent = root;
-  for (const step of names) {
-    const node = parent.seen.get(step) ?? missing(path);
-    if (node.kind !== 'directory') throw new WeirError('NotADirectory', `${shown(path)} leads through a file`);
-    parent = node;
-  }
-  return name === undefined ? {parent: root, name: '', node: root, canonical} : {parent, name, node: parent.seen.get(name), canonical};
 }
