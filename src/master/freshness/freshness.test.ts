@@ -34,6 +34,24 @@ test('answers older than our own changes do not count, also below changed trees'
   assert.equal(recent.changedSince(mount, asciiBytes('a/b'), 1000), true, 'forgotten, but below the floor');
 });
 
+test('of many changes of our own the latest are remembered, and answers older than what is forgotten refused', () => {
+  let now = 0;
+  const recent = new RecentChanges(() => now);
+  const key = (i: number) => asciiBytes(`k${i}`);
+  for (let i = 1; i <= 200_000; i++) {
+    now = i;
+    recent.note(mount, key(i));
+  }
+  for (const back of [0, 1, 1_000, 65_000]) {
+    const i = now - back;
+    assert.equal(recent.changedSince(mount, key(i), i), true, String(back));
+    assert.equal(recent.changedSince(mount, key(i), i + 1), false, String(back));
+  }
+  assert.equal(recent.changedSince(mount, key(1), 1), true);
+  assert.equal(recent.changedSince(mount, asciiBytes('never'), 1), true);
+  assert.equal(recent.changedSince(mount, asciiBytes('never'), now - 65_000), false);
+});
+
 test('what is forgotten is asked again, nothing else', () => {
   const beliefs = new Beliefs();
   beliefs.confirm(7 as InodeId, 50);

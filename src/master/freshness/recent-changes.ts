@@ -9,13 +9,24 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 
+/** Of a generation. */
 const entriesMax = 65_536;
 /** No question to a store takes longer; older answers are refused unseen. */
 const rememberMs = 5 * 60_000;
 
+type Changes = Map<string, number>;
+
 export class RecentChanges {
-  /** In order of time: `mount:key`, a key that ends in `/` for its whole tree. */
-  readonly #changes = new Map<string, number>();
+  /**
+   * `mount:key`, a key that ends in `/` for its whole tree. Two generations, of which the older is forgotten whole when the younger is full or of age:
+   * to delete one for each that comes would have each go past all that were deleted before.
+   */
+  #young: Changes = new Map();
+  #old: Changes = new Map();
+  /** When a change was noted last, in each. */
+  #youngMs = Number.NEGATIVE_INFINITY;
+  #oldMs = Number.NEGATIVE_INFINITY;
+  #youngUntilMs = Number.NEGATIVE_INFINITY;
   readonly #now: () => number;
   #floorMs = Number.NEGATIVE_INFINITY;
 
@@ -25,21 +36,23 @@ export class RecentChanges {
 
   /** Notes a change of `key`; of a key that ends in `/` (or is empty): of everything below it too. */
   note(mount: MountId, key: ByteString): void {
-    const name = `${mount}:${key}`;
     const now = this.#now();
-    this.#changes.delete(name);
-    this.#changes.set(name, now);
-    for (const [oldest, at] of this.#changes) {
-      if (this.#changes.size <= entriesMax && at >= now - rememberMs) break;
-      this.#changes.delete(oldest);
-      this.#floorMs = Math.max(this.#floorMs, at);
-    }
+    if (this.#young.size >= entriesMax || now >= this.#youngUntilMs) this.#age(now);
+    this.#young.set(`${mount}:${key}`, now);
+    this.#youngMs = now;
+  }
+
+  #age(now: number): void {
+    this.#floorMs = Math.max(this.#floorMs, this.#oldMs);
+    [this.#old, this.#oldMs] = [this.#young, this.#youngMs];
+    this.#young = new Map();
+    this.#youngUntilMs = now + rememberMs;
   }
 
   /** Whether an answer to a question asked at `startedAt` (wall ms) may be older than what we did to `key`. */
   changedSince(mount: MountId, key: ByteString, startedAt: number): boolean {
     if (startedAt <= this.#floorMs) return true;
-    if (this.#changes.size === 0) return false;
+    if (this.#young.size === 0 && this.#old.size === 0) return false;
     return this.#noted(`${mount}:${key}`, startedAt) || this.treeChangedSince(mount, key, startedAt);
   }
 
@@ -49,7 +62,7 @@ export class RecentChanges {
    */
   treeChangedSince(mount: MountId, key: ByteString, startedAt: number): boolean {
     if (startedAt <= this.#floorMs) return true;
-    if (this.#changes.size === 0) return false;
+    if (this.#young.size === 0 && this.#old.size === 0) return false;
     if (this.#noted(`${mount}:`, startedAt)) return true;
     for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1)) {
       if (this.#noted(`${mount}:${key.slice(0, slash + 1)}`, startedAt)) return true;
@@ -58,6 +71,6 @@ export class RecentChanges {
   }
 
   #noted(name: string, startedAt: number): boolean {
-    return (this.#changes.get(name) ?? Number.NEGATIVE_INFINITY) >= startedAt;
+    return (this.#young.get(name) ?? this.#old.get(name) ?? Number.NEGATIVE_INFINITY) >= startedAt;
   }
 }
