@@ -15,7 +15,7 @@ function patience() {
   let end = (): void => undefined;
   return {clock: {after: (_ms: number, fn: () => void) => ((end = fn), {[Symbol.dispose]: () => undefined})}, runOut: () => end()};
 }
-const changed = (feed: ChangeFeed, inode: number, origin?: string): void => feed.noting(empty, origin, tx => tx.put(inodeKey(id(inode)), new Uint8Array(0))).publish();
+const changed = (feed: ChangeFeed, inode: number, origin?: string): void => feed.noting(empty, origin, tx => tx.put(inodeKey(id(inode)), new Uint8Array(0)), 1000).publish();
 
 test('a change is answered when each listener has taken it in, and not told to who made it', async () => {
   const feed = new ChangeFeed(patience().clock);
@@ -119,6 +119,28 @@ test('what only a question about one file brings is no change of what it shows',
     const {info} = await master.statInode(inode.id, context);
     assert.ok(inode.content!.listed && !info.inode.content!.listed, 'it was asked for');
     assert.deepEqual(told, [{inodes: [], names: []}]);
+    stop.abort();
+    await following;
+  });
+});
+
+test('of an inode that is made nobody remembers anything', async () => {
+  const world = new World();
+  const store = world.store('mem://bucket/');
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    store.outside.put(bytes('file'), Buffer.from('x'));
+    const told: Changes[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
+    })().catch(() => undefined);
+    await runtime.clock.sleep(1_000);
+    const {inode} = await master.stat(bytes('/b/file'), {}, context);
+    await runtime.clock.sleep(1_000);
+    assert.deepEqual([told.at(-1)!.names.map(({name}) => name), told.flatMap(({inodes}) => inodes).includes(inode.id)], [['file'], false]);
+    await master.setAttributes(bytes('/b/file'), {mode: 0o600}, {}, context);
+    assert.deepEqual(told.at(-1)!.inodes, [inode.id]);
     stop.abort();
     await following;
   });

@@ -45,10 +45,13 @@ export class ChangeFeed {
     this.#clock = clock;
   }
 
-  /** Runs a change, and remembers what it changed until `publish`. */
-  noting<T>(tx: Transaction, origin: string | undefined, change: (tx: Transaction) => T): {readonly result: T; readonly publish: () => void} {
+  /**
+   * Runs a change, and remembers what it changed until `publish`. Inodes from the id `upcoming` on are made by it: nobody can remember anything
+   * of them, and an answer about one that was just found in a store need not be taken back.
+   */
+  noting<T>(tx: Transaction, origin: string | undefined, change: (tx: Transaction) => T, upcoming: number): {readonly result: T; readonly publish: () => void} {
     if (this.#listeners.size === 0) return {result: change(tx), publish: nothing};
-    const noted = new NotedTransaction(tx);
+    const noted = new NotedTransaction(tx, upcoming);
     const result = change(noted);
     return {result, publish: () => this.#publish(noted, origin)};
   }
@@ -144,9 +147,11 @@ class NotedTransaction implements Transaction {
   readonly inodes = new Set<InodeId>();
   readonly names = new Map<ByteString, NameChange>();
   readonly #tx: Transaction;
+  readonly #upcoming: number;
 
-  constructor(tx: Transaction) {
+  constructor(tx: Transaction, upcoming: number) {
     this.#tx = tx;
+    this.#upcoming = upcoming;
   }
 
   get(key: ByteString): Uint8Array | undefined {
@@ -181,8 +186,10 @@ class NotedTransaction implements Transaction {
 
   #note(key: ByteString): void {
     const table = key.charCodeAt(0);
-    if (table === inodeLetter) this.inodes.add(idOfKey(key) as InodeId);
-    else if (table === entryLetter && !this.names.has(key)) {
+    if (table === inodeLetter) {
+      const id = idOfKey(key) as InodeId;
+      if (id < this.#upcoming) this.inodes.add(id);
+    } else if (table === entryLetter && !this.names.has(key)) {
       const isDirectory = key.endsWith('/');
       const plain = (isDirectory ? key.slice(0, -1) : key) as ByteString;
       // Who looks for a name without saying which kind is shown the directory before the file.

@@ -78,7 +78,7 @@ export class Transactions {
   changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
     let publish = (): void => undefined;
     const commit = this.#commit(context, fn, idsMax, (tx, change) => {
-      const noted = this.#feed.noting(tx, context?.origin, change);
+      const noted = this.#feed.noting(tx, context?.origin, change, this.ids.upcoming);
       ({publish} = noted);
       return noted.result;
     });
@@ -152,7 +152,7 @@ export class Transactions {
     const commit = this.metastore.transact(tx => {
       const change = (inner: Transaction): T => this.#watch(inner, watched => fn(watched, op));
       if (unseen) return change(tx);
-      const noted = this.#feed.noting(tx, undefined, change);
+      const noted = this.#feed.noting(tx, undefined, change, this.ids.upcoming);
       ({publish} = noted);
       return noted.result;
     }, undefined, {relearnable});

@@ -46,6 +46,11 @@ export class IdAllocator {
     return this.#durableEnd === this.#end;
   }
 
+  /** The one that is given out next: neither this one nor any above it is known to anybody. */
+  get upcoming(): number {
+    return this.#next;
+  }
+
   /** How many ids can be taken before the next `ensure`. */
   get available(): number {
     return this.#end - this.#next;
