@@ -79,6 +79,14 @@ describe('a sequential reader', () => {
     assert.equal(t.store.counters.bytesRead, bytes.length);
   });
 
+  it('that wants a long beginning alone costs little more than that', async () => {
+    const t = linked(wan);
+    const bytes = stamped('big', 1, 64 * MiB);
+    const content = t.put('big', bytes);
+    await t.clock.run(check(t, content, bytes, 0, 16 * MiB).then(() => t.clock.sleep(1000)));
+    assert.ok(t.store.counters.bytesRead <= 17 * MiB, `${t.store.counters.bytesRead} bytes read`);
+  });
+
   it('is served past a cache that refuses, still from several connections, in bounded memory', async () => {
     const t = linked({roundTripMs: 25, connectionRate: 50_000}, {limits: {heldBytesMax: 32 * MiB}});
     t.blocks.mode = 'refuse';

@@ -13,6 +13,8 @@ const windowBytesMin = 128 * KiB;
 const windowBytesMax = 32 * MiB;
 /** Of who wants the beginning alone, as a header, reads are shorter. */
 const longReadBytes = 512 * KiB;
+/** Who asks for much at once may want just that. */
+const firstWindowBytesMax = MiB;
 /** What is fetched ahead of who reads through, as a multiple of what he has read: so a long link is busy from the third round trip on. */
 const throughWindows = 4;
 
@@ -43,7 +45,7 @@ export class Sequences {
     if (at === -1) {
       if (this.#sequences.length >= sequencesMax) this.#sequences.shift();
       const isThrough = offset === 0 && length >= longReadBytes;
-      const sequence = {next: end, run: length, isThrough, window: isThrough ? length : 0, aheadTo: end, isFirst};
+      const sequence = {next: end, run: length, isThrough, window: isThrough ? Math.min(length, firstWindowBytesMax) : 0, aheadTo: end, isFirst};
       this.#sequences.push(sequence);
       return sequence;
     }
