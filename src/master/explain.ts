@@ -33,7 +33,9 @@ export function explain(reader: Reader, info: FileInfo, {mounts, knowledge, beli
   const fresh = knowledge.isFresh(place.mount, place.storeKey, age, now);
   const until = knowledge.validUntil(place.mount, age);
   if (knowledge.following(place.mount, place.storeKey)) {
-    return {...common, fresh: true, checkedAt: age.at, validUntil: 'never', reason: 'MOVING: the store is following a change made here; until then the namespace alone is right'};
+    const failure = knowledge.failure(place.mount, place.storeKey);
+    const failing = failure === undefined ? '' : ` (that has failed and is tried again: ${failure})`;
+    return {...common, fresh: true, checkedAt: age.at, validUntil: 'never', reason: `MOVING: the store is following a change made here; until then the namespace alone is right${failing}`};
   }
   const rule = formatFreshness(mount.freshness);
   const since = age.at > 0 ? ` ${Math.max(0, Math.round((now - age.at) / 1000))} s ago` : '';

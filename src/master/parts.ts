@@ -79,12 +79,12 @@ export function assemble(services: MasterServices) {
   const mounts = new MountTable(stores, runtime.log, mount => openUploads.notesOf(mount));
   const openUploads: OpenUploads = new OpenUploads({transactions, mounts, runtime, completing: uploadId => writes.completes(uploadId), ended: upload => persister.uploadEnded(upload)});
   const now = (): number => transactions.now();
-  const following = new Following();
+  const following = new Following(runtime.clock);
   const recent = new RecentChanges(now);
   const turns = new Turns();
   const beliefs = new Beliefs();
   const coverage = new Coverage();
-  const knowledge = new Knowledge({beliefs, coverage, mount: id => mounts.mount(id), following: (mount, key) => following.covers(mount, key), now});
+  const knowledge = new Knowledge({beliefs, coverage, mount: id => mounts.mount(id), following: (mount, key) => following.covers(mount, key), failure: (mount, key) => following.failureAt(mount, key), now});
   const loading = {transactions, mounts, knowledge, beliefs, recent, following, coverage, turns};
   const loader = new Loader(loading);
   const reading = new Reading(loading, loader);

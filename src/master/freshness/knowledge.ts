@@ -19,6 +19,8 @@ export interface KnowledgeSources {
   readonly mount: (id: MountId) => Mount;
   /** Whether a job makes the store follow the namespace at this key, so that the store is not to be believed. */
   readonly following: (mount: MountId, key: ByteString) => boolean;
+  /** Why that has failed last. */
+  readonly failure: (mount: MountId, key: ByteString) => string | undefined;
   readonly now: () => number;
 }
 
@@ -115,6 +117,11 @@ export class Knowledge {
 
   following(mount: MountId, key: ByteString): boolean {
     return this.#sources.following(mount, key);
+  }
+
+  /** Why the store could not follow there, if it was tried and failed last. */
+  failure(mount: MountId, key: ByteString): string | undefined {
+    return this.#sources.failure(mount, key);
   }
 
   /** Since when listings in memory cover one key, of a directory with everything below. `directory`: the one above it. */

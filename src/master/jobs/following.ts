@@ -1,10 +1,12 @@
 /**
  * Where stores are following the namespace. *Trees*: prefixes whose objects a job is moving or removing, for seconds or
- * hours; who wants to change something there waits for the job. *Keys*: single objects between the store's change and the
+ * hours; who wants to change something there waits for the job, but not for one that goes on failing. *Keys*: single objects between the store's change and the
  * commit, for the length of one request. For both, the namespace alone is right and the store is not believed.
  */
-import type {ByteString} from '#base/byte-string.ts';
+import {type ByteString, toText} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
+import type {Clock} from '#runtime/clock.ts';
 
 interface FollowedTree {
   readonly mount: MountId;
@@ -14,23 +16,62 @@ interface FollowedTree {
   readonly unloaded: boolean;
   readonly done: Promise<void>;
   readonly finish: () => void;
+  /** Resolves when it has failed for so long that nobody waits any more. */
+  stuck: PromiseWithResolvers<void>;
+  /** Why it has failed, since it did anything last. */
+  failure?: {message: string; isLasting: boolean; readonly timer: Disposable} | undefined;
 }
+
+/** Who needs a job that fails again and again waits so long for it. */
+const stuckMs = 30_000;
 
 export class Following {
   /** By the id of the directory that was moved or removed. */
   readonly #trees = new Map<InodeId, FollowedTree>();
   readonly #keys = new Map<string, number>();
+  readonly #clock: Pick<Clock, 'after'>;
+
+  constructor(clock: Pick<Clock, 'after'>) {
+    this.#clock = clock;
+  }
 
   /** `unloaded`: the store moves the tree by itself, whatever is in it. */
   beginTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[], unloaded = false): void {
     const {promise, resolve} = Promise.withResolvers<void>();
-    this.#trees.get(id)?.finish();
-    this.#trees.set(id, {mount, prefixes, unloaded, done: promise, finish: resolve});
+    this.endTree(id);
+    this.#trees.set(id, {mount, prefixes, unloaded, done: promise, finish: resolve, stuck: Promise.withResolvers()});
   }
 
   endTree(id: InodeId): void {
+    this.progressed(id);
     this.#trees.get(id)?.finish();
     this.#trees.delete(id);
+  }
+
+  /** The job of a tree has failed, and is tried again. */
+  failed(id: InodeId, message: string): void {
+    const tree = this.#trees.get(id);
+    if (!tree) return;
+    if (tree.failure) return void (tree.failure.message = message);
+    const timer = this.#clock.after(stuckMs, () => {
+      if (tree.failure) tree.failure.isLasting = true;
+      tree.stuck.resolve();
+    });
+    tree.failure = {message, isLasting: false, timer};
+  }
+
+  /** It has done something, or ended. */
+  progressed(id: InodeId): void {
+    const tree = this.#trees.get(id);
+    if (!tree?.failure) return;
+    tree.failure.timer[Symbol.dispose]();
+    if (tree.failure.isLasting) tree.stuck = Promise.withResolvers();
+    tree.failure = undefined;
+  }
+
+  /** Why the job that follows at, above or below the key has failed last; undefined while it goes on. */
+  failureAt(mount: MountId, key: ByteString): string | undefined {
+    return this.#treeAt(mount, key)?.failure?.message;
   }
 
   /** Until disposed, what the store says about these keys is not believed. */
@@ -86,7 +127,12 @@ export class Following {
     return this.#treeAt(mount, key) !== undefined;
   }
 
-  /** Resolves when no job follows at, above or below the key any more; rejects with the signal's reason. */
+  /** Resolves when no job follows at, above or below the key any more, however long that takes. */
+  async atLast(mount: MountId, key: ByteString): Promise<void> {
+    for (let tree = this.#treeAt(mount, key); tree; tree = this.#treeAt(mount, key)) await tree.done;
+  }
+
+  /** The same for those who can be told that it goes on failing (Unavailable); rejects with the signal's reason, too. */
   async quiet(mount: MountId, key: ByteString, signal: AbortSignal): Promise<void> {
     for (let tree = this.#treeAt(mount, key); tree; tree = this.#treeAt(mount, key)) {
       const {promise: aborted, reject} = Promise.withResolvers<never>();
@@ -94,10 +140,13 @@ export class Following {
       signal.throwIfAborted();
       signal.addEventListener('abort', onAbort, {once: true});
       try {
-        await Promise.race([tree.done, aborted]);
+        await Promise.race([tree.done, tree.stuck.promise, aborted]);
       } finally {
         signal.removeEventListener('abort', onAbort);
       }
+      if (!tree.failure?.isLasting) continue;
+      const {failure: {message}, prefixes} = tree;
+      throw new WeirError('Unavailable', `the store is still to follow a change of ${prefixes.map(toText).join(' to ')}, which fails and is tried again (weir job ls): ${message}`);
     }
   }
 

@@ -19,6 +19,10 @@ export interface JobWork {
   run(signal: AbortSignal, progress: (count: number) => void): Promise<void>;
   /** For a job that is to stop where it stands: makes that state the one that counts. Absent: it cannot stop half way. */
   abandon?(): Promise<void>;
+  /** It has done something. */
+  progressed?(): void;
+  /** An attempt has failed; another one is made. */
+  failed?(message: string): void;
   /** In the turn in which it is done or abandoned. */
   end(): void;
 }
@@ -127,12 +131,14 @@ export class JobRunner {
         job.info = {...job.info, state: 'running'};
         await job.work.run(signal, count => {
           job.info = {...job.info, done: job.info.done + count};
+          job.work.progressed?.();
         });
         return true;
       } catch (error) {
         if (signal.aborted) break;
         const lastError = error instanceof Error ? error.message : String(error);
         job.info = {...job.info, state: 'failed', lastError};
+        job.work.failed?.(lastError);
         log.warn('a job failed and will be tried again', {job: job.info.id, kind: job.info.kind, path: toText(job.info.path), error: lastError, retryMs: backoff});
       } finally {
         this.#leave();

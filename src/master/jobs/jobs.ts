@@ -188,7 +188,7 @@ export class Jobs {
         if (unloaded) arrived(mount, to);
         this.#endTree(id, mount, [from, to], held);
       };
-      this.#runner.start(id, {kind: 'move', path, run, abandon, end});
+      this.#runner.start(id, {kind: 'move', path, run, abandon, end, ...this.#told([id])});
     } else following.endTree(id);
     return true;
   }
@@ -212,7 +212,7 @@ export class Jobs {
       for (const each of both) this.#endTree(each.id, mount, prefixes, undefined);
     };
     const {path} = transactions.peek(reader => locate(reader, id)) ?? {path: first.to};
-    this.#runner.start(id, {kind: 'move', path, run, end});
+    this.#runner.start(id, {kind: 'move', path, run, end, ...this.#told(both.map(each => each.id))});
     return this.#runner.ended(id);
   }
 
@@ -241,7 +241,13 @@ export class Jobs {
       await this.#forgetTree(id);
       forget(mount, wholeMount);
     };
-    this.#runner.start(id, {kind: 'remove', path, run, abandon, end: () => this.#endTree(id, mount, [storePrefix], held)});
+    this.#runner.start(id, {kind: 'remove', path, run, abandon, end: () => this.#endTree(id, mount, [storePrefix], held), ...this.#told([id])});
+  }
+
+  /** Who waits for these trees hears how it goes. */
+  #told(ids: readonly InodeId[]): Required<Pick<JobWork, 'failed' | 'progressed'>> {
+    const {following} = this.#services;
+    return {failed: message => ids.forEach(id => following.failed(id, message)), progressed: () => ids.forEach(id => following.progressed(id))};
   }
 
   #endTree(id: InodeId, mount: MountId, prefixes: readonly ByteString[], held: Disposable | undefined): void {

@@ -128,7 +128,7 @@ export class PersistAttempts {
     if (!mounts.has(mount)) return void lane.delay(entry, lostMs);
     if (following.busy(mount, storeKey)) {
       lane.block(entry);
-      void following.quiet(mount, storeKey, new AbortController().signal).then(() => lane.unblock());
+      void following.atLast(mount, storeKey).then(() => lane.unblock());
       return;
     }
     const upload = gate.enter(mount, storeKey);

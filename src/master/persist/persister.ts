@@ -258,15 +258,18 @@ export class Persister {
   }
 
   info(id: InodeId): PersistInfo | undefined {
-    const {transactions, runtime} = this.#services;
+    const {transactions, runtime, following} = this.#services;
     const entry = this.#backlog.get(id);
     if (!entry) return undefined;
     const path = transactions.peek((reader) => locate(reader, id))?.path;
+    // What it waits for may be a tree that is still to get out of the way.
+    const content = transactions.peek((reader) => pendingFile(reader, id))?.content;
+    const lastError = (content && following.failureAt(content.mount, content.storeKey)) ?? entry.lastError;
     const running = this.#attempts.isSending(entry.content);
     const nextAttemptAt = running || entry.conflict ? undefined : this.#lane(entry.mount).nextAttemptMs(entry);
     return {
       path: path ?? ('' as PersistInfo['path']), inode: id, length: entry.length, state: entry.conflict ? 'conflict' : running ? 'uploading' : 'waiting', since: entry.since, failures: entry.failures,
-      uploadedBytes: running ? entry.sentBytes : 0, ...(entry.lastError === undefined ? {} : {lastError: entry.lastError}),
+      uploadedBytes: running ? entry.sentBytes : 0, ...(lastError === undefined ? {} : {lastError}),
       ...(nextAttemptAt === undefined || nextAttemptAt <= runtime.clock.nowMs() ? {} : {nextAttemptAt}),
     };
   }

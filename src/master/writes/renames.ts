@@ -301,7 +301,7 @@ export class Renames {
 
   /** `exact`: the target, as a directory's or a file's path. */
   async #renameTree(from: Path, to: Path, exact: Path, place: Place, options: RenameOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, mounts, lister, runtime, jobs} = this.#services;
+    const {transactions, mounts, lister, runtime, jobs, following} = this.#services;
     const store = mounts.writable(place.mount);
     const tree = store.capabilities.rename === 'tree';
     // A store that cannot rename trees is copied object by object; until that is done the namespace alone tells what is there.
@@ -317,6 +317,8 @@ export class Renames {
     turn[Symbol.dispose]();
     await commit.durable;
     if (moving && tree) {
+      // Not for a store that goes on refusing it: then it follows behind.
+      await following.quiet(place.mount, fromKey, context.signal);
       if ((await jobs.ended(info.inode.id)) === 'cancelled') throw new WeirError('Cancelled', `the rename of ${shown(from)} was cancelled`);
       return transactions.peek(reader => {
         const {place: now} = resolve(reader, to);
