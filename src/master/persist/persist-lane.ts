@@ -18,6 +18,8 @@ export class PersistLane {
   readonly #clock: Clock;
   readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
   readonly #ready = new Set<Entry>();
+  /** Goes on behind those that were taken: a set's first entry is found past all that were deleted before it, and there may be many thousands. */
+  #line = this.#ready.values();
   readonly #running = new Set<Entry>();
   readonly #pace: Pace;
   #rest: Disposable | undefined;
@@ -123,13 +125,22 @@ export class PersistLane {
     this.#delayed.clear();
   }
 
+  /** The first that is ready, and is taken. */
+  #next(): Entry | undefined {
+    const next = this.#line.next();
+    if (next.done !== true) return next.value;
+    this.#line = this.#ready.values();
+    return this.#line.next().value;
+  }
+
   #pump(hurried = 0): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
     const most = this.#pauseMs > 0 ? 1 : this.#rest ? hurried : Math.max(hurried, this.#pace.uploadsAtOnce);
     const before = this.#running.size;
-    for (const entry of this.#ready) {
-      if (this.#running.size >= most) break;
+    while (this.#running.size < most) {
+      const entry = this.#next();
+      if (!entry) break;
       this.#ready.delete(entry);
       this.#running.add(entry);
       void this.#attempt(entry, this).finally(() => {
