@@ -2,6 +2,9 @@
  * An engine that keeps in memory what is looked up again: entries and inodes, which each path leads through. To ask LMDB costs four times as much. What
  * is looked up once, as by a listing of millions, is only remembered by a number; of what is absent the last keys. Nothing that a batch changes may be looked up while it
  * is applied; the metastore reads that from its overlay until then.
+ *
+ * Measured on a loaded machine, with and without it in turns: a GET of 4 KiB of 3 000 objects that are read again and again takes 53 µs of CPU instead of 64, a
+ * key of pages that are listed again 1.8 instead of 2.5 (of the metastore's part). Where no key is asked for twice it gains nothing, and costs a hash.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {MiB} from '#base/units.ts';
