@@ -21,6 +21,9 @@ export const blockBytes = 64 * 1024 * 1024;
 /** Contents up to this size live in segments, larger ones have a file each. */
 export const segmentContentBytesMax = 256 * 1024;
 
+/** Of a content so long: it lives in segments. */
+export const isSmall = (length: number): boolean => length <= segmentContentBytesMax;
+
 export interface TierOptions {
   /** `MEM`, `SSD`, `HDD`: for people. */
   readonly name: string;

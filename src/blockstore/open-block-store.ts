@@ -2,7 +2,7 @@
 import {assert} from '#base/assert.ts';
 import {isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
-import {blockBytes, type BlockStore, type ContentHandle, type Draft, pageBytes, type Place, type Presence, segmentContentBytesMax, type TierOptions} from '#blockstore/block-store.ts';
+import {blockBytes, type BlockStore, type ContentHandle, type Draft, isSmall, pageBytes, type Place, type Presence, type TierOptions} from '#blockstore/block-store.ts';
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
 import type {PolicyName} from '#blockstore/eviction/policy.ts';
 import {DraftPlace, type DraftServices} from '#blockstore/draft-place.ts';
@@ -15,8 +15,8 @@ import {runs, slice} from '#blockstore/files/page-runs.ts';
 import {KeptContents} from '#blockstore/kept-contents.ts';
 import {HashIndex} from '#blockstore/index/hash-index.ts';
 import {nodeBlock, nodeKept, NodeTable} from '#blockstore/index/node-table.ts';
+import {Leases} from '#blockstore/leases.ts';
 import {TierMoves} from '#blockstore/moves/tier-moves.ts';
-import {RangeLease} from '#blockstore/range-lease.ts';
 import {tierSync} from '#blockstore/segments/scan-segment.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Slices} from '#blockstore/slices.ts';
@@ -43,8 +43,6 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   return store;
 }
 
-const isSmall = (length: number): boolean => length <= segmentContentBytesMax;
-
 class TieredBlockStore implements BlockStore {
   readonly #runtime: Runtime;
   readonly #tiers: readonly Tier[];
@@ -54,6 +52,7 @@ class TieredBlockStore implements BlockStore {
   readonly #kept: KeptContents;
   readonly #small: SmallContents;
   readonly #large: LargeContents;
+  readonly #leases: Leases;
   readonly #moves: TierMoves;
   readonly #drafts: DraftServices;
   readonly drafts: DraftRegistry;
@@ -74,6 +73,7 @@ class TieredBlockStore implements BlockStore {
     const isKept = (id: ContentId) => this.#kept.has(id);
     this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, this.#logs, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
+    this.#leases = new Leases({nodes: this.#nodes, index: this.#index, small: this.#small, large: this.#large});
     this.#moves = new TierMoves(
       {
         runtime,
@@ -224,35 +224,12 @@ class TieredBlockStore implements BlockStore {
     }
   }
 
-  async lease({id, length: whole}: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
-    if (length === 0) return undefined;
-    if (isSmall(whole)) return await this.#leaseSmall(id, offset, length);
-    const now = this.#leaseLargeNow(id, offset, length);
-    if (now) return now;
-    const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
-    const content = this.#large.files.whole(id, first, last);
-    if (!content) return undefined;
-    const hold = content.hold(first, last);
-    const release = () => {
-      hold[Symbol.dispose]();
-      this.#large.settle(content);
-    };
-    try {
-      const file = await this.#large.file(content);
-      if (await this.#large.verify(content, first, last)) {
-        this.#large.use(content, first, last);
-        return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error), () => this.#large.lend(content));
-      }
-    } catch (error) {
-      this.#large.unreadable(content, first, last, error);
-    }
-    release();
-    return undefined;
+  lease(content: ContentHandle, offset: number, length: number): Promise<FileLease | undefined> {
+    return this.#leases.lease(content, offset, length);
   }
 
-  leaseNow({id, length: whole}: ContentHandle, offset: number, length: number): FileLease | undefined {
-    if (length === 0) return undefined;
-    return isSmall(whole) ? this.#leaseSmallNow(id, offset, length) : this.#leaseLargeNow(id, offset, length);
+  leaseNow(content: ContentHandle, offset: number, length: number): FileLease | undefined {
+    return this.#leases.leaseNow(content, offset, length);
   }
 
   async draft(lengthHint: number | undefined): Promise<Draft | undefined> {
@@ -368,42 +345,6 @@ class TieredBlockStore implements BlockStore {
     const {policy} = this.#small.segmentOf(node).tier;
     if (kept) policy.remove(node);
     else if (this.#nodes.mark.get(node) === 0) policy.insert(node);
-  }
-
-  #leaseSmallNow(id: ContentId, offset: number, length: number): FileLease | undefined {
-    const node = this.#index.find(id);
-    if (node === 0 || !this.#small.isReady(node)) return undefined;
-    const segment = this.#small.segmentOf(node);
-    segment.tier.use(node, length);
-    segment.recent = true;
-    segment.hold();
-    const place = this.#nodes.offset.get(node);
-    return new RangeLease(
-      segment.file!,
-      place + offset,
-      length,
-      () => segment.letGo(),
-      (error) => this.#small.unreadable(id, segment, place, error),
-    );
-  }
-
-  async #leaseSmall(id: ContentId, offset: number, length: number): Promise<FileLease | undefined> {
-    // Reading it once verifies it.
-    return this.#leaseSmallNow(id, offset, length) ?? ((await this.#small.read(id, offset, length)) ? this.#leaseSmallNow(id, offset, length) : undefined);
-  }
-
-  #leaseLargeNow(id: ContentId, offset: number, length: number): FileLease | undefined {
-    const [first, last] = [Math.floor(offset / pageBytes), Math.floor((offset + length - 1) / pageBytes)];
-    const content = this.#large.files.home(id, Math.floor(first / blockPages));
-    const file = content && this.#large.readyFile(content, first, last);
-    if (!file) return undefined;
-    const hold = content.hold(first, last);
-    this.#large.use(content, first, last);
-    const release = () => {
-      hold[Symbol.dispose]();
-      this.#large.settle(content);
-    };
-    return new RangeLease(file, offset, length, release, (error) => this.#large.unreadable(content, first, last, error), () => this.#large.lend(content));
   }
 
   async #freeSome(tier: Tier): Promise<boolean> {
