@@ -131,7 +131,8 @@ export class Actor {
     if (node instanceof SymbolicLink || target !== undefined) return node instanceof SymbolicLink && target === node.target ? undefined : `${base}${name} leads to ${target}`;
     if (this.ledger.isOpen(node)) return undefined;
     if (!node.may(bytes, death)) return `${base}${name} ${node.told(bytes, death)}`;
-    return node.mark.possible(death).includes(mark) ? undefined : `${base}${name} (file ${node.number}) has the mark "${mark}" and may have ${JSON.stringify(node.mark.possible(death))}`;
+    // What is taken for another's has nothing of what was set of ours.
+    return node.mark.possible(death).includes(mark) || (node.doubtful && mark === '') ? undefined : `${base}${name} (file ${node.number}) has the mark "${mark}" and may have ${JSON.stringify(node.mark.possible(death))}`;
   }
 
   async #found({files}: Instance): Promise<Map<string, Found>> {
