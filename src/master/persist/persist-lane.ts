@@ -1,5 +1,6 @@
 /** Whose turn it is among the pending files of one mount: in order, some at once; after a failure of the store one attempt now and then. */
 import type {InodeId} from '#base/ids.ts';
+import {KiB} from '#base/units.ts';
 import type {BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import type {Clock} from '#runtime/clock.ts';
 
@@ -8,8 +9,13 @@ const backoffMaxMs = 60_000;
 /** A file that somebody waits for is not behind one other, however slowly the rest goes. */
 const hurriedAtOnce = 2;
 
+/** Files up to this are small: they cost memory and disk little. */
+const smallBytesMax = 64 * KiB;
+
 export interface Pace {
   readonly uploadsAtOnce: number;
+  /** Of those, that are not small. */
+  readonly largeAtOnce: number;
   /** How long nothing more is begun after some were. */
   readonly restMs: () => number;
 }
@@ -20,7 +26,10 @@ export class PersistLane {
   readonly #ready = new Set<Entry>();
   /** Goes on behind those that were taken: a set's first entry is found past all that were deleted before it, and there may be many thousands. */
   #line = this.#ready.values();
+  /** It was taken from the line and has to wait for its turn. */
+  #held: Entry | undefined;
   readonly #running = new Set<Entry>();
+  #largeRunning = 0;
   readonly #pace: Pace;
   #rest: Disposable | undefined;
   /** Their key is being changed, or another content of it is on its way. */
@@ -54,6 +63,7 @@ export class PersistLane {
     this.remove(entry);
     const others = [...this.#ready];
     this.#ready.clear();
+    this.#held = undefined;
     for (const each of [entry, ...others]) this.#ready.add(each);
     this.#pause?.timer[Symbol.dispose]();
     this.#pause = undefined;
@@ -127,6 +137,9 @@ export class PersistLane {
 
   /** The first that is ready, and is taken. */
   #next(): Entry | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held && this.#ready.has(held)) return held;
     const next = this.#line.next();
     if (next.done !== true) return next.value;
     this.#line = this.#ready.values();
@@ -141,10 +154,17 @@ export class PersistLane {
     while (this.#running.size < most) {
       const entry = this.#next();
       if (!entry) break;
+      const large = entry.length > smallBytesMax ? 1 : 0;
+      if (large === 1 && this.#largeRunning >= this.#pace.largeAtOnce) {
+        this.#held = entry;
+        break;
+      }
       this.#ready.delete(entry);
       this.#running.add(entry);
+      this.#largeRunning += large;
       void this.#attempt(entry, this).finally(() => {
         this.#running.delete(entry);
+        this.#largeRunning -= large;
         this.#pump();
       });
     }

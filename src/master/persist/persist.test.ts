@@ -102,6 +102,21 @@ describe('a file under ASYNC_THROUGH', () => {
     assert.deepEqual(Array.from({length: 6}, (_, i) => stored(String(i))), ['0', '1', '2', '3', '4', '5']);
   }, {localFile: true}));
 
+  it('sends many small files at once to such a store, and few large ones', () => scene(async ({world, master, runtime, power}) => {
+    power.held = [];
+    for (let i = 0; i < 20; i++) await putBehind(world, master, `/b/small${i}`, String(i));
+    await runtime.clock.sleep(1_000);
+    assert.equal(power.writes, 20);
+    for (let i = 0; i < 20; i++) await putBehind(world, master, `/b/large${i}`, String(i).padEnd(70_000, '.'));
+    await runtime.clock.sleep(1_000);
+    assert.equal(power.writes, 36);
+    const {held} = power;
+    power.held = undefined;
+    for (const go of held) go();
+    await runtime.clock.sleep(1_000);
+    assert.equal(power.writes, 40);
+  }, {localFile: true}));
+
   it('waits for a store that is down, through restarts, and is never given up', async () => {
     const world = new World();
     const power = new Switch();

@@ -20,7 +20,7 @@ import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/p
 import {DropLater} from '#master/persist/drop-later.ts';
 import {noCache, type PendingCache} from '#master/persist/pending-cache.ts';
 import {PersistAttempts} from '#master/persist/persist-attempts.ts';
-import {PersistLane} from '#master/persist/persist-lane.ts';
+import {type Pace, PersistLane} from '#master/persist/persist-lane.ts';
 import {statOf} from '#master/persist/upload-content.ts';
 import {Unsynced} from '#master/persist/unsynced.ts';
 import type {UploadGate} from '#master/persist/upload-gate.ts';
@@ -48,7 +48,7 @@ export interface PersisterServices {
 const settleMs = 30_000;
 /** Of one mount. */
 const uploadsAtOnce = 16;
-/** To a store on a disk of this machine, which they share a few syncs of. */
+/** To a store on a disk of this machine, of which small ones share a few syncs. */
 const localUploadsAtOnce = 64;
 /** Such a store works against those who write to the cache: while they do, it rests so long after so many. */
 const restMs = 400;
@@ -304,7 +304,8 @@ export class Persister {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
       // Before writers have to wait for room, it goes as fast as it can.
       const rest = (): number => (here && !this.#backlog.isHalfFull && runtime.clock.monotonicMs() - this.#addedMs < writingMs ? restMs : 0);
-      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, restMs: rest}, (entry, from) => this.#attempts.run(entry, from))));
+      const pace: Pace = {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, largeAtOnce: uploadsAtOnce, restMs: rest};
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, pace, (entry, from) => this.#attempts.run(entry, from))));
     }
     return lane;
   }
