@@ -14,6 +14,7 @@ import {InodeDraft, type KeepDraft} from '#frontends/fuse/inode-draft.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
+import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 
 export interface DraftingServices extends Pick<MountServices, 'writing'> {
   readonly files: Pick<MountServices['files'], 'openDraft'>;
@@ -25,7 +26,7 @@ export async function draftOf(services: MountServices, node: InodeId, options: {
   const open = services.handles.inode(node);
   if (!open) throw new Errno('EBADF');
   if (open.backing) throw new Errno('ETXTBSY');
-  return open.draft ?? (await (open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting)));
+  return open.draft ?? (await unlessKilled(open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting), context));
 }
 
 async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal, origin}: CallContext): Promise<InodeDraft> {
@@ -94,7 +95,10 @@ export async function forget({device, numbered}: Pick<MountServices, 'device' | 
 }
 
 /** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */
-export async function endDraft({log, ...services}: Pick<MountServices, 'log' | 'device' | 'numbered'>, {draft, info}: OpenInode, context: CallContext): Promise<void> {
+export async function endDraft({log, ...services}: Pick<MountServices, 'log' | 'device' | 'numbered'>, open: OpenInode, context: CallContext): Promise<void> {
+  // Who wanted it may have been killed meanwhile.
+  const draft = open.draft ?? (await open.drafting?.catch(() => undefined));
+  const {info} = open;
   if (!draft) return;
   try {
     const published = await draft.publish(context);

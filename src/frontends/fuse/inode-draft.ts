@@ -1,6 +1,7 @@
 /**
  * A file that is open and has been changed: everybody on the mount reads and writes the one draft, until the last of them closes it. A
- * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes.
+ * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes. Who is killed while he waits for
+ * a store, or for others, goes at once; what he has begun goes on.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
@@ -10,6 +11,7 @@ import {blockBytes} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, Unnamed} from '#contracts/master-api.ts';
 import type {TimeNs} from '#model/content.ts';
+import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 import type {Clock} from '#runtime/clock.ts';
 
 export interface InodeDraftState {
@@ -55,14 +57,14 @@ export class InodeDraft {
   }
 
   read(offset: number, size: number, context: CallContext): Promise<Uint8Array> {
-    return this.#draft.read({offset, length: Math.max(0, Math.min(size, this.#draft.length - offset))}, context);
+    return unlessKilled(this.#draft.read({offset, length: Math.max(0, Math.min(size, this.#draft.length - offset))}, context), context);
   }
 
   write(offset: number, bytes: Uint8Array, context: CallContext): Promise<void> {
-    return this.#inTurn(async () => {
+    return unlessKilled(this.#inTurn(async () => {
       await this.#draft.write(offset, bytes, context);
       this.#changed();
-    });
+    }), context);
   }
 
   /** The same on the spot; false where somebody is before it, or it takes waiting. The bytes may be changed afterwards. */
@@ -73,26 +75,26 @@ export class InodeDraft {
   }
 
   truncate(length: number, context: CallContext): Promise<void> {
-    return this.#inTurn(async () => {
+    return unlessKilled(this.#inTurn(async () => {
       await this.#draft.truncate(length, context);
       this.#changed();
-    });
+    }), context);
   }
 
   /** Zeros, within the file as long as it is. */
   punch(offset: number, length: number, context: CallContext): Promise<void> {
-    return this.#inTurn(async () => {
+    return unlessKilled(this.#inTurn(async () => {
       await this.#draft.punch(offset, Math.max(0, Math.min(length, this.#draft.length - offset)), context);
       this.#changed();
-    });
+    }), context);
   }
 
   seek(offset: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {
-    return this.#draft.seek(offset, to, context);
+    return unlessKilled(this.#draft.seek(offset, to, context), context);
   }
 
   sync(context: CallContext): Promise<void> {
-    return this.#inTurn(() => this.#draft.sync(context));
+    return unlessKilled(this.#inTurn(() => this.#draft.sync(context)), context);
   }
 
   /** Somebody has set the file's times by hand. */
@@ -103,13 +105,13 @@ export class InodeDraft {
 
   /** Undefined when nothing had changed, or nobody can reach the file any more. */
   publish(context: CallContext): Promise<FileInfo | undefined> {
-    return this.#inTurn(async () => {
+    return unlessKilled(this.#inTurn(async () => {
       if (!this.#dirty) return undefined;
       const info = await this.#draft.publish(context);
       this.#dirty = false;
       this.#note();
       return info;
-    });
+    }), context);
   }
 
   /** The first name of a file that was made without one. */
