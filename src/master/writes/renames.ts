@@ -317,9 +317,10 @@ export class Renames {
     turn[Symbol.dispose]();
     await commit.durable;
     if (moving && tree) {
+      const ended = jobs.ended(info.inode.id);
       // Not for a store that goes on refusing it: then it follows behind.
       await following.quiet(place.mount, fromKey, context.signal);
-      if ((await jobs.ended(info.inode.id)) === 'cancelled') throw new WeirError('Cancelled', `the rename of ${shown(from)} was cancelled`);
+      if ((await ended) === 'cancelled') throw new WeirError('Cancelled', `the rename of ${shown(from)} was cancelled`);
       return transactions.peek(reader => {
         const {place: now} = resolve(reader, to);
         return now ? {...info, inode: inodeAt(reader, now)} : info;
