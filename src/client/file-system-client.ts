@@ -65,8 +65,8 @@ export class FileSystemClient implements FileSystem {
     if (options.version !== undefined) return await this.#openVersion(path, options.version, options, context);
     const opened = await this.#master.open(path, {kind: options.kind ?? 'file'}, context);
     if ('known' in opened) return this.#start(opened.known, options, undefined, context);
-    const {mount, storeKey} = opened.unknown;
-    const {observation, probeId} = await this.#worker.probe(mount, storeKey, options.range ?? {offset: 0}, context);
+    const {mount, storeKey, ageMsMax} = opened.unknown;
+    const {observation, probeId} = await this.#worker.probe(mount, storeKey, options.range ?? {offset: 0}, {ageMsMax}, context);
     const info = await this.#master.observe(path, observation, context);
     return this.#start(info, options, probeId, context);
   }

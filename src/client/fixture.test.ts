@@ -48,7 +48,7 @@ export class FakeMaster {
 
   readonly api: MasterApi = partial<MasterApi>({
     stat: async path => this.get(path),
-    open: async path => (this.unknown.has(path) ? {unknown: {mount, storeKey: path.slice(root.length) as ByteString}} : {known: this.get(path)}),
+    open: async path => (this.unknown.has(path) ? {unknown: {mount, storeKey: path.slice(root.length) as ByteString, ageMsMax: 0}} : {known: this.get(path)}),
     observe: async (path, {object}) => {
       this.unknown.delete(path);
       if (!object) throw new WeirError('NotFound', `${path} does not exist`);

@@ -84,7 +84,14 @@ export interface Observation {
  * Result of `open`. `unknown` means that the namespace knows nothing of the path yet: the caller may read
  * (mount, storeKey) from the store at once and hand what it learns to `observe`, which saves a round trip.
  */
-export type OpenResult = {readonly known: FileInfo} | {readonly unknown: {readonly mount: MountId; readonly storeKey: ByteString}};
+export type OpenResult = {readonly known: FileInfo} | {readonly unknown: Unknown};
+
+export interface Unknown {
+  readonly mount: MountId;
+  readonly storeKey: ByteString;
+  /** How many ms ago the store may have been asked for what is believed now. */
+  readonly ageMsMax: number;
+}
 
 export interface PathOptions {
   readonly kind?: PathKind;

@@ -123,8 +123,8 @@ export interface LoadProgress {
 export interface WorkerApi {
   /** `range` must lie within the content. ContentChanged when the store no longer has this version and the bytes are not all cached. */
   read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body>;
-  /** Asks the store for an object of which nothing is known, and starts reading it. A missing object is an observation, not an error. */
-  probe(mount: MountId, storeKey: ByteString, range: ProbeRange, context: CallContext): Promise<Probe>;
+  /** Asks the store for an object of which nothing is known, and starts reading it. A missing object is an observation, not an error. `ageMsMax`: Unknown. */
+  probe(mount: MountId, storeKey: ByteString, range: ProbeRange, options: {readonly ageMsMax: number}, context: CallContext): Promise<Probe>;
   /** Starts a new object. `length` when known; the store may need it to choose between one request and parts. */
   write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream>;
   /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */

@@ -89,7 +89,7 @@ describe('probes', () => {
     const {worker, store} = testWorker();
     const bytes = stamped('p', 1, 3 * MiB);
     store.outside.put(asciiBytes('p'), bytes, {'content-type': 'text/plain'});
-    const {observation, probeId} = await worker.probe(mount, asciiBytes('p'), {offset: 0}, systemContext);
+    const {observation, probeId} = await worker.probe(mount, asciiBytes('p'), {offset: 0}, {ageMsMax: 0}, systemContext);
     assert.equal(observation.object?.length, bytes.length);
     assert.equal(observation.object?.metadata['content-type'], 'text/plain');
     const content = contentOf(7, asciiBytes('p'), bytes.length, observation.object.fingerprint);
@@ -101,9 +101,9 @@ describe('probes', () => {
 
   it('see that there is nothing, and that there is too little', async () => {
     const {worker, store} = testWorker();
-    assert.equal((await worker.probe(mount, asciiBytes('none'), {offset: 0}, systemContext)).observation.object, undefined);
+    assert.equal((await worker.probe(mount, asciiBytes('none'), {offset: 0}, {ageMsMax: 0}, systemContext)).observation.object, undefined);
     store.outside.put(asciiBytes('short'), stamped('short', 1, 10));
-    assert.equal((await worker.probe(mount, asciiBytes('short'), {offset: 1_000_000}, systemContext)).observation.object?.length, 10);
+    assert.equal((await worker.probe(mount, asciiBytes('short'), {offset: 1_000_000}, {ageMsMax: 0}, systemContext)).observation.object?.length, 10);
   });
 });
 

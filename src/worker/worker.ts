@@ -132,8 +132,8 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#read(content, range, options.probeId, context);
   }
 
-  async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, context: CallContext): Promise<Probe> {
-    return this.#probes.probe(mount, storeKey, range, context);
+  async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, {ageMsMax}: {readonly ageMsMax: number}, context: CallContext): Promise<Probe> {
+    return this.#probes.probe(mount, storeKey, range, ageMsMax, context);
   }
 
   async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {

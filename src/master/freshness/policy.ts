@@ -14,6 +14,18 @@ export function validUntil(freshness: Freshness, checkedAt: number): number | 'f
   }
 }
 
+/** How old the answer to a question may be that somebody else has asked, for who asks now. */
+export function ageMsMax(freshness: Freshness): number {
+  switch (freshness.kind) {
+    case 'immutable':
+      return Number.MAX_SAFE_INTEGER;
+    case 'always':
+      return 0;
+    case 'maxAge':
+      return freshness.ms;
+  }
+}
+
 /**
  * Whether an answer of `checkedAt` may be used at `now` by a request that began at `askedAt`. Even under `always` an
  * answer to a question that was asked after the request began is good for that request.

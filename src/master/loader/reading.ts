@@ -4,6 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, Observation, OpenResult} from '#contracts/master-api.ts';
+import {ageMsMax} from '#master/freshness/policy.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
 import {childOf, inodeAt, lookAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
@@ -77,7 +78,7 @@ export class Reading {
    * that brings its metadata: `unknown`. One that is known and only stale is asked about without its bytes.
    */
   async open(path: Path, context: CallContext): Promise<OpenResult> {
-    const {transactions, mounts} = this.#services;
+    const {transactions, mounts, knowledge} = this.#services;
     const askedAt = transactions.now();
     const questions = this.#loader.questions(path, {askedAt, complete: true});
     const [question] = questions;
@@ -87,7 +88,7 @@ export class Reading {
         return !place || inodeAt(reader, place).content?.listed === true;
       });
       // Local files are read in place by who knows them; there the metadata comes first.
-      if (unread && !mounts.get(question.mount).capabilities.localFile) return {unknown: {mount: question.mount, storeKey: question.storeKey}};
+      if (unread && !mounts.get(question.mount).capabilities.localFile) return {unknown: {mount: question.mount, storeKey: question.storeKey, ageMsMax: ageMsMax(knowledge.freshness(question.mount))}};
     }
     if (questions.length > 0) await this.#loader.freshen(path, {askedAt, signal: context.signal, complete: true});
     return {known: await transactions.read(reader => readable(stat(reader, path, context.principal), context), context)};

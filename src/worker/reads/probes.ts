@@ -31,6 +31,8 @@ interface Entry {
   readonly storeKey: ByteString;
   readonly request: StoreReadRequest;
   readonly abort: AbortController;
+  /** Wall ms. */
+  readonly startedAt: number;
   readonly answer: Promise<Observation>;
   source?: StoreRead;
   waiters: number;
@@ -51,8 +53,9 @@ export class Probes {
     this.#link = link;
   }
 
-  async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, context: CallContext): Promise<Probe> {
-    const entry = this.#shared(mount, storeKey, range) ?? this.#start(mount, storeKey, range);
+  /** `ageMsMax`: how long ago a probe may have begun that is shared. One that the store is slow to answer may tell of a version that has been replaced since. */
+  async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, ageMsMax: number, context: CallContext): Promise<Probe> {
+    const entry = this.#shared(mount, storeKey, range, this.#clock.nowMs() - ageMsMax) ?? this.#start(mount, storeKey, range);
     entry.waiters++;
     const onAbort = Promise.withResolvers<never>();
     const abort = () => onAbort.reject(new WeirError('Cancelled', 'the reader went away', {cause: context.signal.reason}));
@@ -88,10 +91,10 @@ export class Probes {
     for (const entry of this.#entries.values()) this.#drop(entry);
   }
 
-  /** A probe under way whose bytes include where this read starts. */
-  #shared(mount: MountId, storeKey: ByteString, range: ProbeRange): Entry | undefined {
+  /** A probe under way, begun at `since` (wall ms) or later, whose bytes include where this read starts. */
+  #shared(mount: MountId, storeKey: ByteString, range: ProbeRange, since: number): Entry | undefined {
     for (const entry of this.#entries.values()) {
-      if (entry.mount !== mount || entry.storeKey !== storeKey || entry.answered) continue;
+      if (entry.mount !== mount || entry.storeKey !== storeKey || entry.answered || entry.startedAt < since) continue;
       const start = entry.request.offset ?? 0;
       if ('suffix' in range ? start < 0 && -start >= range.suffix : start >= 0 && range.offset >= start && range.offset < start + (entry.request.length ?? 0)) return entry;
     }
@@ -104,7 +107,7 @@ export class Probes {
     const request = requestFor(range, this.#link(mount).pieceBytes);
     const abort = new AbortController();
     const answer = Promise.withResolvers<Observation>();
-    const entry: Entry = {id: ++this.#lastId, mount, storeKey, request, abort, answer: answer.promise, waiters: 0, answered: false};
+    const entry: Entry = {id: ++this.#lastId, mount, storeKey, request, abort, startedAt: this.#clock.nowMs(), answer: answer.promise, waiters: 0, answered: false};
     this.#entries.set(entry.id, entry);
     // A probe that all have left has nobody to tell of its failure.
     answer.promise.catch(() => {});
@@ -113,7 +116,7 @@ export class Probes {
   }
 
   async #ask(store: UnderStore, entry: Entry): Promise<Observation> {
-    const startedAt = this.#clock.nowMs();
+    const {startedAt} = entry;
     try {
       const object = store.capabilities.localFile ? await store.stat(entry.storeKey, {signal: entry.abort.signal}) : await this.#read(store, entry);
       return object === undefined || object.kind !== 'file' ? {startedAt} : {startedAt, object: describe(object)};
