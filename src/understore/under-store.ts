@@ -86,6 +86,14 @@ export interface StoreCallOptions {
   readonly signal: AbortSignal;
 }
 
+export interface StoreStatOptions extends StoreCallOptions {
+  /**
+   * What is answered survives power loss: that the object has its name, or that there is none. Asked by who goes on from what an interrupted change
+   * has left: a process that was killed, or a call that failed, may have changed names of a local disk and not synced them.
+   */
+  readonly lasting?: true;
+}
+
 export interface StoreReadRequest {
   /** Absent: from 0. Negative: the last bytes (then `length` is absent). */
   readonly offset?: number;
@@ -145,12 +153,12 @@ export interface StorePart {
 export interface UnderStore extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** Undefined when there is none. */
-  stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined>;
+  stat(key: ByteString, options: StoreStatOptions): Promise<StoreObject | undefined>;
   /** NotFound, ContentChanged, RangeNotSatisfiable (details: length). */
   read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead>;
   list(request: StoreListRequest, options: StoreCallOptions): Promise<StoreListPage>;
   write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite>;
-  /** Absent keys are fine. Answers the keys that could not be removed, with the reason. */
+  /** Absent keys are fine, and their absence survives power loss, too. Answers the keys that could not be removed, with the reason. */
   remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]>;
   /** Capability `copy`. Metadata replaces the source's when given. */
   copy(from: ByteString, to: ByteString, request: {metadata?: ContentMetadata; ifFingerprint?: string}, options: StoreCallOptions): Promise<StoreObject>;

@@ -5,7 +5,7 @@ import {GiB, KiB, TiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
-  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
@@ -47,9 +47,10 @@ export class LocalStore implements UnderStore {
     await this.#publisher.sweep(clock);
   }
 
-  async stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined> {
+  async stat(key: ByteString, options: StoreStatOptions): Promise<StoreObject | undefined> {
     options.signal.throwIfAborted();
     const found = await this.#place.find(key);
+    if (options.lasting) await this.#place.makeNamesLast(parentOf(pathOfKey(key)));
     if (!found) {
       await this.#place.assertThere();
       return undefined;
@@ -166,12 +167,15 @@ export class LocalStore implements UnderStore {
   async remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]> {
     const failed: {key: ByteString; error: Error}[] = [];
     const changedDirectories = new Set<ByteString>();
+    /** Of keys that were absent: who removed them may have died, or failed, before that lasted. */
+    const lookedAt = new Set<ByteString>();
     const removeThem = async (queue: Iterable<ByteString>): Promise<void> => {
       for (const key of queue) {
         try {
           options.signal.throwIfAborted();
           const parent = await this.#removeOne(key);
           if (parent !== undefined) changedDirectories.add(parent);
+          else if (key !== '') lookedAt.add(parentOf(pathOfKey(key)));
         } catch (error) {
           failed.push({key, error: error instanceof Error ? error : new WeirError('Cancelled', String(error))});
         }
@@ -190,6 +194,7 @@ export class LocalStore implements UnderStore {
         if (!isKind(error, 'NotFound')) throw error;
       }
     }
+    for (const directory of lookedAt) await this.#place.makeNamesLast(directory);
     return failed;
   }
 

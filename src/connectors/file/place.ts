@@ -159,6 +159,18 @@ export class Place {
     await this.#makeDurable(relative);
   }
 
+  /** What this directory (relative path) has by now, and that it has nothing else, survives power loss; where it is not there, that it is not. */
+  async makeNamesLast(relative: ByteString): Promise<void> {
+    for (let path = relative; ; path = parentOf(path)) {
+      try {
+        await this.syncs.sync(this.absolute(path));
+        return await this.#makeDurable(path);
+      } catch (error) {
+        if (path === '' || !isKind(error, 'NotFound', 'NotADirectory', 'NameTooLong')) throw error;
+      }
+    }
+  }
+
   /** Something was put into this directory (absolute), whose name, and those above, survive power loss. */
   async wroteTo(directory: ByteString): Promise<void> {
     await this.known.met(directory, () => this.#lasts(directory));

@@ -133,3 +133,61 @@ test('what is put into a directory survives, also when who made the directory wa
     await simulation.run(async runtime => assert.deepEqual(await readWhole(await open(runtime), other), contentOf(other, 1), `seed ${seed}`));
   }
 });
+
+/** Each change is begun by a life that is killed so long after, of the steps of a call one after the other. */
+const killedAfterMs = Array.from({length: 60}, (_, i) => i * 0.1);
+
+/**
+ * In a directory in which `a/b/old` is; killed while `change` runs, the next life looks with `look`, then the power fails. What is found is what it was told.
+ * Answers what that was, of all the times.
+ */
+async function killedAndLookedAt(change: (store: UnderStore) => Promise<unknown>, look: (store: UnderStore) => Promise<unknown>, keys: readonly ByteString[]): Promise<ReadonlySet<string>> {
+  const outcomes = new Set<string>();
+  for (const [seed, afterMs] of killedAfterMs.entries()) {
+    const simulation = createSimulation(seed);
+    const there = async (store: UnderStore): Promise<string> => (await Promise.all(keys.map(async key => ((await store.stat(key, call)) ? key : '')))).join(' ');
+    const killed = simulation.run(async runtime => {
+      await runtime.disk.makeDirectory('/data');
+      await runtime.disk.syncDirectory('/');
+      const store = await open(runtime);
+      const write = await store.write({key: fromText('a/b/old'), metadata: {}}, call);
+      await write.write(contentOf(fromText('a/b/old'), 1));
+      await write.finish();
+      runtime.clock.after(afterMs, () => simulation.kill());
+      await change(store);
+      await new Promise(() => {});
+    });
+    await assert.rejects(killed, SimulatedCrash);
+    const told = await simulation.run(async runtime => {
+      const store = await open(runtime);
+      await look(store);
+      return await there(store);
+    });
+    simulation.crash();
+    const found = await simulation.run(async runtime => there(await open(runtime)));
+    assert.equal(found, told, `killed after ${afterMs} ms`);
+    outcomes.add(told);
+  }
+  return outcomes;
+}
+
+test('what is looked at to go on from it survives, also when who put it there was killed before its name was durable', async () => {
+  const [old, moved] = [fromText('a/b/old'), fromText('c/moved')];
+  const look = async (store: UnderStore): Promise<void> => void (await Promise.all([old, moved].map(key => store.stat(key, {...call, lasting: true}))));
+  const written = await killedAndLookedAt(async store => {
+    const write = await store.write({key: moved, metadata: {}}, call);
+    await write.write(contentOf(moved, 1));
+    await write.finish();
+  }, look, [old, moved]);
+  const renamed = await killedAndLookedAt(store => store.rename(old, moved, call), look, [old, moved]);
+  const trees = ['a/b/', 'c/'].map(fromText);
+  const lookAtTrees = async (store: UnderStore): Promise<void> => void (await Promise.all(trees.map(key => store.stat(key, {...call, lasting: true}))));
+  const ofTrees = await killedAndLookedAt(store => store.rename(trees[0]!, trees[1]!, call), lookAtTrees, [old, fromText('c/old')]);
+  for (const outcomes of [written, renamed, ofTrees]) assert.equal(outcomes.size, 2, 'killed before and after');
+});
+
+test('what is removed again stays away, also when who removed it first was killed before that was durable', async () => {
+  const keys = ['a/b/old', 'a/b/', 'a/'].map(fromText);
+  const remove = async (store: UnderStore): Promise<void> => assert.deepEqual(await store.remove(keys, call), []);
+  await killedAndLookedAt(remove, remove, keys);
+});

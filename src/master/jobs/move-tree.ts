@@ -74,8 +74,10 @@ export function asidePlace(id: InodeId): ByteString {
 
 async function renameTree(store: UnderStore, from: ByteString, to: ByteString, signal: AbortSignal): Promise<void> {
   await store.rename(from, to, {signal}).catch(async (error: unknown) => {
-    // Renamed by an earlier life, or never known to the store: there is nothing left to rename.
-    if (!isKind(error, 'NotFound') && (await store.stat(from, {signal}))) throw error;
+    const isLeft = await store.stat(from, {signal, lasting: true});
+    if (isLeft && !isKind(error, 'NotFound')) throw error;
+    // Renamed by an earlier life, which may have died before that lasted, or never known to the store: there is nothing left to rename.
+    await store.stat(to, {signal, lasting: true});
   });
 }
 

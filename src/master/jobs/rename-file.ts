@@ -72,7 +72,8 @@ async function moveObject({transactions, store, signal}: RenameFile, intent: Fil
   const {from, to, fingerprint} = intent;
   const before = await store.stat(from, {signal});
   if (before?.fingerprint === fingerprint) return await renameInStore(store, from, to, signal);
-  const there = before ? undefined : await store.stat(to, {signal});
+  // By an earlier attempt, maybe, that died or failed before it lasted.
+  const there = before ? undefined : await store.stat(to, {signal, lasting: true});
   if (!there || !transactions.peek(reader => isMoved(reader, intent, there))) throw new WeirError('ContentChanged', 'a file that was being renamed is another version in its store by now');
   return there;
 }

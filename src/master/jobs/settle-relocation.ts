@@ -112,7 +112,7 @@ function currentOf(reader: Reader, {inode: id, content}: Relocation): Inode | un
 
 async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
   try {
-    return await store.stat(key, {signal});
+    return await store.stat(key, {signal, lasting: true});
   } catch (error) {
     if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
     throw error;

@@ -1,6 +1,6 @@
 /**
  * What became of a noted rename that a store makes by itself, in one step, and of which nobody knows whether it was made: the process died
- * before it could show it, or the store has failed. Nobody has touched either key since, but from outside, so a look at the store tells.
+ * before it could show it, or the store has failed. Nobody has touched either key since, but from outside, so a look at the store tells, once what it shows survives power loss.
  * Then the namespace shows the new name, with the answer stored for who asks again; or the note goes, and nothing was renamed.
  */
 import type {ByteString} from '#base/byte-string.ts';
@@ -51,7 +51,7 @@ function wasMoved(reader: Reader, intent: FileRename, source: StoreObject | unde
 
 async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
   try {
-    const object = await store.stat(key, {signal});
+    const object = await store.stat(key, {signal, lasting: true});
     return object?.kind === 'directory' ? undefined : object;
   } catch (error) {
     if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;

@@ -146,7 +146,8 @@ type Judged = {readonly object: StoreObject} | {readonly base: StoreBase; /** Wh
 /** What stands in the way: the object itself when it is what was to be uploaded, or what to upload it over. */
 async function judge(work: UploadContent, base: StoreBase): Promise<Judged> {
   const {store, content, persist: {attempts, since}, signal} = work;
-  const there = await statOf(store, content.storeKey, signal);
+  // What an earlier attempt has put there in its last moment is taken for done, and its bytes leave the cache.
+  const there = await statOf(store, content.storeKey, signal, true);
   // Removed by somebody: nothing is lost by bringing the newer content.
   if (!there) return {base: 'absent'};
   if (isSame(content, there)) return {object: there};
@@ -211,9 +212,9 @@ async function isSameRange({store, bytes, signal}: UploadContent, content: Reada
   }
 }
 
-export async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
+export async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal, lasting?: true): Promise<StoreObject | undefined> {
   try {
-    const found = await store.stat(key, {signal});
+    const found = await store.stat(key, {signal, ...(lasting ? {lasting} : {})});
     return found?.kind === 'directory' ? undefined : found;
   } catch (error) {
     if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;

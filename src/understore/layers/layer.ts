@@ -5,7 +5,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {
-  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** The methods of UnderStore that reach the store; `writeChunk`, `finish` and `abort` are those of StoreWrite. */
@@ -42,8 +42,8 @@ export abstract class StoreLayer implements UnderStore {
     return body;
   }
 
-  stat(key: ByteString, options: StoreCallOptions): Promise<StoreObject | undefined> {
-    return this.around({name: 'stat', key}, options, o => this.inner.stat(key, o));
+  stat(key: ByteString, options: StoreStatOptions): Promise<StoreObject | undefined> {
+    return this.around({name: 'stat', key}, options, o => this.inner.stat(key, {...options, ...o}));
   }
 
   async read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead> {
