@@ -5,7 +5,7 @@ import {example, type Register, withFiles} from '#cli/command.ts';
 import {pathArgument, print, showName} from '#cli/output.ts';
 import {persistRows} from '#cli/persist.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import type {PersistInfo} from '#contracts/master-api.ts';
+import type {PersistInfo} from '#contracts/administration.ts';
 import {formatFreshness} from '#model/mount.ts';
 import {explanationJson, persistJson} from '#codec/rest/values.ts';
 

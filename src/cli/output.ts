@@ -1,7 +1,7 @@
 /** How commands speak: tables for people, one JSON value for programs, `weir: what happened (CODE)` when something fails. */
 import {type ByteString, fromText, isUtf8, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Terminal} from '#cli/environment.ts';
 
 /** A path as typed. Without a leading slash it means the same below the root. */

@@ -11,7 +11,7 @@ import {Progress} from '#cli/progress.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {persistJson} from '#codec/rest/values.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {PersistInfo} from '#contracts/master-api.ts';
+import type {PersistInfo} from '#contracts/administration.ts';
 import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
 
 const lookMs = 200;

@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 
 const pageEntries = 1000;
 

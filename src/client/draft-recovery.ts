@@ -8,7 +8,7 @@ import type {InodeId} from '#base/ids.ts';
 import {MiB} from '#base/units.ts';
 import {DraftFile, type DraftServices} from '#client/draft-file.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {Log} from '#runtime/log.ts';
 

@@ -6,7 +6,8 @@ import {smallBytesMax} from '#client/file-system.ts';
 import {type ClientServices, FileSystemClient} from '#client/file-system-client.ts';
 import {FakeMaster, FakeWorker, textOf} from '#client/fixture.test.ts';
 import {systemContext as context} from '#contracts/context.ts';
-import type {FileInfo, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {WriteTicket, WrittenObject} from '#contracts/writing.ts';
 
 const path = asciiBytes('/m/file');
 

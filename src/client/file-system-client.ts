@@ -24,12 +24,13 @@ import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.
 import {Uploads} from '#client/uploads.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
+import type {JobInfo, MountRequest, PathExplanation, PersistPage, PersistRequest, UsageInfo, WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
+import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
+import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {
-  Changes, FileInfo, JobInfo, ListPage, ListRequest, ListVersionsRequest, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, MountRequest, NodeInfo, PartRecord,
-  PathExplanation, PathOptions, PersistPage, PersistRequest, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo, SealOptions, UploadRecord, UsageInfo, VersionPage, WebhookInfo,
-  WebhookRequest, WriteTicket,
-  WrittenObject,
+  Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
 } from '#contracts/master-api.ts';
+import type {PartRecord, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {Checksums, Content} from '#model/content.ts';

@@ -4,7 +4,8 @@ import {WeirError} from '#base/errors.ts';
 import type {CopyOptions, FileSystem} from '#client/file-system.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
-import type {FileInfo, PartRecord} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import type {ChecksumAlgorithm, Content} from '#model/content.ts';
 import {isSealed} from '#model/seal.ts';
 

@@ -3,7 +3,8 @@ import type {ByteString} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo, MasterApi, PathOptions} from '#contracts/master-api.ts';
+import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
+import type {MasterApi} from '#contracts/master-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 import type {Content} from '#model/content.ts';
 

@@ -8,29 +8,18 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
+import type {JobInfo, MountRequest, PathExplanation, PersistPage, PersistRequest, UsageInfo, WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {Checksums, ContentMetadata, SealedOver, TimeNs} from '#model/content.ts';
+import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
+import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
+import type {BeginWriteOptions, CompleteOptions, PartRecord, Precondition, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {LockRange} from '#model/file-locks.ts';
-import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
+import type {AttributePatch, Settings} from '#model/inode.ts';
+import type {Mount} from '#model/mount.ts';
 import type {Retention} from '#model/object-lock.ts';
-import type {Freshness, Mount, WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
 import type {SpecialFile} from '#model/special-file.ts';
-
-export interface FileInfo {
-  /** Canonical: a directory's ends in `/`. */
-  readonly path: ByteString;
-  readonly inode: Inode;
-  /** Bytes; 0 for directories. */
-  readonly length: number;
-  readonly mount: MountId;
-  /** The path's bucket keeps versions, or did: its version id (model/version.ts) means something. Told by what names versions. */
-  readonly versioned?: true;
-  /** Of a directory that was looked at, not changed: how many directories it holds. */
-  readonly subdirectories?: number;
-  /** A delete marker: the inode is nothing but its id, owner and times. */
-  readonly deleteMarker?: true;
-}
 
 /** An answer about an inode, and until when (wall ms) it may be believed unasked: in the past, or 0, when it may not. Changes that come through Weir do not wait for that. */
 export interface NodeInfo {
@@ -91,12 +80,6 @@ export interface Unknown {
   readonly storeKey: ByteString;
   /** How many ms ago the store may have been asked for what is believed now. */
   readonly ageMsMax: number;
-}
-
-export interface PathOptions {
-  readonly kind?: PathKind;
-  /** This version of the key (model/version.ts), current or not, instead of what the path shows. NotFound (`s3`: NoSuchVersion) when there is none. */
-  readonly version?: string;
 }
 
 export interface MakeDirectoryOptions {
@@ -174,274 +157,6 @@ export interface LockChange {
 export interface RemoveResult {
   readonly versionId?: string;
   readonly deleteMarker?: boolean;
-}
-
-export interface ListRequest {
-  /** Where to list: a directory. The keys below are relative to it, `/`-separated, directories' keys end in `/`. */
-  readonly directory: ByteString;
-  /** Only keys that start with this; may end inside a name. */
-  readonly prefix?: ByteString;
-  /** Only keys greater than this, in byte order. With `delimiter`, a key that ends in it also skips all that starts with it. */
-  readonly after?: ByteString;
-  /** Fold keys that share a prefix up to the first `delimiter` after `prefix` into one. `/` is O(page); others may scan. */
-  readonly delimiter?: ByteString;
-  /** Entries a page, 1 to 10 000. */
-  readonly limit: number;
-  /**
-   * `keys`: what S3 shows, that is files and directories with a marker (or empty and explicitly made), implied ones only folded.
-   * `children`: what a file system shows: the direct children, each once, in key order (delimiter is ignored).
-   * `tree`: like children, but all the way down, parents before their children.
-   */
-  readonly view: 'keys' | 'children' | 'tree';
-}
-
-/** `shadowed`, in the view `children`: a file beside a directory of its name, for those who can show only one of them by it. */
-export type ListEntry = {readonly key: ByteString; readonly info: FileInfo; readonly shadowed?: true} | {readonly key: ByteString; readonly folded: true};
-
-export interface ListPage {
-  readonly entries: readonly ListEntry[];
-  /** `after` for the next page; absent at the end. */
-  readonly next?: ByteString;
-  /** Of the view `children`: as NodeInfo.validUntil, of the page and of each entry. */
-  readonly validUntil?: number;
-}
-
-export interface ListVersionsRequest extends Pick<ListRequest, 'directory' | 'prefix' | 'delimiter' | 'limit'> {
-  /** Only what follows this version of this key; without a version, all of the key are skipped. */
-  readonly after?: {readonly key: ByteString; readonly version?: string};
-}
-
-/** `latest`: what the key shows, or the delete marker that hides it. */
-export type VersionEntry = {readonly key: ByteString; readonly latest: boolean; readonly info: FileInfo} | {readonly key: ByteString; readonly folded: true};
-
-export interface VersionPage {
-  readonly entries: readonly VersionEntry[];
-  /** `after` for the next page; absent at the end. */
-  readonly next?: {readonly key: ByteString; readonly version?: string};
-}
-
-/** Checked in the same transaction as the change that it guards. ETags without quotes; `*` = anything. */
-export interface Precondition {
-  readonly ifMatch?: string;
-  readonly ifNoneMatch?: string;
-  /** Bytes. */
-  readonly ifLength?: number;
-  /** When the version became visible, in whole seconds since 1970. */
-  readonly ifModifiedAt?: number;
-}
-
-/** A file that was made without a name, by who has it open alone: what it is when it gets one. */
-export interface Unnamed {
-  /** MasterApi.reserveInode. */
-  readonly id: InodeId;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
-}
-
-export interface BeginWriteOptions {
-  readonly metadata?: ContentMetadata;
-  readonly mode?: number;
-  /** Default: what the nearest directory above says (setting `write-type`), else the mount, else `writeTypeDefault`. */
-  readonly writeType?: WriteType;
-  readonly writeTypeDefault?: WriteType;
-  readonly precondition?: Precondition;
-  /** Make missing parents (default true): as implied directories for `kind: 'file'` S3 keys, else as explicit ones. */
-  readonly parents?: 'implied' | 'explicit' | 'none';
-  /** Extended attributes that the new version begins with; it has none of the old one's. */
-  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
-  /** The content is the next one of this inode, which stays, as when a file is written in place: Conflict when the path leads elsewhere by now. */
-  readonly inode?: InodeId;
-  /** The file is this one, which nobody has seen before. Only of callers that may do everything. */
-  readonly unnamed?: Unnamed;
-  /** When the bytes were last changed; default now. */
-  readonly mtime?: TimeNs;
-  /** How many bytes it will have, where that is known: QuotaExceeded where there is no room for them. */
-  readonly length?: number;
-  /** How it came, where that is no plain write: told to who listens to the bucket. */
-  readonly origin?: 'copy' | 'post';
-}
-
-export interface SealOptions {
-  /** Where neither a directory above nor the mount says anything. */
-  readonly writeTypeDefault?: WriteType;
-}
-
-/** What a draft has become in the cache. */
-export interface SealedDraft {
-  readonly content: ContentId;
-  readonly length: number;
-  readonly etag: string;
-  readonly metadata: ContentMetadata;
-  /** When the bytes were last changed. */
-  readonly mtime: TimeNs;
-  /** The bytes survive power loss already. */
-  readonly durable: boolean;
-  readonly over?: SealedOver;
-}
-
-/** The right to write one new content to one path. Valid until committed or abandoned; forgotten by a restart. */
-export interface WriteTicket {
-  readonly writeId: number;
-  readonly path: ByteString;
-  readonly content: ContentId;
-  readonly mount: MountId;
-  readonly storeKey: ByteString;
-  readonly metadata: ContentMetadata;
-  readonly writeType: WriteType;
-}
-
-/** What the worker knows when the store has the whole object, or (`pending`, without a fingerprint) the cache has it durably. */
-export interface WrittenObject {
-  readonly length: number;
-  readonly pending?: true;
-  readonly fingerprint: string;
-  readonly etag: string;
-  readonly checksums: Checksums;
-  readonly mtime?: TimeNs;
-}
-
-export interface UploadRecord {
-  readonly uploadId: string;
-  readonly path: ByteString;
-  readonly mount: MountId;
-  readonly storeKey: ByteString;
-  /** The content that the parts will become. */
-  readonly content: ContentId;
-  /** The store's own name of the upload. Empty: the cache keeps the parts (ASYNC_THROUGH), and `content` names their draft. */
-  readonly storeUploadId: string;
-  readonly metadata: ContentMetadata;
-  readonly checksumAlgorithm?: keyof Checksums;
-  readonly checksumType?: 'FULL_OBJECT' | 'COMPOSITE';
-  readonly mode?: number;
-  readonly initiatedAt: TimeNs;
-  readonly initiator: string;
-  /** What the file begins with. */
-  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
-}
-
-export interface CompleteOptions {
-  readonly precondition?: Precondition;
-  /** How many parts the file is made of, and the numbers of those that were uploaded and are not among them. */
-  readonly parts: number;
-  readonly unused: readonly number[];
-  /** Of them all. */
-  readonly length?: number;
-}
-
-export interface PartRecord {
-  readonly partNumber: number;
-  readonly length: number;
-  readonly etag: string;
-  readonly checksums: Checksums;
-  /** What the connector needs to complete with this part; or where the cache keeps it. */
-  readonly storePart: string;
-  readonly modifiedAt: TimeNs;
-  /** Of a part of a sealed content (model/seal.ts): what its own key is made with. */
-  readonly salt?: Uint8Array;
-}
-
-export interface MountRequest {
-  readonly path: ByteString;
-  readonly uri: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly readOnly?: boolean;
-  readonly freshness?: Freshness;
-  /** Default: CACHE_THROUGH. */
-  readonly writeType?: WriteType;
-}
-
-/** A file that its store is still to get. */
-export interface PersistInfo {
-  /** Where it is now; empty when that is not known at this moment. */
-  readonly path: ByteString;
-  readonly inode: InodeId;
-  /** Bytes. */
-  readonly length: number;
-  /** `waiting` for its turn, or after a failure for `nextAttemptAt`; a `conflict` waits for a person. */
-  readonly state: 'waiting' | 'uploading' | 'conflict';
-  /** Wall ms at which it was written. */
-  readonly since: number;
-  readonly failures: number;
-  readonly lastError?: string;
-  /** Wall ms. */
-  readonly nextAttemptAt?: number;
-  /** Of the upload under way. */
-  readonly uploadedBytes: number;
-}
-
-export interface PersistRequest {
-  /** A file, or a directory: all below it. */
-  readonly path: ByteString;
-  /** Only files made after this one: `next` of the page before. */
-  readonly after?: InodeId;
-  readonly limit: number;
-}
-
-export interface PersistPage {
-  readonly entries: readonly PersistInfo[];
-  /** `after` for the next page; absent at the end. A page may be short, or empty, and still have one. */
-  readonly next?: InodeId;
-}
-
-export interface JobInfo {
-  readonly id: number;
-  /** `move` (a store follows a rename), `remove` (a store and the records follow a delete). */
-  readonly kind: 'move' | 'remove';
-  readonly path: ByteString;
-  readonly state: 'running' | 'waiting' | 'failed';
-  readonly done: number;
-  readonly startedAt: number;
-  readonly lastError?: string;
-}
-
-export interface PathExplanation {
-  readonly info: FileInfo;
-  readonly mount: Mount;
-  readonly storeKey: ByteString;
-  /** Whether the store may be believed unasked now, and why. */
-  readonly fresh: boolean;
-  readonly checkedAt: number;
-  readonly validUntil: number | 'forever' | 'never';
-  readonly reason: string;
-  /** Requests that the master sent upstream for this inode since the process started. */
-  readonly upstreamRequests: number;
-}
-
-export interface UsageInfo {
-  readonly files: number;
-  readonly directories: number;
-  readonly bytes: number;
-  /** Old versions and delete markers, which the other numbers leave out; absent when there are none. */
-  readonly noncurrent?: {readonly versions: number; readonly deleteMarkers: number; readonly bytes: number};
-}
-
-/** Where events of buckets may be sent; operators alone make them. */
-export interface WebhookRequest {
-  /** http or https; nothing else than a POST is ever sent there. */
-  readonly url: string;
-  /** Sent as `Authorization: Bearer …`. */
-  readonly token?: string;
-  /** Messages are signed with it (HMAC-SHA-256). */
-  readonly secret?: string;
-  /** PEM: whom to believe on https instead of the well-known authorities. */
-  readonly certificates?: string;
-}
-
-export interface WebhookInfo {
-  readonly name: string;
-  /** How buckets name it. */
-  readonly arn: string;
-  readonly url: string;
-  readonly hasToken: boolean;
-  readonly hasSecret: boolean;
-  /** Events that wait to be delivered; may be more than there are while some are refused and others not. */
-  readonly backlog: number;
-  /** Events that were given up because too many newer ones had come. */
-  readonly dropped: number;
-  /** Why the last attempt failed; absent when it did not, or since the start there was none. */
-  readonly lastError?: string;
 }
 
 export interface MasterApi {

@@ -6,7 +6,9 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
-import type {BeginWriteOptions, FileInfo, LookupResult, NodeInfo, PathOptions, SealOptions, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
+import type {LookupResult, NodeInfo} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, SealOptions, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Body, ByteRange, DraftInfo} from '#contracts/worker-api.ts';
 import type {ReadableContent} from '#model/content.ts';
 import type {AttributePatch} from '#model/inode.ts';

@@ -4,7 +4,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {Observation, PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {Observation} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {WriteType} from '#model/mount.ts';
 import type {Checksums, ReadableContent, SealedOver, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';

@@ -1,6 +1,7 @@
 /** Why an answer about a path was, or was not, given without asking the store. */
 import {formatFreshness} from '#model/mount.ts';
-import type {FileInfo, PathExplanation} from '#contracts/master-api.ts';
+import type {PathExplanation} from '#contracts/administration.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {Knowledge} from '#master/freshness/knowledge.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';

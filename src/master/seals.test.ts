@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import {describe, it} from 'node:test';
 import {isKind} from '#base/errors.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {bytes, context as plain, mountBucket, putBehind, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';

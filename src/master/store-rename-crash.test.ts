@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {bytes, context, keys, mountBucket, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';

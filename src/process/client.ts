@@ -9,7 +9,7 @@ import type {RootKey} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {commandRuntime} from '#process/command-runtime.ts';
 import {connectFiles} from '#process/connect.ts';
 import {findInstance, homeAt, homeDirectory} from '#process/home.ts';

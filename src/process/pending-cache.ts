@@ -3,7 +3,7 @@ import type {BlockStore} from '#blockstore/block-store.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
 import {toText} from '#base/byte-string.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import type {Master} from '#master/master.ts';
 import type {PendingCache} from '#master/persist/pending-cache.ts';
 import type {ReadableContent} from '#model/content.ts';

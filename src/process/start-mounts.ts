@@ -9,7 +9,7 @@ import {isKind, WeirError} from '#base/errors.ts';
 import type {UpOptions} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {MountRequest} from '#contracts/master-api.ts';
+import type {MountRequest} from '#contracts/administration.ts';
 import {type Freshness, maskOptions, type Mount, parseFreshness, parseWriteType, type WriteType} from '#model/mount.ts';
 import {namedEndpoint} from '#process/own-endpoint.ts';
 import type {Log} from '#runtime/log.ts';

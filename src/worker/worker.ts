@@ -14,7 +14,7 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
-import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, SealedBytes, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';

@@ -9,7 +9,7 @@ import {filesBelow} from '#cli/walk.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 
 /** Names that would leave the target directory, or that a local file system cannot hold. */
 function safeRelative(key: string): string {

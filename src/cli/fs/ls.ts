@@ -4,7 +4,7 @@ import {formatSize} from '#base/units.ts';
 import {example, type Register, withFiles} from '#cli/command.ts';
 import {json, pathArgument, showMode, showName, showTime, table} from '#cli/output.ts';
 import {walk} from '#cli/walk.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {infoJson} from '#codec/rest/values.ts';
 
 /** Lines are aligned in groups, so that a directory of millions prints as it comes. */

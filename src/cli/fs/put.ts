@@ -7,7 +7,7 @@ import {pathArgument, print, showName} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {infoJson} from '#codec/rest/values.ts';
 
 const chunkBytes = 1024 * 1024;

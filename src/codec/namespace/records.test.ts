@@ -19,7 +19,7 @@ import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespa
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
 import {decodePersist, encodePersist, type Persist} from '#codec/namespace/persist-record.ts';
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion, type Relocation, type VersionRecord} from '#codec/namespace/version-record.ts';
-import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import {checksumAlgorithms, type Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import {type Mount, writeTypes} from '#model/mount.ts';

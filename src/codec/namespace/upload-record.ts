@@ -3,7 +3,7 @@ import type {ContentId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 import {readChecksums, readTexts, writeChecksums, writeTexts} from '#codec/namespace/content.ts';
 import {readXattrs, writeXattrs} from '#codec/namespace/xattrs.ts';
-import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import {checksumAlgorithms} from '#model/content.ts';
 
 /** 2 has extended attributes at its end. */

@@ -1,7 +1,8 @@
 /** How files, mounts and errors look in JSON: in REST answers and in the command line's `--json`. */
 import {type ByteString, fromText, isUtf8, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo, JobInfo, PathExplanation, PersistInfo} from '#contracts/master-api.ts';
+import type {JobInfo, PathExplanation, PersistInfo} from '#contracts/administration.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {CacheLocation} from '#contracts/worker-api.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
 import {isSealed, withoutSeal} from '#model/seal.ts';

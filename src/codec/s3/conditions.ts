@@ -1,5 +1,5 @@
 /** Conditional requests (RFC 9110, 13) as S3 evaluates them. */
-import type {Precondition} from '#contracts/master-api.ts';
+import type {Precondition} from '#contracts/writing.ts';
 import {parseHttpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 

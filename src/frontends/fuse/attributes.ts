@@ -1,6 +1,6 @@
 /** An inode as the kernel sees it. */
 import {blockBytes, direntType, type FuseAttributes} from '#codec/fuse/reply.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import type {Inode} from '#model/inode.ts';

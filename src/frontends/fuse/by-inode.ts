@@ -5,7 +5,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 import type {AttributePatch} from '#model/inode.ts';
 

@@ -5,7 +5,7 @@ import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
 import type {FuseHead, SetattrBody} from '#codec/fuse/request.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {patched} from '#frontends/fuse/by-inode.ts';
 import {draftOf, forget, openDraft} from '#frontends/fuse/drafting.ts';

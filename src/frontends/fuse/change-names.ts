@@ -6,7 +6,7 @@ import {openFlag} from '#codec/fuse/abi.ts';
 import {openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';

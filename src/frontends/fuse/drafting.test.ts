@@ -3,7 +3,7 @@ import test from 'node:test';
 import {WeirError} from '#base/errors.ts';
 import {type InodeId, rootInodeId} from '#base/ids.ts';
 import type {FileDraft} from '#client/file-system.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {type DraftingServices, openDraft} from '#frontends/fuse/drafting.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';

@@ -6,7 +6,7 @@ import {notification} from '#codec/fuse/abi.ts';
 import {invalidateEntryBody, invalidateInodeBody, notificationHead} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import type {OpenInode} from '#frontends/fuse/handles.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';

@@ -4,7 +4,7 @@ import {xattrSizeBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import {persistJson} from '#codec/rest/values.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Inode} from '#model/inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';

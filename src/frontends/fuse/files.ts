@@ -9,7 +9,7 @@ import type {FuseHead} from '#codec/fuse/request.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftNow, draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';

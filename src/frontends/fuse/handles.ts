@@ -5,7 +5,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {OpenFile} from '#client/file-system.ts';
-import type {FileInfo, ListEntry} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {ListEntry} from '#contracts/listings.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {Listing} from '#frontends/fuse/remembered.ts';

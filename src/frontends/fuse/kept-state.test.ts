@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type {ByteString} from '#base/byte-string.ts';
 import {type InodeId, rootInodeId} from '#base/ids.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {Handles} from '#frontends/fuse/handles.ts';
 import {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import {KeptState} from '#frontends/fuse/kept-state.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type {ByteString} from '#base/byte-string.ts';
 import {type InodeId, rootInodeId} from '#base/ids.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {nodeNumbers, rootOf} from '#frontends/fuse/node-numbers.ts';
 import {context} from '#master/fixture.test.ts';
 

@@ -1,7 +1,7 @@
 /** Which operation carries out which request. Data, so that it can be read; what is missing is answered ENOSYS. */
 import {assert} from '#base/assert.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {removexattr, setattr, setattrNow, setxattr} from '#frontends/fuse/change-attributes.ts';
 import {create, link, mkdir, mknod, openedNew, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';

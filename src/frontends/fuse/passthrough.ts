@@ -7,7 +7,7 @@
  */
 import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Backing} from '#frontends/fuse/handles.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 import type {FileLease} from '#model/file-lease.ts';

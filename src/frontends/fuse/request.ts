@@ -4,7 +4,7 @@ import type {FileSystem} from '#client/file-system.ts';
 import {resentBit} from '#codec/fuse/abi.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {SealOptions} from '#contracts/master-api.ts';
+import type {SealOptions} from '#contracts/writing.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';

@@ -6,7 +6,7 @@ import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {KeptDraft, KeptFile} from '#codec/fuse/kept-state.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import {endDraft, keepDraft} from '#frontends/fuse/drafting.ts';
 import {restoredBacking} from '#frontends/fuse/files.ts';

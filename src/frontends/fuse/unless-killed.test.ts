@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import type {InodeId} from '#base/ids.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';

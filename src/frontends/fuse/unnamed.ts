@@ -8,7 +8,7 @@ import {protectionOfNew} from '#codec/namespace/acl-attributes.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
 import {entryBody, openBody} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {keepDraft, openDraft} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';

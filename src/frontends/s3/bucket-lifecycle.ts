@@ -2,7 +2,7 @@
 import {toText} from '#base/byte-string.ts';
 import {lifecycleXml, parseLifecycle} from '#codec/s3/lifecycle-xml.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';

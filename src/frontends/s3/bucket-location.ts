@@ -2,7 +2,7 @@
  * Where a bucket says that it is. There is one place; the region that a bucket was made for is kept and said again, because clients
  * compare it with their own. Signatures of any region are taken.
  */
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 
 /** Where no constraint was given. */

@@ -6,7 +6,7 @@ import {encodeKey} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {parseVersioning, parseVersionList, type VersionListParameters} from '#codec/s3/versioning-xml.ts';
 import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
-import type {VersionEntry, VersionPage} from '#contracts/master-api.ts';
+import type {VersionEntry, VersionPage} from '#contracts/listings.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';

@@ -14,7 +14,7 @@ import {checkEnforceable} from '#frontends/s3/ownership.ts';
 import {defaultRegion, locationOf, locationSetting, regionOf} from '#frontends/s3/bucket-location.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Settings} from '#model/inode.ts';
 
 const uploadsAPage = 1000;

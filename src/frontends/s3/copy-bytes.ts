@@ -5,7 +5,7 @@ import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import type {CustomerKey} from '#codec/s3/customer-key.ts';
 import type {CopyOptions} from '#client/file-system.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {openerOf} from '#frontends/s3/opening.ts';
 import {sealWhole, writeSealed} from '#frontends/s3/sealing.ts';

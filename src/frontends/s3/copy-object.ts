@@ -8,7 +8,7 @@ import {uriDecode} from '#codec/s3/sigv4.ts';
 import {keyBytesMax} from '#codec/s3/target.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {isKind} from '#base/errors.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';

@@ -5,7 +5,7 @@
  */
 import {type CustomerKey, customerKeyHeaders, parseCustomerKey} from '#codec/s3/customer-key.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {bucketPath, bucketOf, type S3Request} from '#frontends/s3/request.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import {withoutSeal} from '#model/seal.ts';

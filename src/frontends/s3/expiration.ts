@@ -2,7 +2,7 @@
 import {toText} from '#base/byte-string.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
 import {decodeTags, taggingXattr} from '#codec/s3/tagging.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {keyOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {firstEnd} from '#model/lifecycle.ts';
 

@@ -7,7 +7,7 @@ import {parseRange, type RequestedRange} from '#codec/s3/range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileSystem, OpenedNow, OpenFile} from '#client/file-system.ts';
 import {discard} from '#client/opened-file.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import {type CustomerKey, customerKeyHeaders} from '#codec/s3/customer-key.ts';
 import {customerKeyOf, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';

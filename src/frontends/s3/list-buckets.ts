@@ -5,7 +5,7 @@ import {xmlDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {regionOf} from '#frontends/s3/bucket-location.ts';
 import {type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 

@@ -3,7 +3,7 @@ import {toText} from '#base/byte-string.ts';
 import {countOf, keysAPageMax} from '#codec/s3/listing.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
-import type {PartRecord} from '#contracts/master-api.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import {customerKeyOf} from '#frontends/s3/encryption.ts';
 import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';

@@ -6,7 +6,7 @@ import {uploadChecksums} from '#codec/s3/checksums.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';

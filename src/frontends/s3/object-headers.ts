@@ -1,7 +1,7 @@
 /** Headers that are kept with an object and given back: content headers and `x-amz-meta-…`. "Object metadata", S3 User Guide. */
 import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
 import {lockHeaders} from '#frontends/s3/object-lock.ts';

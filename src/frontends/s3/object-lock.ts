@@ -2,7 +2,7 @@
 import {isKind} from '#base/errors.ts';
 import {legalHoldXml, objectLockXml, parseLegalHold, parseObjectLock, parseRetention, retentionXml} from '#codec/s3/object-lock-xml.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';

@@ -5,7 +5,7 @@
 import {LRUCache} from 'lru-cache';
 import type {ContentId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {shownChecksums} from '#frontends/s3/multipart.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import type {ChecksumAlgorithm, Checksums} from '#model/content.ts';

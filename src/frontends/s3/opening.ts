@@ -6,7 +6,7 @@ import {decodeSeal, keyOfPart, openSeal} from '#codec/s3/seal.ts';
 import {openedBytes, type SealedPieces} from '#codec/s3/sealed-bytes.ts';
 import {discard} from '#client/opened-file.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Body} from '#contracts/worker-api.ts';
 import {layoutOf} from '#frontends/s3/object-parts.ts';
 import type {S3Request} from '#frontends/s3/request.ts';

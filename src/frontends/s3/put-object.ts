@@ -2,7 +2,7 @@
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
 import type {CreateOptions} from '#client/file-system.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';

@@ -4,7 +4,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import type {S3Target} from '#codec/s3/target.ts';
 import type {FileSystem, FoundAhead} from '#client/file-system.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Access} from '#frontends/s3/access/access.ts';
 import type {Identity} from '#frontends/s3/authenticate.ts';
 import type {HttpExchange} from '#runtime/http.ts';

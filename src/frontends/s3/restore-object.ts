@@ -5,7 +5,7 @@
 import {httpDate} from '#codec/s3/http-date.ts';
 import {parseRestore} from '#codec/s3/restore-xml.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, isShown, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
 import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';

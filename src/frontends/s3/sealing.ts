@@ -8,7 +8,7 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import {decodeSeal, encodeSeal, keyOfPart, makeSeal, openSeal, saltBytes} from '#codec/s3/seal.ts';
 import {SealedBytes} from '#codec/s3/sealed-bytes.ts';
 import type {SealedAs} from '#client/file-system.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import type {ChecksumAlgorithm, ContentMetadata} from '#model/content.ts';
 import {Digests, type ExpectedDigests} from '#model/digests.ts';

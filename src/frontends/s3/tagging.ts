@@ -1,7 +1,7 @@
 /** Tags: of objects, an extended attribute of the inode; of buckets, one of their settings. */
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {countTags, decodeTags, encodeTags, parseTagging, parseTaggingHeader, taggingXml, taggingXattr} from '#codec/s3/tagging.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, isShown, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';

@@ -4,7 +4,7 @@ import {parseCopyRange} from '#codec/s3/range.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy-object.ts';

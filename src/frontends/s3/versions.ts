@@ -2,7 +2,7 @@
 import {isKind, WeirError} from '#base/errors.ts';
 import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {isVersionId, versionIdOf} from '#model/version.ts';
 

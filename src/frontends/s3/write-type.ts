@@ -1,7 +1,7 @@
 /** How one request wants its object acknowledged (`x-weir-write-type`), and what HEAD and GET say of an object that its store has not got yet. */
 import {isKind} from '#base/errors.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {S3Request} from '#frontends/s3/request.ts';
 import {parseWriteType, type WriteType} from '#model/mount.ts';
 

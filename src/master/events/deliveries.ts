@@ -8,7 +8,7 @@ import {WeirError} from '#base/errors.ts';
 import type {Webhook} from '#codec/namespace/event-record.ts';
 import {eventMessage} from '#codec/s3/event-message.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {WebhookInfo, WebhookRequest} from '#contracts/master-api.ts';
+import type {WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
 import type {BucketEvents} from '#master/events/bucket-events.ts';
 import {backlog, delivered, forgetQueue, giveUp, stateOf, type Waiting, waiting} from '#master/events/outbox.ts';
 import {getWebhook, listWebhooks, putWebhook, removeWebhook} from '#master/events/webhooks.ts';

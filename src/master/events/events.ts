@@ -1,5 +1,5 @@
 /** Events of buckets as a whole: who listens, the outbox behind every commit, and the webhooks that are told. */
-import type {WebhookInfo, WebhookRequest} from '#contracts/master-api.ts';
+import type {WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
 import {BucketEvents, hasListeners} from '#master/events/bucket-events.ts';
 import {Deliveries} from '#master/events/deliveries.ts';
 import {RenamedTrees} from '#master/events/renamed-trees.ts';

@@ -4,7 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import {decodeWebhook, encodeWebhook, type Webhook} from '#codec/namespace/event-record.ts';
 import {idOfKey, nameOfSettingKey, nameOfWebhookKey, settingsTable, webhookKey, webhookTable} from '#codec/namespace/keys.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {WebhookRequest} from '#contracts/master-api.ts';
+import type {WebhookRequest} from '#contracts/administration.ts';
 import {webhooksOf} from '#master/events/bucket-events.ts';
 import {locate} from '#master/namespace/locate.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';

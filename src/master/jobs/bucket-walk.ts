@@ -2,7 +2,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {toText} from '#base/byte-string.ts';
 import {decodeTags} from '#codec/s3/tagging.ts';
-import type {FileInfo, VersionEntry} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {VersionEntry} from '#contracts/listings.ts';
 import {applies, endOf, type LifecycleRule, midnightAfter} from '#model/lifecycle.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
 import {versionIdOf} from '#model/version.ts';

@@ -4,7 +4,7 @@
  */
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {JobInfo} from '#contracts/master-api.ts';
+import type {JobInfo} from '#contracts/administration.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 const jobsAtOnce = 4;

@@ -8,7 +8,7 @@ import {WeirError} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {FileRename, MoveIntent} from '#codec/namespace/intent-record.ts';
-import type {JobInfo} from '#contracts/master-api.ts';
+import type {JobInfo} from '#contracts/administration.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
 import {renameFile, withdrawRename} from '#master/jobs/rename-file.ts';

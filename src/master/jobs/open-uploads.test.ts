@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {isKind, WeirError} from '#base/errors.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import {bytes, context, mountBucket, put, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import {spilledPart} from '#model/multipart.ts';

@@ -9,7 +9,7 @@ import {toText} from '#base/byte-string.ts';
 import type {MountId} from '#base/ids.ts';
 import {parseDuration} from '#base/units.ts';
 import type {StoreUpload} from '#codec/namespace/store-upload-record.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {expireUpload, forgetStoreUpload, lastActivity, listAllUploads, listStoreUploads, noteStoreUpload} from '#master/namespace/store-uploads.ts';
 import {spilledUploads} from '#master/namespace/uploads.ts';

@@ -12,7 +12,7 @@ import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/master-api.ts';
+import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {Coverage} from '#master/freshness/coverage.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {SingleFlight} from '#master/loader/single-flight.ts';

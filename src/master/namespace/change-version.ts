@@ -1,5 +1,5 @@
 /** Changes the attributes of what a path shows, or of one of its versions; the bytes stay. */
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';

@@ -4,7 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
-import type {Precondition} from '#contracts/master-api.ts';
+import type {Precondition} from '#contracts/writing.ts';
 import {mustWrite} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt} from '#master/namespace/place.ts';

@@ -9,7 +9,7 @@ import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {linkKey, linksOf, linkTable, partsOfLinkKey} from '#codec/namespace/keys.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {locate} from '#master/namespace/locate.ts';

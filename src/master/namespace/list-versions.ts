@@ -6,7 +6,7 @@ import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {nullVersionKey, versionKey, versionsFrom} from '#codec/namespace/keys.ts';
 import {decodeNextId} from '#codec/namespace/usage-record.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {ListVersionsRequest, VersionEntry, VersionPage} from '#contracts/master-api.ts';
+import type {ListVersionsRequest, VersionEntry, VersionPage} from '#contracts/listings.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
 import {checkPage, foldedKey, isKey} from '#master/namespace/list.ts';

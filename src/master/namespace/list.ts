@@ -1,5 +1,5 @@
 /**
- * Listings: pages of what lies below a directory, resumable by key alone. Three views (contracts/master-api.ts): `keys` as
+ * Listings: pages of what lies below a directory, resumable by key alone. Three views (contracts/listings.ts): `keys` as
  * S3 shows it, `children` and `tree` as a file system does.
  *
  * What makes folding cheap: every directory holds at least one key (implied ones vanish with their last child, empty
@@ -9,7 +9,7 @@ import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {entryKey, entryName} from '#codec/namespace/keys.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {ListEntry, ListPage, ListRequest} from '#contracts/master-api.ts';
+import type {ListEntry, ListPage, ListRequest} from '#contracts/listings.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
 import {inodeAt, lookAt, isEmpty, type Place} from '#master/namespace/place.ts';

@@ -1,6 +1,7 @@
 /** An explicit directory comes into being, or an implied one is made explicit: it no longer goes with its last child. */
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo, MakeDirectoryOptions} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {MakeDirectoryOptions} from '#contracts/master-api.ts';
 import {addDirectory, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {childOf, infoOf, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';

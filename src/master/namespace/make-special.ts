@@ -1,7 +1,7 @@
 /** A fifo, socket or device: a name of the namespace alone, entered like a file. */
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {beginningOf} from '#master/namespace/beginnings.ts';
 import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';

@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {ownerOf} from '#master/namespace/beginnings.ts';
 import {mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';

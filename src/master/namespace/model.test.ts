@@ -7,7 +7,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import {type ByteString, prefixEnd} from '#base/byte-string.ts';
 import {type ErrorKind, WeirError} from '#base/errors.ts';
-import type {ListEntry} from '#contracts/master-api.ts';
+import type {ListEntry} from '#contracts/listings.ts';
 import {bytes, Fixture, path} from '#master/namespace/fixture.test.ts';
 import {list} from '#master/namespace/list.ts';
 import {makeDirectory} from '#master/namespace/make-directory.ts';

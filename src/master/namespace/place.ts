@@ -11,7 +11,7 @@ import {decodeEntry, encodeEntry, type Entry} from '#codec/namespace/entry-recor
 import {decodeInode, encodeInode} from '#codec/namespace/inode-record.ts';
 import {entriesOf, entryKey, entryName, inodeKey, subdirectoriesKey} from '#codec/namespace/keys.ts';
 import {decodeNextId, encodeNextId} from '#codec/namespace/usage-record.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, InodeKind} from '#model/inode.ts';
 

@@ -1,6 +1,6 @@
 /** Conditions on what a path holds, checked in the transaction that changes it. */
 import {WeirError} from '#base/errors.ts';
-import type {Precondition} from '#contracts/master-api.ts';
+import type {Precondition} from '#contracts/writing.ts';
 import type {Content} from '#model/content.ts';
 
 /** PreconditionFailed; NotFound where a version is demanded and there is none (as S3 has it). `what` names the path. */

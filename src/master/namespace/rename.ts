@@ -4,7 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
 import {isFurther, moveFurther} from '#master/namespace/links.ts';

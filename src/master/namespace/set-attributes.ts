@@ -1,7 +1,7 @@
 /** Mode, owner, times, pin and extended attributes of what a path names. Its content stays. */
 import {WeirError} from '#base/errors.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {setOwn} from '#codec/namespace/content.ts';
 import {denied, isUnchecked, mayAccess, owns} from '#master/namespace/access.ts';

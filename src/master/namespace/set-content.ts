@@ -1,7 +1,7 @@
 /** A file that was being written gets its content; the inode stays (unlike putFile, which is a replacement from elsewhere). */
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {discardReplaced} from '#master/namespace/garbage.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';

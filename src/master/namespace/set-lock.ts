@@ -4,7 +4,8 @@
  */
 import {toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {FileInfo, LockChange} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
+import type {LockChange} from '#contracts/master-api.ts';
 import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {changeVersion} from '#master/namespace/change-version.ts';

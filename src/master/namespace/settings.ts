@@ -6,7 +6,7 @@ import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import {nameOfSettingKey, quotaKey, settingKey, settingsOf} from '#codec/namespace/keys.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';

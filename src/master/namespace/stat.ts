@@ -1,7 +1,7 @@
 /** What a path names, and its versions. */
 import {WeirError} from '#base/errors.ts';
 import type {Principal} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {infoOf, inodeAt, lookAt} from '#master/namespace/place.ts';
 import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';

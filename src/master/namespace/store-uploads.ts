@@ -8,7 +8,7 @@ import type {MountId} from '#base/ids.ts';
 import {partsOf, storeUploadKey, storeUploadTable, uploadTable} from '#codec/namespace/keys.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodePart, decodeUpload} from '#codec/namespace/upload-record.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import {removeUpload} from '#master/namespace/uploads.ts';
 import {isKeptUpload} from '#model/multipart.ts';
 import type {KeyValue, Reader, Transaction} from '#metastore/metastore.ts';

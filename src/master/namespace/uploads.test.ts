@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type {ByteString} from '#base/byte-string.ts';
 import {type ErrorKind, isKind} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import {bytes, Fixture} from '#master/namespace/fixture.test.ts';
 import {listGarbage} from '#master/namespace/garbage.ts';
 import {list} from '#master/namespace/list.ts';

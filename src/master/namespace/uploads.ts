@@ -6,7 +6,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {partKey, partsOf, uploadIdOfOrderKey, uploadKey, uploadOrderFrom, uploadOrderGroup, uploadOrderKey, uploadTable} from '#codec/namespace/keys.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
-import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import {isKeptUpload, spilledIn} from '#model/multipart.ts';
 

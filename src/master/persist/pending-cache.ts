@@ -1,7 +1,7 @@
 /** What a master needs of the cache that keeps pending contents. */
 import {WeirError} from '#base/errors.ts';
 import type {ContentId, MountId} from '#base/ids.ts';
-import type {UploadRecord} from '#contracts/master-api.ts';
+import type {UploadRecord} from '#contracts/writing.ts';
 import type {LastingCache} from '#master/persist/unsynced.ts';
 import type {PendingBytes, PendingLease} from '#master/persist/upload-content.ts';
 

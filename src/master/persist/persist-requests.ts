@@ -2,7 +2,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {PersistInfo, PersistPage, PersistRequest} from '#contracts/master-api.ts';
+import type {PersistInfo, PersistPage, PersistRequest} from '#contracts/administration.ts';
 import {mergeFile} from '#master/loader/merge-object.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {dropPersist, listPersists, pendingFile, setPersistState} from '#master/namespace/persists.ts';

@@ -4,7 +4,7 @@ import {createHash} from 'node:crypto';
 import {describe, it} from 'node:test';
 import {WeirError} from '#base/errors.ts';
 import {bytes, context, keys, mountBucket, put, putBehind, requestsOf, World} from '#master/fixture.test.ts';
-import type {PartRecord} from '#contracts/master-api.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import type {UnderStore} from '#understore/under-store.ts';

@@ -7,7 +7,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {Relocation} from '#codec/namespace/version-record.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import type {TreeToMove} from '#master/jobs/jobs.ts';
 import {exchange, type Exchanged} from '#master/namespace/exchange.ts';

@@ -2,7 +2,7 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {CompleteOptions, PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
+import type {CompleteOptions, PartRecord, UploadRecord, WriteTicket} from '#contracts/writing.ts';
 import {createUpload, getUpload, listKeptUploads, listParts, listUploads, partNumberMax, putPart, removeUpload, type UploadListRequest} from '#master/namespace/uploads.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Writes} from '#master/writes/writes.ts';

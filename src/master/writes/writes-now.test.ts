@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import {isKind} from '#base/errors.ts';
-import type {BeginWriteOptions, WriteTicket} from '#contracts/master-api.ts';
+import type {BeginWriteOptions, WriteTicket} from '#contracts/writing.ts';
 import {bytes, context, keys, mountBucket, put, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {Runtime} from '#runtime/runtime.ts';

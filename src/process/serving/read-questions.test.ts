@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import type {FoundAhead} from '#client/file-system.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import {decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion} from '#process/serving/read-questions.ts';
 import type {LentLease} from '#runtime/node/threads/leases.ts';

@@ -11,7 +11,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import {decodeValue, encodeValue} from '#codec/rpc/values.ts';
 import type {BucketFacts, FoundAhead, RangeSpec} from '#client/file-system.ts';
-import type {FileInfo} from '#contracts/master-api.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {LentLease} from '#runtime/node/threads/leases.ts';
 

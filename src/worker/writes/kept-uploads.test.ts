@@ -10,7 +10,7 @@ import type {BlockStore} from '#blockstore/block-store.ts';
 import {Mortal, randomFrom} from '#blockstore/fixture.test.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket} from '#contracts/writing.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createSimulation} from '#runtime/sim/simulation.ts';
 import {MemoryUnderStore} from '#understore/memory/memory-store.ts';

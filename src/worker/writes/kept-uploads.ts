@@ -6,7 +6,7 @@ import {isKind, WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {MiB} from '#base/units.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
-import type {PartRecord, UploadRecord} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import type {Clock} from '#runtime/clock.ts';
 import {KeptUpload, type PartRoom} from '#worker/writes/kept-upload.ts';
 

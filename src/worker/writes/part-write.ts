@@ -3,7 +3,7 @@
  * until the digests agree, so that the store never has a part that the client did not mean.
  */
 import {WeirError} from '#base/errors.ts';
-import type {PartRecord} from '#contracts/master-api.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import type {PartStream} from '#contracts/worker-api.ts';
 import type {StorePart} from '#understore/under-store.ts';
 import type {Channel} from '#worker/writes/channel.ts';

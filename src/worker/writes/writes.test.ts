@@ -8,7 +8,7 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {systemContext} from '#contracts/context.ts';
-import type {PartRecord, UploadRecord, WriteTicket} from '#contracts/master-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket} from '#contracts/writing.ts';
 import type {ReadableContent} from '#model/content.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import {mount, read, stamped, type TestWorker, testWorker} from '#worker/fixture.test.ts';
