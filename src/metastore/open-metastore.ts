@@ -10,13 +10,14 @@ import {type ByteString, fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
-import {keyBytesMax, type StateEngine} from '#metastore/engine.ts';
+import {Changes} from '#metastore/changes.ts';
+import type {StateEngine} from '#metastore/engine.ts';
 import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RecallKey, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
-import {type OrderedMap, orderedMap} from '#metastore/ordered-map.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
 import {type IsRecalled, Recollections} from '#metastore/recollections.ts';
 import {readRestoreMark} from '#metastore/restore-mark.ts';
 import {StoredRequests} from '#metastore/stored-requests.ts';
+import {UnhurriedCommit} from '#metastore/unhurried-commit.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 /** Entries in memory and not yet applied; beyond this transactions are refused (Overloaded) until the engine has caught up. */
@@ -126,7 +127,7 @@ class LoggedMetastore implements Metastore {
         const stored = this.#get(requestKey(request.id.client, request.id.counter));
         if (stored) return this.#readCommit(request.codec.decode(stored));
       }
-      const changes = new Changes(this, this.#recollections);
+      const changes = new Changes(this.#reader, this.#recollections);
       const result = fn(changes);
       if (changes.size === 0 && !request) return this.#readCommit(result);
       return this.#append(changes, result, request && {id: request.id, result: request.codec.encode(result)}, options);
@@ -149,10 +150,6 @@ class LoggedMetastore implements Metastore {
     get: (key) => this.#get(key), look: (key) => this.#look(key), range: (options) => this.#range(options), recall: (key) => this.#recall(key),
     keep: (key, found) => this.#recollections?.keep(key, found, this.#observed),
   };
-
-  get reader(): Reader {
-    return this.#reader;
-  }
 
   get sequence(): number {
     return this.#log.sequence;
@@ -399,110 +396,3 @@ class LoggedMetastore implements Metastore {
     for (const {taken} of ready) taken.resolve(this.#engine.snapshot());
   }
 }
-
-/** Who takes its `safe` or `durable` waits for it, and so the log hurries. */
-class UnhurriedCommit<T> implements Commit<T> {
-  readonly result: T;
-  readonly sequence: number;
-  readonly eventually: Promise<void>;
-  readonly #safe: Promise<void>;
-  readonly #log: ChangeLog;
-
-  constructor(result: T, sequence: number, {safe, durable}: {readonly safe: Promise<void>; readonly durable: Promise<void>}, log: ChangeLog) {
-    this.result = result;
-    this.sequence = sequence;
-    this.#safe = safe;
-    this.eventually = durable;
-    this.#log = log;
-  }
-
-  get safe(): Promise<void> {
-    if (this.sequence > this.#log.safeSequence) this.#log.writeNow();
-    return this.#safe;
-  }
-
-  get durable(): Promise<void> {
-    this.#log.hurry(this.sequence);
-    return this.eventually;
-  }
-}
-
-/** The writes of one running transaction, over what the store holds. */
-class Changes implements Transaction {
-  readonly #store: LoggedMetastore;
-  readonly #values = new Map<ByteString, Overlaid>();
-  /** The same in key order, from the first range on: most transactions ask for none, and one that asks for many must not sort each time. */
-  #ordered: OrderedMap<Overlaid> | undefined;
-  readonly #recollections: Recollections | undefined;
-  /** What others have kept may not be so after what was written here. */
-  #apart = false;
-
-  constructor(store: LoggedMetastore, recollections: Recollections | undefined) {
-    this.#store = store;
-    this.#recollections = recollections;
-  }
-
-  get size(): number {
-    return this.#values.size;
-  }
-
-  get(key: ByteString): Uint8Array | undefined {
-    const own = this.#values.get(key);
-    if (own) return own.value ?? undefined;
-    return this.#store.reader.get(key);
-  }
-
-  look(key: ByteString): Uint8Array | undefined {
-    const own = this.#values.get(key);
-    return own ? (own.value ?? undefined) : this.#store.reader.look(key);
-  }
-
-  range(options: RangeOptions): Iterable<KeyValue> {
-    if (this.#values.size === 0) return this.#store.reader.range(options);
-    // A copy: the transaction may write while it reads on.
-    const own: Overlaid[] = [];
-    for (const entry of this.#inOrder().values(options.from)) {
-      if (entry.key >= options.to) break;
-      own.push(entry);
-    }
-    if (options.reverse) own.reverse();
-    const {limit: _limit, ...bounds} = options;
-    return mergeRanges(own[Symbol.iterator](), this.#store.reader.range(bounds)[Symbol.iterator](), options, () => undefined);
-  }
-
-  recall(key: RecallKey): unknown {
-    return this.#apart ? undefined : this.#store.reader.recall(key);
-  }
-
-  keep(key: RecallKey, found: unknown): void {
-    if (!this.#apart) this.#store.reader.keep(key, found);
-  }
-
-  put(key: ByteString, value: Uint8Array): void {
-    assert(key.length > 0 && key.length <= keyBytesMax && key.charCodeAt(0) !== 0, 'a key has 1 to 1900 bytes and does not begin with NUL');
-    this.#set({key, value, sequence: 0, waitFor: 0});
-  }
-
-  delete(key: ByteString): void {
-    this.#set({key, value: null, sequence: 0, waitFor: 0});
-  }
-
-  #set(mutation: Overlaid): void {
-    this.#apart ||= this.#recollections?.concerns(mutation.key, mutation.value) ?? false;
-    this.#values.set(mutation.key, mutation);
-    this.#ordered?.set(mutation.key, mutation);
-  }
-
-  #inOrder(): OrderedMap<Overlaid> {
-    if (!this.#ordered) {
-      this.#ordered = orderedMap();
-      for (const [key, value] of this.#values) this.#ordered.set(key, value);
-    }
-    return this.#ordered;
-  }
-
-  mutations(): Overlaid[] {
-    return [...this.#values.values()];
-  }
-}
-
