@@ -39,11 +39,11 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
     const {inode} = left;
     const {worker} = services;
     const content = info?.inode.content;
-    if (!info || (content && content.id === left.seal)) {
+    if (!info || (content && (content.id === left.seal || left.laterSeals?.includes(content.id)))) {
       await closePublished(services, left, info !== undefined, context);
       continue;
     }
-    const {seal: _, ...begun} = await worker.reopenDraft(left.draft, content, context);
+    const {seal: _seal, laterSeals: _later, ...begun} = await worker.reopenDraft(left.draft, content, context);
     const draft = new DraftFile(services, begun, content?.metadata ?? {}, {}, true);
     if (content?.id !== left.base) {
       if (await isPublished(draft, info, context)) {

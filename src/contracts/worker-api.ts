@@ -101,6 +101,8 @@ export interface DraftInfo {
   readonly base?: ContentId;
   /** The content that it is to be sealed as; of one from before, perhaps has been. */
   readonly seal?: ContentId;
+  /** Of one from before, of which power loss has left an earlier state: what it perhaps has been sealed as after that. */
+  readonly laterSeals?: readonly ContentId[];
   /** Bytes. */
   readonly length: number;
   /** Of the last change. */

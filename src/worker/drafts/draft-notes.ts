@@ -36,8 +36,10 @@ export class DraftNotes {
   /** It is to be another content than was told. */
   async sealAs(draft: OpenDraft, bytes: SmallDraft | LargeDraft, seal: ContentId): Promise<void> {
     draft.seal = seal;
-    if (!(bytes instanceof SmallDraft)) return await this.file(draft, bytes);
-    await this.#open(draft, bytes);
+    if (bytes instanceof SmallDraft) await this.#open(draft, bytes);
+    else await this.file(draft, bytes);
+    // What lasts of it does not say so. Power loss would bring that back as a draft of a file that seems to be replaced, once the cache has given up the content, or another has taken its place.
+    if (draft.lasts) await this.#log.sync();
   }
 
   async #open(draft: OpenDraft, small: SmallDraft, ...then: readonly DraftRecord[]): Promise<void> {

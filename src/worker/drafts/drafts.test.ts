@@ -493,6 +493,41 @@ describe('records of the log of drafts', () => {
     }
   });
 
+  it('know what they were sealed as after they were synced, when the cache has it no more', async () => {
+    for (const length of [3000, 400 * KiB]) {
+      for (let seed = 1; seed <= 10; seed++) {
+        const simulation = createSimulation(seed);
+        const sealedAs = [seal, 13, 15] as ContentId[];
+        await simulation.run(async (runtime) => {
+          const {drafts, blocks} = await begin(runtime);
+          const {draft} = await drafts.open(inode, base, undefined, 0, undefined);
+          await drafts.write(draft, 0, pattern(1, length));
+          await drafts.sync(draft);
+          for (const content of sealedAs) {
+            assert.ok(await drafts.seal(draft, content));
+            await drafts.rebase(draft, inode, content);
+            await blocks.drop(content);
+            await drafts.write(draft, 0, pattern(content, 10));
+          }
+        });
+        if (seed % 2 === 0) {
+          simulation.kill();
+          // To which what was changed last is still to be published.
+          await simulation.run(async (runtime) => {
+            const [left] = await (await begin(runtime)).drafts.left();
+            assert.deepEqual([left?.base, left?.seal, left?.laterSeals], [15, undefined, undefined], `${length} bytes, seed ${seed}`);
+          });
+        }
+        simulation.crash();
+        await simulation.run(async (runtime) => {
+          const [left] = await (await begin(runtime)).drafts.left();
+          assert.deepEqual([left?.base, left?.seal], [base, undefined]);
+          assert.ok(left?.laterSeals?.includes(15 as ContentId), `${length} bytes, seed ${seed}`);
+        });
+      }
+    }
+  });
+
   it('do not come back with the power when they were published by way of the store', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const simulation = createSimulation(seed);

@@ -348,7 +348,7 @@ export class Drafts {
     const told = new LeftDrafts();
     await this.#log.replay((record, sameBoot) => told.apply(record, sameBoot));
     const files = new Map((await blocks.drafts.left()).filter(({name}) => name.startsWith(namePrefix)).map((file) => [file.name, file]));
-    for (const [inode, {base, seal: toldSeal, bytes, synced, lasting, partial}] of told) {
+    for (const [inode, {base, seal: toldSeal, later, bytes, synced, lasting, partial}] of told) {
       const file = typeof bytes === 'string' ? files.get(bytes) : undefined;
       if (typeof bytes === 'string' && !file) continue;
       // The cache knows better: what the log says of a seal need not last, and the content that has the file's bytes may be committed.
@@ -356,7 +356,7 @@ export class Drafts {
       const left = bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length, partial);
       const former = typeof lasting?.bytes === 'string' && lasting.bytes !== bytes ? files.get(lasting.bytes) : undefined;
       const draft: OpenDraft = {
-        inode, holder: undefined, base, seal, bytes: left, former: former && new LeftFile(former.name, former.length, lasting!.partial), place: undefined, sealed: false, synced,
+        inode, holder: undefined, base, seal, laterSeals: [...(later ?? [])], bytes: left, former: former && new LeftFile(former.name, former.length, lasting!.partial), place: undefined, sealed: false, synced,
         lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       // Until it is synced again, power loss makes it what it was when it was synced before.
@@ -380,8 +380,8 @@ export class Drafts {
   }
 
   #info(number: number): DraftInfo {
-    const {inode, base, seal, bytes, modified} = this.#get(number);
-    return {draft: number, inode, length: bytes.length, modified, ...(base === 0 ? {} : {base}), ...(seal === 0 ? {} : {seal})};
+    const {inode, base, seal, laterSeals = [], bytes, modified} = this.#get(number);
+    return {draft: number, inode, length: bytes.length, modified, ...(base === 0 ? {} : {base}), ...(seal === 0 ? {} : {seal}), ...(laterSeals.length === 0 ? {} : {laterSeals})};
   }
 
   #get(number: number): OpenDraft {

@@ -1,7 +1,8 @@
 /**
  * What earlier lives left of drafts, put together from their log. Where the power failed since, a small draft is what its last sync made of it,
  * and nothing when it was never synced; one with a file of its own may have later changes, as on any disk. A draft that is told anew is until its
- * next sync what it was before: of what is told in one write the power may leave a part.
+ * next sync what it was before: of what is told in one write the power may leave a part. Of what was told after that, and is lost, it is known which
+ * contents it was to be sealed as.
  */
 import type {ContentId, InodeId} from '#base/ids.ts';
 import type {DraftRecord} from '#codec/draft/log-record.ts';
@@ -12,6 +13,8 @@ import {SmallDraft} from '#worker/drafts/small-draft.ts';
 export interface LeftDraft {
   readonly base: ContentId | 0;
   readonly seal: ContentId | 0;
+  /** Of what lasts: the contents that it was, or was to be, after this. */
+  readonly later?: ReadonlySet<ContentId>;
   /** Its bytes, or the name of the file that has them. */
   readonly bytes: SmallDraft | string;
   readonly synced: boolean;
@@ -26,7 +29,7 @@ interface Told extends Omit<LeftDraft, 'lasting'> {
   partial: PartialState | undefined;
   /** Of the same boot. */
   safe: boolean;
-  lasting: LeftDraft | undefined;
+  lasting: (LeftDraft & {readonly later: Set<ContentId>}) | undefined;
 }
 
 export class LeftDrafts {
@@ -39,7 +42,9 @@ export class LeftDrafts {
       const bytes = record.kind === 'open' ? new SmallDraft(Buffer.from(record.bytes), 0n) : record.name;
       const partial = record.kind === 'partial' ? {end: record.end, own: new OwnPages()} : undefined;
       if (record.kind === 'partial') partial?.own.addEncoded(record.own, record.end);
-      this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting: this.#told.get(inode)?.lasting, partial});
+      const lasting = this.#told.get(inode)?.lasting;
+      for (const id of [record.base, record.seal]) if (lasting && id !== 0 && id !== lasting.base) lasting.later.add(id);
+      this.#told.set(inode, {base: record.base, seal: record.seal, bytes, synced: false, safe: sameBoot, lasting, partial});
     } else if (record.kind === 'end') this.#told.delete(inode);
     else this.#change(record, sameBoot);
   }
@@ -53,7 +58,8 @@ export class LeftDrafts {
     if (record.kind === 'synced') {
       const {base, seal, partial} = told;
       told.synced = true;
-      told.lasting = {base, seal, bytes: typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified), synced: true, partial: partial && {end: partial.end, own: partial.own.copy()}};
+      const copy = typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified);
+      told.lasting = {base, seal, later: new Set(), bytes: copy, synced: true, partial: partial && {end: partial.end, own: partial.own.copy()}};
     } else if (record.kind === 'own') {
       if (!told.partial) return;
       told.partial.own.addEncoded(record.own, record.end);

@@ -17,6 +17,8 @@ export interface OpenDraft {
   holder: string | undefined;
   base: ContentId | 0;
   seal: ContentId | 0;
+  /** Of an earlier life: what it told to be sealed as after this. */
+  laterSeals?: readonly ContentId[];
   bytes: SmallDraft | LargeDraft | LeftFile;
   /** The file that lasts, where what came after it does not yet. */
   former?: LargeDraft | LeftFile | undefined;
