@@ -7,6 +7,7 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
 import {isKind} from '#base/errors.ts';
+import {clearRemains} from '#master/jobs/clear-remains.ts';
 import {copyObject, removeObject} from '#master/jobs/move-object.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {finishMove, listMoves, moveAside, relocate} from '#master/namespace/moves.ts';
@@ -74,6 +75,7 @@ export function asidePlace(id: InodeId): ByteString {
 
 async function renameTree(store: UnderStore, from: ByteString, to: ByteString, signal: AbortSignal): Promise<void> {
   await store.rename(from, to, {signal}).catch(async (error: unknown) => {
+    if (isKind(error, 'DirectoryNotEmpty') && (await clearRemains(store, to, signal))) return await store.rename(from, to, {signal});
     const isLeft = await store.stat(from, {signal, lasting: true});
     if (isLeft && !isKind(error, 'NotFound')) throw error;
     // Renamed by an earlier life, which may have died before that lasted, or never known to the store: there is nothing left to rename.
