@@ -16,8 +16,11 @@ import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 
+/** What a file has may be put elsewhere so often between finding it and opening it. */
+const changesMax = 8;
+
 export interface DraftingServices extends Pick<MountServices, 'writing'> {
-  readonly files: Pick<MountServices['files'], 'openDraft'>;
+  readonly files: Pick<MountServices['files'], 'openDraft' | 'statInodeNow' | 'statInode'>;
   readonly handles: Pick<MountServices['handles'], 'endingAs'>;
 }
 
@@ -63,12 +66,18 @@ export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDr
 }
 
 /** EBUSY. Where versions are kept, whoever has just closed the file has left another inode, whose draft may not be put away yet. */
-export async function openDraft({files, writing, handles}: DraftingServices, info: FileInfo, empty: boolean, context: CallContext): Promise<FileDraft> {
-  for (;;) {
+export async function openDraft({files, writing, handles}: DraftingServices, known: FileInfo, empty: boolean, context: CallContext): Promise<FileDraft> {
+  let info = known;
+  for (let changes = 0; ; ) {
     const before = handles.endingAs(info.inode.id);
     try {
       return await files.openDraft(info, {empty, ...writing}, context);
     } catch (error) {
+      // Its store has got what the cache had meanwhile, and the cache has let it go.
+      if (isKind(error, 'ContentChanged') && info.path !== '' && changes++ < changesMax) {
+        info = await infoOfNode({files}, info.inode.id, context);
+        continue;
+      }
       if (!isKind(error, 'AlreadyExists')) throw error;
       // It may have ended since.
       const ending = handles.endingAs(info.inode.id) ?? before;

@@ -12,7 +12,7 @@ import {fileNameBytesMax, type Meant, meantName} from '#frontends/fuse/file-name
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 import type {ByteString} from '#base/byte-string.ts';
 
-export async function infoOfNode({files}: Pick<MountServices, 'files'>, node: InodeId, context: CallContext): Promise<FileInfo> {
+export async function infoOfNode({files}: {readonly files: Pick<MountServices['files'], 'statInodeNow' | 'statInode'>}, node: InodeId, context: CallContext): Promise<FileInfo> {
   return (files.statInodeNow(node) ?? (await files.statInode(node, context))).info;
 }
 
