@@ -10,36 +10,20 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {GiB} from '#base/units.ts';
 import type {PersistInfo} from '#contracts/administration.ts';
 import type {UploadRecord} from '#contracts/writing.ts';
-import type {Beliefs} from '#master/freshness/beliefs.ts';
-import type {RecentChanges} from '#master/freshness/recent-changes.ts';
-import type {Following} from '#master/jobs/following.ts';
-import type {MountTable} from '#master/mounts/mount-table.ts';
-import type {WrittenMounts} from '#master/mounts/written-mounts.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {getPersist, isUnborn, listPersists, pendingFile, putPersist} from '#master/namespace/persists.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
 import {noCache, type PendingCache} from '#master/persist/pending-cache.ts';
-import {PersistAttempts} from '#master/persist/persist-attempts.ts';
+import {PersistAttempts, type PersistAttemptsParts} from '#master/persist/persist-attempts.ts';
 import {type Pace, PersistLane} from '#master/persist/persist-lane.ts';
 import {statOf} from '#master/persist/upload-content.ts';
 import {Unsynced} from '#master/persist/unsynced.ts';
-import type {UploadGate} from '#master/persist/upload-gate.ts';
-import type {Transactions} from '#master/transactions.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {isKeptUpload} from '#model/multipart.ts';
-import type {Runtime} from '#runtime/runtime.ts';
 
-export interface PersisterServices {
-  readonly transactions: Transactions;
-  readonly mounts: MountTable;
-  readonly gate: UploadGate;
-  readonly following: Following;
-  readonly recent: RecentChanges;
-  readonly beliefs: Beliefs;
-  readonly written: WrittenMounts;
-  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'crashPoint'>;
+export interface PersisterServices extends Omit<PersistAttemptsParts, 'cache' | 'backlog' | 'dropLater' | 'unsynced' | 'queue'> {
   /** Absent: nothing can become pending. */
   readonly cache?: PendingCache | undefined;
   readonly limits?: Partial<BacklogLimits> | undefined;
