@@ -6,6 +6,7 @@ import type {Changes} from '#contracts/master-api.ts';
 import type {InodeId} from '#base/ids.ts';
 import {ChangeFeed} from '#master/change-feed.ts';
 import {bytes, context, keys, mountBucket, put, putBehind, World} from '#master/fixture.test.ts';
+import type {Master} from '#master/master.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 
 const id = (number: number): InodeId => number as InodeId;
@@ -58,22 +59,31 @@ test('who is slow is told that it has lost something, and not waited for until i
   await waiting;
 });
 
+/** What a mount named `test` is told. */
+function listen(master: Master): AsyncDisposable & {readonly told: Changes[]} {
+  const told: Changes[] = [];
+  const stop = new AbortController();
+  const following = (async () => {
+    for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
+  })().catch(() => undefined);
+  return {told, [Symbol.asyncDispose]: async () => {
+    stop.abort();
+    await following;
+  }};
+}
+
 test('names say what they led to, also where a directory comes to hide a file', async () => {
   const world = new World();
   world.store('mem://bucket/');
   await world.life(async master => {
     await mountBucket(master);
-    const told: Changes[] = [];
-    const stop = new AbortController();
-    const following = (async () => {
-      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
-    })().catch(() => undefined);
+    await using heard = listen(master);
+    const {told} = heard;
     const {inode} = await put(master, '/b/d/file', 'x');
     await master.rename(bytes('/b/d/file'), bytes('/b/d/other'), {replace: false, kind: 'file'}, context);
     await put(master, '/b/d/other/below', 'y');
     await master.remove(bytes('/b/d/other'), {kind: 'file'}, {...context, origin: 'test'});
-    stop.abort();
-    await following;
+    await heard[Symbol.asyncDispose]();
     const names = told.flatMap(({names}) => names.map(({name, was}) => [name, was]));
     assert.deepEqual(names.filter(([name]) => name === 'file' || name === 'other'), [['file', undefined], ['file', inode.id], ['other', undefined], ['other', inode.id]]);
   });
@@ -86,18 +96,13 @@ test('that a store has got a file by now is no change of what the file shows', a
     await mountBucket(master);
     await keys(master, '/b/');
     const {inode} = await putBehind(world, master, '/b/file', 'x');
-    const told: Changes[] = [];
-    const stop = new AbortController();
-    const following = (async () => {
-      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
-    })().catch(() => undefined);
+    await using heard = listen(master);
+    const {told} = heard;
     await runtime.clock.sleep(1_000);
     assert.ok(store.outside.bytes(bytes('file')), 'it is persisted');
     assert.deepEqual(told, [{inodes: [], names: []}]);
     await master.setAttributes(bytes('/b/file'), {mode: 0o600}, {}, context);
     assert.deepEqual(told.at(-1)!.inodes, [inode.id]);
-    stop.abort();
-    await following;
   });
 });
 
@@ -110,17 +115,12 @@ test('what only a question about one file brings is no change of what it shows',
     const [listed] = (await master.list({directory: bytes('/b/'), view: 'keys', limit: 10}, context)).entries;
     assert.ok(listed && 'info' in listed);
     const {inode} = listed.info;
-    const told: Changes[] = [];
-    const stop = new AbortController();
-    const following = (async () => {
-      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
-    })().catch(() => undefined);
+    await using heard = listen(master);
+    const {told} = heard;
     await runtime.clock.sleep(1_000);
     const {info} = await master.statInode(inode.id, context);
     assert.ok(inode.content!.listed && !info.inode.content!.listed, 'it was asked for');
     assert.deepEqual(told, [{inodes: [], names: []}]);
-    stop.abort();
-    await following;
   });
 });
 
@@ -130,18 +130,13 @@ test('of an inode that is made nobody remembers anything', async () => {
   await world.life(async (master, runtime) => {
     await mountBucket(master);
     store.outside.put(bytes('file'), Buffer.from('x'));
-    const told: Changes[] = [];
-    const stop = new AbortController();
-    const following = (async () => {
-      for await (const changes of master.watch('test', {...context, signal: stop.signal})) told.push(changes);
-    })().catch(() => undefined);
+    await using heard = listen(master);
+    const {told} = heard;
     await runtime.clock.sleep(1_000);
     const {inode} = await master.stat(bytes('/b/file'), {}, context);
     await runtime.clock.sleep(1_000);
     assert.deepEqual([told.at(-1)!.names.map(({name}) => name), told.flatMap(({inodes}) => inodes).includes(inode.id)], [['file'], false]);
     await master.setAttributes(bytes('/b/file'), {mode: 0o600}, {}, context);
     assert.deepEqual(told.at(-1)!.inodes, [inode.id]);
-    stop.abort();
-    await following;
   });
 });
