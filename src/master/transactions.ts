@@ -168,7 +168,7 @@ export class Transactions {
     await this.metastore.transact(fn, undefined, {unhurried: true}).safe;
   }
 
-  /** A change without telling who listens to changes. */
+  /** A change of rows that are nobody's but Weir's own: nobody watches them (watch, onCommit), and nobody is told. */
   async changeQuietly(fn: (tx: Transaction) => void): Promise<void> {
     await answered(this.metastore.transact(fn));
   }
