@@ -10,8 +10,8 @@ import {pathArgument, print, showName, table} from '#cli/output.ts';
 import {Progress} from '#cli/progress.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {persistJson} from '#codec/rest/values.ts';
-import type {CallContext} from '#contracts/context.ts';
 import type {PersistInfo} from '#contracts/administration.ts';
+import type {CallContext} from '#contracts/context.ts';
 import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
 
 const lookMs = 200;

@@ -22,17 +22,17 @@ import {copySealedParts, refuseSealed} from '#client/sealed.ts';
 import {SmallWriter} from '#client/small-writer.ts';
 import {freeTree, loadTree, pinTree, type TreeLoadProgress} from '#client/trees.ts';
 import {Uploads} from '#client/uploads.ts';
+import type {JobInfo, MountRequest, PathExplanation, PersistPage, PersistRequest, UsageInfo, WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {JobInfo, MountRequest, PathExplanation, PersistPage, PersistRequest, UsageInfo, WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {
   Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
 } from '#contracts/master-api.ts';
-import type {PartRecord, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
+import type {PartRecord, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';

@@ -3,8 +3,8 @@ import type {FileWriter, SealedAs} from '#client/file-system.ts';
 import {abandon, publish, type PublishingMaster} from '#client/publish.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
-import type {WriteTicket} from '#contracts/writing.ts';
 import type {WriteStream} from '#contracts/worker-api.ts';
+import type {WriteTicket} from '#contracts/writing.ts';
 import type {Checksums} from '#model/content.ts';
 
 export class TicketWriter implements FileWriter {

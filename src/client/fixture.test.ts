@@ -5,8 +5,8 @@ import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {MasterApi, Observation} from '#contracts/master-api.ts';
-import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Body, ByteRange, WorkerApi, WriteStream} from '#contracts/worker-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Content, ReadableContent} from '#model/content.ts';
 
 const mount = 1 as MountId;

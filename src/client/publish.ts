@@ -7,8 +7,8 @@ import type {CallContext} from '#contracts/context.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
-import type {WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Ready} from '#contracts/worker-api.ts';
+import type {WriteTicket, WrittenObject} from '#contracts/writing.ts';
 
 export type PublishingMaster = Pick<MasterApi, 'prepareCommit' | 'commitWrite' | 'abandonWrite' | 'refresh'>;
 

@@ -7,9 +7,9 @@ import type {FileWriter, SealedAs} from '#client/file-system.ts';
 import {abandon, publish, type PublishingMaster} from '#client/publish.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
-import type {WriteTicket} from '#contracts/writing.ts';
 import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
+import type {WriteTicket} from '#contracts/writing.ts';
 import type {Checksums} from '#model/content.ts';
 import {digestsOfWhole, type ExpectedDigests} from '#model/digests.ts';
 

@@ -7,8 +7,8 @@ import {abandon, publish} from '#client/publish.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
-import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
+import type {PartRecord, UploadRecord} from '#contracts/writing.ts';
 import type {Checksums} from '#model/content.ts';
 import {isKeptUpload, multipartChecksum} from '#model/multipart.ts';
 

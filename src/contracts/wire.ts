@@ -12,8 +12,8 @@
  * The CallContext is always the last argument; principal and signal do not travel: the server knows who is connected, and a
  * cancelled stream aborts the signal there.
  */
-import type {MasterApi} from '#contracts/master-api.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
+import type {MasterApi} from '#contracts/master-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 
 export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';

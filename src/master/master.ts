@@ -2,15 +2,15 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
-import type {CallContext, Principal} from '#contracts/context.ts';
 import type {JobInfo, MountRequest, PathExplanation, PersistPage, PersistRequest, UsageInfo, WebhookInfo, WebhookRequest} from '#contracts/administration.ts';
+import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {
   Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, Observation, OpenResult, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
 } from '#contracts/master-api.ts';
-import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
+import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
 import {explain} from '#master/explain.ts';
 import {countTree} from '#master/loader/count-tree.ts';

@@ -2,8 +2,8 @@
 import {type Acl, cannedGrants, encodeAcl} from '#codec/s3/acl.ts';
 import {aclXml, parseAccessControlPolicy} from '#codec/s3/access-documents.ts';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
-import type {Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import type {Owner} from '#contracts/identity-api.ts';
 import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
 import {aclNotSupported, checkedGrants, givenAcl, grantsOfHeaders, hasAclHeaders} from '#frontends/s3/access/granting.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';

@@ -6,8 +6,8 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {MountId} from '#base/ids.ts';
-import type {CallContext} from '#contracts/context.ts';
 import type {MountRequest} from '#contracts/administration.ts';
+import type {CallContext} from '#contracts/context.ts';
 import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {Coverage} from '#master/freshness/coverage.ts';
 import type {Jobs} from '#master/jobs/jobs.ts';

@@ -1,8 +1,8 @@
 /** What people ask about pending files: which there are, to try them now, and what is to become of those in conflict. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {CallContext} from '#contracts/context.ts';
 import type {PersistInfo, PersistPage, PersistRequest} from '#contracts/administration.ts';
+import type {CallContext} from '#contracts/context.ts';
 import {mergeFile} from '#master/loader/merge-object.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {dropPersist, listPersists, pendingFile, setPersistState} from '#master/namespace/persists.ts';

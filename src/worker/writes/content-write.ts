@@ -5,8 +5,8 @@
  */
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
-import type {WrittenObject} from '#contracts/writing.ts';
 import type {Ready, WriteStream} from '#contracts/worker-api.ts';
+import type {WrittenObject} from '#contracts/writing.ts';
 import type {StoreWrite} from '#understore/under-store.ts';
 import type {CacheCopy} from '#worker/writes/cache-copy.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';

@@ -4,8 +4,8 @@
  */
 import {WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
-import type {PartRecord} from '#contracts/writing.ts';
 import type {PartStream} from '#contracts/worker-api.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';
 import type {PartRoom} from '#worker/writes/kept-upload.ts';
 

@@ -3,8 +3,8 @@
  * until the digests agree, so that the store never has a part that the client did not mean.
  */
 import {WeirError} from '#base/errors.ts';
-import type {PartRecord} from '#contracts/writing.ts';
 import type {PartStream} from '#contracts/worker-api.ts';
+import type {PartRecord} from '#contracts/writing.ts';
 import type {StorePart} from '#understore/under-store.ts';
 import type {Channel} from '#worker/writes/channel.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';

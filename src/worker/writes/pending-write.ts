@@ -6,8 +6,8 @@
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
 import {type BlockStore, type Draft, segmentContentBytesMax} from '#blockstore/block-store.ts';
-import type {WrittenObject} from '#contracts/writing.ts';
 import type {Ready, WriteStream} from '#contracts/worker-api.ts';
+import type {WrittenObject} from '#contracts/writing.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {StoreWrite} from '#understore/under-store.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';

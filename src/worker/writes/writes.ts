@@ -2,8 +2,8 @@
 import {isKind, WeirError} from '#base/errors.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {PartStream, Ready, WriteStream} from '#contracts/worker-api.ts';
+import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {ContentId} from '#base/ids.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import {isKeptUpload, multipartChecksum, multipartEtag, spilledIn, spilledPart} from '#model/multipart.ts';

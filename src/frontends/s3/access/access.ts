@@ -2,8 +2,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import type {Acl} from '#codec/s3/acl.ts';
 import type {BucketFacts} from '#client/file-system.ts';
-import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {BucketRules} from '#frontends/s3/access/bucket-rules.ts';
 import type {Need} from '#frontends/s3/access/operations.ts';
 

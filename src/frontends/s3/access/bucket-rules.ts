@@ -8,8 +8,8 @@ import {isPublicPolicy} from '#codec/s3/policy/public.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {BucketFacts, FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {Settings} from '#model/inode.ts';
 import {type LifecycleRule, lifecycleSetting, parseRules} from '#model/lifecycle.ts';
 

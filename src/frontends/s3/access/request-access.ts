@@ -6,8 +6,8 @@ import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {decodeTags, taggingXattr} from '#codec/s3/tagging.ts';
 import type {BucketFacts, FileSystem} from '#client/file-system.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
-import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {BucketRules, BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
 import {isAllowed, isUndisputed} from '#frontends/s3/access/decide.ts';
 import type {Access, ExtraFacts, Target} from '#frontends/s3/access/access.ts';
@@ -24,7 +24,6 @@ export interface AccessServices {
   readonly files: FileSystem;
   readonly nowMs: () => number;
 }
-
 
 type Asking = Pick<S3Request, 'exchange' | 'target' | 'identity'>;
 
