@@ -1,6 +1,7 @@
 /**
  * The mount beside a folder of the same disk (ext4, where it was written for), job by job in the same run: reads of a cached file by the kernel itself
- * and through Weir, many small files, writes, names, programs, and cold reads behind a link. Needs root and /dev/fuse.
+ * and through Weir, many small files, writes, names, programs, and cold reads behind a link. Writes, names and programs also on a mount of rclone,
+ * where that is installed. Needs root and /dev/fuse.
  */
 import {spawnSync} from 'node:child_process';
 import {accessSync, constants} from 'node:fs';
@@ -14,6 +15,7 @@ import {walkMemory} from './mount-memory.ts';
 import {makeTree, makeWorkTree} from './mount-trees.ts';
 import {type MountJob, work} from './mount-work.ts';
 import {cpuSeconds} from './processes.ts';
+import {startRclone} from './rclone.ts';
 import {atLeast, atMost, type Goal, median, number, type Row, type Section} from './report.ts';
 import {startWeir, type Weir} from './weir.ts';
 
@@ -71,9 +73,12 @@ interface Sides {
   readonly weir: Weir;
   readonly mount: string;
   readonly plain: string;
+  /** The plain one's, or one beside it, by way of rclone, where that is installed. */
+  readonly rclone?: string;
 }
 
 type Jobs = (directory: string, round: number) => readonly MountJob[];
+type Before = (directory: string, round: number) => unknown;
 
 export async function posix({quick, say}: BenchOptions): Promise<Section> {
   const title = 'Mount beside a folder of the same disk';
@@ -82,7 +87,7 @@ export async function posix({quick, say}: BenchOptions): Promise<Section> {
   const root = await mkdtemp(path.join(tmpdir(), 'weir-bench-mount-'));
   await using _folder = {[Symbol.asyncDispose]: () => rm(root, {recursive: true, force: true, maxRetries: 3})};
   await mkdir(path.join(root, 'mounted'));
-  const notes = [`medians of ${scale.rounds} rounds, the plain folder and the mount in turn; CPU is Weir's, user and system`];
+  const notes = [`medians of ${scale.rounds} rounds, the plain folder and the mount in turn; CPU is Weir's, user and system; rclone over the plain folder, with --vfs-cache-mode full`];
   const rows: Row[] = [];
   const store = await FarStore.start('bench posix', bucket);
   if (store) {
@@ -155,7 +160,7 @@ async function cachedFiles(store: FarStore, root: string, scale: Scale, say: Ben
     const again = await compare(sides, scale, say, 'sequential reads again', reading);
     const reads = await compare(sides, scale, say, 'random reads through Weir', random(scale.randomReads, true), undefined, true);
     rows.push(
-      ownRow('sequential read through Weir: GB/s', sequential, ({bytes, seconds}) => bytes / seconds / gb, ' GB/s', atLeast(1.5)),
+      ownRow('sequential read through Weir: GB/s', {...sequential, plain: []}, ({bytes, seconds}) => bytes / seconds / gb, ' GB/s', atLeast(1.5)),
       cpuRow('the same: CPU of Weir a GB', sequential, perGb, ' s'),
       rateRow('the same again, from what the kernel has kept of the mount', again, ({bytes, seconds}) => bytes / seconds / mb, ' MB/s', atLeast(0.95)),
       ownRow('4 KiB random reads through Weir, past the kernel’s cache: reads per CPU-second', reads, perCpuSecond, '/CPU-s', atLeast(25_000)),
@@ -204,9 +209,11 @@ async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): P
   await makeTree(path.join(root, 'source'), scale.archived);
   spawnSync('tar', ['-cf', archive, '-C', root, 'source']);
   await using weir = await startWeir([{uri: `file://${trees[0]!}`, options: {maxAge: '1d'}}], flags(root));
-  const sides = {weir, mount: path.join(mounted(root), 'store'), plain: trees[1]!};
-  const home = {weir, mount: path.join(mounted(root), 'made'), plain: path.join(root, 'made')};
-  for (const directory of [home.mount, home.plain]) await mkdir(directory);
+  const aside = path.join(trees[1]!, 'made-by-rclone');
+  for (const directory of [path.join(mounted(root), 'made'), path.join(root, 'made'), aside]) await mkdir(directory);
+  await using rclone = await startRclone(trees[1]!);
+  const sides = {weir, mount: path.join(mounted(root), 'store'), plain: trees[1]!, ...(rclone ? {rclone: rclone.directory} : {})};
+  const home = {weir, mount: path.join(mounted(root), 'made'), plain: path.join(root, 'made'), ...(rclone ? {rclone: path.join(rclone.directory, path.basename(aside))} : {})};
   const tree = (count: number): readonly string[] => Array.from({length: count}, (_, i) => i % scale.listed).map(i => `tree/d${Math.floor(i / 1000)}/f${i}`);
   const files = tree(1000);
   const stats: Jobs = directory => [{kind: 'stat', files: Array.from({length: 20}, () => files.map(file => path.join(directory, file))).flat()}];
@@ -218,7 +225,9 @@ async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): P
   const creating: Jobs = (directory, round) => Array.from({length: writers}, (_, i) => ({kind: 'create', directory: path.join(directory, `c${round}-${i}`), files: scale.created, bytes: createdBytes}));
   const inserting: Jobs = (directory, round) => [{kind: 'insert', database: path.join(directory, `rows-${round}.db`), rows: scale.inserts}];
   say('first looks');
-  for (const jobs of [running('ls', ['-lR'], 'tree'), running('git', ['status'], 'worktree')]) for (const directory of [sides.mount, sides.plain]) await work(jobs(directory, 0));
+  for (const directory of [sides.mount, sides.plain, ...(rclone ? [rclone.directory] : [])]) {
+    for (const jobs of [running('ls', ['-lR'], 'tree'), running('git', ['status'], 'worktree')]) await work(jobs(directory, 0));
+  }
   const written = await compare(home, scale, say, 'sequential writes', (directory, round) => [{kind: 'sequential-write', file: path.join(directory, `written-${round}`), bytes: scale.writtenBytes}]);
   const created = await compare(home, scale, say, 'creates', creating, async (directory, round) => {
     for (let i = 0; i < writers; i++) await mkdir(path.join(directory, `c${round}-${i}`));
@@ -226,8 +235,9 @@ async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): P
   return [
     rateRow('sequential write with fsync at the end', written, ({bytes, seconds}) => bytes / seconds / mb, ' MB/s', atLeast(0.8)),
     cpuRow('the same: CPU of Weir a GB', written, perGb, ' s'),
-    {...ownRow(`4 KiB create, write, close by ${writers} writers`, created, perSecond, '/s', atLeast(6000)), beside: `${number(median(created.plain.map(perSecond)))}/s`},
+    ownRow(`4 KiB create, write, close by ${writers} writers`, created, perSecond, '/s', atLeast(6000)),
     cpuRow('the same: CPU of Weir a file', created, perOperation, ' µs'),
+    {what: 'the same with all that is done behind, until the store has them', measured: `${number((1e6 * median(created.whole)) / (writers * scale.created))} µs`, beside: ''},
     rateRow('stat, cached', await compare(sides, scale, say, 'cached stats', stats, async (directory, round) => void (await work(once(directory, round)))), perSecond, '/s', atLeast(0.9)),
     ownRow('stat, forgotten by the kernel: per CPU-second', await compare(sides, scale, say, 'uncached stats', uncached, () => forgetAll(weir), true), perCpuSecond, '/CPU-s', atLeast(18_000)),
     timeRow(`ls -lR of ${number(scale.listed)} files, again`, await compare(sides, scale, say, 'ls -lR', running('ls', ['-lR'], 'tree')), atMost(3)),
@@ -240,6 +250,10 @@ async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): P
 interface Compared {
   readonly plain: readonly Taken[];
   readonly weir: readonly Taken[];
+  /** Empty where it was not asked, or cannot do it. */
+  readonly rclone: readonly Taken[];
+  /** Seconds of CPU of each round and what it left to be done behind. */
+  readonly whole: readonly number[];
 }
 
 const perSecond = ({operations, seconds}: Taken): number => operations / seconds;
@@ -247,27 +261,42 @@ const perCpuSecond = ({operations, cpuSeconds}: Taken): number => operations / c
 const perOperation = ({operations, cpuSeconds}: Taken): number => (1e6 * cpuSeconds) / operations;
 const perGb = ({bytes, cpuSeconds}: Taken): number => cpuSeconds / (bytes / gb);
 
-/** `before` each, of a directory: not measured. */
-async function compare({weir, mount, plain}: Sides, {rounds}: Scale, say: BenchOptions['say'], what: string, jobs: Jobs, before?: (directory: string, round: number) => unknown, oursOnly = false): Promise<Compared> {
-  const results = {plain: [] as Taken[], weir: [] as Taken[]};
+/** `before` each, of a directory: not measured. What one row leaves to be done behind is no part of the next: each begins when Weir rests. */
+async function compare({weir, mount, plain, rclone}: Sides, {rounds}: Scale, say: BenchOptions['say'], what: string, jobs: Jobs, before?: Before, oursOnly = false): Promise<Compared> {
+  const results = {plain: [] as Taken[], weir: [] as Taken[], rclone: [] as Taken[], whole: [] as number[]};
   for (let round = 0; round < rounds; round++) {
     say(`${what}, round ${round + 1} of ${rounds}`);
-    for (const directory of oursOnly ? [mount] : [plain, mount]) {
-      await before?.(directory, round);
-      results[directory === mount ? 'weir' : 'plain'].push(await taken(weir, jobs(directory, round)));
+    if (!oursOnly) {
+      await before?.(plain, round);
+      results.plain.push(await taken(weir, jobs(plain, round)));
     }
+    await rest(weir);
+    await before?.(mount, round);
+    const begun = cpuSeconds(weir.pid);
+    results.weir.push(await taken(weir, jobs(mount, round)));
+    await rest(weir);
+    results.whole.push(cpuSeconds(weir.pid) - begun);
+    if (oursOnly || rclone === undefined) continue;
+    await before?.(rclone, round);
+    const done = await taken(weir, jobs(rclone, round)).catch((error: unknown) => say(`rclone cannot: ${String(error)}`));
+    if (done) results.rclone.push(done);
   }
   return results;
 }
 
-/** The kernel forgets what it knows of names, and tells the mount of each: that is no part of what is asked afterwards. */
-async function forgetAll(weir: Weir): Promise<void> {
-  await writeFile('/proc/sys/vm/drop_caches', '2');
+/** Until nothing more is done behind: what was written is in its store. */
+async function rest(weir: Weir): Promise<void> {
   const until = Date.now() + restMsMax;
   for (let before = 0, now = cpuSeconds(weir.pid); now - before > restCpuSeconds && Date.now() < until; ) {
     await sleep(restLookMs);
     [before, now] = [now, cpuSeconds(weir.pid)];
   }
+}
+
+/** The kernel forgets what it knows of names, and tells the mount of each: that is no part of what is asked afterwards. */
+async function forgetAll(weir: Weir): Promise<void> {
+  await writeFile('/proc/sys/vm/drop_caches', '2');
+  await rest(weir);
 }
 
 async function taken(weir: Weir, jobs: readonly MountJob[]): Promise<Taken> {
@@ -278,17 +307,25 @@ async function taken(weir: Weir, jobs: readonly MountJob[]): Promise<Taken> {
 
 const of = (all: readonly Taken[], figure: (one: Taken) => number): number => median(all.map(figure));
 
-function rateRow(what: string, {plain, weir}: Compared, rate: (one: Taken) => number, unit: string, goal: Goal): Row {
-  return {what, measured: `${number(of(weir, rate))}${unit} (${number(of(weir, perOperation))} µs CPU each)`, beside: `${number(of(plain, rate))}${unit}`, figure: of(weir, rate) / of(plain, rate), goal};
+/** What the folder does, and rclone beside it. */
+function besides({plain, rclone}: Compared, figure: (one: Taken) => number, unit: string): string {
+  return [`${number(of(plain, figure))}${unit}`, ...(rclone.length === 0 ? [] : [`rclone ${number(of(rclone, figure))}${unit}`])].join('; ');
 }
 
-function timeRow(what: string, {plain, weir}: Compared, goal: Goal): Row {
-  const ms = (all: readonly Taken[]): number => of(all, ({seconds}) => seconds * 1000);
-  return {what, measured: `${number(ms(weir))} ms (CPU of Weir ${number(of(weir, one => one.cpuSeconds))} s)`, beside: `${number(ms(plain))} ms`, figure: ms(weir) / ms(plain), goal};
+function rateRow(what: string, compared: Compared, rate: (one: Taken) => number, unit: string, goal: Goal): Row {
+  const {plain, weir} = compared;
+  return {what, measured: `${number(of(weir, rate))}${unit} (${number(of(weir, perOperation))} µs CPU each)`, beside: besides(compared, rate, unit), figure: of(weir, rate) / of(plain, rate), goal};
 }
 
-function ownRow(what: string, {weir}: Compared, figure: (one: Taken) => number, unit: string, goal: Goal): Row {
-  return {what, measured: `${number(of(weir, figure))}${unit}`, beside: '', figure: of(weir, figure), goal};
+function timeRow(what: string, compared: Compared, goal: Goal): Row {
+  const {plain, weir} = compared;
+  const ms = ({seconds}: Taken): number => seconds * 1000;
+  return {what, measured: `${number(of(weir, ms))} ms (CPU of Weir ${number(of(weir, one => one.cpuSeconds))} s)`, beside: besides(compared, ms, ' ms'), figure: of(weir, ms) / of(plain, ms), goal};
+}
+
+function ownRow(what: string, compared: Compared, figure: (one: Taken) => number, unit: string, goal: Goal): Row {
+  const {weir, plain} = compared;
+  return {what, measured: `${number(of(weir, figure))}${unit}`, beside: plain.length === 0 ? '' : besides(compared, figure, unit), figure: of(weir, figure), goal};
 }
 
 function cpuRow(what: string, {weir}: Compared, figure: (one: Taken) => number, unit: string, goal?: Goal): Row {
