@@ -10,6 +10,8 @@ import {DraftFile, type DraftServices} from '#client/draft-file.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
+import type {SealOptions} from '#contracts/writing.ts';
+import type {Content} from '#model/content.ts';
 import type {Log} from '#runtime/log.ts';
 
 const chunkBytes = MiB;
@@ -37,14 +39,12 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
   for (const left of drafts) {
     const info = await infoOf(services, left.inode, context);
     const {inode} = left;
-    const {worker} = services;
     const content = info?.inode.content;
     if (!info || (content && (content.id === left.seal || left.laterSeals?.includes(content.id)))) {
       await closePublished(services, left, info !== undefined, context);
       continue;
     }
-    const {seal: _seal, laterSeals: _later, ...begun} = await worker.reopenDraft(left.draft, content, context);
-    const draft = new DraftFile(services, begun, content?.metadata ?? {}, {}, true);
+    const draft = await reopened(services, left, content, {}, context);
     if (content?.id !== left.base) {
       if (await isPublished(draft, info, context)) {
         await draft.close({keep: false}, context);
@@ -62,6 +62,14 @@ async function recoverAll(services: DraftServices, drafts: readonly DraftInfo[],
       await draft.close({keep: true}, context);
     }
   }
+}
+
+/** A draft that is gone on with: what it was sealed as it has not become, and will not. */
+export async function reopened(services: DraftServices, left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<DraftFile> {
+  const {master, worker} = services;
+  if (left.seal !== undefined) await master.abandonSeal(left.inode, left.seal, context);
+  const {seal: _seal, laterSeals: _later, ...begun} = await worker.reopenDraft(left.draft, content, context);
+  return new DraftFile(services, begun, content?.metadata ?? {}, options, true);
 }
 
 /** The process died between the commit and its note on the draft. What was synced stays until what it became lasts, or (`named`) has no name any more. */

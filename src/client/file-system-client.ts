@@ -8,7 +8,7 @@ import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
 import {DraftFile} from '#client/draft-file.ts';
-import {closePublished} from '#client/draft-recovery.ts';
+import {closePublished, reopened} from '#client/draft-recovery.ts';
 import {
   type CompletedPart, type CompleteUploadOptions, type CopyOptions, type CreateOptions, type FileDraft, type FileSystem, type FoundAhead, type FileWriter, type OpenedNow, type OpenFile, type OpenOptions,
   type PartWriter, type RangeSpec, smallBytesMax,
@@ -216,8 +216,7 @@ export class FileSystemClient implements FileSystem {
       await closePublished(this.#services, left, true, context);
       return undefined;
     }
-    const {seal: _, ...begun} = await this.#worker.reopenDraft(left.draft, content, context);
-    return new DraftFile(this.#services, begun, content?.metadata ?? {}, options, true);
+    return await reopened(this.#services, left, content, options, context);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {

@@ -251,6 +251,8 @@ export interface MasterApi {
   beginSeal(inode: InodeId, options: SealOptions, context: CallContext): Promise<ContentId | undefined>;
   /** The draft's bytes are kept by the cache as that content: the file has it now, as the next one of its inode; undefined, and the content is dropped, where it takes the steps of every write by now. NotFound. */
   commitSeal(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<FileInfo | undefined>;
+  /** What was kept as that content by a process that died before it committed it is dropped; harmless after a commit. Not to be committed afterwards. */
+  abandonSeal(inode: InodeId, content: ContentId, context: CallContext): Promise<void>;
   /** Gives the ticket back; harmless after a commit. */
   abandonWrite(ticket: WriteTicket, context: CallContext): Promise<void>;
 

@@ -61,6 +61,7 @@ export const masterWire: Wire<MasterApi> = {
   makeFile: 'call',
   beginSeal: 'call',
   commitSeal: 'call',
+  abandonSeal: 'call',
   listPending: 'call',
   persist: 'call',
   createUpload: 'call',

@@ -312,6 +312,10 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.seals.commit(inode, sealed, context), context);
   }
 
+  async abandonSeal(inode: InodeId, content: ContentId, _context: CallContext): Promise<void> {
+    await this.#parts.seals.abandon(inode, content);
+  }
+
   async listPending(request: PersistRequest, context: CallContext): Promise<PersistPage> {
     return this.#parts.persistRequests.list(request, context);
   }

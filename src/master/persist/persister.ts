@@ -114,8 +114,8 @@ export class Persister {
   }
 
   /** Written, and not committed after all. */
-  abandoned(content: ContentId): void {
-    void this.#services.cache.drop([content]);
+  async abandoned(content: ContentId): Promise<void> {
+    await this.#services.cache.drop(this.droppable([content]));
   }
 
   /** Neither completed nor aborted by a client. */

@@ -122,16 +122,24 @@ export class Seals {
     try {
       commit = await this.#commit(inode, sealed, context);
     } finally {
-      if (!commit) this.#services.persister.abandoned(sealed.content);
+      if (!commit) void this.#services.persister.abandoned(sealed.content);
     }
     if (commit) await lasting(commit, context);
     return commit?.result;
+  }
+
+  /** Who sealed it so is gone, and whoever goes on with the draft seals it as another. */
+  async abandon(inode: InodeId, content: ContentId): Promise<void> {
+    const {transactions, persister} = this.#services;
+    if (transactions.peek((reader) => getPersist(reader, inode))?.content !== content) await persister.abandoned(content);
   }
 
   async #commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<Commit<FileInfo> | undefined> {
     const {transactions, runtime, persister} = this.#services;
     const {content: id, length, etag, metadata, mtime, durable, over} = sealed;
     using _turn = await this.#turnOf(inode, context.signal);
+    // Who has died by now does not come after whoever goes on with his draft.
+    context.signal.throwIfAborted();
     const path = transactions.peek((reader) => locate(reader, inode))?.path;
     if (path === undefined || transactions.peek((reader) => isKept(reader, inode))) return undefined;
     using _room = this.#services.quotas.setAside(parsePath(path, 'file'), length);

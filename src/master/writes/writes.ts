@@ -344,7 +344,7 @@ export class Writes {
     state.room?.[Symbol.dispose]();
     state.room = undefined;
     const {turn, archived, ticket, committed} = state;
-    if (!committed && ticket.writeType === 'ASYNC_THROUGH' && state.upload?.content === undefined) this.#services.persister.abandoned(ticket.content);
+    if (!committed && ticket.writeType === 'ASYNC_THROUGH' && state.upload?.content === undefined) void this.#services.persister.abandoned(ticket.content);
     state.archived = undefined;
     if (turn && archived?.relocation) this.#services.archives.settle(archived.relocation, turn);
     else turn?.[Symbol.dispose]();

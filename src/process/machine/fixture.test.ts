@@ -34,6 +34,7 @@ export interface Instance {
   readonly runtime: Runtime;
   readonly files: FileSystemClient;
   readonly master: Master;
+  readonly worker: Worker;
   readonly blocks: BlockStore;
   /** Of the distant stores. */
   readonly trouble: Trouble;
@@ -102,7 +103,7 @@ export class Machine {
       const context = {...systemContext, principal: rootPrincipal};
       await recoverDrafts({master, worker}, await leftDrafts(worker, runtime.log, context), runtime.log, context);
       starting[Symbol.dispose]();
-      const result = await work({runtime, files, master, blocks, trouble: this.trouble});
+      const result = await work({runtime, files, master, worker, blocks, trouble: this.trouble});
       await master.close();
       await worker.close();
       await blocks.close();
