@@ -28,6 +28,8 @@ export interface HttpExchange {
   readonly signal: AbortSignal;
   readonly remote: Address;
   readonly secure: boolean;
+  /** Of TLS, `1.3`. */
+  readonly tlsVersion?: string | undefined;
   /** True while the client still waits for `100 Continue`; the first read of the body sends it. */
   readonly expectsContinue: boolean;
   /**

@@ -29,6 +29,12 @@ export function countOf(text: string | undefined, name: string, fallback: number
   return Math.min(max, Number(text));
 }
 
+/** `encoding-type`. InvalidArgument. */
+export function isUrlEncoded(encoding: string | undefined): boolean {
+  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
+  return encoding === 'url';
+}
+
 /** Opaque to clients; holds the last key, so that it outlives restarts and deletions. */
 export function encodeToken(after: ByteString): string {
   return Buffer.from(`1${after}`, 'latin1').toString('base64url');
@@ -51,12 +57,11 @@ export function parseList(query: QueryPairs): ListParameters {
   };
   const type = get('list-type');
   if (type !== undefined && type !== '2') throw new S3Error('InvalidArgument', 'Invalid List Type specified in Request', {ArgumentName: 'list-type'});
-  const encoding = get('encoding-type');
-  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
+  const urlEncoding = isUrlEncoded(get('encoding-type'));
   const limit = countOf(get('max-keys'), 'max-keys', keysAPageMax);
   const prefix = bytes('prefix') ?? ('' as ByteString);
   const delimiter = bytes('delimiter');
-  const shared = {prefix, ...(delimiter === undefined ? {} : {delimiter}), limit, urlEncoding: encoding === 'url'};
+  const shared = {prefix, ...(delimiter === undefined ? {} : {delimiter}), limit, urlEncoding};
   if (type === undefined) {
     const marker = bytes('marker');
     return {version: 1, ...shared, fetchOwner: true, ...(marker === undefined ? {} : {marker, after: marker})};

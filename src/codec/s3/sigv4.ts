@@ -143,7 +143,7 @@ function isTimestamp(text: string): boolean {
 }
 
 /** Wall milliseconds of a timestamp; NaN for impossible dates. */
-function timeOf(timestamp: string): number {
+export function timeOf(timestamp: string): number {
   const t = timestamp;
   if (t !== lastTimestamp) {
     lastTimeMs = Date.parse(`${t.slice(0, 4)}-${t.slice(4, 6)}-${t.slice(6, 8)}T${t.slice(9, 11)}:${t.slice(11, 13)}:${t.slice(13, 15)}Z`);

@@ -30,6 +30,7 @@ export function checkTags(tags: readonly Tag[], of: Tagged): readonly Tag[] {
   const seen = new Set<string>();
   for (const {key, value} of tags) {
     const fields = {TagKey: key, TagValue: value};
+    if (/^aws:/i.test(key)) throw new S3Error('InvalidTag', 'System tags cannot be added/updated by requester', fields);
     if (key === '' || key.length > keyCharsMax || !allowed.test(key)) throw new S3Error('InvalidTag', 'The TagKey you have provided is invalid', fields);
     if (value.length > valueCharsMax || !allowed.test(value)) throw new S3Error('InvalidTag', 'The TagValue you have provided is invalid', fields);
     if (seen.has(key)) throw new S3Error('InvalidTag', 'Cannot provide multiple Tags with the same key', fields);

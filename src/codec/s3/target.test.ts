@@ -47,7 +47,8 @@ describe('targets', () => {
 
   it('know bucket names', () => {
     for (const good of ['abc', 'a.b-c', 'x'.repeat(63)]) assert.ok(isBucketName(good), good);
-    for (const bad of ['ab', 'A-bucket', '-ab', 'ab-', 'a..b', '192.168.1.1', 'x'.repeat(64), 'a_b', '']) assert.ok(!isBucketName(bad), bad);
+    for (const bad of ['ab', 'A-bucket', '-ab', 'ab-', 'a..b', '192.168.1.1', 'x'.repeat(64), 'a_b', '', 'xn--bucket', 'sthree-b', 'amzn-s3-demo-b', 'b-s3alias', 'b--ol-s3', 'b--x-s3', 'b--table-s3',
+      'b.mrap']) assert.ok(!isBucketName(bad), bad);
   });
 });
 

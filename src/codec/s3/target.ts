@@ -68,7 +68,10 @@ export function parseTarget(target: string, hostBucket: string | undefined): S3T
   return {rawPath, query, bucket: bucket as ByteString, key: key as ByteString, ...style};
 }
 
+/** What S3 keeps for itself. "Bucket naming rules", S3 User Guide. */
+const reservedName = /^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/;
+
 /** Names that S3 allows for buckets: 3 to 63 of a–z, 0–9, `.` and `-`, no address, no two dots together. */
 export function isBucketName(name: string): boolean {
-  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name) && !reservedName.test(name);
 }

@@ -1,6 +1,6 @@
 /** Versioning of a bucket as XML, and the parameters of ListObjectVersions. */
 import {type ByteString, isUtf8} from '#base/byte-string.ts';
-import {keysAPageMax} from '#codec/s3/listing.ts';
+import {isUrlEncoded, keysAPageMax} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {QueryPairs} from '#codec/s3/sigv4.ts';
 import {child, malformed, parseXml} from '#codec/s3/xml-read.ts';
@@ -34,8 +34,7 @@ export function parseVersionList(query: QueryPairs): VersionListParameters {
     if (!isUtf8(value as ByteString)) throw new S3Error('InvalidArgument', `${name} is not valid UTF-8`, {ArgumentName: name});
     return value as ByteString;
   };
-  const encoding = get('encoding-type');
-  if (encoding !== undefined && encoding !== 'url') throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {ArgumentName: 'encoding-type'});
+  const urlEncoding = isUrlEncoded(get('encoding-type'));
   const count = get('max-keys') ?? '';
   if (/^-\d/.test(count)) throw new S3Error('InvalidArgument', 'max-keys cannot be negative', {ArgumentName: 'max-keys', ArgumentValue: count});
   if (!/^\d{0,10}$/.test(count) || Number(count) > 0x7fff_ffff) throw new S3Error('InvalidArgument', 'Provided max-keys not an integer or within integer range', {ArgumentName: 'max-keys', ArgumentValue: count});
@@ -47,7 +46,7 @@ export function parseVersionList(query: QueryPairs): VersionListParameters {
   }
   const delimiter = bytes('delimiter');
   return {
-    prefix: bytes('prefix'), keyMarker, limit: count === '' ? keysAPageMax : Math.min(keysAPageMax, Number(count)), urlEncoding: encoding === 'url',
+    prefix: bytes('prefix'), keyMarker, limit: count === '' ? keysAPageMax : Math.min(keysAPageMax, Number(count)), urlEncoding,
     ...(delimiter === '' ? {} : {delimiter}), ...(versionMarker === undefined ? {} : {versionMarker}),
   };
 }

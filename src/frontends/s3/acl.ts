@@ -1,4 +1,5 @@
 /** GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl. */
+import {toText} from '#base/byte-string.ts';
 import {type Acl, cannedGrants, encodeAcl} from '#codec/s3/acl.ts';
 import {aclXml, parseAccessControlPolicy} from '#codec/s3/access-documents.ts';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
@@ -8,7 +9,7 @@ import {accessSettings} from '#frontends/s3/access/bucket-rules.ts';
 import {aclNotSupported, checkedGrants, givenAcl, grantsOfHeaders, hasAclHeaders} from '#frontends/s3/access/granting.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
-import {versionOf} from '#frontends/s3/versions.ts';
+import {refuseMarker, versionOf} from '#frontends/s3/versions.ts';
 import {answer, bucketOf, bucketPath, isShown, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 
 function showAcl(request: S3Request, owner: Owner, acl: Acl | undefined): Promise<void> {
@@ -46,7 +47,8 @@ export const putBucketAcl: Operation = async (request) => {
 
 async function objectOf(request: S3Request): Promise<FileInfo> {
   const info = await request.files.stat(objectPath(bucketOf(request), keyOf(request)), {kind: 'file', ...versionOf(request)}, request.context);
-  if (!isShown(info)) throw new S3Error('NoSuchKey', 'The specified key does not exist.');
+  refuseMarker(info);
+  if (!isShown(info)) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: toText(keyOf(request))});
   return info;
 }
 
@@ -60,6 +62,6 @@ export const putObjectAcl: Operation = async (request) => {
   const owner = request.access.ownerOf(aclOf(info));
   const grants = await aclToPut(request, owner);
   const acl = {...(owner.id === request.access.rules.owner.id ? {} : {owner: owner.id}), grants};
-  await request.files.setAttributes(info.path, {xattrs: {[aclAttribute]: Buffer.from(encodeAcl(acl), 'utf8')}}, {kind: 'file', ...versionOf(request)}, request.context);
+  await request.files.setAttributes(info.path, {xattrs: {[aclAttribute]: Buffer.from(encodeAcl(acl), 'utf8')}}, {kind: info.inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
   await answer(request, 200);
 };

@@ -2,7 +2,7 @@
 import {createHmac, hash} from 'node:crypto';
 import {accessDenied, S3Error} from '#codec/s3/s3-error.ts';
 import {
-  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, signatureOf, SigningKeys, stringToSign,
+  canonicalRequest, checkTime, type Claim, claimOfHeader, claimOfQuery, HeaderClaims, hmacSha256, parseCredential, sameSignature, signatureOf, SigningKeys, stringToSign, timeOf,
 } from '#codec/s3/sigv4.ts';
 import type {ChunkSigner} from '#codec/s3/aws-chunked.ts';
 import {verifyPresignedV2} from '#codec/s3/presigned-v2.ts';
@@ -20,6 +20,8 @@ export interface Identity {
   readonly authType?: 'REST-HEADER' | 'REST-QUERY-STRING' | 'POST';
   /** For policies (`s3:signatureversion`). */
   readonly signatureVersion?: 'AWS4-HMAC-SHA256' | 'AWS';
+  /** Wall ms, where the signature says when it was made. */
+  readonly signedAtMs?: number;
   readonly payload: PayloadKind;
   /** Hexadecimal SHA-256 of the body, when it was announced. */
   readonly payloadHash?: string;
@@ -92,7 +94,7 @@ export class Authenticator {
     const {accessKeyId, scope} = parseCredential(credential, (what) => new S3Error('InvalidArgument', what, {ArgumentName: 'x-amz-credential', ArgumentValue: credential}));
     const {caller, secret} = this.#find(accessKeyId, token, nowMs);
     checkFormSignature(hmacSha256(this.#keys.get(secret, scope), policy), signature, policy, accessKeyId);
-    return {caller, payload: 'unsigned', authType: 'POST', signatureVersion: 'AWS4-HMAC-SHA256'};
+    return {caller, payload: 'unsigned', authType: 'POST', signatureVersion: 'AWS4-HMAC-SHA256', signedAtMs: timeOf(date)};
   }
 
   /** A form for the token service, signed in its headers for `sts` (or `s3`); its body counts whether or not a header says its hash. */
@@ -133,7 +135,7 @@ export class Authenticator {
       });
     }
     const {caller} = known;
-    const signed = {caller, payload, authType: claim.presigned ? 'REST-QUERY-STRING' : 'REST-HEADER', signatureVersion: 'AWS4-HMAC-SHA256'} as const;
+    const signed = {caller, payload, authType: claim.presigned ? 'REST-QUERY-STRING' : 'REST-HEADER', signatureVersion: 'AWS4-HMAC-SHA256', signedAtMs: timeOf(claim.timestamp)} as const;
     if (payload === 'hashed') {
       checkEmptyBody(exchange, payloadHash);
       return {...signed, payloadHash: payloadHash.toLowerCase()};

@@ -6,12 +6,14 @@ import {encodeKey} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {parseVersioning, parseVersionList, type VersionListParameters} from '#codec/s3/versioning-xml.ts';
 import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {VersionEntry, VersionPage} from '#contracts/listings.ts';
 import {ownerXml} from '#codec/s3/access-documents.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
+import {checksumTypeOfValues, storageClassXml} from '#frontends/s3/object-headers.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {restoreStatusOf} from '#frontends/s3/restore-object.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
 import {versionIdOf} from '#model/version.ts';
 
@@ -52,10 +54,11 @@ export const listObjectVersions: Operation = async (request) => {
   const {prefix, delimiter, keyMarker, versionMarker, limit, urlEncoding} = parameters;
   const show = urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
   const owner = ownerXml(request.access.rules.owner);
+  const restored = restoreStatusOf(request);
   let versions = '';
   let prefixes = '';
   for (const entry of entries) {
-    if ('info' in entry) versions += versionXml(entry, show(entry.key), owner);
+    if ('info' in entry) versions += versionXml(entry, show(entry.key), owner, restored);
     else prefixes += `<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`;
   }
   const nextXml = next === undefined ? '' : `<NextKeyMarker>${show(next.key)}</NextKeyMarker>${optionalElement('NextVersionIdMarker', next.version)}`;
@@ -65,12 +68,13 @@ export const listObjectVersions: Operation = async (request) => {
   await xml(request, xmlDocument('ListVersionsResult', head + versions + prefixes));
 };
 
-function versionXml({info, latest}: Extract<VersionEntry, {info: unknown}>, key: string, owner: string): string {
+function versionXml({info, latest}: Extract<VersionEntry, {info: unknown}>, key: string, owner: string, restored: (info: FileInfo) => string): string {
   const {inode, deleteMarker} = info;
   const what = `<Key>${key}</Key>${element('VersionId', versionIdOf(inode))}${element('IsLatest', latest)}${element('LastModified', xmlDate(modifiedOf(info)))}`;
   if (deleteMarker) return `<DeleteMarker>${what}${owner}</DeleteMarker>`;
   const checksums = inode.content?.checksums ?? {};
   const type = checksumTypeOfValues(checksums);
   const summed = type ? Object.keys(checksums).map((name) => element('ChecksumAlgorithm', name.toUpperCase())).join('') + element('ChecksumType', type) : '';
-  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${summed}${element('Size', inode.content?.length ?? info.length)}${owner}<StorageClass>STANDARD</StorageClass></Version>`;
+  const sized = `${element('Size', inode.content?.length ?? info.length)}${owner}${storageClassXml(inode.content?.metadata)}`;
+  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${summed}${sized}${restored(info)}</Version>`;
 }

@@ -26,8 +26,14 @@ const noneOf = (root: string): Operation => async (request) => {
   await xml(request, xmlDocument(root, element('IsTruncated', false)));
 };
 
+const always = (root: string, inner: string): Operation => async (request) => {
+  await requireTarget(request);
+  await xml(request, xmlDocument(root, inner));
+};
+
 /** GET of a sub-resource. Everything else on one of these, and every sub-resource that is not here, is NotImplemented. */
 export const configurationReads: Readonly<Record<string, Operation>> = {
+  abac: always('AbacStatus', element('Status', 'Disabled')),
   analytics: noneOf('ListBucketAnalyticsConfigurationResult'),
   'intelligent-tiering': noneOf('ListBucketIntelligentTieringConfigurationsOutput'),
   metrics: noneOf('ListMetricsConfigurationsResult'),

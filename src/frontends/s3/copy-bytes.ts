@@ -20,13 +20,18 @@ export interface CopyBytesOptions extends Pick<CopyOptions, 'sourceVersion' | 'x
 
 const noBytes = {kind: 'bytes', length: 0, bytes: new Uint8Array(0)} as const;
 
+/** What was opened is what was looked at, and what conditions were asked of. PreconditionFailed. */
+export function requireSame(opened: FileInfo, found: FileInfo): void {
+  if (opened.inode.content?.id !== found.inode.content?.id) throw new WeirError('PreconditionFailed', 'the source was replaced while it was being copied');
+}
+
 /** The source as `info` says; its keys were checked. PreconditionFailed when it is another version by now. */
 export async function copyBytes(request: S3Request, info: FileInfo, to: ByteString, options: CopyBytesOptions): Promise<FileInfo> {
   const {files, context} = request;
   const {sourceVersion, sourceKey, key, xattrs, precondition, writeType} = options;
   const range = {offset: 0, length: info.inode.content?.length ?? info.length};
   await using file = await files.open(info.path, {kind: 'file', sealed: true, range, ...versionOption(sourceVersion)}, context);
-  if (file.info.inode.content?.id !== info.inode.content?.id) throw new WeirError('PreconditionFailed', 'the source was replaced while it was being copied');
+  requireSame(file.info, info);
   const opened = await openerOf(request, file.info, sourceKey);
   const sealed = key && sealWhole(request, key);
   const wanted = options.onePiece?.checksum;

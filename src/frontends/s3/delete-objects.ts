@@ -56,6 +56,7 @@ export const deleteObjects: Operation = async (request) => {
       const bytes = fromText(key);
       if (bytes === '' || bytes.length > keyBytesMax) throw new S3Error('KeyTooLongError', 'Your key is too long');
       await request.access.demand(needs.deleteObject, {bucket, key: bytes, versionId});
+      if (etag !== undefined && etag !== '*') await request.access.demand(needs.getObject, {bucket, key: bytes, versionId});
       const removed = await removeKey(request, bucket, bytes, versionOption(versionId), deletePrecondition(etag, size, lastModified));
       const named = versionId === undefined ? '' : '<DeleteMarker>false</DeleteMarker>';
       const marker = removed.deleteMarker ? `<DeleteMarker>true</DeleteMarker>${optionalElement('DeleteMarkerVersionId', removed.versionId)}` : named;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {
-  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketLifecycleCommand, GetObjectCommand, HeadObjectCommand,
+  CompleteMultipartUploadCommand, CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, DeleteBucketLifecycleCommand, GetBucketLifecycleConfigurationCommand, GetObjectCommand, HeadObjectCommand,
   PutBucketLifecycleConfigurationCommand, PutObjectCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import {Gateway} from '#frontends/s3/fixture.test.ts';
@@ -43,4 +43,14 @@ test('whoever writes or reads an object is told when and by which rule it ends',
   assert.equal((await gateway.sdk.send(new CompleteMultipartUploadCommand({Bucket, Key: 'logs/parts', UploadId, MultipartUpload: {Parts: [{PartNumber: 1, ETag}]}}))).Expiration, Expiration);
   await gateway.sdk.send(new DeleteBucketLifecycleCommand({Bucket}));
   assert.deepEqual([await get('logs/a'), await head('logs/a')], [undefined, undefined]);
+});
+
+test('what is said of the smallest objects that change their class is heard again', async () => {
+  const Rules = [{ID: 'a', Status: 'Enabled' as const, Filter: {Prefix: ''}, Expiration: {Days: 2}}];
+  const put = (TransitionDefaultMinimumObjectSize?: 'varies_by_storage_class') =>
+    gateway.sdk.send(new PutBucketLifecycleConfigurationCommand({Bucket, LifecycleConfiguration: {Rules}, TransitionDefaultMinimumObjectSize}));
+  const get = async () => (await gateway.sdk.send(new GetBucketLifecycleConfigurationCommand({Bucket}))).TransitionDefaultMinimumObjectSize;
+  assert.deepEqual([(await put()).TransitionDefaultMinimumObjectSize, await get()], ['all_storage_classes_128K', 'all_storage_classes_128K']);
+  assert.deepEqual([(await put('varies_by_storage_class')).TransitionDefaultMinimumObjectSize, await get()], ['varies_by_storage_class', 'varies_by_storage_class']);
+  assert.deepEqual([(await put()).TransitionDefaultMinimumObjectSize, await get()], ['all_storage_classes_128K', 'all_storage_classes_128K']);
 });

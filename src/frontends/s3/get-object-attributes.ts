@@ -5,10 +5,11 @@ import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {PartRecord} from '#contracts/writing.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {customerKeyOf} from '#frontends/s3/encryption.ts';
 import {checkKey} from '#frontends/s3/opening.ts';
 import {checksumsXml, shownChecksums} from '#frontends/s3/multipart.ts';
-import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
+import {checksumTypeOfValues, storageClassXml} from '#frontends/s3/object-headers.ts';
 import {bucketOf, etagOf, isShown, keyOf, modifiedOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
@@ -33,6 +34,8 @@ function wantedAttributes({exchange}: S3Request): ReadonlySet<Attribute> {
 
 export const getObjectAttributes: Operation = async (request) => {
   const wanted = wantedAttributes(request);
+  // "You must have permission to perform the s3:GetObject action", too.
+  await request.access.demand(needs.getObject);
   const path = objectPath(bucketOf(request), keyOf(request));
   const info = await request.files.stat(path, {kind: 'file', ...versionOf(request)}, request.context);
   if (info.deleteMarker) throw new S3Error('NoSuchKey', 'The specified key does not exist.', {Key: keyOf(request)}, {headers: ['x-amz-delete-marker', 'true', ...versionHeaders(info)]});
@@ -44,7 +47,7 @@ export const getObjectAttributes: Operation = async (request) => {
     wanted.has('ETag') ? element('ETag', etagOf(info)) : '',
     wanted.has('Checksum') && type ? `<Checksum>${checksumsXml(content!.checksums)}${element('ChecksumType', type)}</Checksum>` : '',
     wanted.has('ObjectParts') && content?.upload ? await objectParts(request, info, content.upload) : '',
-    wanted.has('StorageClass') ? element('StorageClass', content?.metadata['x-amz-storage-class'] ?? 'STANDARD') : '',
+    wanted.has('StorageClass') ? storageClassXml(content?.metadata) : '',
     wanted.has('ObjectSize') ? element('ObjectSize', content?.length ?? 0) : '',
   ];
   await xml(request, xmlDocument('GetObjectAttributesResponse', inner.join('')), ['Last-Modified', httpDate(modifiedOf(info)), ...versionHeaders(info)]);

@@ -8,8 +8,9 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import type {ListEntry, ListPage} from '#contracts/listings.ts';
 import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumTypeOfValues} from '#frontends/s3/object-headers.ts';
+import {checksumTypeOfValues, storageClassXml} from '#frontends/s3/object-headers.ts';
 import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
+import {restoreStatusOf} from '#frontends/s3/restore-object.ts';
 
 /** Of keys of some 60 bytes; longer ones make the document grow as it is written. */
 const entryBytesExpected = 400;
@@ -47,9 +48,10 @@ export const listObjects: Operation = async (request) => {
   const {access} = request;
   const bucketOwner = ownerXml(access.rules.owner);
   const ownerOf = (info: FileInfo) => (info.inode.xattrs?.[aclAttribute] === undefined ? bucketOwner : ownerXml(access.ownerOf(aclOf(info))));
+  const restored = restoreStatusOf(request);
   const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
     `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>${checksumOf(entry.info)}` +
-    `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${parameters.fetchOwner ? ownerOf(entry.info) : ''}<StorageClass>STANDARD</StorageClass></Contents>`;
+    `<Size>${entry.info.inode.content?.length ?? entry.info.length}</Size>${parameters.fetchOwner ? ownerOf(entry.info) : ''}${storageClassXml(entry.info.inode.content?.metadata)}${restored(entry.info)}</Contents>`;
   const {version, prefix, delimiter, limit} = parameters;
   // The old listing says the prefix as it is: clients do not decode it there.
   const optional = (name: string, value: ByteString | undefined) => (value === undefined ? '' : `<${name}>${show(value)}</${name}>`);

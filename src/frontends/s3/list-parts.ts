@@ -8,6 +8,7 @@ import {customerKeyOf} from '#frontends/s3/encryption.ts';
 import {checkUploadKey} from '#frontends/s3/sealing.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checksumsXml, checksumXml, shownChecksums, uploadIdOf, whoseXml, withUpload} from '#frontends/s3/multipart.ts';
+import {storageClassXml} from '#frontends/s3/object-headers.ts';
 import {bucketOf, keyOf, objectPath, type Operation, xml} from '#frontends/s3/request.ts';
 
 export const listParts: Operation = async (request) => {
@@ -28,7 +29,7 @@ export const listParts: Operation = async (request) => {
     `${element('Size', part.length)}${checksumsXml(shownChecksums(part.checksums, algorithm))}</Part>`;
   const named = `${element('Bucket', toText(bucket))}${element('Key', toText(key))}${element('UploadId', uploadId)}`;
   const page =
-    `${element('StorageClass', 'STANDARD')}${element('PartNumberMarker', marker)}${element('NextPartNumberMarker', parts.at(-1)?.partNumber ?? 0)}` +
+    `${storageClassXml(upload.metadata)}${element('PartNumberMarker', marker)}${element('NextPartNumberMarker', parts.at(-1)?.partNumber ?? 0)}` +
     `${element('MaxParts', limit)}${element('IsTruncated', found.length > limit)}`;
   await xml(request, xmlDocument('ListPartsResult', named + whoseXml(request, upload) + page + checksumXml(upload) + parts.map(row).join('')));
 };

@@ -2,11 +2,12 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {isKind} from '#base/errors.ts';
-import {countOf, encodeKey, keysAPageMax} from '#codec/s3/listing.ts';
+import {countOf, encodeKey, isUrlEncoded, keysAPageMax} from '#codec/s3/listing.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {element, escapeXml, xmlDocument} from '#codec/s3/xml-write.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {checksumXml, whoseXml} from '#frontends/s3/multipart.ts';
+import {storageClassXml} from '#frontends/s3/object-headers.ts';
 import {bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
 
 /** What may have been the id of an upload, also when that has gone since: who aborts what a page lists goes on behind it. */
@@ -16,7 +17,7 @@ const invalidMarker = (marker: string) => new S3Error('InvalidArgument', 'Invali
 export const listMultipartUploads: Operation = async (request) => {
   const bucket = bucketOf(request);
   await requireBucket(request, bucket);
-  const url = request.query('encoding-type') === 'url';
+  const url = isUrlEncoded(request.query('encoding-type'));
   const show = (key: ByteString) => (url ? encodeKey(key) : escapeXml(toText(key)));
   const bytes = (name: string) => (request.query(name) ?? '') as ByteString;
   const [prefix, delimiter, keyMarker] = [bytes('prefix'), bytes('delimiter'), bytes('key-marker')];
@@ -57,7 +58,7 @@ export const listMultipartUploads: Operation = async (request) => {
       last = {key, uploadId: upload.uploadId};
       uploads.push(
         `<Upload><Key>${show(key)}</Key>${element('UploadId', upload.uploadId)}${whoseXml(request, upload)}` +
-          `${element('StorageClass', 'STANDARD')}${element('Initiated', xmlDate(upload.initiatedAt))}${checksumXml(upload)}</Upload>`,
+          `${storageClassXml(upload.metadata)}${element('Initiated', xmlDate(upload.initiatedAt))}${checksumXml(upload)}</Upload>`,
       );
     }
     if (found.length < keysAPageMax) break;

@@ -1,6 +1,7 @@
 /** Headers that are kept with an object and given back: content headers and `x-amz-meta-…`. "Object metadata", S3 User Guide. */
 import {httpDate} from '#codec/s3/http-date.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
+import {element} from '#codec/s3/xml-write.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {etagOf, modifiedOf, type S3Request} from '#frontends/s3/request.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
@@ -14,6 +15,8 @@ import type {ChecksumType} from '#model/multipart.ts';
 import {sealEntry} from '#model/seal.ts';
 
 const kept = ['content-type', 'content-encoding', 'content-language', 'content-disposition', 'cache-control', 'expires', 'x-amz-website-redirect-location', 'x-amz-storage-class'];
+/** Of S3's general purpose buckets. */
+const storageClasses: ReadonlySet<string> = new Set(['STANDARD', 'REDUCED_REDUNDANCY', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER', 'DEEP_ARCHIVE', 'GLACIER_IR']);
 const metaPrefix = 'x-amz-meta-';
 const smallX = 0x78;
 const metaBytesMax = 2 * 1024;
@@ -24,7 +27,7 @@ function textOf(value: string): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }
 
-/** MetadataTooLarge. */
+/** MetadataTooLarge, InvalidStorageClass, InvalidRedirectLocation. */
 export function metadataOf(request: S3Request): ContentMetadata {
   const metadata: Record<string, string> = {};
   for (const name of kept) {
@@ -35,7 +38,10 @@ export function metadataOf(request: S3Request): ContentMetadata {
       if (value.includes('aws-chunked')) value = value.split(',').map((part) => part.trim()).filter((part) => part !== 'aws-chunked').join(', ');
       if (value === '') continue;
     }
-    if (name === 'x-amz-storage-class' && value === 'STANDARD') continue;
+    if (name === 'x-amz-storage-class') {
+      if (!storageClasses.has(value)) throw new S3Error('InvalidStorageClass', 'The storage class you specified is not valid', {StorageClassRequested: value.slice(0, 100)});
+      if (value === 'STANDARD') continue;
+    }
     if (name === 'x-amz-website-redirect-location' && !/^(https?:\/\/|\/)/.test(value)) {
       throw new S3Error('InvalidRedirectLocation', "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.");
     }
@@ -57,6 +63,12 @@ export function metadataOf(request: S3Request): ContentMetadata {
   for (const [name, value] of request.target.query) take(name, value);
   if (bytes > metaBytesMax) throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {Size: String(bytes), MaxSizeAllowed: String(metaBytesMax)});
   return metadata;
+}
+
+/** In lists, where unlike in headers that of STANDARD is said too. */
+export function storageClassXml(metadata: ContentMetadata | undefined): string {
+  const kept = metadata?.['x-amz-storage-class'];
+  return kept === undefined ? '<StorageClass>STANDARD</StorageClass>' : element('StorageClass', kept);
 }
 
 const ascii = /^[\x20-\x7e\t]*$/;

@@ -4,6 +4,7 @@ import {legalHoldXml, objectLockXml, parseLegalHold, parseObjectLock, parseReten
 import {S3Error} from '#codec/s3/s3-error.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {remainingDays} from '#frontends/s3/access/facts.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
@@ -73,6 +74,11 @@ export const getRetention: Operation = async (request) => {
 
 export const putRetention: Operation = async (request) => {
   const retention = parseRetention(await documentOf(request));
+  const until = retention ? new Date(retention.untilMs).toISOString() : undefined;
+  const stated = {
+    's3:object-lock-mode': retention?.mode, 's3:object-lock-retain-until-date': until, 's3:object-lock-remaining-retention-days': remainingDays(until, request.nowMs),
+  };
+  await request.access.demand(needs.putObjectRetention, undefined, {stated});
   const bypassGovernance = request.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true' && (await request.access.may(needs.bypassGovernance));
   if (retention && retention.untilMs <= request.nowMs) throw new S3Error('InvalidArgument', 'The retain until date must be in the future!');
   await statLocked(request);
@@ -92,6 +98,7 @@ export const getLegalHold: Operation = async (request) => {
 
 export const putLegalHold: Operation = async (request) => {
   const legalHold = parseLegalHold(await documentOf(request));
+  await request.access.demand(needs.putObjectLegalHold, undefined, {stated: {'s3:object-lock-legal-hold': legalHold ? 'ON' : 'OFF'}});
   await statLocked(request);
   await request.files.setLock(objectPath(bucketOf(request), keyOf(request)), {legalHold}, {kind: 'file', ...lockedVersion(request)}, request.context);
   await answer(request, 200);

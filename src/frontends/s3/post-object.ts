@@ -102,6 +102,9 @@ class FormExchange implements HttpExchange {
   get secure(): boolean {
     return this.#form.secure;
   }
+  get tlsVersion(): string | undefined {
+    return this.#form.tlsVersion;
+  }
 
   header(name: string): string | undefined {
     return name === 'host' ? this.#form.header(name) : this.#headers.get(name);

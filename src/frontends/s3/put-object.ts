@@ -1,6 +1,7 @@
 /** PutObject. */
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {writePrecondition} from '#codec/s3/conditions.ts';
+import {S3Error} from '#codec/s3/s3-error.ts';
 import type {CreateOptions} from '#client/file-system.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '#frontends/s3/encryption.ts';
@@ -19,6 +20,8 @@ import {persistHeaders, writeTypeOf} from '#frontends/s3/write-type.ts';
 /** What comes becomes the object, whole or not at all. */
 export async function storeObject(request: S3Request, origin?: 'post'): Promise<{readonly info: FileInfo; readonly encryption: Encryption}> {
   const bucket = bucketOf(request);
+  // An appendix must not become the object (PutObject, x-amz-write-offset-bytes: of directory buckets alone).
+  if (request.header('x-amz-write-offset-bytes') !== undefined) throw new S3Error('NotImplemented', 'A header you provided implies functionality that is not implemented.', {Header: 'x-amz-write-offset-bytes'});
   const upload = uploadOf(request);
   const algorithm = upload.algorithm ?? defaultAlgorithm;
   const precondition = writePrecondition((name) => request.header(name));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {CreateBucketCommand, GetObjectCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, RestoreObjectCommand} from '@aws-sdk/client-s3';
+import {CreateBucketCommand, CreateMultipartUploadCommand, GetObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command, ListObjectVersionsCommand, ListPartsCommand,
+  PutBucketVersioningCommand, PutObjectCommand, RestoreObjectCommand} from '@aws-sdk/client-s3';
 import {codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
 
 let gateway: Gateway;
@@ -28,4 +29,22 @@ test('an archived object is restored for its days, another is not', async () => 
   assert.equal(await read.Body!.transformToString(), 'x');
   assert.ok(read.Restore && !read.Restore.includes(date!), 'for more days');
   assert.equal(await codeOf(gateway.sdk.send(new RestoreObjectCommand({Bucket, Key: 'none', RestoreRequest: {Days: 1}}))), 'NoSuchKey');
+});
+
+test('lists say the storage class, and to those who ask whether what is archived is at hand', async () => {
+  await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'cold', Body: 'x', StorageClass: 'DEEP_ARCHIVE'}));
+  await gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'warm', Body: 'x'}));
+  await gateway.sdk.send(new RestoreObjectCommand({Bucket, Key: 'cold', RestoreRequest: {Days: 1}}));
+  const listed = async (OptionalObjectAttributes?: ['RestoreStatus']) => {
+    const [keys, versions] = [await gateway.sdk.send(new ListObjectsV2Command({Bucket, OptionalObjectAttributes})), await gateway.sdk.send(new ListObjectVersionsCommand({Bucket, OptionalObjectAttributes}))];
+    return [keys.Contents!, versions.Versions!].map((list) => list.filter(({Key}) => Key !== 'old').map(({Key, StorageClass, RestoreStatus: status}) => [Key, StorageClass, status?.IsRestoreInProgress]));
+  };
+  const plain = [['cold', 'DEEP_ARCHIVE', undefined], ['warm', 'STANDARD', undefined]];
+  const told = [['cold', 'DEEP_ARCHIVE', false], ['warm', 'STANDARD', undefined]];
+  assert.deepEqual(await listed(), [plain, plain]);
+  assert.deepEqual(await listed(['RestoreStatus']), [told, told]);
+  const {UploadId} = await gateway.sdk.send(new CreateMultipartUploadCommand({Bucket, Key: 'parts', StorageClass: 'STANDARD_IA'}));
+  const {Uploads} = await gateway.sdk.send(new ListMultipartUploadsCommand({Bucket}));
+  assert.deepEqual([Uploads![0]!.StorageClass, (await gateway.sdk.send(new ListPartsCommand({Bucket, Key: 'parts', UploadId}))).StorageClass], ['STANDARD_IA', 'STANDARD_IA']);
+  assert.equal(await codeOf(gateway.sdk.send(new PutObjectCommand({Bucket, Key: 'k', Body: 'x', StorageClass: 'LUKEWARM' as 'GLACIER'}))), 'InvalidStorageClass');
 });

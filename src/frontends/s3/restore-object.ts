@@ -2,12 +2,13 @@
  * RestoreObject. Storage classes are kept and shown, and everything is at hand at once: so an archived object counts as restored from the moment
  * that it is asked for, until the midnight after its days, and is read before and after as well.
  */
-import {httpDate} from '#codec/s3/http-date.ts';
+import {httpDate, xmlDate} from '#codec/s3/http-date.ts';
 import {parseRestore} from '#codec/s3/restore-xml.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
+import {element} from '#codec/s3/xml-write.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
-import {answer, bucketOf, isShown, keyOf, objectPath, type Operation} from '#frontends/s3/request.ts';
+import {answer, bucketOf, isShown, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {refuseMarker, versionHeaders, versionOf} from '#frontends/s3/versions.ts';
 import {s3XattrPrefix} from '#model/inode.ts';
 import {midnightAfter} from '#model/lifecycle.ts';
@@ -34,6 +35,17 @@ export const restoreObject: Operation = async (request) => {
   await request.files.setAttributes(info.path, {xattrs}, {kind: info.inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);
   await answer(request, already ? 200 : 202, versionHeaders(info));
 };
+
+/** `RestoreStatus` of entries of a listing, for those who ask for it (`x-amz-optional-object-attributes`). */
+export function restoreStatusOf(request: S3Request): (info: FileInfo) => string {
+  const asked = request.header('x-amz-optional-object-attributes')?.split(',').some((name) => name.trim() === 'RestoreStatus');
+  if (!asked) return () => '';
+  return (info) => {
+    const until = restoredUntil(info);
+    if (until === undefined || until <= request.nowMs) return '';
+    return `<RestoreStatus>${element('IsRestoreInProgress', false)}${element('RestoreExpiryDate', xmlDate(BigInt(until) * 1_000_000n))}</RestoreStatus>`;
+  };
+}
 
 /** Nothing of an object that nobody restored, or whose time is over. */
 export function restoreHeaders(nowMs: number, info: FileInfo): readonly string[] {

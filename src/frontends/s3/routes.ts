@@ -1,4 +1,5 @@
 /** Which operation a request asks for: by method, by what it is aimed at, and by its sub-resource. Data, so that it can be read. */
+import {type ByteString, toText} from '#base/byte-string.ts';
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {deleteLifecycle, getLifecycle, putLifecycle} from '#frontends/s3/bucket-lifecycle.ts';
 import type {S3Target} from '#codec/s3/target.ts';
@@ -39,7 +40,8 @@ const subResources = new Set([
   ...Object.keys(configurationReads),
   ...Object.keys(bucketConfigurations),
   'cors', 'tagging', 'notification', 'website', 'inventory',
-  'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
+  'abac', 'annotation', 'attributes', 'delete', 'legal-hold', 'lifecycle', 'location', 'metadataAnnotationTable', 'metadataConfiguration', 'metadataInventoryTable', 'metadataJournalTable',
+  'metadataTable', 'object-lock', 'partNumber', 'policyStatus', 'renameObject', 'restore', 'retention', 'select',
   'session', 'torrent', 'uploadId', 'uploads', 'versioning', 'versions', 'append', 'acl', 'policy', 'ownershipControls', 'publicAccessBlock',
 ]);
 
@@ -93,9 +95,22 @@ export function subResourceOf({query}: S3Target, method: string): string {
   return '';
 }
 
+const changing: ReadonlySet<string> = new Set(['PUT', 'POST', 'DELETE']);
+/** Parameters that may be empty and yet say something about the request itself. */
+const detail = /^(x-.*|response-.*|versionId|AWSAccessKeyId|Signature|Expires)$/i;
+
+/**
+ * Of a request that changes something: a name alone, which Weir does not know. It may be of a part of the bucket or object that S3 has got since:
+ * what is meant for that part must not be done to the whole.
+ */
+function unknownPart({query}: S3Target, method: string): string | undefined {
+  if (query.length === 0 || !changing.has(method)) return undefined;
+  return query.find(([parameter, value]) => value === '' && !detail.test(parameter))?.[0];
+}
+
 /**
  * InvalidArgument and InvalidRequest for what is misplaced, MethodNotAllowed for methods that the resource does not have; of sub-resources
- * that Weir does not carry out an operation that answers NotImplemented.
+ * that Weir does not carry out, or does not know, an operation that answers NotImplemented.
  */
 export function operationOf(request: S3Request, name: string): Operation {
   const {target, exchange: {method}} = request;
@@ -108,6 +123,8 @@ export function operationOf(request: S3Request, name: string): Operation {
     if (!operation) throw notAllowed(method, 'SERVICE', service);
     return operation;
   }
+  const unknown = name === '' ? unknownPart(target, method) : undefined;
+  if (unknown !== undefined) return notImplemented(unknown);
   const ofKey = target.key !== undefined;
   const methods = (ofKey ? object : bucket)[name];
   const operation = methods ? methods[method] : method === 'GET' ? configurationReads[name] : undefined;
@@ -119,11 +136,15 @@ export function operationOf(request: S3Request, name: string): Operation {
   const elsewhere = ofKey ? misplaced[`${method} ${name}`] : undefined;
   if (elsewhere) throw elsewhere();
   // Said only to those who may ask.
-  if (!methods) return () => Promise.reject(new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: name}));
+  if (!methods) return notImplemented(name);
   if (name === 'uploadId') throw notAllowed(method, 'UPLOAD', methods);
   if (!ofKey) throw notAllowed(method, name === 'policy' ? 'BUCKETPOLICY' : 'BUCKET', methods);
   // As S3 says it of a POST that is neither a form nor of an upload.
   throw notAllowed(method, method === 'POST' && name === '' ? 'SERVICE' : 'OBJECT', methods);
+}
+
+function notImplemented(what: string): Operation {
+  return () => Promise.reject(new S3Error('NotImplemented', 'A header or query you provided implies functionality that is not implemented.', {Header: toText(what as ByteString)}));
 }
 
 /** Of a key, by method and sub-resource: what belongs elsewhere. */

@@ -62,6 +62,7 @@ async function readForm(exchange: HttpExchange): Promise<Buffer> {
 
 function issue(form: URLSearchParams, caller: Caller, requestId: string, {directory, nowMs}: StsServices): string {
   const action = form.get('Action') ?? '';
+  if (action === 'GetCallerIdentity') return answerOf(action, `${element('Arn', caller.arn)}${element('UserId', caller.owner.id)}${element('Account', caller.accountId)}`, requestId);
   const limits = actions.get(action);
   if (!limits) throw new S3Error('InvalidAction', `Could not find operation ${action.slice(0, 100)}.`);
   // Another session of a session would be rid of its policy.
@@ -85,7 +86,11 @@ function issue(form: URLSearchParams, caller: Caller, requestId: string, {direct
   const fields = [['AccessKeyId', accessKeyId], ['SecretAccessKey', secretAccessKey], ['SessionToken', sessionToken], ['Expiration', expiration]] as const;
   const credentials = `<Credentials>${fields.map(([name, value]) => element(name, value)).join('')}</Credentials>`;
   const assumed = action === 'AssumeRole' ? `<AssumedRoleUser>${element('Arn', caller.arn)}${element('AssumedRoleId', `${accessKeyId}:${sessionName}`)}</AssumedRoleUser>` : '';
-  return `<${action}Response xmlns="${namespace}"><${action}Result>${credentials}${assumed}</${action}Result><ResponseMetadata>${element('RequestId', requestId)}</ResponseMetadata></${action}Response>`;
+  return answerOf(action, `${credentials}${assumed}`, requestId);
+}
+
+function answerOf(action: string, result: string, requestId: string): string {
+  return `<${action}Response xmlns="${namespace}"><${action}Result>${result}</${action}Result><ResponseMetadata>${element('RequestId', requestId)}</ResponseMetadata></${action}Response>`;
 }
 
 function respond(exchange: HttpExchange, status: number, document: string, requestId: string): Promise<void> {

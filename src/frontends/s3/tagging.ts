@@ -2,6 +2,7 @@
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {countTags, decodeTags, encodeTags, parseTagging, parseTaggingHeader, taggingXml, taggingXattr} from '#codec/s3/tagging.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import {needs} from '#frontends/s3/access/operations.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, isShown, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
@@ -54,7 +55,9 @@ export const getObjectTagging: Operation = async (request) => {
 };
 
 export const putObjectTagging: Operation = async (request) => {
-  const text = encodeTags(parseTagging(await documentOf(request), 'object'));
+  const tags = parseTagging(await documentOf(request), 'object');
+  const text = encodeTags(tags);
+  await request.access.demand(needs.putObjectTagging, undefined, {requestTags: Object.fromEntries(tags.map(({key, value}) => [key, value]))});
   const info = await statObject(request);
   const {path, inode} = info;
   await request.files.setAttributes(path, {xattrs: {[taggingXattr]: text === '' ? null : Buffer.from(text, 'latin1')}}, {kind: inode.kind === 'directory' ? 'directory' : 'file', ...versionOf(request)}, request.context);

@@ -7,6 +7,7 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {UploadRecord} from '#contracts/writing.ts';
 import {defaultAlgorithm} from '#codec/s3/checksums.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
+import {requireSame} from '#frontends/s3/copy-bytes.ts';
 import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy-object.ts';
 import {customerKeyOf, encryptionHeaders, encryptionOfObject, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';
 import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
@@ -91,6 +92,7 @@ export const uploadPartCopy: Operation = async (request) => {
     throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${length}`, {ArgumentName: 'x-amz-copy-source-range', ArgumentValue: String(length)});
   }
   await using file = await request.files.open(source.path, {kind: 'file', range, sealed: true, ...versionOption(from.version)}, request.context);
+  requireSame(file.info, source);
   const opened = await openerOf(request, file.info, sourceKey);
   const checksums = [upload.checksumAlgorithm ?? defaultAlgorithm];
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: range.length, checksums: sealing ? [] : checksums}, request.context);

@@ -18,6 +18,10 @@ export interface ExtraFacts {
   readonly existingTags?: Readonly<Record<string, string>>;
   /** Tags that a document of the request sets. */
   readonly requestTags?: Readonly<Record<string, string>>;
+  /** The document has not been read. */
+  readonly unread?: boolean;
+  /** What else its document says, by the keys of conditions in small letters. */
+  readonly stated?: Readonly<Record<string, string | undefined>>;
   /** For asking whether a missing key may be known to be missing. */
   readonly prefix?: string;
   readonly resourceAccount: string;

@@ -11,6 +11,9 @@ import type {HttpExchange} from '#runtime/http.ts';
 /** Thrown when a policy asks for the tags of an object that nobody has looked at. */
 export const needsObject = new Error('a policy asks for the object');
 
+/** Thrown when a policy asks for what a document says that nobody has read. */
+export const needsDocument = new Error('a policy asks for the document');
+
 interface Asking {
   readonly exchange: HttpExchange;
   readonly identity: Identity;
@@ -41,6 +44,9 @@ const facts: Readonly<Record<string, Fact>> = {
   's3:resourceaccount': (_, __, {resourceAccount}) => resourceAccount,
   's3:authtype': ({identity}) => identity.authType,
   's3:signatureversion': ({identity}) => identity.signatureVersion,
+  's3:signatureage': ({identity: {signedAtMs}}, nowMs) => (signedAtMs === undefined ? undefined : String(Math.max(0, nowMs - signedAtMs))),
+  's3:tlsversion': ({exchange}) => exchange.tlsVersion,
+  's3:objectcreationoperation': (request) => String(createsObject(request)),
   's3:prefix': (request, _, {prefix}) => prefix ?? textOf(request.query('prefix')),
   's3:delimiter': (request) => textOf(request.query('delimiter')),
   's3:max-keys': (request) => request.query('max-keys'),
@@ -50,6 +56,7 @@ const facts: Readonly<Record<string, Fact>> = {
   's3:object-lock-mode': header('x-amz-object-lock-mode'),
   's3:object-lock-legal-hold': header('x-amz-object-lock-legal-hold'),
   's3:object-lock-retain-until-date': header('x-amz-object-lock-retain-until-date'),
+  's3:object-lock-remaining-retention-days': (request, nowMs) => remainingDays(request.header('x-amz-object-lock-retain-until-date'), nowMs),
   's3:x-amz-copy-source': (request) => copySource(request.header('x-amz-copy-source')),
 };
 
@@ -77,6 +84,9 @@ export class FactsOfRequest implements RequestFacts {
   }
 
   #value(key: string): string | undefined {
+    if (this.#extra.unread && key.startsWith('s3:object-lock-')) throw needsDocument;
+    const stated = this.#extra.stated?.[key];
+    if (stated !== undefined) return stated;
     if (Object.hasOwn(facts, key)) return facts[key]!(this.#request, this.#nowMs, this.#extra);
     if (key.startsWith(requestTag)) return this.#requestTags()[key.slice(requestTag.length)];
     if (key.startsWith(existingTag)) {
@@ -88,12 +98,28 @@ export class FactsOfRequest implements RequestFacts {
   }
 
   #requestTags(): Readonly<Record<string, string>> {
+    if (this.#extra.unread) throw needsDocument;
     return this.#extra.requestTags ?? Object.fromEntries(parseQuery(this.#request.header('x-amz-tagging') ?? '').map(([name, value]) => [text(name), text(value)]));
   }
 }
 
 const text = (bytes: string): string => toText(bytes as ByteString);
 const textOf = (bytes: string | undefined): string | undefined => (bytes === undefined ? undefined : text(bytes));
+
+/** Of the requests that need PutObject: those after which the object is there. "Enforce conditional writes", S3 User Guide. */
+function createsObject(request: Asking): boolean {
+  const {method} = request.exchange;
+  return method === 'POST' ? request.query('uploadId') !== undefined : method === 'PUT' && partsOfObject.every((name) => request.query(name) === undefined);
+}
+
+const partsOfObject = ['uploadId', 'acl', 'tagging', 'retention', 'legal-hold'];
+const dayMs = 86_400_000;
+
+/** Days begun from now until then. */
+export function remainingDays(until: string | undefined, nowMs: number): string | undefined {
+  const untilMs = Date.parse(until ?? '');
+  return Number.isNaN(untilMs) ? undefined : String(Math.ceil((untilMs - nowMs) / dayMs));
+}
 
 /** `bucket/key`, decoded, without a leading slash. */
 function copySource(header: string | undefined): string | undefined {

@@ -46,6 +46,7 @@ const settings = (get: string, put: string, remove = put): Readonly<Record<strin
 
 export const bucketNeeds: Table = {
   '': {GET: needs.listBucket, HEAD: needs.listBucket, PUT: bucket('CreateBucket'), DELETE: bucket('DeleteBucket'), POST: needs.putObject},
+  abac: settings('GetBucketAbac', 'PutBucketAbac'),
   accelerate: settings('GetAccelerateConfiguration', 'PutAccelerateConfiguration'),
   acl: {GET: bucket('GetBucketAcl', 'READ_ACP'), PUT: bucket('PutBucketAcl', 'WRITE_ACP')},
   analytics: settings('GetAnalyticsConfiguration', 'PutAnalyticsConfiguration'),

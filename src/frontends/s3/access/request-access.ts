@@ -11,7 +11,7 @@ import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts'
 import type {BucketRules, BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
 import {isAllowed, isUndisputed} from '#frontends/s3/access/decide.ts';
 import type {Access, ExtraFacts, Target} from '#frontends/s3/access/access.ts';
-import {FactsOfRequest, needsObject} from '#frontends/s3/access/facts.ts';
+import {FactsOfRequest, needsDocument, needsObject} from '#frontends/s3/access/facts.ts';
 import {bucketNeeds, type Need, needs, objectNeeds} from '#frontends/s3/access/operations.ts';
 import {bucketPath, noSuchBucket, objectPath, type S3Request} from '#frontends/s3/request.ts';
 
@@ -79,7 +79,7 @@ export class RequestAccess implements Access {
     const need = key === undefined ? undefined : objectNeeds[name]?.[this.exchange.method];
     if (!rules || !need) return false;
     this.#bucket = {rules};
-    const plain = this.header('x-amz-expected-bucket-owner') === undefined && (need !== needs.putObject || !this.#hasExtras());
+    const plain = this.header('x-amz-expected-bucket-owner') === undefined && ((need !== needs.putObject && need !== needs.deleteObject) || !this.#hasExtras());
     return plain && !this.#mayBeForeign(need, rules) && (isUndisputed(this.caller, rules) || this.#evaluate(need, this.#own(), rules, undefined, {}) === true);
   }
 
@@ -104,7 +104,12 @@ export class RequestAccess implements Access {
       if (this.#evaluate(need, {bucket}, undefined, undefined, {}) !== true) throw accessDenied();
       return;
     }
-    await this.demand(need);
+    const unread = key !== undefined && method === 'PUT' && stating.has(name);
+    try {
+      await this.demand(need, undefined, unread ? {unread} : {});
+    } catch (error) {
+      if (error !== needsDocument) throw error;
+    }
     if (key !== undefined) await this.#demandExtras(need);
   }
 
@@ -172,6 +177,9 @@ export class RequestAccess implements Access {
 
   /** What headers ask for beside the operation itself. */
   async #demandExtras(need: Need): Promise<void> {
+    // Whether it fails tells what is there ("How to prevent object overwrites with conditional writes", "How to perform conditional deletes").
+    const match = this.header('if-match');
+    if (match !== undefined && (need === needs.putObject || (need === needs.deleteObject && match.trim() !== '*'))) await this.demand(needs.getObject);
     if (need !== needs.putObject) return;
     const given = (name: string) => this.#given(name);
     const fresh = ({action}: Need): Need => ({action, on: 'object'});
@@ -248,7 +256,9 @@ function checkOwner({owner: {accountId, id}}: BucketRules, expected: string): vo
   if (expected !== accountId && expected !== id) throw accessDenied();
 }
 
-const extraHeaders = ['x-amz-tagging', 'x-amz-object-lock-mode', 'x-amz-object-lock-legal-hold', 'x-amz-acl'];
+/** Parts of an object that are put as documents of which policies may speak: their operations ask again when they have read them. */
+const stating: ReadonlySet<string> = new Set(['tagging', 'retention', 'legal-hold']);
+const extraHeaders = ['x-amz-tagging', 'x-amz-object-lock-mode', 'x-amz-object-lock-legal-hold', 'x-amz-acl', 'if-match'];
 const ownersAlone: Need = {action: 's3:*', on: 'bucket'};
 const aclHeaders = ['x-amz-grant-full-control', 'x-amz-grant-read', 'x-amz-grant-read-acp', 'x-amz-grant-write-acp'];
 

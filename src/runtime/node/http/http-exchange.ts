@@ -5,6 +5,7 @@
  * connection, so that it cannot look complete. One that fails before may be followed by another.
  */
 import type {Socket} from 'node:net';
+import {TLSSocket} from 'node:tls';
 import {WeirError} from '#base/errors.ts';
 import type {RequestHead} from '#codec/http/request-head.ts';
 import type {RequestParser} from '#codec/http/request-parser.ts';
@@ -74,6 +75,11 @@ export class ServerExchange implements HttpExchange {
 
   get secure(): boolean {
     return this.#connection.server.secure;
+  }
+
+  get tlsVersion(): string | undefined {
+    const {socket} = this.#connection;
+    return socket instanceof TLSSocket ? /^TLSv(.*)$/.exec(socket.getProtocol() ?? '')?.[1] : undefined;
   }
 
   get remote(): Address {
