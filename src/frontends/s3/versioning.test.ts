@@ -29,6 +29,7 @@ test('each put is a version, read by its id until it is deleted by it', async ()
   const page = await list('a/', {MaxKeys: 1});
   assert.deepEqual([page.IsTruncated, page.NextKeyMarker, page.NextVersionIdMarker], [true, 'a/k', second]);
   assert.deepEqual((await list('a/', {KeyMarker: 'a/k', VersionIdMarker: second})).Versions?.map(({VersionId}) => VersionId), [first]);
+  assert.equal((await list('a/', {KeyMarker: 'a/k'})).Versions, undefined, 'behind a key are none of its versions');
   await gateway.sdk.send(new DeleteObjectCommand({Bucket, Key: 'a/k', VersionId: second}));
   assert.equal(await get('a/k'), 'one');
   assert.equal(await codeOf(gateway.sdk.send(new GetObjectCommand({Bucket, Key: 'a/k', VersionId: second}))), 'NoSuchVersion');

@@ -43,15 +43,18 @@ function* versionsBelow(reader: Reader, bucket: Place, path: ByteString, request
   const keys = new CurrentKeys(reader, bucket);
   const rows = new Rows(reader, bucket);
   let from: ByteString | undefined = prefix;
+  /** The same for rows, whose keys go on behind the key of which they are. */
+  let rowsFrom = from;
   /** The key in the middle of which the page begins. */
   let resumed: ByteString | undefined;
   if (after !== undefined && after.key >= prefix) {
     const skipsFold = delimiter !== undefined && after.key.startsWith(prefix) && foldedKey(after.key, prefix, delimiter) === after.key;
     from = skipsFold ? prefixEnd(after.key) : (`${after.key}\0` as ByteString);
+    rowsFrom = skipsFold && from !== undefined ? from : (`${after.key}\x01` as ByteString);
     if (!skipsFold && after.version !== undefined) resumed = after.key;
   }
   if (from === undefined) return;
-  if (resumed === undefined) rows.seek(from);
+  if (resumed === undefined) rows.seek(rowsFrom);
   else {
     keys.seek(resumed);
     const current = keys.peek();
