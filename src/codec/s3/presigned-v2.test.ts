@@ -30,3 +30,12 @@ test('headers and sub-resources are signed, in headers or hoisted into the query
   const hoisted = [['x-amz-acl', 'private'], ['x-amz-meta-a', '1,2'], ['content-type', 'text/plain'], ['content-md5', 'bWQ1']] as const;
   verifyPresignedV2({...request, method: 'PUT', resource, query: [...query, ...hoisted]});
 });
+
+test('bucket URLs of boto3 ask for `/bucket` and sign `/bucket/`', () => {
+  const ask = (resource: string, path: string): void =>
+    verifyPresignedV2({...request, headers: [], resource, query: [['prefix', 'p'], ['Expires', '1175139620'], ['Signature', sign(`GET\n\n\n1175139620\n${path}`)]]});
+  ask('/bucket', '/bucket/');
+  ask('/bucket', '/bucket');
+  refused('SignatureDoesNotMatch', () => ask('/bucket/k', '/bucket/k/'));
+  refused('SignatureDoesNotMatch', () => ask('/bucket', '/other/'));
+});

@@ -49,16 +49,12 @@ export function verifyPresignedV2({method, resource, headers, query, secret, now
     .filter(([name]) => resourceParameters.has(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => (value === '' ? name : `${name}=${value}`));
-  const text = [
-    method,
-    lower.get('content-md5')?.[0] ?? '',
-    lower.get('content-type')?.[0] ?? '',
-    expires,
-    ...amz.map(([name, values]) => `${name}:${values.join(',')}`),
-    `${resource}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`,
-  ].join('\n');
-  const expected = createHmac('sha1', secret).update(text, 'latin1').digest('base64');
-  if (!sameSignature(expected, signature)) {
+  const before = [method, lower.get('content-md5')?.[0] ?? '', lower.get('content-type')?.[0] ?? '', expires, ...amz.map(([name, values]) => `${name}:${values.join(',')}`)].join('\n');
+  const signed = (path: string): string => `${before}\n${path}${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`;
+  const fits = (text: string): boolean => sameSignature(createHmac('sha1', secret).update(text, 'latin1').digest('base64'), signature);
+  const text = signed(resource);
+  // boto3 sends `/bucket` and signs `/bucket/`.
+  if (!fits(text) && !(/^\/[^/]+$/.test(resource) && fits(signed(`${resource}/`)))) {
     throw new S3Error('SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. Check your key and signing method.', {StringToSign: uriEncode(text, true)});
   }
 }
