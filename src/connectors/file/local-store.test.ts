@@ -295,3 +295,17 @@ test('what the master keeps in its own folder is named by keys, and no listing s
   assert.deepEqual(await store.remove([key('.weir/versions/1')], call), []);
   assert.equal(await store.stat(key('.weir/versions/1'), call), undefined);
 });
+
+test('a key stands beside the directory of its name, also where the name is escaped', async () => {
+  const names = ['d/plain', 'd/..', 'd/.', 'd/.weir~x', '..'].map(key);
+  const below = (name: ByteString): ByteString => `${name}/x` as ByteString;
+  for (const order of ['file first', 'directory first']) {
+    for (const name of names) for (const one of order === 'file first' ? [name, below(name)] : [below(name), name]) await put(one, `bytes of ${one}`);
+    const all = names.flatMap(name => [name, below(name)]);
+    for (const one of all) assert.equal(await get(one), `bytes of ${one}`, order);
+    const page = await store.list({prefix: key(''), delimiter: false, limit: 100}, call);
+    assert.deepEqual(page.objects.filter(({kind}) => kind === 'file').map(object => object.key).toSorted(), all.toSorted(), order);
+    assert.deepEqual(await store.remove(all, call), []);
+    await store.remove(names.map(name => `${name}/` as ByteString), call);
+  }
+});

@@ -6,7 +6,7 @@
  *   `.` and `..`           `.weir~1`, `.weir~2`
  *   over 255 bytes         a chain of directories `.weir~+FIRST` / `.weir~+NEXT` / … / `.weir~-LAST`, pieces of up to 200 bytes
  *   beginning `.weir~`     `.weir~=` and the rest
- *   file `a` beside `a/`   `.weir~fa`, while the directory `a` exists (a shadowed file)
+ *   file `a` beside `a/`   `.weir~fa`, while the directory `a` exists (a shadowed file; `a` as it is, not escaped)
  *   bytes of the key `a/`  `.weir~d` in the directory `a`, where it has any
  *
  * Any other name that begins with `.weir~` is none of a key and is not shown. `.weir` at the top is Weir's own place, of
@@ -66,9 +66,9 @@ export function readName(onDisk: ByteString): {readonly name: ByteString; readon
 /** Where the file of this path lies while a directory has its name; undefined when that name is too long for the escape. */
 export function shadowOf(path: ByteString): ByteString | undefined {
   const slash = path.lastIndexOf('/');
-  const name = path.slice(slash + 1);
-  if (name.startsWith(mark) || name.length + mark.length + 1 > nameBytesMax) return undefined;
-  return `${path.slice(0, slash + 1)}${mark}f${name}` as ByteString;
+  const read = readName(path.slice(slash + 1) as ByteString);
+  if (read?.form !== 'plain' || read.name.length + mark.length + 1 > nameBytesMax) return undefined;
+  return `${path.slice(0, slash + 1)}${mark}f${read.name}` as ByteString;
 }
 
 /** Where the bytes of a directory's own key lie; by the directory's path, relative or absolute. */
