@@ -1,15 +1,16 @@
 /** Why an answer about a path was, or was not, given without asking the store. */
 import {formatFreshness} from '#model/mount.ts';
 import type {PathExplanation} from '#contracts/administration.ts';
+import type {Principal} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {Beliefs} from '#master/freshness/beliefs.ts';
 import type {Knowledge} from '#master/freshness/knowledge.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {existing, resolve} from '#master/namespace/resolve.ts';
-import {inodeAt} from '#master/namespace/place.ts';
+import {infoOf, inodeAt} from '#master/namespace/place.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import {maskOptions} from '#model/mount.ts';
-import {parsePath} from '#model/path.ts';
+import {formatPath, parsePath, type Path} from '#model/path.ts';
 
 const sources = {
   record: 'its record was confirmed', check: 'the store was asked about it', listing: 'a listing showed it', directory: 'its directory was listed completely', none: 'the store was never asked',
@@ -19,6 +20,12 @@ const pendingReasons = {
   pending: 'the store has not got this version yet (weir persist says more)',
   conflict: 'CONFLICT: the store was changed meanwhile, and keeps its version until weir persist PATH --overwrite or --discard decides',
 } as const;
+
+/** What the namespace shows at the path, however old; undefined where it shows nothing. */
+export function asKnown(reader: Reader, path: Path, principal: Principal): FileInfo | undefined {
+  const {place} = resolve(reader, path, principal);
+  return place && infoOf(formatPath({names: path.names, kind: place.kind === 'directory' ? 'directory' : 'file'}), inodeAt(reader, place), place.mount);
+}
 
 export function explain(reader: Reader, info: FileInfo, {mounts, knowledge, beliefs, now}: {mounts: MountTable; knowledge: Knowledge; beliefs: Beliefs; now: number}): PathExplanation {
   const resolution = resolve(reader, parsePath(info.path, 'file'));

@@ -3,11 +3,15 @@
  * transaction in which a held file loses its last name (namespace/orphans.ts); after a start, orphans whose holders do not
  * come back go.
  */
+import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import {listOpenReplaced} from '#master/namespace/file-renames.ts';
+import {locate} from '#master/namespace/locate.ts';
 import {getOrphan, keepingHeld, listOrphans, reapOrphan} from '#master/namespace/orphans.ts';
+import {infoOf, inodeAt} from '#master/namespace/place.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 
@@ -47,6 +51,19 @@ export class HeldInodes {
   /** The inode, or orphan, is there. Again is harmless. Overloaded. */
   retain(id: InodeId, holder: string): void {
     this.#retain(id, holder, false);
+  }
+
+  /** The same, and what it is now. NotFound. */
+  hold(id: InodeId, holder: string): FileInfo {
+    const info = this.#transactions.peek(reader => {
+      const found = locate(reader, id);
+      if (found) return infoOf(found.path, inodeAt(reader, found.place), found.place.mount);
+      const orphan = getOrphan(reader, id);
+      return orphan && infoOf('' as ByteString, orphan.inode, orphan.mount);
+    });
+    if (!info) throw new WeirError('NotFound', `inode ${id} has gone`);
+    this.retain(id, holder);
+    return info;
   }
 
   /** The same of an inode that has a name now. */

@@ -12,23 +12,14 @@ import type {
 import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
-import {explain} from '#master/explain.ts';
-import {countTree} from '#master/loader/count-tree.ts';
+import {asKnown, explain} from '#master/explain.ts';
+import {usageAt} from '#master/loader/usages.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
-import {setAttributes} from '#master/namespace/set-attributes.ts';
-import {setLock} from '#master/namespace/set-lock.ts';
 import {locate} from '#master/namespace/locate.ts';
-import {getOrphan} from '#master/namespace/orphans.ts';
-import {infoOf, inodeAt} from '#master/namespace/place.ts';
-import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
-import {quotaSetting, readSettings, setSetting} from '#master/namespace/settings.ts';
-import {usageOfAll, usageOfMount} from '#master/namespace/usage.ts';
-import {versionUsageOf, versionUsageOfAll} from '#master/namespace/versions.ts';
-import type {Usage} from '#codec/namespace/usage-record.ts';
 import type {FileLock} from '#model/file-locks.ts';
 import type {AttributePatch, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
-import {formatPath, parsePath, type Path, type PathKind} from '#model/path.ts';
+import {parsePath, type PathKind} from '#model/path.ts';
 import {isSealed} from '#model/seal.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
@@ -151,15 +142,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async retain(inode: InodeId, holder: string, _context: CallContext): Promise<FileInfo> {
-    const info = this.#parts.transactions.peek(reader => {
-      const found = locate(reader, inode);
-      if (found) return infoOf(found.path, inodeAt(reader, found.place), found.place.mount);
-      const orphan = getOrphan(reader, inode);
-      return orphan && infoOf('' as ByteString, orphan.inode, orphan.mount);
-    });
-    if (!info) throw new WeirError('NotFound', `inode ${inode} has gone`);
-    this.#parts.held.retain(inode, holder);
-    return info;
+    return this.#parts.held.hold(inode, holder);
   }
 
   async release(inode: InodeId, holder: string, _context: CallContext): Promise<void> {
@@ -219,39 +202,23 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async setAttributes(path: ByteString, patch: AttributePatch, options: PathOptions, context: CallContext): Promise<FileInfo> {
-    const parsed = parsePath(path, options.kind);
-    await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
-    return await this.#told(this.#parts.transactions.change(context, (tx, op) => setAttributes(tx, op, parsed, patch, options.version)), context);
+    return await this.#told(this.#parts.attributes.set(path, patch, options, context), context);
   }
 
   setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
-    const {lookups, transactions} = this.#parts;
-    const known = lookups.infoNow(inode);
-    if (!known || context.origin === undefined) return undefined;
-    const path = parsePath(known.path, 'file');
-    const commit = transactions.changeNow(context, (tx, op) => setAttributes(tx, op, path, patch));
-    return transactions.isSafe(commit) ? commit.result : undefined;
+    return this.#parts.attributes.setNow(inode, patch, context);
   }
 
   async setLock(path: ByteString, change: LockChange, options: PathOptions, context: CallContext): Promise<FileInfo> {
-    const parsed = parsePath(path, 'file');
-    await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
-    return await this.#told(this.#parts.transactions.change(context, (tx, op) => setLock(tx, op, parsed, change, options.version)), context);
+    return await this.#told(this.#parts.attributes.setLock(path, change, options, context), context);
   }
 
   async getSettings(path: ByteString, context: CallContext): Promise<{readonly revision: number; readonly settings: Settings}> {
-    const parsed = parsePath(path, 'directory');
-    await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
-    return await this.#parts.transactions.read(reader => readSettings(reader, parsed, context.principal));
+    return await this.#parts.attributes.settings(path, context);
   }
 
   async setSetting(path: ByteString, name: string, value: string | null, context: CallContext): Promise<FileInfo> {
-    const parsed = parsePath(path, 'directory');
-    await this.#parts.loader.freshen(parsed, {askedAt: this.#parts.transactions.now(), signal: context.signal});
-    this.#parts.events.setting(name);
-    const change = this.#parts.transactions.change(context, (tx, op) => setSetting(tx, op, parsed, name, value));
-    if (name === quotaSetting) this.#parts.quotas.load();
-    return await this.#told(change, context);
+    return await this.#told(this.#parts.attributes.setSetting(path, name, value, context), context);
   }
 
   async rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
@@ -383,29 +350,15 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async refresh(path: ByteString, context: CallContext): Promise<void> {
-    const {names, kind} = parsePath(path);
-    const places = await this.#parts.transactions.read(reader => (['file', 'directory'] as const).filter(each => kind === 'either' || kind === each).map(each => {
-      const wanted: Path = {names, kind: each};
-      const resolution = resolve(reader, wanted, context.principal);
-      return {mount: (resolution.place ?? resolution.parent).mount, key: storeKeyOfPath(resolution)};
-    }));
-    for (const {mount, key} of places) this.#parts.mounting.forget(mount, key);
+    await this.#parts.mounting.refresh(path, context);
     this.#parts.feed.lose();
-    // Mounts further down are below the path too.
-    const directory = `/${names.map(name => `${name}/`).join('')}`;
-    for (const {mount} of this.#parts.mounts) if (mount.path.startsWith(directory)) this.#parts.mounting.forget(mount.id, '' as ByteString);
   }
 
   async explain(path: ByteString, options: PathOptions, context: CallContext): Promise<PathExplanation> {
-    const info = await this.#parts.transactions.read(reader => {
-      const parsed = parsePath(path, options.kind);
-      const place = resolve(reader, parsed, context.principal).place;
-      return place ? {kind: place.kind, inode: inodeAt(reader, place), mount: place.mount, names: parsed.names} : undefined;
-    });
-    const known: FileInfo = info
-      ? {path: `/${info.names.join('/')}${info.kind === 'directory' && info.names.length > 0 ? '/' : ''}` as ByteString, inode: info.inode, length: info.inode.content?.length ?? 0, mount: info.mount}
-      : await this.stat(path, options, context);
-    return this.#parts.transactions.peek(reader => explain(reader, known, {mounts: this.#parts.mounts, knowledge: this.#parts.knowledge, beliefs: this.#parts.beliefs, now: this.#parts.transactions.now()}));
+    const {transactions, mounts, knowledge, beliefs} = this.#parts;
+    const known = await transactions.read(reader => asKnown(reader, parsePath(path, options.kind), context.principal));
+    const info = known ?? (await this.stat(path, options, context));
+    return transactions.peek(reader => explain(reader, info, {mounts, knowledge, beliefs, now: transactions.now()}));
   }
 
   async listJobs(_context: CallContext): Promise<readonly JobInfo[]> {
@@ -442,19 +395,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   }
 
   async usage(path: ByteString, context: CallContext): Promise<UsageInfo> {
-    const {names} = parsePath(path, 'directory');
-    const directory: Path = {names, kind: 'directory'};
-    if (names.length === 0) return await this.#parts.transactions.read(reader => withVersions(usageOfAll(reader), versionUsageOfAll(reader)));
-    const kept = await this.#parts.transactions.read(reader => {
-      const {place} = resolve(reader, directory, context.principal);
-      return place?.mountPoint ? withVersions(usageOfMount(reader, place.mount), versionUsageOf(reader, place.id)) : undefined;
-    });
-    if (kept) return kept;
-    const counted = await countTree(this.#parts.lister, this.#services.runtime.clock, formatPath(directory), context);
-    return this.#parts.transactions.peek(reader => {
-      const {place} = resolve(reader, directory);
-      return place ? withVersions(counted, versionUsageOf(reader, place.id)) : counted;
-    });
+    const {transactions, lister} = this.#parts;
+    return await usageAt({transactions, lister, clock: this.#services.runtime.clock}, path, context);
   }
 
   async listWebhooks(_context: CallContext): Promise<readonly WebhookInfo[]> {
@@ -496,8 +438,4 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
 
 function shownLock(lock: FileLock | undefined): LockInfo | null {
   return lock ? {start: lock.start, end: lock.end, type: lock.type, pid: lock.pid} : null;
-}
-
-function withVersions(usage: Usage, {files: versions, directories: deleteMarkers, bytes}: Usage): UsageInfo {
-  return versions + deleteMarkers === 0 ? usage : {...usage, noncurrent: {versions, deleteMarkers, bytes}};
 }

@@ -34,6 +34,7 @@ import {Locks} from '#master/locks.ts';
 import {Quotas} from '#master/quotas.ts';
 import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
+import {Attributes} from '#master/writes/attributes.ts';
 import {Exchanges} from '#master/writes/exchanges.ts';
 import {Mutations} from '#master/writes/mutations.ts';
 import {Ownership} from '#master/writes/ownership.ts';
@@ -108,6 +109,7 @@ export function assemble(services: MasterServices) {
   const held = new HeldInodes(transactions);
   const locks = new Locks();
   const quotas = new Quotas(transactions, runtime.log);
+  const attributes = new Attributes({transactions, loader, lookups, events, quotas});
   const archives = new Archives({transactions, mounts, runtime, jobs, held});
   const ownership = new Ownership({...moving, jobs});
   const types = new WriteTypes(moving);
@@ -131,7 +133,7 @@ export function assemble(services: MasterServices) {
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, seals, uploads, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
+    written, writes, seals, uploads, attributes, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
   };
 }
 

@@ -16,6 +16,7 @@ import type {LiveMount, MountTable} from '#master/mounts/mount-table.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {addMount, initialiseNamespace, listMounts, refuseMountsIn, removeMount, updateMount} from '#master/namespace/mounts.ts';
 import {rootMountId} from '#master/namespace/place.ts';
+import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Turns} from '#master/writes/turns.ts';
@@ -147,6 +148,21 @@ export class Mounting {
       await durable;
       await store?.close();
     });
+  }
+
+  /** What is known of the path, and of all below it, is asked for anew. */
+  async refresh(text: ByteString, {principal}: Pick<CallContext, 'principal'>): Promise<void> {
+    const {transactions, mounts} = this.#services;
+    const {names, kind} = parsePath(text);
+    const kinds = (['file', 'directory'] as const).filter(each => kind === 'either' || kind === each);
+    const places = await transactions.read(reader => kinds.map(each => {
+      const resolution = resolve(reader, {names, kind: each}, principal);
+      return {mount: (resolution.place ?? resolution.parent).mount, key: storeKeyOfPath(resolution)};
+    }));
+    for (const {mount, key} of places) this.forget(mount, key);
+    // Mounts further down are below the path too.
+    const directory = formatPath({names, kind: 'directory'});
+    for (const {mount} of mounts) if (mount.path.startsWith(directory)) this.forget(mount.id, '' as ByteString);
   }
 
   /** Nothing that was learned about keys with this prefix is believed any more. */
