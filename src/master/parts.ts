@@ -83,7 +83,7 @@ export function assemble(services: MasterServices) {
   const following = new Following(runtime.clock);
   const recent = new RecentChanges(now);
   const turns = new Turns();
-  const beliefs = new Beliefs();
+  const beliefs = new Beliefs(now);
   const coverage = new Coverage();
   const knowledge = new Knowledge({beliefs, coverage, mount: id => mounts.mount(id), following: (mount, key) => following.covers(mount, key), failure: (mount, key) => following.failureAt(mount, key), now});
   const loading = {transactions, mounts, knowledge, beliefs, recent, following, coverage, turns};

@@ -31,9 +31,9 @@ export class Transactions {
     this.#feed = feed;
   }
 
-  /** Wall ms. */
+  /** Wall ms, steady (Clock.steadyMs): what is known of stores is compared by it. */
   now(): number {
-    return this.#clock.nowMs();
+    return this.#clock.steadyMs();
   }
 
   /** A moment long enough that what is asked after it is later than what happened before it. */

@@ -2,8 +2,10 @@
 export interface Clock {
   /** Wall time, ms since 1970; may jump. */
   nowMs(): number;
-  /** Wall time, ns since 1970; never the same twice in a row from one Clock. */
+  /** As `steadyMs`, in ns; never the same twice from one Clock. */
   nowNs(): bigint;
+  /** Wall time, ms since 1970, that follows when the machine's clock is set forward and never goes back: for what is compared with each other. */
+  steadyMs(): number;
   /** Milliseconds with fractions since some start; never goes back. */
   monotonicMs(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted. Does not keep the process alive by itself when `unref`. */

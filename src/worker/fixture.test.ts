@@ -21,6 +21,7 @@ export class JumpingClock implements Clock {
   now = 1_000_000;
   nowMs(): number { return this.now; }
   nowNs(): bigint { return BigInt(Math.round(this.now * 1e6)) + BigInt(++this.#ticks); }
+  steadyMs(): number { return this.now; }
   monotonicMs(): number { return this.now; }
   async sleep(ms: number, options?: {signal?: AbortSignal}): Promise<void> {
     options?.signal?.throwIfAborted();

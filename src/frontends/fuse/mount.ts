@@ -105,7 +105,7 @@ export class Mount implements AsyncDisposable {
     this.#allCame = !inherited;
     this.#handles = new Handles(device, kept);
     this.#setxattrExtended = agreedOn(kept.flags, 'setxattrExtended');
-    const remembered = new Remembered(() => runtime.clock.nowMs(), {root: kept.root, inherited});
+    const remembered = new Remembered(() => runtime.clock.steadyMs(), {root: kept.root, inherited});
     remembered.minor = kept.minor;
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},

@@ -61,7 +61,7 @@ export class Remembered {
   /** What the kernel remembers of an earlier daemon's answers is not known: it may be anything. */
   readonly inherited: boolean;
 
-  /** `now`: wall ms. */
+  /** `now`: Clock.steadyMs. */
   constructor(now: () => number, {root = rootInodeId, inherited = false, nodes = nodesMax}: {readonly root?: InodeId; readonly inherited?: boolean; readonly nodes?: number} = {}) {
     this.#now = now;
     this.#nodes.add(root);

@@ -22,8 +22,16 @@ export class Beliefs {
   /** When trees of which not all is known came to lie at a prefix, and until when that is not remembered any more. */
   readonly #arrived = new Map<string, number>();
   #arrivedFloor = 0;
+  readonly #now: () => number;
+  /** It was as late as this. */
+  #reached = 0;
   /** Prefixes of which nothing learned before a moment counts, oldest first. */
   #forgotten: {readonly mount: MountId; readonly prefix: ByteString; readonly at: number}[] = [];
+
+  /** `now`: Transactions.now. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   /** The store said at `at` (wall ms) that the inode is still as recorded. */
   confirm(inode: InodeId, at: number): void {
@@ -78,8 +86,9 @@ export class Beliefs {
     this.#forgotten.push({mount, prefix, at: now});
   }
 
-  /** `at`, or 0 when a `forget` since then covers the key. */
+  /** `at`, or 0 when a `forget` since then covers the key, or it is still to come: an earlier life has noted it by a clock that was ahead of ours, and nobody knows when that was. */
   stillCounts(mount: MountId, key: ByteString, at: number): number {
+    if (at > this.#reached && at > (this.#reached = this.#now())) return 0;
     for (const entry of this.#forgotten) {
       if (entry.at >= at && entry.mount === mount && (key.startsWith(entry.prefix) || entry.prefix === `${key}/`)) return 0;
     }

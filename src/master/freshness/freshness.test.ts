@@ -53,7 +53,8 @@ test('of many changes of our own the latest are remembered, and answers older th
 });
 
 test('what is forgotten is asked again, nothing else', () => {
-  const beliefs = new Beliefs();
+  let now = 100;
+  const beliefs = new Beliefs(() => now);
   beliefs.confirm(7 as InodeId, 50);
   beliefs.confirm(7 as InodeId, 40);
   assert.equal(beliefs.confirmedAt(7 as InodeId), 50);
@@ -66,6 +67,9 @@ test('what is forgotten is asked again, nothing else', () => {
   beliefs.deny(mount, asciiBytes('p/q/'), 80);
   beliefs.exists(mount, asciiBytes('p/q/r'));
   assert.equal(beliefs.deniedAt(mount, asciiBytes('p/q/')), 0);
+  assert.equal(beliefs.stillCounts(mount, asciiBytes('e'), 101), 0, 'a time that is still to come');
+  now = 101;
+  assert.equal(beliefs.stillCounts(mount, asciiBytes('e'), 101), 101);
 });
 
 test('coverage agrees with a plain map of points', () => {

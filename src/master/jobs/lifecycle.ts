@@ -62,7 +62,7 @@ export class Lifecycle {
     });
     if (without.length === 0) return;
     await transactions.changeOwn(tx => {
-      for (const {id} of without) setTimer(tx, {kind: 'lifecycle', subject: id, dueMs: transactions.now()});
+      for (const {id} of without) setTimer(tx, {kind: 'lifecycle', subject: id, dueMs: this.#services.runtime.clock.nowMs()});
     });
   }
 
@@ -75,7 +75,7 @@ export class Lifecycle {
       return path === undefined ? undefined : {path, rules: parseRules(Buffer.from(value!).toString('utf8'))};
     });
     if (!found) return undefined;
-    const startedAt = progress?.startedAt ?? transactions.now();
+    const startedAt = progress?.startedAt ?? this.#services.runtime.clock.nowMs();
     await this.#bucket(found.path, found.rules, {startedAt, after: progress?.after, signal, note: async after => await note({startedAt, after})});
     return midnightAfter(startedAt + 1, 0);
   };

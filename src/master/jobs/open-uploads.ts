@@ -55,7 +55,7 @@ export class OpenUploads {
       opened: async (storeKey, storeUploadId) => {
         runtime.crashPoint('master.upload.opened');
         this.#young.add(nameOf(mount, storeUploadId));
-        await transactions.changeOwn(tx => noteStoreUpload(tx, {mount, storeKey, storeUploadId, openedAt: transactions.now()}));
+        await transactions.changeOwn(tx => noteStoreUpload(tx, {mount, storeKey, storeUploadId, openedAt: runtime.clock.nowMs()}));
         runtime.crashPoint('master.upload.noted');
       },
       closed: storeUploadId => {

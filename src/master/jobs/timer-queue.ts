@@ -64,7 +64,7 @@ export class TimerQueue {
 
   /** Until the next look, ms. */
   async #work(): Promise<number> {
-    const now = this.#transactions.now();
+    const now = this.#runtime.clock.nowMs();
     const timers = this.#transactions.peek(listTimers).toSorted((a, b) => a.dueMs - b.dueMs);
     for (const timer of timers) {
       if (this.#stop.signal.aborted) return 0;
@@ -91,7 +91,7 @@ export class TimerQueue {
       if (error === setAnew || this.#stop.signal.aborted) return;
       this.#runtime.log.warn('a task could not be done and is tried again later', {kind: timer.kind, subject: timer.subject, error: String(error)});
       const {kind: _, subject: __, ...rest} = current;
-      await replace({...rest, dueMs: this.#transactions.now() + retryMs}).catch((failure: unknown) => {
+      await replace({...rest, dueMs: this.#runtime.clock.nowMs() + retryMs}).catch((failure: unknown) => {
         if (failure !== setAnew && !this.#stop.signal.aborted) throw failure;
       });
     }

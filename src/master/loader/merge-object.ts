@@ -7,7 +7,7 @@ import type {MountId} from '#base/ids.ts';
 import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
 import {childRemoved, parentFor} from '#master/namespace/directories.ts';
 import {replaceShared} from '#master/namespace/links.ts';
-import type {Operation} from '#master/namespace/operation.ts';
+import {checkedBy, type Operation} from '#master/namespace/operation.ts';
 import {deleteEntry, inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {putFile, setFile} from '#master/namespace/put-file.ts';
 import {deleteInode} from '#master/namespace/remove.ts';
@@ -60,7 +60,7 @@ export function mergeFile(tx: Transaction, op: Operation, origin: ObjectOrigin, 
   }
   const seen = object!;
   if (verdict === 'metadata') {
-    writeInode(tx, {...inode!, content: completed(inode!.content!, seen)!, checkedAt: Math.max(inode!.checkedAt, origin.startedAt)}, origin.storeKey);
+    writeInode(tx, {...inode!, content: completed(inode!.content!, seen)!, checkedAt: Math.max(checkedBy(inode!, op), origin.startedAt)}, origin.storeKey);
     return verdict;
   }
   const parents = origin.capabilities.directories ? 'explicit' : 'implied';

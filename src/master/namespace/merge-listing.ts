@@ -15,7 +15,7 @@ import {type CursorEntry, KeyCursor} from '#master/namespace/key-cursor.ts';
 import {isOnlyHere, sameVersion, Upsert} from '#master/namespace/upsert.ts';
 import {isFurther} from '#master/namespace/links.ts';
 import {claimsOf} from '#master/namespace/moves.ts';
-import type {Operation} from '#master/namespace/operation.ts';
+import {checkedBy, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, inodeAt, isReserved, type Place, writeInode} from '#master/namespace/place.ts';
 import {deleteInode, dropMarker} from '#master/namespace/remove.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -74,6 +74,7 @@ export function mergeListing(tx: Transaction, op: Operation, merge: ListingMerge
 
 class Merge {
   readonly #tx: Transaction;
+  readonly #op: Operation;
   readonly #merge: ListingMerge;
   readonly #cursor: KeyCursor;
   readonly #upsert: Upsert;
@@ -89,6 +90,7 @@ class Merge {
 
   constructor(tx: Transaction, op: Operation, merge: ListingMerge) {
     this.#tx = tx;
+    this.#op = op;
     this.#merge = merge;
     this.#cursor = new KeyCursor(tx, merge.directory);
     this.#upsert = new Upsert(tx, op, merge);
@@ -225,7 +227,7 @@ class Merge {
 
   /** Known from later than the listing. A directory's own check says nothing of what is below it. */
   #isRecent(place: Place, inode: Inode): boolean {
-    return (place.kind !== 'directory' && inode.checkedAt >= this.#merge.startedAt) || this.#merge.changedSince?.(place.storeKey) === true;
+    return (place.kind !== 'directory' && checkedBy(inode, this.#op) >= this.#merge.startedAt) || this.#merge.changedSince?.(place.storeKey) === true;
   }
 
   /** Directories that go on beyond this page are left alone, and looked at by the page on which they end. */

@@ -54,4 +54,9 @@ export interface EventSink {
   configured(tx: Transaction, op: Operation, bucket: Inode, rules: string): void;
 }
 
+/** When a record was checked, wall ms; 0 where it says a time to come: it was noted by a clock that was ahead of ours, and nobody knows when. */
+export function checkedBy({checkedAt}: Pick<Inode, 'checkedAt'>, {now}: Pick<Operation, 'now'>): number {
+  return checkedAt <= millisecondsOf(now) ? checkedAt : 0;
+}
+
 export const millisecondsOf = (time: TimeNs): number => Number(time / 1_000_000n);

@@ -3,7 +3,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {addDirectory, directoryModeDefault} from '#master/namespace/directories.ts';
 import {isFirstOfSeveral, replaceShared} from '#master/namespace/links.ts';
-import type {Operation} from '#master/namespace/operation.ts';
+import {checkedBy, type Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
 import {fileModeDefault, setFile, setMarker} from '#master/namespace/put-file.ts';
 import type {Transaction} from '#metastore/metastore.ts';
@@ -52,7 +52,7 @@ export class Upsert {
 
   confirm(place: Place, inode: Inode): void {
     if (this.#options.confirm) this.#options.confirm(inode.id);
-    else if (inode.checkedAt < this.#options.startedAt) writeInode(this.#tx, {...inode, checkedAt: this.#options.startedAt}, place.storeKey);
+    else if (checkedBy(inode, this.#op) < this.#options.startedAt) writeInode(this.#tx, {...inode, checkedAt: this.#options.startedAt}, place.storeKey);
   }
 
   enterFile(parent: Place, name: ByteString, object: StoreObject): void {
@@ -101,14 +101,14 @@ export class Upsert {
     const seen = {...inode, mode: object.mode ?? inode.mode, uid: object.uid ?? inode.uid, gid: object.gid ?? inode.gid, mtime: object.modified};
     const same = seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
     if (same) this.confirm(place, inode);
-    else writeInode(this.#tx, {...seen, checkedAt: Math.max(inode.checkedAt, this.#options.startedAt)}, place.storeKey);
+    else writeInode(this.#tx, {...seen, checkedAt: Math.max(checkedBy(inode, this.#op), this.#options.startedAt)}, place.storeKey);
     // Without bytes a directory has no marker of its own: whether it is shown as one is known here alone.
     if ((object.length > 0 || inode.content?.length) && inode.content?.fingerprint !== object.fingerprint) this.#marker(place, inode, object);
   }
 
   #marker(place: Place, inode: Inode, object: StoreObject): void {
     if (inode.content?.fingerprint === object.fingerprint) return this.confirm(place, inode);
-    if (inode.content && inode.checkedAt >= this.#options.startedAt) return;
+    if (inode.content && checkedBy(inode, this.#op) >= this.#options.startedAt) return;
     setMarker(this.#tx, place, contentOf(this.#op, object, place.mount, place.storeKey), this.#options.startedAt);
     this.changed++;
   }

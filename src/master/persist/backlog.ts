@@ -143,9 +143,9 @@ export class Backlog {
 
   /** Overloaded. */
   async room(signal: AbortSignal): Promise<void> {
-    const late = this.#clock.nowMs() + this.#limits.waitMs;
+    const late = this.#clock.monotonicMs() + this.#limits.waitMs;
     while (this.isFull) {
-      const left = late - this.#clock.nowMs();
+      const left = late - this.#clock.monotonicMs();
       if (left <= 0) throw new WeirError('Overloaded', `${this.#entries.size} files with ${this.bytes} bytes wait to be persisted, and their stores take no more; weir persist lists them`);
       await this.#wait((go) => {
         this.#waiters.add(go);

@@ -98,7 +98,7 @@ export class PersistLane {
       this.#delayed.delete(entry.id);
       this.add(entry);
     });
-    this.#delayed.set(entry.id, {timer, untilMs: this.#clock.nowMs() + delayMs, entry});
+    this.#delayed.set(entry.id, {timer, untilMs: this.#clock.steadyMs() + delayMs, entry});
     return delayMs;
   }
 
@@ -106,13 +106,13 @@ export class PersistLane {
   failed(entry: Entry): number {
     if (this.#closed) return 0;
     this.#ready.add(entry);
-    if (this.#pause) return this.#pause.untilMs - this.#clock.nowMs();
+    if (this.#pause) return this.#pause.untilMs - this.#clock.steadyMs();
     const ms = (this.#pauseMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, this.#pauseMs * 2)));
     const timer = this.#clock.after(ms, () => {
       this.#pause = undefined;
       this.#pump();
     });
-    this.#pause = {timer, untilMs: this.#clock.nowMs() + ms};
+    this.#pause = {timer, untilMs: this.#clock.steadyMs() + ms};
     return ms;
   }
 

@@ -65,7 +65,7 @@ export class Persister {
     const {metrics, clock} = runtime;
     metrics.gauge('weir_persist_backlog_files', 'Files that their store has not got yet.', () => this.#backlog.files);
     metrics.gauge('weir_persist_backlog_bytes', 'Their bytes.', () => this.#backlog.bytes);
-    metrics.gauge('weir_persist_oldest_seconds', 'For how long the oldest of them has been waiting.', () => Math.max(0, (clock.nowMs() - (this.#backlog.oldestMs ?? clock.nowMs())) / 1000));
+    metrics.gauge('weir_persist_oldest_seconds', 'For how long the oldest of them has been waiting.', () => Math.max(0, (clock.steadyMs() - (this.#backlog.oldestMs ?? clock.steadyMs())) / 1000));
     metrics.gauge('weir_persist_conflicts', 'Of those, files that were changed in their store meanwhile: a person decides.', () => this.#backlog.conflicts);
   }
 
@@ -234,11 +234,11 @@ export class Persister {
     if (!entry) return;
     const {clock} = this.#services.runtime;
     this.#lane(entry.mount).hurry(entry);
-    const late = clock.nowMs() + settleMs;
+    const late = clock.monotonicMs() + settleMs;
     for (let now = this.#backlog.get(id); now; now = this.#backlog.get(id)) {
       if (now.conflict) throw new WeirError('Conflict', `the file is in conflict with its store: ${now.lastError ?? 'both have changed'} (weir persist says more)`);
-      if (clock.nowMs() >= late) throw new WeirError('Unavailable', `the file is not in its store yet${now.lastError === undefined ? '' : `: ${now.lastError}`}`);
-      await this.#backlog.changed(now, late - clock.nowMs(), signal);
+      if (clock.monotonicMs() >= late) throw new WeirError('Unavailable', `the file is not in its store yet${now.lastError === undefined ? '' : `: ${now.lastError}`}`);
+      await this.#backlog.changed(now, late - clock.monotonicMs(), signal);
     }
   }
 
@@ -255,7 +255,7 @@ export class Persister {
     return {
       path: path ?? ('' as PersistInfo['path']), inode: id, length: entry.length, state: entry.conflict ? 'conflict' : running ? 'uploading' : 'waiting', since: entry.since, failures: entry.failures,
       uploadedBytes: running ? entry.sentBytes : 0, ...(lastError === undefined ? {} : {lastError}),
-      ...(nextAttemptAt === undefined || nextAttemptAt <= runtime.clock.nowMs() ? {} : {nextAttemptAt}),
+      ...(nextAttemptAt === undefined || nextAttemptAt <= runtime.clock.steadyMs() ? {} : {nextAttemptAt}),
     };
   }
 
@@ -274,8 +274,8 @@ export class Persister {
   async close(waitMs: number): Promise<void> {
     const {clock} = this.#services.runtime;
     await this.#unsynced.close();
-    const late = clock.nowMs() + waitMs;
-    while (clock.nowMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
+    const late = clock.monotonicMs() + waitMs;
+    while (clock.monotonicMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
     this.#attempts.close();
     for (const lane of this.#lanes.values()) lane.close();
     await this.#services.gate.close();

@@ -158,7 +158,7 @@ function mortal(runtime: Runtime): Runtime {
   };
   return {
     ...runtime,
-    clock: {...clock, nowMs: orLast(() => clock.nowMs()), nowNs: orLast(() => clock.nowNs()), monotonicMs: orLast(() => clock.monotonicMs())},
+    clock: {...clock, nowMs: orLast(() => clock.nowMs()), nowNs: orLast(() => clock.nowNs()), steadyMs: orLast(() => clock.steadyMs()), monotonicMs: orLast(() => clock.monotonicMs())},
     crashPoint: orElse((name: string) => runtime.crashPoint(name), () => undefined),
   };
 }

@@ -3,13 +3,21 @@ import type {Clock} from '#runtime/clock.ts';
 /** The real clock. */
 export function nodeClock(): Clock {
   let last = 0n;
+  let origin = performance.timeOrigin;
+  const steady = (): number => {
+    const since = performance.now();
+    // It was set forward, or the machine has slept, which the monotonic clock does not know of.
+    origin = Math.max(origin, Date.now() - since);
+    return origin + since;
+  };
   return {
     nowMs: () => Date.now(),
     nowNs: () => {
-      const now = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e3)) * 1000n;
+      const now = BigInt(Math.floor(steady() * 1e3)) * 1000n;
       last = now > last ? now : last + 1n;
       return last;
     },
+    steadyMs: () => Math.floor(steady()),
     monotonicMs: () => performance.now(),
     sleep: (ms, options) =>
       new Promise((resolve, reject) => {

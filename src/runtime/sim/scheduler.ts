@@ -19,6 +19,8 @@ const before = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at &&
 export class Scheduler {
   /** Virtual ms since the simulation began. */
   nowMs = 0;
+  /** By how much the machines' clocks were set forward, whole ms. */
+  wallOffsetMs = 0;
   #order = 0;
   readonly #heap: Event[] = [];
 

@@ -1,4 +1,4 @@
-/** Virtual time as a Clock. Wall time begins at one fixed moment and goes with the virtual time. */
+/** Virtual time as a Clock. Wall time begins at one fixed moment and goes with the virtual time, but where it is set (Scheduler.wallOffsetMs). */
 import type {Clock} from '#runtime/clock.ts';
 import type {Life} from '#runtime/sim/life.ts';
 
@@ -6,16 +6,22 @@ const wallStartMs = Date.UTC(2026, 0, 1);
 
 export function simClock(life: Life): Clock {
   let last = 0n;
+  let offsetMs = Number.NEGATIVE_INFINITY;
+  const steadyOffset = (): number => (offsetMs = Math.max(offsetMs, life.scheduler.wallOffsetMs));
   return {
     nowMs: () => {
       life.check();
-      return wallStartMs + Math.floor(life.scheduler.nowMs);
+      return wallStartMs + life.scheduler.wallOffsetMs + Math.floor(life.scheduler.nowMs);
     },
     nowNs: () => {
       life.check();
-      const now = BigInt(wallStartMs) * 1_000_000n + BigInt(Math.floor(life.scheduler.nowMs * 1000)) * 1000n;
+      const now = BigInt(wallStartMs + steadyOffset()) * 1_000_000n + BigInt(Math.floor(life.scheduler.nowMs * 1000)) * 1000n;
       last = now > last ? now : last + 1n;
       return last;
+    },
+    steadyMs: () => {
+      life.check();
+      return wallStartMs + steadyOffset() + Math.floor(life.scheduler.nowMs);
     },
     monotonicMs: () => {
       life.check();

@@ -85,6 +85,11 @@ export class Simulation implements SimMachine {
     this.#main.kill();
   }
 
+  /** Sets the wall clocks of all machines forward, or (less than 0) back. */
+  setClock(byMs: number): void {
+    this.#scheduler.wallOffsetMs += byMs;
+  }
+
   /** The machine that passes `point` for the `hit`-th time from now on dies there. One plan at a time. */
   crashAt(point: string, hit = 1, death: Death = 'crash'): void {
     this.#plan = {point, hit: hit + (this.pointsHit.get(point) ?? 0), death};

@@ -24,6 +24,9 @@ class ManualClock implements Clock {
   nowNs(): bigint {
     return BigInt(Math.round(this.#now * 1e6));
   }
+  steadyMs(): number {
+    return this.#now;
+  }
   monotonicMs(): number {
     return this.#now;
   }

@@ -55,7 +55,7 @@ export class Probes {
 
   /** `ageMsMax`: how long ago a probe may have begun that is shared. One that the store is slow to answer may tell of a version that has been replaced since. */
   async probe(mount: MountId, storeKey: ByteString, range: ProbeRange, ageMsMax: number, context: CallContext): Promise<Probe> {
-    const entry = this.#shared(mount, storeKey, range, this.#clock.nowMs() - ageMsMax) ?? this.#start(mount, storeKey, range);
+    const entry = this.#shared(mount, storeKey, range, this.#clock.steadyMs() - ageMsMax) ?? this.#start(mount, storeKey, range);
     entry.waiters++;
     const onAbort = Promise.withResolvers<never>();
     const abort = () => onAbort.reject(new WeirError('Cancelled', 'the reader went away', {cause: context.signal.reason}));
@@ -91,7 +91,7 @@ export class Probes {
     for (const entry of this.#entries.values()) this.#drop(entry);
   }
 
-  /** A probe under way, begun at `since` (wall ms) or later, whose bytes include where this read starts. */
+  /** A probe under way, begun at `since` (Clock.steadyMs) or later, whose bytes include where this read starts. */
   #shared(mount: MountId, storeKey: ByteString, range: ProbeRange, since: number): Entry | undefined {
     for (const entry of this.#entries.values()) {
       if (entry.mount !== mount || entry.storeKey !== storeKey || entry.answered || entry.startedAt < since) continue;
@@ -107,7 +107,7 @@ export class Probes {
     const request = requestFor(range, this.#link(mount).pieceBytes);
     const abort = new AbortController();
     const answer = Promise.withResolvers<Observation>();
-    const entry: Entry = {id: ++this.#lastId, mount, storeKey, request, abort, startedAt: this.#clock.nowMs(), answer: answer.promise, waiters: 0, answered: false};
+    const entry: Entry = {id: ++this.#lastId, mount, storeKey, request, abort, startedAt: this.#clock.steadyMs(), answer: answer.promise, waiters: 0, answered: false};
     this.#entries.set(entry.id, entry);
     // A probe that all have left has nobody to tell of its failure.
     answer.promise.catch(() => {});

@@ -53,7 +53,8 @@ function runtimeOf(problems: string[]): Runtime {
   // Time passes by being asked for: a tenth of a millisecond a question, because a listing waits until the moment of a change is over.
   let micros = nowMs * 1000;
   const clock: Runtime['clock'] = {
-    nowMs: () => Math.floor((micros += 100) / 1000), nowNs: () => BigInt((micros += 100)) * 1000n, monotonicMs: () => node.clock.monotonicMs(), sleep: (ms, options) => node.clock.sleep(ms, {...options, unref: true}),
+    nowMs: () => Math.floor((micros += 100) / 1000), nowNs: () => BigInt((micros += 100)) * 1000n, steadyMs: () => Math.floor((micros += 100) / 1000),
+    monotonicMs: () => node.clock.monotonicMs(), sleep: (ms, options) => node.clock.sleep(ms, {...options, unref: true}),
     after: (ms, fn) => node.clock.after(ms, fn), yield: () => node.clock.yield(),
   };
   const disk = new SimDisk().mount(new StillLife('fuzz', new Scheduler(), new SimRandom(3), quiet));
