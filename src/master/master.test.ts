@@ -78,6 +78,31 @@ test('always asks each time, immutable never again', async () => {
   });
 });
 
+test('an answer that comes late does not take the place of a later one', async () => {
+  const world = new World();
+  const bucket = world.store('mem://bucket/');
+  const [changed, made, removed] = [bytes('/b/changed'), bytes('/b/made'), bytes('/b/removed')];
+  for (const name of ['changed', 'removed']) bucket.outside.put(bytes(name), text('1'));
+  await world.life(async (master, {clock}) => {
+    await mountBucket(master, 'maxAge=1ms');
+    const asked = clock.steadyMs();
+    const describe = (name: string) => {
+      const {metadata = {}, ...object} = bucket.outside.object(bytes(name))!;
+      return {...object, metadata};
+    };
+    const [first, gone] = [describe('changed'), describe('removed')];
+    await clock.sleep(10);
+    for (const name of ['changed', 'made']) bucket.outside.put(bytes(name), text('22'));
+    bucket.outside.remove(bytes('removed'));
+    assert.equal((await master.stat(changed, {}, context)).length, 2);
+    assert.equal((await master.stat(made, {}, context)).length, 2);
+    await assert.rejects(master.stat(removed, {}, context), kind('NotFound'));
+    assert.equal((await master.observe(changed, {startedAt: asked, object: first}, context)).length, 2);
+    assert.equal((await master.observe(made, {startedAt: asked}, context)).length, 2);
+    await assert.rejects(master.observe(removed, {startedAt: asked, object: gone}, context), kind('NotFound'));
+  });
+});
+
 test('an unknown key is opened without a round trip, and observed', async () => {
   const world = new World();
   const bucket = world.store('mem://bucket/');

@@ -162,6 +162,9 @@ export class Loader {
     if (this.overtaken(mount, storeKey, startedAt)) return await transactions.pause();
     const origin = this.#origin(question, startedAt);
     const {verdict, inode} = transactions.peek(reader => judgeFile(reader, origin, object));
+    // A store that was slow to answer tells of a version that has been replaced since.
+    const known = inode ? Math.max(beliefs.confirmedAt(inode.id), inode.checkedAt) : beliefs.deniedAt(mount, storeKey);
+    if ((verdict === 'new' || verdict === 'gone') && known > startedAt && known <= transactions.now()) return;
     if (!object) beliefs.deny(mount, storeKey, startedAt);
     if (verdict === 'unchanged') {
       if (inode) beliefs.confirm(inode.id, startedAt);
