@@ -165,6 +165,36 @@ test('what cannot have several names is refused', async () => {
   });
 });
 
+test('where versions are kept a file has one name, however it comes there', async () => {
+  const world = new World();
+  world.store('mem://bucket/', directoryStore);
+  await world.life(async (master) => {
+    await mountBucket(master, 'maxAge=60s', '/m');
+    const refused = async (call: Promise<unknown>, kind: ErrorKind): Promise<void> => await assert.rejects(call, {kind});
+    const enable = (): Promise<unknown> => master.setSetting(bytes('/m/'), 'versioning', 'Enabled', context);
+    await master.makeDirectory(bytes('/m/d/'), {}, context);
+    await put(master, '/m/a', 'shared');
+    await master.link(bytes('/m/a'), bytes('/m/d/b'), context);
+    await refused(enable(), 'Conflict');
+    await master.remove(bytes('/m/a'), {kind: 'file'}, context);
+    await enable();
+    await refused(master.link(bytes('/m/d/b'), bytes('/m/a'), context), 'Unsupported');
+  });
+  // Of one mount, two directories of the root.
+  await new World().life(async (master) => {
+    for (const name of ['plain', 'plain/d', 'kept']) await master.makeDirectory(bytes(`/${name}/`), {}, context);
+    await master.setSetting(bytes('/kept/'), 'versioning', 'Enabled', context);
+    await put(master, '/plain/d/a', 'shared');
+    await master.link(bytes('/plain/d/a'), bytes('/plain/b'), context);
+    for (const [from, to, kind] of [['plain/b', 'kept/b', 'file'], ['plain/d/a', 'kept/b', 'file'], ['plain/d/', 'kept/d/', 'directory']] as const) {
+      await assert.rejects(master.rename(bytes(`/${from}`), bytes(`/${to}`), {replace: true, kind}, context), {kind: 'Unsupported'});
+    }
+    await master.remove(bytes('/plain/b'), {kind: 'file'}, context);
+    await master.rename(bytes('/plain/d/'), bytes('/kept/d/'), {replace: true, kind: 'directory'}, context);
+    assert.deepEqual(await keys(master, '/kept/', {}), ['d/a']);
+  });
+});
+
 const stores = [['renames', directoryStore], ['copies', {}]] as const;
 for (const [kind, capabilities] of stores) test(`a symbolic link takes the place of a file and leaves nothing of it in a store that ${kind}; renamed, it stays`, async () => {
   const world = new World();

@@ -87,6 +87,12 @@ export function listLinked(reader: Reader): InodeId[] {
   return [...ids];
 }
 
+/** Whether a file has several names, and one of them below a directory, given by its path. */
+export function hasLinksBelow(reader: Reader, directory: ByteString): boolean {
+  const isBelow = (id: InodeId): boolean => locate(reader, id)?.path.startsWith(directory) === true;
+  return listLinked(reader).some((id) => isBelow(id) || furtherNames(reader, id).some(({parent}) => isBelow(parent)));
+}
+
 /**
  * A name goes; its entry is the caller's. False when it was the only one, and nothing was done. When it was the first of several,
  * another becomes the first, and the store has the object still where it was. `at`: when its attributes changed by that.

@@ -7,7 +7,7 @@ import {WeirError} from '#base/errors.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
-import {isFurther, moveFurther} from '#master/namespace/links.ts';
+import {hasLinksBelow, isFurther, moveFurther} from '#master/namespace/links.ts';
 import {refuseMountsIn} from '#master/namespace/mounts.ts';
 import {noteCreated, noteRemoved} from '#master/namespace/object-events.ts';
 import {noteMove} from '#master/namespace/moves.ts';
@@ -22,7 +22,7 @@ import type {Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 import {lockedBy} from '#model/object-lock.ts';
-import {isWithin, type Path} from '#model/path.ts';
+import {formatPath, isWithin, type Path} from '#model/path.ts';
 
 export interface RenameOptions {
   /** What is at the target gives way: a file to a file, an empty directory to a directory. Else AlreadyExists. */
@@ -75,12 +75,16 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
   const parent = parentFor(tx, op, target, options.parents ?? 'none');
   if (!replaced) mustWrite(tx, op, parent);
 
+  const name = to.names.at(-1)!;
   if (directory && source.top !== undefined && isLockBucket(tx, source.top)) throw new WeirError('PermissionDenied', `${shown(from)} lies in a bucket with object lock: a directory cannot be renamed there`);
+  const arrives = source.top !== target.top && keepingOf(tx, {names: [to.names[0]!, name], kind: 'file'}, target.top) !== undefined;
+  if (arrives && (inode.links !== undefined || (directory && hasLinksBelow(tx, formatPath({names: from.names, kind: 'directory'}))))) {
+    throw new WeirError('Unsupported', `${shown(from)} is or has a file of several names (hard links), and where versions are kept, as at ${shown(to)}, a file has one`);
+  }
   const keeping = directory ? undefined : leaveHistory(tx, op, source, {...target, path: {...to, kind: 'file'}}, inode);
   if (replaced && versionToKeep(keeping, replaced)) throw new WeirError('Conflict', `${shown(to)} has a version that has to be kept: it is deleted first`);
   if (replaced) deleteInode(tx, target.place!, replaced, op.now);
   const further = isFurther(inode, place);
-  const name = to.names.at(-1)!;
   const moved = further ? {...inode, ctime: op.now} : {...movedInode(op, place, inode, parent, name, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
   if (further) moveFurther(tx, place.id, place, {parent: parent.id, name});
   const toKey = (parent.storeKey + name + (directory ? '/' : '')) as ByteString;

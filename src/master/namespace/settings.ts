@@ -10,12 +10,13 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import {denied, isUnchecked, owns} from '#master/namespace/access.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {infoOf, inodeAt, writeInode} from '#master/namespace/place.ts';
+import {hasLinksBelow} from '#master/namespace/links.ts';
 import {limitTo} from '#master/namespace/quotas.ts';
-import {canonicalPath, existing, resolve} from '#master/namespace/resolve.ts';
+import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve.ts';
 import {lifecycleSetting} from '#model/lifecycle.ts';
 import {notificationSetting} from '#model/notification.ts';
 import {setTimer} from '#master/namespace/timers.ts';
-import {checkVersioning, objectLockSetting, versioningSetting} from '#master/namespace/versioning.ts';
+import {checkVersioning, objectLockSetting, statusOf, versioningSetting} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, Settings} from '#model/inode.ts';
 import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
@@ -43,7 +44,12 @@ export function setSetting(tx: Transaction, op: Operation, path: Path, name: str
   if (op.principal !== undefined && !isUnchecked(op.principal) && !owns(old, op.principal)) throw denied(op.principal, 'change the settings of', old);
   if (name === writeTypeSetting && value !== null) parseWriteType(value);
   if (name === quotaSetting) setQuota(tx, op, old.id, value);
-  if (name === versioningSetting || name === objectLockSetting) checkVersioning(tx, old, name, value);
+  if (name === versioningSetting || name === objectLockSetting) {
+    if (statusOf(tx, old.id) === 'off' && hasLinksBelow(tx, canonicalPath(path, place))) {
+      throw new WeirError('Conflict', `${shown(path)} has files of several names (hard links); where versions are kept a file has one`, {details: {s3: 'InvalidBucketState'}});
+    }
+    checkVersioning(tx, old, name, value);
+  }
   if (name === notificationSetting && value !== null) op.events?.configured(tx, op, old, value);
   // What new rules end already ends now; of rules that are gone the timer finds none.
   if (name === lifecycleSetting && value !== null) setTimer(tx, {kind: 'lifecycle', subject: old.id, dueMs: Number(op.now / 1_000_000n)});
