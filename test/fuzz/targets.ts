@@ -321,7 +321,8 @@ export const targets: Readonly<Record<string, Target>> = {
   'draft-log': decoder(binary, ([
     {kind: 'boot', boot: 'b'}, {kind: 'open', inode: 5 as InodeId, base: 6 as ContentId, seal: 0, bytes: Buffer.from('bytes')}, {kind: 'file', inode: 5 as InodeId, base: 0, seal: 7 as ContentId, name: 'mount-1'},
     {kind: 'write', inode: 5 as InodeId, modified: 9n, position: 3, bytes: Buffer.from('x')}, {kind: 'zero', inode: 5 as InodeId, modified: 9n, position: 3, length: 4},
-    {kind: 'truncate', inode: 5 as InodeId, modified: 9n, length: 4}, {kind: 'synced', inode: 5 as InodeId}, {kind: 'end', inode: 5 as InodeId},
+    {kind: 'truncate', inode: 5 as InodeId, modified: 9n, length: 4}, {kind: 'synced', inode: 5 as InodeId},
+    {kind: 'later', inode: 5 as InodeId, contents: [7 as ContentId, 8 as ContentId]}, {kind: 'end', inode: 5 as InodeId},
     {kind: 'partial', inode: 5 as InodeId, base: 6 as ContentId, seal: 7 as ContentId, end: 70_000, name: 'mount-1', own: Buffer.from([1, 2])},
     {kind: 'own', inode: 5 as InodeId, end: 70_000, own: Buffer.from([0x80, 1, 2])},
   ] satisfies DraftRecord[]).map((one) => Buffer.concat([...encodeDraftRecord(one)]).subarray(8)), (input) => {

@@ -24,12 +24,14 @@ export type DraftRecord =
   | {readonly kind: 'truncate'; readonly inode: InodeId; readonly modified: bigint; readonly length: number}
   /** What comes before survives power loss. */
   | {readonly kind: 'synced'; readonly inode: InodeId}
+  /** Contents that it was, or was to be, after what lasts, of which nothing else is told any more. */
+  | {readonly kind: 'later'; readonly inode: InodeId; readonly contents: readonly ContentId[]}
   | {readonly kind: 'end'; readonly inode: InodeId};
 
 const frameBytes = 8;
-const kinds = {boot: 1, open: 2, file: 3, write: 4, zero: 5, truncate: 6, synced: 7, end: 8, partial: 9, own: 10} as const;
+const kinds = {boot: 1, open: 2, file: 3, write: 4, zero: 5, truncate: 6, synced: 7, end: 8, partial: 9, own: 10, later: 11} as const;
 /** Of the payload, without its bytes. */
-const sizes = {boot: 1, open: 25, file: 25, write: 25, zero: 33, truncate: 25, synced: 9, end: 9, partial: 34, own: 17} as const;
+const sizes = {boot: 1, open: 25, file: 25, write: 25, zero: 33, truncate: 25, synced: 9, end: 9, partial: 34, own: 17, later: 9} as const;
 /** No record has more bytes: eight million runs. */
 export const draftRecordBytesMax = 16 * 1024 * 1024;
 
@@ -65,6 +67,7 @@ function bytesOf(record: DraftRecord): Uint8Array | undefined {
   if (record.kind === 'boot') return Buffer.from(record.boot);
   if (record.kind === 'file') return Buffer.from(record.name);
   if (record.kind === 'own') return record.own;
+  if (record.kind === 'later') return Buffer.from(Float64Array.from(record.contents).buffer);
   return record.kind === 'partial' ? Buffer.concat([Buffer.from(record.name, 'latin1'), record.own]) : undefined;
 }
 
@@ -74,7 +77,7 @@ function decodePayload(from: Buffer): DraftRecord | undefined {
   const found = Object.entries(kinds).find(([, number]) => number === from[0]);
   if (!found) return undefined;
   const kind = found[0] as DraftRecord['kind'];
-  const hasBytes = kind === 'open' || kind === 'write' || kind === 'boot' || kind === 'file' || kind === 'partial' || kind === 'own';
+  const hasBytes = kind === 'open' || kind === 'write' || kind === 'boot' || kind === 'file' || kind === 'partial' || kind === 'own' || kind === 'later';
   if (hasBytes ? from.length < sizes[kind] : from.length !== sizes[kind]) return undefined;
   const rest = from.subarray(sizes[kind]);
   if (kind === 'boot') return {kind, boot: rest.toString()};
@@ -82,6 +85,10 @@ function decodePayload(from: Buffer): DraftRecord | undefined {
   if (!whole(number)) return undefined;
   const inode = number as InodeId;
   if (kind === 'synced' || kind === 'end') return {kind, inode};
+  if (kind === 'later') {
+    const contents = Array.from({length: rest.length / 8}, (_, i) => rest.readDoubleLE(i * 8) as ContentId);
+    return rest.length % 8 === 0 && contents.every(whole) ? {kind, inode, contents} : undefined;
+  }
   if (kind === 'open' || kind === 'file') {
     const [base, seal] = [from.readDoubleLE(9), from.readDoubleLE(17)];
     if (!whole(base) || !whole(seal)) return undefined;

@@ -98,10 +98,12 @@ export class DraftNotes {
 }
 
 /** What makes a draft of an earlier life again what it was. */
-export function retold(inode: InodeId, {base, seal, bytes, synced, partial}: LeftDraft): DraftRecord[] {
+export function retold(inode: InodeId, {base, seal, bytes, synced, partial, later}: LeftDraft): DraftRecord[] {
   const told: DraftRecord[] =
     bytes instanceof SmallDraft
       ? [{kind: 'open', inode, base, seal, bytes: bytes.bytes}, {kind: 'truncate', inode, modified: bytes.modified, length: bytes.length}]
       : [partial ? partialRecord({inode, base, seal, name: bytes}, partial) : {kind: 'file', inode, base, seal, name: bytes}];
-  return synced ? [...told, {kind: 'synced', inode}] : told;
+  if (synced) told.push({kind: 'synced', inode});
+  if (later && later.size > 0) told.push({kind: 'later', inode, contents: [...later]});
+  return told;
 }

@@ -360,7 +360,7 @@ export class Drafts {
         lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       // Until it is synced again, power loss makes it what it was when it was synced before.
-      const now = {base, seal, bytes, synced, partial: left instanceof LeftFile ? left.partial : undefined};
+      const now = {base, seal, bytes, synced, partial: left instanceof LeftFile ? left.partial : undefined, ...(later ? {later} : {})};
       draft.place = await this.#log.append([...(lasting ? retold(inode, lasting) : []), ...retold(inode, now)], true);
       if (bytes instanceof SmallDraft) this.#memory += bytes.room;
       for (const each of [bytes, lasting?.bytes]) if (typeof each === 'string') files.delete(each);

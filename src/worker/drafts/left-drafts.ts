@@ -27,6 +27,7 @@ export interface LeftDraft {
 interface Told extends Omit<LeftDraft, 'lasting'> {
   synced: boolean;
   partial: PartialState | undefined;
+  later?: ReadonlySet<ContentId>;
   /** Of the same boot. */
   safe: boolean;
   lasting: (LeftDraft & {readonly later: Set<ContentId>}) | undefined;
@@ -58,8 +59,12 @@ export class LeftDrafts {
     if (record.kind === 'synced') {
       const {base, seal, partial} = told;
       told.synced = true;
+      delete told.later;
       const copy = typeof bytes === 'string' ? bytes : new SmallDraft(Buffer.from(bytes.bytes), bytes.modified);
       told.lasting = {base, seal, later: new Set(), bytes: copy, synced: true, partial: partial && {end: partial.end, own: partial.own.copy()}};
+    } else if (record.kind === 'later') {
+      told.later = new Set(record.contents);
+      for (const id of record.contents) told.lasting?.later.add(id);
     } else if (record.kind === 'own') {
       if (!told.partial) return;
       told.partial.own.addEncoded(record.own, record.end);
@@ -73,8 +78,8 @@ export class LeftDrafts {
   }
 
   *[Symbol.iterator](): Generator<readonly [InodeId, LeftDraft]> {
-    for (const [inode, {base, seal, bytes, synced, partial, safe, lasting}] of this.#told) {
-      if (safe) yield [inode, {base, seal, bytes, synced, partial, ...(synced || !lasting ? {} : {lasting})}];
+    for (const [inode, {base, seal, bytes, synced, partial, later, safe, lasting}] of this.#told) {
+      if (safe) yield [inode, {base, seal, bytes, synced, partial, ...(later ? {later} : {}), ...(synced || !lasting ? {} : {lasting})}];
       else if (lasting) yield [inode, lasting];
     }
   }
