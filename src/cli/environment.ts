@@ -1,8 +1,8 @@
 /** What commands stand on; `process/` hands it in, tests hand in their own. */
-import type {FuseOptions} from '#cli/fuse-options.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
+import type {DirectoryOptions, ServedMountInfo, Whereabouts} from '#contracts/mounts-api.ts';
 import type {WriteType} from '#model/mount.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
@@ -32,8 +32,8 @@ export interface UpOptions {
   /** Whether requests that change something, or are denied, are written down (default true). */
   readonly audit?: boolean;
   readonly disks: readonly {readonly directory: string; readonly quotaBytes: number}[];
-  /** Where to mount the namespace by FUSE (absolute), and how. */
-  readonly fuse?: FuseOptions & {readonly directory: string};
+  /** Where to mount the namespace by FUSE, and how. */
+  readonly fuse?: DirectoryOptions;
   /** How the home is written, and mounts that are made now without a write type of their own. */
   readonly writeType?: WriteType;
 }
@@ -49,6 +49,8 @@ export interface InstanceInfo {
   /** S3 and REST speak TLS with this certificate; `selfSigned`: clients have to be told to trust it. */
   readonly tls?: {readonly certFile: string; readonly selfSigned: boolean};
   readonly fuse?: string;
+  /** Where it serves mounts for others; absent: nowhere. */
+  readonly whereabouts?: Whereabouts;
   readonly startedAt: number;
 }
 
@@ -65,7 +67,7 @@ export interface InstanceControl {
   /** Undefined when none is running. */
   find(): Promise<InstanceInfo | undefined>;
   key(): Promise<RootKey>;
-  /** Stops a running instance and waits until it is gone. `keepMount`: its mount stays for the next one, and programs on it wait for that. */
+  /** Stops a running instance and waits until it is gone. `keepMount`: its mounts stay for the next one, and programs on them wait for that. */
   stop(info: InstanceInfo, options: {readonly keepMount: boolean}): Promise<void>;
   /** Ends the mounts that an instance has left, where none is running: whoever waits there fails (ENOTCONN). Answers where they were. */
   endMounts(): Promise<readonly string[]>;
@@ -87,8 +89,13 @@ export interface CliEnvironment {
   connect(home: string | undefined): Promise<FileSystem & AsyncDisposable>;
   /** Users, keys and policies of the instance at that home. Unavailable. */
   connectIdentity(home: string | undefined): Promise<IdentityApi & AsyncDisposable>;
-  /** Mounts the namespace of the instance at that home, by FUSE; `ended` when it was unmounted. Unavailable, Unsupported, PermissionDenied, NotFound. */
-  mount(home: string | undefined, directory: string, options: FuseOptions): Promise<AsyncDisposable & {readonly ended: Promise<void>}>;
+  /**
+   * Mounts the namespace of the instance at that home, by FUSE. The instance serves the mount, or a process of its own, this one, does: where it is asked to,
+   * or `why` it must. `ended` when it was unmounted. Busy, Unavailable, Unsupported, PermissionDenied, NotFound.
+   */
+  mount(home: string | undefined, options: DirectoryOptions, how: {readonly ownProcess: boolean}): Promise<AsyncDisposable & {readonly ended: Promise<void>; readonly why: string | undefined}>;
+  /** The mounts by FUSE that the instance at that home serves. Unavailable. */
+  servedMounts(home: string | undefined): Promise<readonly ServedMountInfo[]>;
   /** The text of http://…/metrics of the instance at that home. */
   metrics(home: string | undefined): Promise<string>;
   /** The principal and the signal that commands call with: aborted by Ctrl-C. */

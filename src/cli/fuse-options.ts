@@ -1,21 +1,6 @@
 /** What follows `-o` of a mount by FUSE, as mount(8) has it: some options are Weir's, the others are flags of any mount, which the kernel carries out. */
 import {InvalidArgumentError} from 'commander';
-
-export interface FuseOptions {
-  readonly readOnly: boolean;
-  /** Others than the mounting user may use it. */
-  readonly allowOther: boolean;
-  /** Files may be handed to the kernel, where it can read them by itself. */
-  readonly passthrough: boolean;
-  /** Locks hold between all mounts of the instance that say so. */
-  readonly sharedLocks: boolean;
-  /** Whose all is shown to be, and bits of modes that are not shown. */
-  readonly shownAs: {readonly uid?: number; readonly gid?: number; readonly umask: number};
-  /** What is mounted, where that is not the whole namespace: a directory's path. */
-  readonly subdirectory?: string;
-  /** Flags of mount(8), each on its own. */
-  readonly flags: readonly string[];
-}
+import type {FuseOptions} from '#contracts/mounts-api.ts';
 
 /** Set-id bits and devices count only where the administrator says so: what the stores hold was written by others. */
 export const defaultFuseOptions: FuseOptions = {readOnly: false, allowOther: true, passthrough: true, sharedLocks: false, shownAs: {umask: 0}, flags: ['nosuid', 'nodev']};

@@ -2,11 +2,12 @@
 import {type Command, Option} from 'commander';
 import {WeirError} from '#base/errors.ts';
 import {formatDuration, formatSize, parseSize} from '#base/units.ts';
-import {defaultFuseOptions, type FuseOptions, fuseOptions} from '#cli/fuse-options.ts';
+import {defaultFuseOptions, fuseOptions} from '#cli/fuse-options.ts';
 import {example, globals, portOption, type Register, sizeOption, threadsOption} from '#cli/command.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {writeTypeHelp} from '#cli/mount.ts';
 import {json, print, table} from '#cli/output.ts';
+import type {FuseOptions} from '#contracts/mounts-api.ts';
 import {parseWriteType} from '#model/mount.ts';
 
 /** `URI` or `URI=/PATH`; a `=` inside the URI's query is no separator. */
@@ -53,9 +54,9 @@ function tlsOf({tlsCert, tlsKey}: {tlsCert?: string; tlsKey?: string}, workingDi
   return {tls: {certFile: absolute(tlsCert, workingDirectory), keyFile: absolute(tlsKey, workingDirectory)}};
 }
 
-/** A local directory as the instance knows it, wherever it is called from. */
+/** A local directory as the instance knows it, wherever it is called from, and however its name was completed. */
 function absolute(directory: string, from: string): string {
-  return directory.startsWith('/') ? directory : `${from}/${directory}`;
+  return (directory.startsWith('/') ? directory : `${from}/${directory}`).replace(/(?<=.)\/+$/, '');
 }
 
 interface UpFlags {
@@ -158,6 +159,13 @@ export const registerUp: Register = (parent, environment) => {
   );
 };
 
+interface FuseFlags {
+  readonly readOnly?: boolean;
+  readonly subdir?: string;
+  readonly options: FuseOptions;
+  readonly ownProcess?: boolean;
+}
+
 export const registerFuse: Register = (parent, environment) => {
   const command: Command = parent
     .command('fuse <DIR>')
@@ -165,11 +173,16 @@ export const registerFuse: Register = (parent, environment) => {
     .option('--read-only', 'nothing can be changed there')
     .option('--subdir <PATH>', 'mount that directory of the namespace, not the whole')
     .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; subdir=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
-    .action(async (directory: string, {readOnly, subdir, options: chosen}: {readOnly?: boolean; subdir?: string; options: FuseOptions}) => {
+    .option('--own-process', 'this process serves the mount, also where the instance could: slower, and on a core of its own')
+    .action(async (directory: string, {readOnly, subdir, options: chosen, ownProcess = false}: FuseFlags) => {
       const options = globals(command);
       const place = absolute(directory, environment.workingDirectory);
-      await using mount = await environment.mount(options.home, place, {...chosen, ...(readOnly ? {readOnly} : {}), ...(subdir === undefined ? {} : {subdirectory: subdir})});
-      await print(environment.terminal, options.json, {mounted: place}, `mounted on ${place}; end with Ctrl-C or umount\n`);
+      const asked = {...chosen, directory: place, ...(readOnly ? {readOnly} : {}), ...(subdir === undefined ? {} : {subdirectory: subdir})};
+      await using mount = await environment.mount(options.home, asked, {ownProcess});
+      const {why} = mount;
+      const served = why === undefined ? 'served by the instance' : `by a process of its own, because ${why}`;
+      const line = {mounted: place, ...(why === undefined ? {servedBy: 'instance'} : {servedBy: 'process', why})};
+      await print(environment.terminal, options.json, line, `mounted on ${place}, ${served}; end with Ctrl-C or umount\n`);
       const {signal} = environment.context;
       const stopped = new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       await Promise.race([mount.ended, stopped]);
@@ -181,7 +194,7 @@ export const registerDown: Register = (parent, environment) => {
   const command: Command = parent
     .command('down')
     .description('stop the instance and wait until it is gone; or end the mount of one that died')
-    .option('--keep-mount', 'do not unmount: programs on the mount wait for the next weir up on this home, and go on')
+    .option('--keep-mount', 'do not unmount: programs on mounts wait for the next weir up on this home, and go on')
     .action(async ({keepMount = false}: {keepMount?: boolean}) => {
       const options = globals(command);
       const instance = environment.instance(options.home);
@@ -207,7 +220,7 @@ export const registerStatus: Register = (parent, environment) => {
       const info = await instance.find();
       if (!info) throw new WeirError('Unavailable', `no instance is running at ${instance.home}`);
       await using files = await environment.connect(options.home);
-      const [status, mounts] = await Promise.all([files.status(environment.context), files.listMounts(environment.context)]);
+      const [status, mounts, served] = await Promise.all([files.status(environment.context), files.listMounts(environment.context), environment.servedMounts(options.home)]);
       const hits = status.hitBytes + status.missBytes === 0 ? '–' : `${Math.round((100 * status.hitBytes) / (status.hitBytes + status.missBytes))}%`;
       const rows = [
         ['pid', String(info.pid)],
@@ -217,11 +230,12 @@ export const registerStatus: Register = (parent, environment) => {
         ['REST', info.http],
         ...(info.website === undefined ? [] : [['websites', info.website]]),
         ['mounts', String(mounts.length)],
+        ...served.map(({directory, readOnly, subdirectory, open, requests}) => ['on', `${directory}: ${subdirectory ?? '/'}${readOnly ? ', read-only' : ''}, ${open} open, ${requests} requests`]),
         ['cached', `${formatSize(status.tiers.reduce((sum, tier) => sum + tier.usedBytes, 0))} of ${formatSize(status.tiers.reduce((sum, tier) => sum + tier.quotaBytes, 0))}, ${status.contents} files`],
         ['served from cache', `${formatSize(status.hitBytes)} (${hits})`],
         ['read upstream', `${formatSize(status.upstreamBytes)} in ${status.upstreamRequests} requests`],
       ];
-      await print(environment.terminal, options.json, {...info, ...status, mounts: mounts.length}, table([], rows));
+      await print(environment.terminal, options.json, {...info, ...status, mounts: mounts.length, served}, table([], rows));
     });
   example(command, 'weir status --json | jq .upstreamRequests');
 };

@@ -14,6 +14,7 @@
  */
 import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
+import type {MountsApi} from '#contracts/mounts-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 
 export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';
@@ -139,4 +140,10 @@ export const workerWire: Wire<WorkerApi> = {
   pin: 'call',
   locate: 'call',
   status: 'call',
+};
+
+export const mountsWire: Wire<MountsApi> = {
+  serve: 'items',
+  unmount: 'call',
+  listServed: 'call',
 };

@@ -2,8 +2,10 @@
 import type {RootKey} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import type {CallContext} from '#contracts/context.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
-import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
+import type {ServedMountInfo} from '#contracts/mounts-api.ts';
+import {identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
 import {RpcClient} from '#rpc/client.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -13,6 +15,12 @@ export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: 
   const client = new RpcClient(runtime, {address, ...key, ...(onLost ? {onLost} : {})});
   const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire)});
   return Object.assign(files, {[Symbol.asyncDispose]: () => client.close()});
+}
+
+/** The mounts that it serves. */
+export async function listServedMounts(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey, context: CallContext): Promise<readonly ServedMountInfo[]> {
+  await using client = new RpcClient(runtime, {address, ...key});
+  return await client.stub('mounts', mountsWire).listServed(context);
 }
 
 /** The same for users, keys and policies. */

@@ -16,9 +16,8 @@ import {InventorySchedule} from '#client/inventory/inventories.ts';
 import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {isOnPaths} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
-import {identityWire, masterWire, workerWire} from '#contracts/wire.ts';
-import {Mount} from '#frontends/fuse/mount.ts';
-import {rootOf} from '#frontends/fuse/node-numbers.ts';
+import type {Whereabouts} from '#contracts/mounts-api.ts';
+import {identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
 import {openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
@@ -34,18 +33,20 @@ import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
 import {checkHomePermissions} from '#process/home-permissions.ts';
-import {isKeptIn, keptMount, mountsElsewhere, ownerOf, restoreLocks} from '#process/kept-mounts.ts';
+import {isKeptIn, leftMounts, ownerOf, restoreLocks} from '#process/kept-mounts.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
 import {forgetLeftovers, pendingCache, restoreUploads} from '#process/pending-cache.ts';
 import {ownCertificate} from '#process/own-certificate.ts';
+import {ServedMounts} from '#process/served-mounts.ts';
 import type {ServingOptions} from '#process/serving/start-serving.ts';
 import {mountAll, setWriteType} from '#process/start-mounts.ts';
 import {rpcService} from '#rpc/served-calls.ts';
 import {serveRpc} from '#rpc/server.ts';
 import type {Fuse} from '#runtime/fuse.ts';
 import type {Http, HttpThreads} from '#runtime/http.ts';
+import type {Log} from '#runtime/log.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {createStoreRegistry} from '#understore/registry.ts';
@@ -60,6 +61,8 @@ export interface EmbeddedOptions {
   readonly pid: number;
   /** The environment, for stores that have standard variables. */
   readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Of this process: it makes mounts for others there. */
+  readonly whereabouts?: Whereabouts | undefined;
 }
 
 export interface EmbeddedServices {
@@ -67,8 +70,8 @@ export interface EmbeddedServices {
   readonly http: Http;
   /** Of stores on this host, kept open. */
   readonly openFilesMax?: number;
-  /** Needed where `up.fuse` asks for a mount. */
-  readonly fuse?: Fuse;
+  /** Where mounts can be made; what it has to say goes to its log. Needed where `up.fuse` asks for one. */
+  readonly fuse?: (log: Log) => Fuse;
   /** Makes the threads that serve S3 connections beside this one, where the machine has them. */
   readonly serving?: (options: ServingOptions) => HttpThreads;
   /** Ends a start that takes too long; the running instance is ended by disposing of it. */
@@ -79,8 +82,8 @@ export interface Instance extends AsyncDisposable {
   readonly info: InstanceInfo;
   readonly key: RootKey;
   readonly files: FileSystemClient;
-  /** Before disposing: the mount is not unmounted, but left to the next instance on this home. */
-  leaveMount(): Promise<void>;
+  /** Before disposing: its mounts are not unmounted, but left to the next instance on this home. */
+  leaveMounts(): Promise<void>;
 }
 
 const stepMs = 10_000;
@@ -89,7 +92,7 @@ const backlogShare = 0.5;
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** Resolves when everything answers. AlreadyRunning, AlreadyExists (a port is taken), InvalidArgument and Unavailable (mounts). */
-export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse, serving, openFilesMax, signal}: EmbeddedServices): Promise<Instance> {
+export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fuse: makeFuse, serving, openFilesMax, signal}: EmbeddedServices): Promise<Instance> {
   const home = homeAt(options.home);
   const {up} = options;
   const down = new StopSteps(runtime);
@@ -106,12 +109,12 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const cache = await cacheTiers(runtime, home, up);
     down.push('memory tier', () => cache.release());
     const [metastore, blocks] = await Promise.all([down.add('metastore', openState(runtime, home)), down.add('block store', openBlockStore({runtime, tiers: cache.tiers}))]);
-    const kept = up.fuse && fuse ? await keptMount(fuse, {...up.fuse, source: 'weir', keeper: home.mounts}, runtime.log) : undefined;
-    // Until it is served; then it is the mount's own.
-    if (kept) down.push('kept mount', () => kept.device.leave(Promise.resolve()));
-    const elsewhere = fuse ? mountsElsewhere(fuse, home.mounts, kept?.left, runtime.log) : [];
+    const fuse = makeFuse?.(runtime.log);
+    // All come back, by whomever they are served then.
+    const left = fuse ? leftMounts(fuse, home.mounts, runtime.log) : [];
+    const origins = left.map(({kept}) => kept.origin);
     let running: Worker | undefined;
-    let mount: Mount | undefined;
+    let mounts: ServedMounts | undefined;
     const master: Master = await down.add(
       'master',
       Master.open({
@@ -124,16 +127,16 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         },
         http,
         // Nobody listens before the instance is served.
-        onHolderGone: holder => (holder === mount?.origin ? void master.endHolder(holder) : endedMounts.gone(holder)),
-        returningHolders: [...(kept ? [kept.left] : []), ...elsewhere].map(left => left.kept.origin),
+        onHolderGone: holder => (mounts?.serves(holder) ? void master.endHolder(holder) : endedMounts.gone(holder)),
+        returningHolders: origins,
         pending: pendingCache(blocks, () => running, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
     // Before anybody can take away what is open.
-    for (const left of [...(kept ? [kept.left] : []), ...elsewhere]) await master.hold(left.kept.origin, [...openInodes(left)], systemContext);
-    for (const left of elsewhere) await restoreLocks(master, left);
+    for (const each of left) await master.hold(each.kept.origin, [...openInodes(each)], systemContext);
+    for (const each of left) await restoreLocks(master, each);
     void forgetLeftovers(blocks, master, runtime.log);
     const identity = await Identity.open({metastore, runtime, rootKey: key});
     const lookup = administrators(identity.directory, runtime.clock);
@@ -164,36 +167,35 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       up.websitePort === undefined
         ? undefined
         : await down.add('websites', http.serve({address: {host: up.host, port: up.websitePort}, ...tls}, websiteHandler({files, runtime, identity: identity.directory})));
-    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
-    const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     const recovery = new AbortController();
     const recoveryContext = {principal: rootPrincipal, signal: recovery.signal};
-    const owners = [...(kept ? [kept.left] : []), ...elsewhere];
-    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), draft => ownerOf(draft, owners));
+    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), draft => ownerOf(draft, left));
     const lost = drafts.get(undefined) ?? [];
-    for (const left of elsewhere) {
-      for (const {draft} of drafts.get(left) ?? []) worker.adoptDraft(draft, left.kept.origin);
-      endedMounts.gone(left.kept.origin);
+    for (const each of left) {
+      for (const {draft} of drafts.get(each) ?? []) worker.adoptDraft(draft, each.kept.origin);
+      endedMounts.gone(each.kept.origin);
     }
     const recovering = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
     down.push('drafts', async () => {
       recovery.abort();
       await recovering;
     });
+    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
+    if (makeFuse) {
+      mounts = new ServedMounts({files, runtime, fuse: makeFuse, whereabouts: options.whereabouts, keeper: home.mounts, recovering: {inodes: lost.map(({inode}) => inode), done: recovering}});
+      services.push(rpcService('mounts', mountsWire, mounts));
+    }
+    const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
     const {writeType} = up;
     if (writeType !== undefined) await setWriteType(files, writeType, {principal: rootPrincipal, signal});
     await mountAll(files, registry, writeType === undefined ? up.uris : up.uris.map((mount) => ({...mount, options: {writeType, ...mount.options}})), options.variables, runtime.log, {principal: rootPrincipal, signal});
 
     await down.add('inventories', Promise.resolve(new InventorySchedule({files, runtime})));
 
-    if (up.fuse !== undefined) {
-      assert(fuse !== undefined, 'who starts an instance with a mount brings FUSE');
-      const {readOnly, passthrough, sharedLocks, shownAs} = up.fuse;
-      const common = {files, runtime, readOnly, passthrough, sharedLocks, shownAs};
-      const served = kept
-        ? await Mount.goOn({...common, device: kept.device}, {left: kept.left, drafts: drafts.get(kept.left) ?? [], recovering: {inodes: lost.map(({inode}) => inode), done: recovering}})
-        : Mount.begin({...common, root: await rootOf(files, up.fuse.subdirectory, {principal: rootPrincipal, signal}), device: await fuse.mount({...up.fuse, source: 'weir', keeper: home.mounts})});
-      mount = await down.add('mount', Promise.resolve(served));
+    if (mounts) await down.add('mounts', Promise.resolve(mounts));
+    if (up.fuse) {
+      assert(mounts !== undefined, 'who starts an instance with a mount brings FUSE');
+      await mounts.serveOwn(up.fuse);
     }
 
     const info: InstanceInfo = {
@@ -205,6 +207,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       ...(website ? {website: urlOf(website.address, certificate !== undefined)} : {}),
       ...(certificate ? {tls: certificate.info} : {}),
       ...(up.fuse === undefined ? {} : {fuse: up.fuse.directory}),
+      ...(mounts && options.whereabouts ? {whereabouts: options.whereabouts} : {}),
       startedAt: runtime.clock.nowMs(),
     };
     await writeInstance(runtime.disk, home, info);
@@ -212,7 +215,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     runtime.log.info('ready', {home: info.home, s3: info.s3, http: info.http, version: options.version});
     return {
       info, key, files,
-      leaveMount: async () => await mount?.leave(),
+      leaveMounts: async () => await mounts?.leave(),
       [Symbol.asyncDispose]: () => down.run(),
     };
   } catch (error) {

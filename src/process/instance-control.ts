@@ -5,6 +5,7 @@ import {findInstance, homeAt, lockHome} from '#process/home.ts';
 import {readRootKey} from '#process/keys.ts';
 import {exists, removeTree} from '#process/small-files.ts';
 import {boundGarbage, descriptorsMax, isAlive, leaveSignal, processFacts, sendStop} from '#runtime/node/process.ts';
+import {whereabouts} from '#runtime/node/whereabouts.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 
 export interface InstanceControlOptions {
@@ -14,7 +15,7 @@ export interface InstanceControlOptions {
   readonly terminal: Terminal;
   readonly version: string;
   readonly signal: AbortSignal;
-  /** Asked when the signal has aborted: whether the mount is left to the next instance. */
+  /** Asked when the signal has aborted: whether the mounts are left to the next instance. */
   readonly keepMount: () => boolean;
 }
 
@@ -38,13 +39,13 @@ export function instanceControl({home: directory, runtime, terminal, version, si
       boundGarbage();
       await usableHome(directory);
       const real = instanceRuntime(home, terminal);
-      const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment};
+      const options = {home: directory, up, version, pid: processFacts.id, variables: processFacts.environment, whereabouts: whereabouts()};
       const keptOpen = Math.min(openFilesMax, Math.floor(descriptorsMax() * openFilesShare));
-      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: new NodeFuse(real.log), serving: servingThreads, openFilesMax: keptOpen, signal});
+      await using instance = await startEmbedded(options, {runtime: real, http: createHttp({log: real.log}), fuse: log => new NodeFuse(log), serving: servingThreads, openFilesMax: keptOpen, signal});
       await onReady(instance.info, instance.key);
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), {once: true})));
       real.log.info('stopping');
-      if (keepMount()) await instance.leaveMount();
+      if (keepMount()) await instance.leaveMounts();
     },
 
     find: () => findInstance(disk, home, isAlive),

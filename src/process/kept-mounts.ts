@@ -29,14 +29,14 @@ export async function keptMount(fuse: Fuse, options: FuseMountOptions & {readonl
   return undefined;
 }
 
-/** What mounts of other processes have open, each whether it is served or not: they come back to an instance that starts. */
-export function mountsElsewhere(fuse: Fuse, place: string, own: LeftMount | undefined, log: Log): readonly LeftMount[] {
+/** What mounts have open that earlier processes have made, each whether it is served or not: they come back to an instance that starts. */
+export function leftMounts(fuse: Fuse, place: string, log: Log): readonly LeftMount[] {
   const found: LeftMount[] = [];
   for (const memory of fuse.keptIn(place)) {
     using kept = memory;
     try {
       const left = leftMount({kept});
-      if (left && left.kept.origin !== own?.kept.origin) found.push(left);
+      if (left) found.push(left);
     } catch (error) {
       log.error('fuse: what a mount of another process has open cannot be read', {error});
     }

@@ -55,19 +55,17 @@ const environment: CliEnvironment = {
     const {connectIdentity} = await import('#process/connect.ts');
     return connectIdentity(runtime, info.rpc, key);
   },
-  async mount(home, directory, options) {
-    const [{OwnMount}, {NodeFuse}, {heard}, {connectFiles}] = await Promise.all([
-      import('#process/own-mount.ts'), import('#runtime/node/fuse/node-fuse.ts'), import('#process/instance-runtime.ts'), import('#process/connect.ts'),
-    ]);
-    const {home: at} = instance(home);
+  async mount(home, options, {ownProcess}) {
+    const [{mountBeside}, {heard}] = await Promise.all([import('#process/mount-beside.ts'), import('#process/heard-log.ts')]);
     const log = heard(runtime.log, line => terminal.err(`weir: ${line}\n`));
-    return await OwnMount.start({
-      runtime: {...runtime, log}, fuse: new NodeFuse(log), options: {...options, directory, source: 'weir', keeper: homeAt(at).mounts}, keepMount: () => keepMount,
-      async connect(onLost) {
-        const {info, key} = await running(home);
-        return connectFiles(runtime, info.rpc, key, onLost);
-      },
-    });
+    const keeper = homeAt(instance(home).home).mounts;
+    return await mountBeside({runtime: {...runtime, log}, running: () => running(home), keeper, keepMount: () => keepMount}, options, {ownProcess});
+  },
+  async servedMounts(home) {
+    const {info, key} = await running(home);
+    if (!info.whereabouts) return [];
+    const {listServedMounts} = await import('#process/connect.ts');
+    return await listServedMounts(runtime, info.rpc, key, environment.context);
   },
   async metrics(home) {
     const {info, key} = await running(home);

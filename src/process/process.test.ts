@@ -9,7 +9,7 @@ import {cacheTiers} from '#process/cache-tiers.ts';
 import {commandRuntime} from '#process/command-runtime.ts';
 import {findInstance, type Home, homeAt, homeDirectory, lockHome, writeInstance} from '#process/home.ts';
 import {checkHomePermissions} from '#process/home-permissions.ts';
-import {heard} from '#process/instance-runtime.ts';
+import {heard} from '#process/heard-log.ts';
 import {readRootKey, rootKey} from '#process/keys.ts';
 import {leadsTo, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import type {Log} from '#runtime/log.ts';

@@ -10,7 +10,7 @@ export interface Histogram {
 export type ReadMetric = () => number | readonly {readonly labels: Readonly<Record<string, string>>; readonly value: number}[];
 
 export interface Metrics {
-  /** The same name and labels give the same counter. Label values come from small fixed sets, never from paths or users. */
+  /** The same name and labels give the same counter. Label values come from small sets that an administrator fixes, never from paths of files or users. */
   counter(name: string, help: string, labels?: Readonly<Record<string, string>>): Counter;
   histogram(name: string, help: string, buckets: readonly number[], labels?: Readonly<Record<string, string>>): Histogram;
   /** A value read when somebody looks: one number, or with `labels` (their names) one for each label set. */

@@ -242,10 +242,10 @@ export async function startStack(forWhat: string, options: StackOptions = {}): P
   }
 }
 
-/** How many requests the kernel has sent to an instance's mount, of some kinds or of all. */
+/** How many requests the kernel has sent to an instance's mounts, of some kinds or of all. */
 export async function kernelRequests(weir: Weir, ...operations: readonly string[]): Promise<number> {
   const text = await (await fetch(`${weir.ready.http}/metrics`)).text();
-  const counted = [...text.matchAll(/^weir_fuse_requests_total\{operation="(\w+)"\} (\d+)/gm)];
+  const counted = [...text.matchAll(/^weir_fuse_requests_total\{operation="(\w+)",mount="[^"]*"\} (\d+)/gm)];
   return counted.reduce((sum, [, operation, count]) => sum + (operations.length === 0 || operations.includes(operation!) ? Number(count) : 0), 0);
 }
 

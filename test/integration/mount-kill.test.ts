@@ -111,6 +111,24 @@ it(`kill -9 of a mount of its own process, of its instance, and of both, fails n
   await survived(weir, mount.at(), until => killingOwn(weir, mount, until));
 });
 
+it(`kill -9 of an instance that serves two mounts, and of who supervises one, fails no program on either, does nothing twice and loses nothing (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, async () => {
+  const place = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));
+  await using weir = await Weir.start({args: ['--fuse', place, '--fuse-options', 'shared_locks']});
+  try {
+    for (const box of ['/box', '/other']) await weir.s3.must('PUT', box);
+    await using mount = await OwnMount.served(weir, '-o', 'shared_locks');
+    const killed = Promise.withResolvers<void>();
+    await Promise.all([
+      survived(weir, path.join(place, 'other'), until => killingOwn(weir, mount, until).finally(() => killed.resolve())),
+      survived(weir, mount.at(), () => killed.promise),
+    ]);
+  } finally {
+    await weir.kill('SIGTERM');
+    spawnSync('umount', ['-l', place]);
+    await rm(place, {recursive: true});
+  }
+});
+
 for (const writeType of writeTypes) describe(`kill -9 under a mount, written as ${writeType} (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, () => {
   async function mounted(use: (weir: Weir, box: string, env: Record<string, string>) => Promise<void>): Promise<void> {
     const place = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));

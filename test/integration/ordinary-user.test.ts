@@ -69,7 +69,7 @@ describe('a mount of an ordinary user', {skip: user ? false : (why ?? 'no user c
     assert.equal(said, 'ready\nbefore\nafter\n');
   });
 
-  it('may be a second one, of a process of its own', async () => {
+  it('may be a second one, beside the instance', async () => {
     const args = ['--conditions=source', main, 'fuse', beside, '-o', 'noexec,suid', '--home', weir.home];
     const mounted = spawn(process.execPath, args, {...nobody, cwd: '/', env: {...process.env, HOME: home}, stdio: ['ignore', 'pipe', 'pipe']});
     let said = '';
@@ -77,14 +77,25 @@ describe('a mount of an ordinary user', {skip: user ? false : (why ?? 'no user c
     const gone = once(mounted, 'close');
     await eventually('it is mounted', async () => said.includes('mounted on') || mounted.exitCode !== null);
     assert.match(said, /left out, because only root can mount so: suid/);
+    assert.match(said, /served by the instance/);
     assert.equal(await as('cat box/held', beside), 'before\nafter');
     await as(`fusermount3 -u ${beside}`, '/');
     assert.deepEqual(await gone, [0, null], said);
   });
 
   it('says what is missing where there is no fusermount3', async () => {
-    const failed = run(process.execPath, ['--conditions=source', main, 'fuse', beside, '--home', weir.home], {...nobody, cwd: '/', env: {PATH: '/nonexistent', HOME: home}});
+    const failed = run(process.execPath, ['--conditions=source', main, 'fuse', beside, '--own-process', '--home', weir.home], {...nobody, cwd: '/', env: {PATH: '/nonexistent', HOME: home}});
     await assert.rejects(failed, /mounting as an ordinary user needs fusermount3 \(of the package fuse3\), which is not installed; or mount as root/);
+  });
+
+  it('is of a process of its own where another user mounts', async () => {
+    const mount = spawn(process.execPath, ['--conditions=source', main, 'fuse', beside, '--home', weir.home], {cwd: '/', stdio: ['ignore', 'pipe', 'inherit']});
+    const gone = once(mount, 'close');
+    const [said] = (await once(mount.stdout, 'data')) as [Buffer];
+    assert.match(said.toString(), /by a process of its own, because the instance runs as another user/);
+    assert.equal(await readFile(path.join(beside, 'box', 'held'), 'utf8'), 'before\nafter\n');
+    mount.kill('SIGINT');
+    await gone;
   });
 
   it('is gone when the instance has stopped', async () => {

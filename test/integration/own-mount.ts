@@ -1,4 +1,4 @@
-/** `weir fuse` as a process that comes and goes, on one directory. */
+/** `weir fuse` as a process that comes and goes, on one directory; it serves the mount by itself, or the instance does. */
 import {type ChildProcess, execFile, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtemp, rm} from 'node:fs/promises';
@@ -15,6 +15,8 @@ export class OwnMount implements AsyncDisposable {
   readonly #weir: Weir;
   readonly #options: readonly string[];
   #child: ChildProcess | undefined;
+  /** What it has printed. */
+  said = '';
 
   private constructor(place: string, weir: Weir, options: readonly string[]) {
     this.place = place;
@@ -22,7 +24,13 @@ export class OwnMount implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** Serves the mount by itself. */
   static async start(weir: Weir, ...options: readonly string[]): Promise<OwnMount> {
+    return await OwnMount.served(weir, '--own-process', ...options);
+  }
+
+  /** Supervises one that the instance serves, if nothing else is said. */
+  static async served(weir: Weir, ...options: readonly string[]): Promise<OwnMount> {
     const mount = new OwnMount(await mkdtemp(path.join(tmpdir(), 'weir-own-')), weir, options);
     await mount.up();
     return mount;
@@ -36,8 +44,16 @@ export class OwnMount implements AsyncDisposable {
     const child = spawn(process.execPath, ['--conditions=source', main, 'fuse', this.place, '--home', this.#weir.home, ...this.#options], {stdio: ['ignore', 'pipe', 'inherit']});
     this.#child = child;
     const failed = once(child, 'exit').then(([status]) => Promise.reject(new Error(`weir fuse ended with ${status}`)));
-    await Promise.race([once(child.stdout, 'data'), failed]);
+    const [said] = (await Promise.race([once(child.stdout, 'data'), failed])) as [Buffer];
+    this.said = said.toString();
     failed.catch(() => undefined);
+  }
+
+  /** The status with which the process ends. */
+  async ended(): Promise<number | null> {
+    const child = this.#child!;
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    return child.exitCode;
   }
 
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -1,4 +1,4 @@
-/** A mount that is a process of its own: it dies, its instance does, or both. Needs root and /dev/fuse. */
+/** A mount beside an instance, by `weir fuse`: that dies, the instance does, or both. Needs root and /dev/fuse. */
 import assert from 'node:assert/strict';
 import {type ChildProcess, execFile, fork, spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -51,11 +51,13 @@ const ends: readonly {readonly name: string; readonly end: (weir: Weir, mount: O
   }},
 ];
 
-describe('a mount that is a process of its own', {skip: unmountable() ?? false}, () => {
-  for (const {name, end, begin} of ends) it(`goes on when ${name}`, async () => {
+const kinds = [{kind: 'a process of its own', start: (weir: Weir) => OwnMount.start(weir)}, {kind: 'the instance', start: (weir: Weir) => OwnMount.served(weir)}] as const;
+
+describe('a mount beside an instance', {skip: unmountable() ?? false}, () => {
+  for (const {kind, start} of kinds) for (const {name, end, begin} of ends) it(`served by ${kind}, goes on when ${name}`, async () => {
     await using weir = await Weir.start({args: []});
     await weir.s3.must('PUT', '/box');
-    await using mount = await OwnMount.start(weir);
+    await using mount = await start(weir);
     await mkdir(mount.at('many'));
     await Promise.all(Array.from({length: 700}, (_, i) => writeFile(mount.at('many', `file-${String(i).padStart(5, '0')}`), '')));
     await using program = new Program(mount.at());
@@ -69,7 +71,7 @@ describe('a mount that is a process of its own', {skip: unmountable() ?? false},
     assert.equal(weir.log.includes('ERROR'), false);
   });
 
-  it('keeps what it was writing and its locks from others for as long as it is kept', async () => {
+  it('of a process of its own keeps what it was writing and its locks from others for as long as it is kept', async () => {
     await using weir = await Weir.start({args: []});
     await weir.s3.must('PUT', '/box');
     await weir.s3.put('box', 'file', Buffer.from('before'));
@@ -91,16 +93,17 @@ describe('a mount that is a process of its own', {skip: unmountable() ?? false},
     await eventually('its lock is free', () => tryLock(other.at('file')));
   });
 
-  it('is served by one process at a time', async () => {
+  for (const {kind, start} of kinds) it(`served by ${kind}, has one who has mounted it at a time`, async () => {
     await using weir = await Weir.start({args: []});
     await weir.s3.must('PUT', '/box');
-    await using mount = await OwnMount.start(weir);
+    await using mount = await start(weir);
     await assert.rejects(weir.command('fuse', mount.place), /is a mount of another process, which lives/);
+    await assert.rejects(weir.command('fuse', '--own-process', mount.place), /is a mount of another process, which lives/);
     await writeFile(mount.at('file'), 'served');
     assert.equal(String(await weir.s3.get('box', 'file')), 'served');
   });
 
-  it('has what it was writing published when nobody keeps it any more, and lets others write it', async () => {
+  it('of a process of its own has what it was writing published when nobody keeps it any more, and lets others write it', async () => {
     await using weir = await Weir.start({args: []});
     await weir.s3.must('PUT', '/box');
     await weir.s3.put('box', 'file', Buffer.from('before'));

@@ -8,6 +8,7 @@ import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
 import {unmountable} from '../conformance/posix/places.ts';
 import {eventually, keeperOf, Weir} from './harness.ts';
+import {OwnMount} from './own-mount.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
@@ -83,10 +84,10 @@ for one in ('flock', 'lockf'):
 const holding = 'import fcntl, sys, time\nf = open(sys.argv[1], "r+b"); fcntl.lockf(f, fcntl.LOCK_EX); print("locked", flush=True); time.sleep(60)';
 
 describe('locks that mounts share', {skip: unmountable() ?? false}, () => {
-  let [places, weir, second]: [string[], Weir | undefined, ChildProcess | undefined] = [[], undefined, undefined];
+  let [places, weir, second, third]: [string[], Weir | undefined, ChildProcess | undefined, OwnMount | undefined] = [[], undefined, undefined, undefined];
 
   const mountSecond = async (): Promise<void> => {
-    second = spawn(process.execPath, ['--conditions=source', main, 'fuse', places[1]!, '-o', 'shared_locks', '--home', weir!.home], {stdio: ['ignore', 'pipe', 'inherit']});
+    second = spawn(process.execPath, ['--conditions=source', main, 'fuse', places[1]!, '--own-process', '-o', 'shared_locks', '--home', weir!.home], {stdio: ['ignore', 'pipe', 'inherit']});
     await once(second.stdout!, 'data');
   };
 
@@ -94,14 +95,17 @@ describe('locks that mounts share', {skip: unmountable() ?? false}, () => {
     places = await Promise.all([1, 2].map(() => mkdtemp(path.join(tmpdir(), 'weir-mount-'))));
     weir = await Weir.start({args: ['--fuse', places[0]!, '--fuse-options', 'shared_locks']});
     await mountSecond();
+    third = await OwnMount.served(weir, '-o', 'shared_locks');
+    places.push(third.place);
     await mkdir(path.join(places[0]!, 'box'));
   });
 
   after(async () => {
     second?.kill('SIGINT');
     if (second?.exitCode === null) await once(second, 'exit');
+    await third?.[Symbol.asyncDispose]();
     await weir?.kill('SIGTERM');
-    for (const place of places) {
+    for (const place of places.slice(0, 2)) {
       await run('umount', ['-l', place]).catch(() => undefined);
       await rm(place, {recursive: true});
     }
@@ -109,7 +113,7 @@ describe('locks that mounts share', {skip: unmountable() ?? false}, () => {
   });
 
   for (const [name, text] of Object.entries(scripts)) {
-    for (const [way, order] of [['from the instance', [0, 1]], ['from a process of its own', [1, 0]]] as const) {
+    for (const [way, order] of [['from the instance', [0, 1]], ['from a process of its own', [1, 0]], ['both by the instance', [2, 0]]] as const) {
       it(`${name} (${way})`, async () => {
         const file = path.join('box', `file-${way.length}-${name.length}`);
         await writeFile(path.join(places[0]!, file), 'text');

@@ -40,7 +40,7 @@ export interface MountOptions {
   /** Locks hold between all mounts that say so; else among the programs of this one. */
   readonly sharedLocks: boolean;
   readonly shownAs: Omit<ShownAs, 'root'>;
-  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
+  readonly runtime: Pick<Runtime, 'clock' | 'log' | 'random'>;
 }
 
 /** Of a mount that an earlier daemon has left. */
@@ -84,6 +84,7 @@ export class Mount implements AsyncDisposable {
   readonly #options: Omit<MountOptions, 'root'>;
   readonly #handles: Handles;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #agreed = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
   readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
@@ -113,10 +114,6 @@ export class Mount implements AsyncDisposable {
       remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
-
-    runtime.metrics.gauge('weir_fuse_open', 'Files and directories that are open on the mount.', () => this.#handles.count);
-    runtime.metrics.gauge('weir_fuse_nodes', 'Files and directories that the kernel remembers.', () => this.#services.remembered.count);
-    runtime.metrics.counterFrom('weir_fuse_requests_total', 'Requests of the kernel.', () => [...this.#requests].map(([operation, value]) => ({labels: {operation}, value})), ['operation']);
   }
 
   /** Serves a new mount. */
@@ -138,6 +135,7 @@ export class Mount implements AsyncDisposable {
     await device.notify(notification.resend, new Uint8Array(0));
     mount.#start();
     mount.#follow();
+    mount.#agreed.resolve();
     // What changed just before the end may not have been told.
     void device.notify(notification.nextEpoch, new Uint8Array(0));
     runtime.log.info('fuse: going on with a mount', {open: mount.#handles.count, drafts: drafts.length});
@@ -162,7 +160,27 @@ export class Mount implements AsyncDisposable {
     return this.#ended.promise;
   }
 
-  /** The next daemon can go on with it. */
+  /** Resolves when the kernel and we have agreed on how (INIT). */
+  get agreed(): Promise<void> {
+    return this.#agreed.promise;
+  }
+
+  /** Files and directories that are open. */
+  get openCount(): number {
+    return this.#handles.count;
+  }
+
+  /** Files and directories that the kernel remembers. */
+  get nodeCount(): number {
+    return this.#services.remembered.count;
+  }
+
+  /** How many requests of the kernel there were, by operation. */
+  get requests(): ReadonlyMap<OperationName, number> {
+    return this.#requests;
+  }
+
+  /** The next daemon can go on with it. Known when it is `agreed`. */
   get isKept(): boolean {
     return this.#options.device.kept !== undefined && agreedOn(this.#services.kept.flags, 'hasResend');
   }
@@ -272,6 +290,7 @@ export class Mount implements AsyncDisposable {
     this.#follow();
     runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
     this.#reply(head.unique, 0, answer);
+    this.#agreed.resolve();
   }
 
   async #serve(head: FuseHead, body: FuseBody): Promise<void> {

@@ -22,7 +22,7 @@ const answerMs = 5_000;
 export class NodeFuse implements Fuse {
   readonly #log: Log;
   readonly #mounting: Mounting;
-  /** Of directories that this process serves, or is about to. */
+  /** Of directories that are served by this, or about to be. */
   readonly #claims = new Map<string, AsyncDisposable>();
   #freed: Promise<unknown> = Promise.resolve();
 
@@ -36,12 +36,16 @@ export class NodeFuse implements Fuse {
     const place = placeOf(options);
     if (calls && place) await this.#claim(place.directory, options.directory);
     const kept = calls && place && findKept(calls, place, options.directory);
-    if (!kept) return undefined;
+    if (!kept) {
+      this.#unclaim(options.directory);
+      return undefined;
+    }
     const {device, memory, mount} = kept;
     if (mount.protocol !== keeperProtocol || mount.options !== this.#asked(options) || calls.hasEnded(device)) {
       this.#log.warn('fuse: a mount that was left cannot be gone on with: it was made with other options, or was taken away', {directory: options.directory});
       await endKept(kept);
       await this.#mounting.unmount(options.directory);
+      this.#unclaim(options.directory);
       return undefined;
     }
     return this.#device(device, options.directory, {keeper: Keeper.on(place, kept, this.#log), memory});
@@ -81,6 +85,16 @@ export class NodeFuse implements Fuse {
     if (process.platform !== 'linux') throw new WeirError('Unsupported', 'mounting needs FUSE, which is part of Linux');
     if (!keeperCalls() || !fuseCalls()) throw new WeirError('Unsupported', 'mounting needs the package koffi, which is not installed for this machine');
     if (keeper !== undefined) await this.#claim(keeper, directory);
+    try {
+      return await this.#mount(options);
+    } catch (error) {
+      this.#unclaim(directory);
+      throw error;
+    }
+  }
+
+  async #mount(options: FuseMountOptions): Promise<FuseDevice> {
+    const {directory} = options;
     await this.#prepare(directory);
     const place = await fs.promises.realpath(directory);
     const device = await this.#mounting.make(options);
