@@ -73,7 +73,9 @@ export interface SealedAs {
 export const smallBytesMax = 64 * KiB;
 
 export interface FileWriter {
-  /** Resolves when the next chunk may come. The buffer must not be changed afterwards. */
+  /** Done with a chunk when its write resolves: then its memory may be used again. */
+  readonly copies?: true;
+  /** Resolves when the next chunk may come. Where it does not copy, the buffer must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void>;
   /** Publishes. BadDigest, IncompleteBody, PreconditionFailed. On failure nothing has changed. */
   commit(expected?: {length?: number; md5?: string; checksums?: Checksums}, sealed?: SealedAs): Promise<FileInfo>;

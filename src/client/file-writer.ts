@@ -8,6 +8,7 @@ import type {WriteTicket} from '#contracts/writing.ts';
 import type {Checksums} from '#model/content.ts';
 
 export class TicketWriter implements FileWriter {
+  readonly copies?: true;
   readonly #master: PublishingMaster;
   readonly #ticket: WriteTicket;
   readonly #stream: WriteStream;
@@ -18,6 +19,7 @@ export class TicketWriter implements FileWriter {
     this.#master = master;
     this.#ticket = ticket;
     this.#stream = stream;
+    if (stream.copies) this.copies = true;
     this.#context = context;
   }
 

@@ -48,7 +48,9 @@ export type ProbeRange = {readonly offset: number; readonly length?: number} | {
 export type Ready = (way?: WriteType) => Promise<void>;
 
 export interface WriteStream {
-  /** Resolves when the next chunk may come (backpressure of the store). The buffer must not be changed afterwards. */
+  /** Done with a chunk when its write resolves: then its memory may be used again. */
+  readonly copies?: true;
+  /** Resolves when the next chunk may come (backpressure of the store). Where it does not copy, the buffer must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Lets the store finish the object. `ready` is awaited just before the store could make it visible; if it throws, the

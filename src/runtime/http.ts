@@ -86,6 +86,7 @@ export interface HttpClientRequest {
   /** Absolute; the path and query are sent exactly as written here. */
   readonly url: string;
   readonly headers: readonly string[];
+  /** Of a stream, pieces of 16 KiB or more may be changed once the next is asked for. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
   readonly trust?: HttpTrust;

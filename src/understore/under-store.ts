@@ -125,6 +125,8 @@ export interface StoreWriteRequest {
 
 /** A write under way: nothing is visible in the store before finish, and nothing remains after abort. */
 export interface StoreWrite {
+  /** Done with a chunk when its write resolves, with the last when `finish` or `abort` does: then its memory may be used again. */
+  readonly copies?: true;
   /** Resolves when there is room for more. */
   write(chunk: Uint8Array): Promise<void>;
   /** The same of bytes of a file of this host, where the store takes them from there; false: they are to be written. What was taken of them until then is written over. */

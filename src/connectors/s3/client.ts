@@ -14,6 +14,8 @@ import {parseXml, type XmlElement} from '#connectors/s3/xml.ts';
 /** A listing of 1000 keys of 1024 escaped bytes has 4 MiB. */
 const documentBytesMax = 16 * MiB;
 const errorBytesMax = 64 * KiB;
+/** HttpClientRequest.body. */
+const ownedBytesMax = 16 * KiB;
 
 export interface S3Request {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -111,9 +113,9 @@ export class S3Client {
     let contentLength = length ?? (request.method === 'PUT' || request.method === 'POST' ? 0 : undefined);
     if (credentials && stream) {
       const {seed, sign} = signer.chunkSigner(sent, credentials);
-      body = signedChunks(stream, seed, sign);
+      body = signedChunks(stream, length!, seed, sign);
       contentLength = chunkedLength(length!);
-    }
+    } else if (body && !(body instanceof Uint8Array)) body = ownedPieces(body);
     const flat: string[] = [];
     for (const name in sent) flat.push(name, sent[name]!);
     if (contentLength !== undefined) flat.push('content-length', String(contentLength));
@@ -126,6 +128,11 @@ export class S3Client {
       ...(body === undefined ? {} : {body}),
     });
   }
+}
+
+/** Whoever makes them may use their memory again when the next is asked for; what is small may wait longer to be sent. */
+async function* ownedPieces(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of body) yield piece.length < ownedBytesMax ? Uint8Array.prototype.slice.call(piece) : piece;
 }
 
 /** The whole body. Unavailable when it is larger than any answer of this kind. */

@@ -13,6 +13,7 @@ export const chunkBytes = 64 * 1024;
 export const streamingPayload = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD';
 
 const lineEnd = Buffer.from('\r\n');
+const nothing = new Uint8Array(0);
 const emptyHash = hash('sha256', '');
 const signatureForm = ';chunk-signature=';
 const signatureChars = 64;
@@ -28,29 +29,35 @@ export function chunkedLength(length: number): number {
   return length + whole * around(chunkBytes) + (rest > 0 ? around(rest) : 0) + around(0);
 }
 
-/** `seed`: the signature of the request. Buffers are handed on as they are, never copied. */
-export async function* signedChunks(body: AsyncIterable<Uint8Array>, seed: string, sign: SignChunk): AsyncGenerator<Uint8Array, void, undefined> {
+/**
+ * `seed`: the signature of the request; `length`: of the body. What is asked for next says that what came before is done with: a whole chunk's
+ * bytes are used again, and nothing of the body is kept when its next piece is asked for. Memory is one chunk.
+ */
+export async function* signedChunks(body: AsyncIterable<Uint8Array>, length: number, seed: string, sign: SignChunk): AsyncGenerator<Uint8Array, void, undefined> {
   let previous = seed;
-  let pieces: Uint8Array[] = [];
-  let length = 0;
-  function* chunk(): Generator<Uint8Array, void, undefined> {
-    const payloadHash = length === 0 ? emptyHash : hash('sha256', pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces));
-    previous = sign(previous, payloadHash);
-    yield Buffer.from(`${length.toString(16)}${signatureForm}${previous}\r\n`);
-    yield* pieces;
+  let room: Buffer | undefined;
+  let filled = 0;
+  function* chunk(payload: Uint8Array): Generator<Uint8Array, void, undefined> {
+    previous = sign(previous, payload.length === 0 ? emptyHash : hash('sha256', payload));
+    yield Buffer.from(`${payload.length.toString(16)}${signatureForm}${previous}\r\n`);
+    if (payload.length > 0) yield payload;
     yield lineEnd;
-    pieces = [];
-    length = 0;
   }
   for await (const bytes of body) {
     for (let at = 0; at < bytes.length; ) {
-      const piece = bytes.subarray(at, at + chunkBytes - length);
-      pieces.push(piece);
-      length += piece.length;
+      const piece = bytes.subarray(at, at + chunkBytes - filled);
       at += piece.length;
-      if (length === chunkBytes) yield* chunk();
+      if (piece.length === chunkBytes) yield* chunk(piece);
+      else {
+        room ??= Buffer.allocUnsafe(Math.min(length, chunkBytes));
+        room.set(piece, filled);
+        filled += piece.length;
+        if (filled < chunkBytes) continue;
+        filled = 0;
+        yield* chunk(room);
+      }
     }
   }
-  if (length > 0) yield* chunk();
-  yield* chunk();
+  if (filled > 0) yield* chunk(room!.subarray(0, filled));
+  yield* chunk(nothing);
 }

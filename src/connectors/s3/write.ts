@@ -39,6 +39,7 @@ function putObject(client: S3Client, request: StoreWriteRequest, body: Uint8Arra
 
 /** The last bytes are held back until `finish`, so that nothing becomes visible before. */
 class StreamedWrite implements StoreWrite {
+  readonly copies = true;
   readonly #key: ByteString;
   readonly #length: number;
   readonly #stop = new AbortController();
@@ -69,9 +70,8 @@ class StreamedWrite implements StoreWrite {
     this.#taken += chunk.length;
     if (this.#taken > this.#length) throw this.#wrongLength();
     if (chunk.length === 0) return;
-    const previous = this.#held;
-    this.#held = chunk;
-    if (previous) await this.#pass(previous);
+    if (this.#taken === this.#length) this.#held = chunk;
+    else await this.#pass(chunk);
   }
 
   async finish(): Promise<StoreObject> {
@@ -120,6 +120,7 @@ class StreamedWrite implements StoreWrite {
 }
 
 class PartedWrite implements StoreWrite {
+  readonly copies = true;
   readonly #client: S3Client;
   readonly #budget: ByteBudget;
   readonly #request: StoreWriteRequest;

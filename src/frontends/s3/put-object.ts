@@ -48,6 +48,7 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
       return {info: await writer.commit({}, kept), encryption};
     }
     const whole = upload.whole();
+    if (writer.copies && !whole) request.exchange.body.lend?.();
     if (whole) for (const chunk of whole) await writer.write(chunk);
     else for await (const chunk of upload.bytes) await writer.write(chunk);
     return {info: await writer.commit(upload.expected()), encryption};

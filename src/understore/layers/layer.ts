@@ -60,6 +60,7 @@ export abstract class StoreLayer implements UnderStore {
     const write = await this.around({name: 'write', key}, options, o => this.inner.write(request, o));
     const {writeFile} = write;
     return {
+      ...(write.copies ? {copies: true} : {}),
       write: chunk => this.around({name: 'writeChunk', key, length: chunk.length}, options, () => write.write(chunk)),
       ...(writeFile ? {writeFile: (file, offset, length) => this.around({name: 'writeChunk', key, length}, options, () => writeFile(file, offset, length))} : {}),
       finish: () => this.around({name: 'finish', key}, options, () => write.finish()),

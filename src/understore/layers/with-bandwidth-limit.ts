@@ -62,6 +62,7 @@ class BandwidthLayer extends StoreLayer {
     if (!bucket) return write;
     const {writeFile} = write;
     return {
+      ...(write.copies ? {copies: true} : {}),
       ...(writeFile ? {writeFile: async (file, offset, length) => {
         await bucket.take(length, options.signal);
         return await writeFile(file, offset, length);

@@ -19,7 +19,12 @@ export class CacheCopy {
     if (lengthHint === undefined || lengthHint <= segmentContentBytesMax) this.#small = [];
   }
 
-  /** Resolves when the next chunk may come; never rejects. The buffer must not be changed afterwards. */
+  /** Done with a chunk when its write resolves. */
+  get copies(): boolean {
+    return !this.#small;
+  }
+
+  /** Resolves when the next chunk may come; never rejects. Where it does not copy, the buffer must not be changed afterwards. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#dead) return;
     try {

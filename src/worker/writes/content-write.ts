@@ -1,7 +1,7 @@
 /**
  * A new object on its way: each chunk goes through the digests, to the store and to the cache at the same time. The last chunk
  * is held back until `finish` has checked everything and the caller is ready, because a store may make the object visible with
- * its last byte. The store's failure is the write's failure; the cache's is not.
+ * its last byte; which one that is shows where the length is known, else each may be it. The store's failure is the write's failure; the cache's is not.
  */
 import {WeirError} from '#base/errors.ts';
 import type {ContentId} from '#base/ids.ts';
@@ -12,14 +12,20 @@ import type {CacheCopy} from '#worker/writes/cache-copy.ts';
 import type {Digests, ExpectedDigests} from '#model/digests.ts';
 
 export class ContentWrite implements WriteStream {
+  readonly copies?: true;
   readonly #content: ContentId;
   readonly #store: StoreWrite;
   readonly #cache: CacheCopy | undefined;
   readonly #digests: Digests;
+  readonly #length: number | undefined;
+  #taken = 0;
   #heldBack: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'done' | 'aborted' = 'open';
 
-  constructor(content: ContentId, store: StoreWrite, cache: CacheCopy | undefined, digests: Digests) {
+  /** `length`: of the whole, when known. */
+  constructor(content: ContentId, store: StoreWrite, cache: CacheCopy | undefined, digests: Digests, length?: number) {
+    if (store.copies && length !== undefined && (!cache || cache.copies)) this.copies = true;
+    this.#length = length;
     this.#content = content;
     this.#store = store;
     this.#cache = cache;
@@ -29,10 +35,13 @@ export class ContentWrite implements WriteStream {
   async write(chunk: Uint8Array): Promise<void> {
     this.#mustBe('open');
     if (chunk.length === 0) return;
-    const before = this.#heldBack;
-    this.#heldBack = chunk;
+    this.#taken += chunk.length;
+    const more = this.copies === true && this.#taken !== this.#length;
+    const sending = more ? chunk : this.#heldBack;
+    if (!more) this.#heldBack = this.copies ? Uint8Array.prototype.slice.call(chunk) : chunk;
     try {
-      const sent = before ? this.#store.write(before) : undefined;
+      if (this.#length !== undefined && this.#taken > this.#length) throw new WeirError('IncompleteBody', `more than the announced ${this.#length} bytes came`);
+      const sent = sending ? this.#store.write(sending) : undefined;
       const [, , result] = await Promise.allSettled([this.#cache?.write(chunk), this.#digests.update(chunk), sent]);
       if (result.status === 'rejected') throw result.reason;
     } catch (error) {

@@ -54,7 +54,7 @@ export class Writes {
       if (ticket.writeType === 'ASYNC_THROUGH') return new PendingWrite({content: ticket.content, length, blocks: this.#blocks, clock: this.#clock, digests, through});
       const write = await through();
       const cache = store.capabilities.localFile ? undefined : new CacheCopy(this.#blocks, length);
-      return new ContentWrite(ticket.content, write, cache, digests);
+      return new ContentWrite(ticket.content, write, cache, digests, length);
     });
   }
 

@@ -37,6 +37,34 @@ const get = (url: string, signal?: AbortSignal) => http.request({method: 'GET', 
 const text = async (url: string): Promise<string> => (await readAll((await get(url)).body)).toString();
 
 describe('http client', () => {
+  it('is done with large pieces of a body when it asks for the next', async () => {
+    const memory = Buffer.alloc(64 * 1024);
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < pattern.length; at += memory.length) {
+        yield memory.subarray(0, pattern.copy(memory, 0, at, at + memory.length));
+        memory.fill(0);
+      }
+    }
+    let received: Buffer = Buffer.alloc(0);
+    const slowly = async (body: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of body) {
+        chunks.push(Buffer.from(chunk));
+        if (chunks.length % 16 === 0) await new Promise((resolve) => void setImmediate(resolve));
+      }
+      return Buffer.concat(chunks);
+    };
+    await withServer(async (exchange) => {
+      received = await slowly(exchange.body);
+      await exchange.respond(200, []);
+    }, async (origin) => {
+      const response = await http.request({method: 'PUT', url: origin, headers: ['Content-Length', String(pattern.length)], body: pieces()});
+      assert.equal(response.status, 200);
+      await readAll(response.body);
+    });
+    assert.ok(received.equals(pattern));
+  });
+
   it('receives large bodies in memory that it uses again, and never while somebody has it', async () => {
     const body = {kind: 'bytes', length: pattern.length, bytes: pattern} as const;
     await withServer((exchange) => exchange.respond(200, [], body), async (origin) => {

@@ -18,6 +18,8 @@ const idleConnectionsPerHostMax = 64;
 /** Shorter than what servers commonly keep an idle connection, so that we rarely write into one that they just closed. */
 const idleMs = 4_000;
 const headerBytesMax = 64 * 1024;
+/** Pieces of bodies that are smaller may wait behind each other; of larger ones each has left when the next is asked for. */
+const keptBytesMax = 16 * 1024;
 
 const pool = {keepAlive: true, maxSockets: connectionsPerHostMax, maxFreeSockets: idleConnectionsPerHostMax, timeout: 0, scheduling: 'lifo', keepAliveMsecs: idleMs} as const;
 const plainPool = new http.Agent(pool);
@@ -142,15 +144,16 @@ function abortWith(outgoing: http.ClientRequest, signal: AbortSignal): void {
 async function pump(body: AsyncIterable<Uint8Array>, outgoing: http.ClientRequest): Promise<void> {
   for await (const chunk of body) {
     if (outgoing.destroyed) return;
-    if (outgoing.write(chunk)) continue;
+    if (chunk.length < keptBytesMax && outgoing.write(chunk)) continue;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         outgoing.off('drain', done);
         outgoing.off('close', done);
         resolve();
       };
-      outgoing.on('drain', done);
       outgoing.on('close', done);
+      if (chunk.length < keptBytesMax) outgoing.on('drain', done);
+      else outgoing.write(chunk, done);
     });
   }
   outgoing.end();
