@@ -80,6 +80,18 @@ describe('KeyedMutex', () => {
     assert.equal(mutex.heldKeys, 0);
   });
 
+  it('gives a key that nobody has on the spot', async () => {
+    const mutex = new KeyedMutex();
+    const taken = mutex.take('k');
+    assert.ok(taken);
+    assert.equal(mutex.take('k'), undefined);
+    const next = mutex.acquire('k');
+    taken[Symbol.dispose]();
+    assert.equal(mutex.take('k'), undefined, 'who waits comes first');
+    (await next)[Symbol.dispose]();
+    assert.equal(mutex.heldKeys, 0);
+  });
+
   it('does not hold up other keys', async () => {
     const mutex = new KeyedMutex();
     using _first = await mutex.acquire('a');

@@ -8,10 +8,20 @@ export class KeyedMutex {
   /** Waits for the key's turn; the result releases it. Releasing twice is harmless. */
   async acquire(key: string): Promise<Disposable> {
     const before = this.#tails.get(key);
+    const turn = this.#line(key, before);
+    await before;
+    return turn;
+  }
+
+  /** The same on the spot; undefined where somebody has it. */
+  take(key: string): Disposable | undefined {
+    return this.#tails.has(key) ? undefined : this.#line(key, undefined);
+  }
+
+  #line(key: string, before: Promise<void> | undefined): Disposable {
     const {promise, resolve} = Promise.withResolvers<void>();
     const tail = before ? before.then(() => promise) : promise;
     this.#tails.set(key, tail);
-    await before;
     return {
       [Symbol.dispose]: () => {
         resolve();

@@ -168,8 +168,8 @@ export interface BlockStore extends AsyncDisposable {
   lastingDraft(length: number | undefined): Promise<Draft | undefined>;
   /** Drafts that outlive the process. */
   readonly drafts: NamedDrafts;
-  /** A content that was sealed without that survives power loss when this answers true. */
-  makeDurable(id: ContentId): Promise<boolean>;
+  /** Contents that were sealed without that survive power loss where this answers true, in order. */
+  makeDurable(ids: readonly ContentId[]): Promise<readonly boolean[]>;
   /**
    * A content of segment size, dirty: it survives power loss when this answers true, or, unless `durable`, the process (`makeDurable`). The
    * buffers must not be changed before.

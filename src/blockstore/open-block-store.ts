@@ -254,19 +254,32 @@ class TieredBlockStore implements BlockStore {
     return false;
   }
 
-  async makeDurable(id: ContentId): Promise<boolean> {
-    try {
-      const files = this.#large.files.of(id).filter((file) => file.tier.persistent);
-      const whole = files.find((file) => file.complete);
-      if (files.length > 0) await Promise.all((whole ? [whole] : files).map((content) => Promise.all([this.#large.file(content).then((file) => file.datasync()), tierSync(content.tier, 'files', content.folder)])));
-      else if (this.#small.nodeOf(id) !== 0) await this.#small.syncEntry(id);
-      await Promise.all(this.#kept.tiers.map((tier) => this.#logs[tier.number]!.sync()));
-      return true;
-    } catch (error) {
-      // Dropped meanwhile it need not last, and its file may be gone.
-      if (this.presence(id)) this.#tiers[0]!.failed(error);
-      return false;
-    }
+  async makeDurable(ids: readonly ContentId[]): Promise<readonly boolean[]> {
+    const lost = new Set<ContentId>();
+    const attempt = async (of: readonly ContentId[], work: Promise<unknown>): Promise<void> => {
+      try {
+        await work;
+      } catch (error) {
+        for (const id of of) {
+          lost.add(id);
+          // Dropped meanwhile it need not last, and its file may be gone.
+          if (this.presence(id)) this.#tiers[0]!.failed(error);
+        }
+      }
+    };
+    const syncs: Promise<void>[] = [];
+    const small = ids.filter((id) => this.#small.nodeOf(id) !== 0);
+    for (const [segment, of] of Map.groupBy(small, (id) => this.#small.segmentOf(this.#small.nodeOf(id)))) syncs.push(attempt(of, this.#small.syncSegment(segment)));
+    for (const id of ids) if (this.#small.nodeOf(id) === 0) syncs.push(attempt([id], this.#syncLarge(id)));
+    await Promise.all(syncs);
+    await attempt(ids, Promise.all(this.#kept.tiers.map((tier) => this.#logs[tier.number]!.sync())));
+    return ids.map((id) => !lost.has(id));
+  }
+
+  async #syncLarge(id: ContentId): Promise<void> {
+    const files = this.#large.files.of(id).filter((file) => file.tier.persistent);
+    const whole = files.find((file) => file.complete);
+    await Promise.all((whole ? [whole] : files).map((content) => Promise.all([this.#large.file(content).then((file) => file.datasync()), tierSync(content.tier, 'files', content.folder)])));
   }
 
   async leftDirty(): Promise<readonly ContentId[]> {

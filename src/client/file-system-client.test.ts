@@ -185,6 +185,7 @@ describe('a small object', () => {
         },
       },
       worker: {
+        storeSmall: () => Promise.reject(new Error('nothing goes to its store here')),
         keepSmall: async (_content: ContentId, chunks: readonly Uint8Array[]): Promise<boolean> => {
           calls.push(`keep ${Buffer.concat([...chunks]).toString()}`);
           return kept;

@@ -1,6 +1,7 @@
 /**
- * A small object on its way to the cache of this process (ASYNC_THROUGH): held until all of it is there, then kept and committed at once. Two things
- * are waited for, the disk of the cache and that of the journal. Where one of them takes more than that, the ordinary steps go on with what is here.
+ * A small object on its way to the cache of this process (ASYNC_THROUGH), or to a store that takes it whole: held until all of it is there, then kept and
+ * committed at once. Two things are waited for, the disk of the cache or the store and that of the journal. Where one of them takes more than that, the
+ * ordinary steps go on with what is here.
  */
 import {WeirError} from '#base/errors.ts';
 import type {FileWriter, SealedAs} from '#client/file-system.ts';
@@ -16,7 +17,7 @@ import {digestsOfWhole, type ExpectedDigests} from '#model/digests.ts';
 export interface SmallWriterServices {
   readonly master: PublishingMaster;
   readonly worker: Pick<WorkerApi, 'write'>;
-  readonly here: {readonly master: Pick<MasterOnTheSpot, 'commitWriteNow'>; readonly worker: Pick<WorkerOnTheSpot, 'keepSmall'>};
+  readonly here: {readonly master: Pick<MasterOnTheSpot, 'commitWriteNow'>; readonly worker: Pick<WorkerOnTheSpot, 'keepSmall' | 'storeSmall'>};
 }
 
 interface Announced {
@@ -58,8 +59,16 @@ export class SmallWriter implements FileWriter {
     const context = this.#context;
     try {
       const {length, md5, checksums} = await digestsOfWhole(this.#chunks, this.#announced.checksums, expected);
+      const digests = {etag: md5, checksums: sealed?.checksums ?? checksums};
+      if (ticket.writeType !== 'ASYNC_THROUGH') {
+        return await publish(master, ticket, async (ready) => {
+          await ready();
+          const {fingerprint} = await here.worker.storeSmall(ticket, this.#chunks, length, context);
+          return {length, fingerprint, ...digests};
+        }, context);
+      }
       if (!(await here.worker.keepSmall(ticket.content, this.#chunks, length))) return await this.#through(expected, sealed);
-      const object = {length, pending: true, fingerprint: '', etag: md5, checksums: sealed?.checksums ?? checksums} as const;
+      const object = {length, pending: true, fingerprint: '', ...digests} as const;
       const committed = here.master.commitWriteNow(ticket, object, context);
       return await (committed ?? publish(master, ticket, async (ready) => {
         await ready();

@@ -35,7 +35,7 @@ export interface MasterOnTheSpot {
   isReadOnlyNow(mount: MountId): boolean;
   /** The same of a file whose bytes will be read. PermissionDenied also when the principal may not. */
   openNow(path: ByteString, principal: Principal): FileInfo | undefined;
-  /** MasterApi.beginWrite of a whole new object under ASYNC_THROUGH. The ticket does not end by itself: it is committed or abandoned. */
+  /** MasterApi.beginWrite of a whole new object under ASYNC_THROUGH, or that its store takes whole (`storeSmall`). The ticket does not end by itself: it is committed or abandoned. */
   beginWriteNow(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined;
   /** prepareCommit and commitWrite of such a ticket, whose bytes are kept; the answer comes when the commit is durable. Undefined: it takes both of them. */
   commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined;
@@ -48,6 +48,8 @@ export interface WorkerOnTheSpot {
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
   /** Keeps a small content whole and dirty: true when it survives power loss; false when it could not be kept, and nothing of it is. */
   keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean>;
+  /** Brings a small content to the store of such a ticket, whole. As StoreWrite.finish. */
+  storeSmall(ticket: WriteTicket, chunks: readonly Uint8Array[], length: number, context: CallContext): Promise<{readonly fingerprint: string}>;
   /** WorkerApi.openDraft, of a file without bytes. */
   openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {Foreground} from '#base/foreground.ts';
 import type {ContentId} from '#base/ids.ts';
 import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {type CallContext, rootPrincipal} from '#contracts/context.ts';
@@ -39,8 +40,9 @@ export class World {
   readonly endedUploads: ContentId[] = [];
   /** The cache, as far as it keeps what is pending: it outlives masters, as what was synced does. */
   readonly cache = new Map<ContentId, Buffer>();
-  lasting: PendingCache['lasting'] = {makeDurable: async id => this.cache.has(id), isSound: async ({id, length}) => length === 0 || this.cache.get(id)?.length === length};
+  lasting: PendingCache['lasting'] = {makeDurable: async ids => ids.map(id => this.cache.has(id)), isSound: async ({id, length}) => length === 0 || this.cache.get(id)?.length === length};
   backlog: Partial<BacklogLimits> = {};
+  readonly foreground = new Foreground();
   /** How many were put behind. */
   puts = 0;
   /** Holders of open files that may come back in the next life. */
@@ -82,7 +84,7 @@ export class World {
   async open(runtime: Runtime, metastore: Metastore): Promise<Master> {
     const http = this.http ? {http: this.http} : {};
     return await Master.open({
-      metastore, runtime, stores: this.#registry(runtime), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, backlog: this.backlog, pending: this.#pending(),
+      metastore, runtime, stores: this.#registry(runtime), root: {uri: 'mem://home/', options: {}}, returningHolders: this.returning, backlog: this.backlog, foreground: this.foreground, pending: this.#pending(),
       onContentDropped: contents => {
         this.dropped.push(...contents);
         for (const id of contents) this.cache.delete(id);
@@ -101,11 +103,12 @@ export class World {
         const bytes = whole.subarray(offset, offset + length);
         if (bytes.length > 0) yield bytes;
       },
+      bytesNow: content => cache.get(content.id),
       file: () => Promise.resolve(undefined),
       persisted: content => void cache.delete(content),
       drop: contents => contents.forEach(id => void cache.delete(id)),
       uploadEnded: ({content}) => void this.endedUploads.push(content),
-      lasting: {makeDurable: id => this.lasting.makeDurable(id), isSound: content => this.lasting.isSound(content)},
+      lasting: {makeDurable: ids => this.lasting.makeDurable(ids), isSound: content => this.lasting.isSound(content)},
     };
   }
 

@@ -4,6 +4,7 @@
  * follow; `events/` tells of changes; `mounts/` has the stores.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {Foreground} from '#base/foreground.ts';
 import type {MountId} from '#base/ids.ts';
 import {ChangeFeed} from '#master/change-feed.ts';
 import {Events} from '#master/events/events.ts';
@@ -68,6 +69,8 @@ export interface MasterServices {
   readonly pending?: PendingCache;
   /** How much may be pending at a time. */
   readonly backlog?: Partial<BacklogLimits>;
+  /** What programs ask for, which goes before what is done behind. */
+  readonly foreground?: Foreground;
   /** The backup's bytes; absent: backup is Unsupported. */
   readonly writeBackup?: (metastore: Metastore) => AsyncIterable<Uint8Array>;
 }
@@ -102,7 +105,7 @@ export function assemble(services: MasterServices) {
   const forget = (mount: MountId, prefix: ByteString): void => mounting.forget(mount, prefix);
   const arrived = (mount: MountId, prefix: ByteString): void => mounting.arrived(mount, prefix);
   const gate = new UploadGate();
-  const persister: Persister = new Persister({...loading, gate, written, runtime, cache: services.pending, limits: services.backlog});
+  const persister: Persister = new Persister({...loading, gate, written, runtime, cache: services.pending, limits: services.backlog, foreground: services.foreground});
   const moving = {...loading, written, gate, persister, runtime, loader, forget, arrived};
   const persistRequests = new PersistRequests(moving);
   const jobs = new Jobs(moving);

@@ -147,9 +147,9 @@ describe('what a mount makes', () => {
       const next = await write(world, master, await make(master, '/b/config.new'), 'new');
       let synced = false;
       const {makeDurable} = world.lasting;
-      world.lasting = {...world.lasting, makeDurable: async (id) => {
-        synced ||= id === next.inode.content!.id;
-        return await makeDurable(id);
+      world.lasting = {...world.lasting, makeDurable: async (ids) => {
+        synced ||= ids.includes(next.inode.content!.id);
+        return await makeDurable(ids);
       }};
       await master.rename(bytes('/b/config.new'), bytes('/b/config'), {kind: 'file', replace: true}, context);
       assert.ok(synced);
@@ -162,7 +162,7 @@ describe('what a mount makes', () => {
     await world.life(async (master, runtime) => {
       await mountBucket(master);
       const {lasting} = world;
-      world.lasting = {...lasting, makeDurable: async () => false};
+      world.lasting = {...lasting, makeDurable: async (ids) => ids.map(() => false)};
       const made = await write(world, master, await make(master, '/b/f'), 'hello');
       await assert.rejects(master.sync(made.inode.id, context), (error) => isKind(error, 'Io'));
       await runtime.clock.sleep(20_000);

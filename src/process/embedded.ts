@@ -7,6 +7,7 @@
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
+import {Foreground} from '#base/foreground.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
@@ -113,6 +114,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     // All come back, by whomever they are served then.
     const left = fuse ? leftMounts(fuse, home.mounts, runtime.log) : [];
     const origins = left.map(({kept}) => kept.origin);
+    const foreground = new Foreground();
     let running: Worker | undefined;
     let mounts: ServedMounts | undefined;
     const master: Master = await down.add(
@@ -131,6 +133,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         returningHolders: origins,
         pending: pendingCache(blocks, () => running, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => running?.uploadEnded(upload)),
         backlog: {bytesMax: cache.tiers.reduce((sum, tier) => sum + (tier.name === 'MEM' ? 0 : tier.quotaBytes), 0) * backlogShare},
+        foreground,
         writeBackup: (store) => writeBackup(store, runtime.clock),
       }),
     );
@@ -157,16 +160,16 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const audited = audit ? {audit: audit.record} : {};
     const threads = serving?.({runtime, master, worker, files, identity, baseDomains, ...audited, ...tls, ...(up.threads === undefined ? {} : {fixed: up.threads})});
     const s3Options = {address: {host: up.host, port: up.s3Port}, ...tls, ...(threads ? {threads} : {})};
-    const s3 = await down.add('S3', http.serve(s3Options, s3Handler({files, runtime, baseDomains, identity: identity.directory, ...audited})));
+    const s3 = await down.add('S3', http.serve(s3Options, foreground.counted(s3Handler({files, runtime, baseDomains, identity: identity.directory, ...audited}))));
     own.port = s3.address.port;
     const rest = await down.add(
       'REST',
-      http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, restHandler({files, identity, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)})),
+      http.serve({address: {host: up.host, port: up.httpPort}, ...tls}, foreground.counted(restHandler({files, identity, runtime, version: options.version, lookup, openMetrics: loopback.test(up.host)}))),
     );
     const website =
       up.websitePort === undefined
         ? undefined
-        : await down.add('websites', http.serve({address: {host: up.host, port: up.websitePort}, ...tls}, websiteHandler({files, runtime, identity: identity.directory})));
+        : await down.add('websites', http.serve({address: {host: up.host, port: up.websitePort}, ...tls}, foreground.counted(websiteHandler({files, runtime, identity: identity.directory}))));
     const recovery = new AbortController();
     const recoveryContext = {principal: rootPrincipal, signal: recovery.signal};
     const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), draft => ownerOf(draft, left));
@@ -182,10 +185,10 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     });
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     if (makeFuse) {
-      mounts = new ServedMounts({files, runtime, fuse: makeFuse, whereabouts: options.whereabouts, keeper: home.mounts, recovering: {inodes: lost.map(({inode}) => inode), done: recovering}});
+      mounts = new ServedMounts({files, runtime, foreground, fuse: makeFuse, whereabouts: options.whereabouts, keeper: home.mounts, recovering: {inodes: lost.map(({inode}) => inode), done: recovering}});
       services.push(rpcService('mounts', mountsWire, mounts));
     }
-    const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup}));
+    const rpc = await down.add('RPC', serveRpc(runtime, {address: {host: up.host, port: up.rpcPort}, services, lookup, foreground}));
     const {writeType} = up;
     if (writeType !== undefined) await setWriteType(files, writeType, {principal: rootPrincipal, signal});
     await mountAll(files, registry, writeType === undefined ? up.uris : up.uris.map((mount) => ({...mount, options: {writeType, ...mount.options}})), options.variables, runtime.log, {principal: rootPrincipal, signal});

@@ -24,11 +24,12 @@ export function pendingCache(blocks: BlockStore, worker: () => Pick<Worker, 'pen
       if (!running) throw new WeirError('Unavailable', 'who reads what was not changed of a file is not there yet');
       return running.pendingBytes(content, range, signal);
     },
+    bytesNow: (content) => (content.over ? undefined : blocks.readResident(content, 0, content.length)),
     file: (content) => (content.over ? Promise.resolve(undefined) : blocks.lease(content, 0, content.length)),
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
     uploadEnded,
-    lasting: {makeDurable: (content) => blocks.makeDurable(content), isSound: (content) => isSound(blocks, content)},
+    lasting: {makeDurable: (contents) => blocks.makeDurable(contents), isSound: (content) => isSound(blocks, content)},
   };
 }
 

@@ -1,4 +1,5 @@
 /** A mount by FUSE over a client, in whatever process: gone on with where one was left (runtime/node/fuse/keeper/), else made. */
+import type {Foreground} from '#base/foreground.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {systemContext} from '#contracts/context.ts';
 import type {DirectoryOptions} from '#contracts/mounts-api.ts';
@@ -14,6 +15,7 @@ export interface MountParts {
   readonly fuse: Fuse;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'random'>;
   readonly options: DirectoryOptions;
+  readonly foreground?: Foreground;
   /** Where mounts of this home are kept. */
   readonly keeper: string;
   /** Where the instance is this process and has just begun. */
@@ -23,10 +25,10 @@ export interface MountParts {
 const nothing: LeftToServe['recovering'] = {inodes: [], done: Promise.resolve()};
 
 /** `goOn`: nothing is made, and undefined answered, where none was left. Busy, Unsupported, PermissionDenied, NotFound, NotADirectory, Unavailable. */
-export async function serveMount({files, fuse, runtime, options, keeper, recovering = nothing}: MountParts, {goOn}: {readonly goOn: boolean}): Promise<Mount | undefined> {
+export async function serveMount({files, fuse, runtime, options, foreground, keeper, recovering = nothing}: MountParts, {goOn}: {readonly goOn: boolean}): Promise<Mount | undefined> {
   const {readOnly, passthrough, sharedLocks, shownAs, subdirectory} = options;
   const asked = {...options, source: 'weir', keeper};
-  const common = {files, runtime, readOnly, passthrough, sharedLocks, shownAs};
+  const common = {files, runtime, foreground, readOnly, passthrough, sharedLocks, shownAs};
   const kept = await keptMount(fuse, asked, runtime.log);
   if (!kept) return goOn ? undefined : Mount.begin({...common, root: await rootOf(files, subdirectory, systemContext), device: await fuse.mount(asked)});
   const {device, left} = kept;

@@ -3,6 +3,7 @@
  * supervises it. A supervisor that dies leaves its mount served, until another one comes for it, or it is unmounted.
  */
 import {WeirError} from '#base/errors.ts';
+import type {Foreground} from '#base/foreground.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {DirectoryOptions, MountsApi, ServedMountInfo, ServeNews, ServeOptions, Whereabouts} from '#contracts/mounts-api.ts';
@@ -24,6 +25,7 @@ export interface ServedMountsParts {
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'metrics' | 'random'>;
   /** What it has to say of a mount goes to its log. */
   readonly fuse: (log: Log) => Fuse;
+  readonly foreground: Foreground;
   readonly whereabouts: Whereabouts | undefined;
   readonly keeper: string;
   readonly recovering: LeftToServe['recovering'];
@@ -116,11 +118,11 @@ export class ServedMounts implements MountsApi, AsyncDisposable {
 
   #begin(options: DirectoryOptions, how: {readonly goOn: boolean}): Served {
     if (this.#served.size >= mountsMax) throw new WeirError('Overloaded', `the instance serves ${mountsMax} mounts`);
-    const {files, fuse, runtime, keeper, recovering} = this.#parts;
+    const {files, fuse, runtime, foreground, keeper, recovering} = this.#parts;
     const said: string[] = [];
     let started = false;
     const log = heard(runtime.log, line => void (started || said.push(line)));
-    const starting = serveMount({files, fuse: fuse(log), runtime, options, keeper, recovering}, how).finally(() => (started = true));
+    const starting = serveMount({files, fuse: fuse(log), runtime, foreground, options, keeper, recovering}, how).finally(() => (started = true));
     const served: Served = {options, asked: JSON.stringify(options), said, starting};
     this.#served.set(options.directory, served);
     void this.#follow(served);

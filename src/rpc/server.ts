@@ -1,5 +1,6 @@
 /** The serving side: takes connections, checks who is there, and calls the implementations of contracts. */
 import {WeirError} from '#base/errors.ts';
+import type {Foreground} from '#base/foreground.ts';
 import {type Frame, FrameKind} from '#codec/rpc/frames.ts';
 import {decodeValue, encodeValue} from '#codec/rpc/values.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
@@ -14,6 +15,8 @@ export interface RpcServerOptions {
   readonly address: Address;
   readonly services: readonly RpcService[];
   readonly lookup: (accessKeyId: string) => {readonly secret: string; readonly principal: Principal} | undefined;
+  /** Where calls are counted. */
+  readonly foreground?: Foreground;
 }
 
 /** A connection that has not said who it is by then is closed. */
@@ -26,7 +29,7 @@ export async function serveRpc(runtime: Runtime, options: RpcServerOptions): Pro
   const listener = await runtime.net.listen(options.address, (connection) => {
     const channel = new Channel(connection);
     channels.add(channel);
-    new Session(runtime, channel, connection, services, options.lookup).run(() => channels.delete(channel));
+    new Session(runtime, channel, connection, services, options).run(() => channels.delete(channel));
   });
   return {
     address: listener.address,
@@ -42,16 +45,16 @@ class Session {
   readonly #channel: Channel;
   readonly #remote: Connection['remote'];
   readonly #calls: ServedCalls;
-  readonly #lookup: RpcServerOptions['lookup'];
+  readonly #options: Pick<RpcServerOptions, 'lookup' | 'foreground'>;
   #awaited: {readonly proof: Buffer; readonly principal: Principal} | undefined;
   #principal: Principal | undefined;
 
-  constructor(runtime: Runtime, channel: Channel, connection: Connection, services: Services, lookup: RpcServerOptions['lookup']) {
+  constructor(runtime: Runtime, channel: Channel, connection: Connection, services: Services, options: Pick<RpcServerOptions, 'lookup' | 'foreground'>) {
     this.#runtime = runtime;
     this.#channel = channel;
     this.#remote = connection.remote;
     this.#calls = new ServedCalls(channel, {services, log: runtime.log});
-    this.#lookup = lookup;
+    this.#options = options;
   }
 
   run(onClose: () => void): void {
@@ -61,6 +64,7 @@ class Session {
     void this.#channel.run({
       onFrame: (frame) => {
         const principal = this.#principal;
+        if (this.#options.foreground) this.#options.foreground.requests++;
         if (principal) this.#calls.onCall(frame, (travelled, signal) => contextOf(principal, travelled, signal));
         else this.#onHello(frame);
       },
@@ -84,7 +88,7 @@ class Session {
     }
     if (!(hello?.nonce instanceof Uint8Array) || hello.nonce.length !== nonceBytes) throw new WeirError('Unauthenticated', 'no nonce');
     const nonce = this.#runtime.random.bytes(nonceBytes);
-    const known = typeof hello.accessKeyId === 'string' ? this.#lookup(hello.accessKeyId) : undefined;
+    const known = typeof hello.accessKeyId === 'string' ? this.#options.lookup(hello.accessKeyId) : undefined;
     const secret = known?.secret ?? this.#runtime.random.id();
     this.#channel.post(FrameKind.hello, 0, encodeValue({version: wireVersion, nonce, proof: proof(secret, 'server', hello.nonce, nonce)}));
     const principal = known?.principal ?? {name: 'nobody', uid: 65_534, gids: []};

@@ -12,6 +12,7 @@
  * Unavailable, Overloaded, Timeout. A connector does not retry, limit or measure: wrappers in understore/layers do.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {WeirError} from '#base/errors.ts';
 import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {Descriptor} from '#model/file-lease.ts';
 import type {DiskFile} from '#runtime/disk.ts';
@@ -46,6 +47,8 @@ export interface Capabilities {
   readonly partBytesMax: number;
   /** Objects up to this size can be written in one request. */
   readonly singleWriteBytesMax: number;
+  /** Objects up to this size are taken whole, and several cost less together: `writeTogether`. */
+  readonly togetherBytesMax?: number;
 }
 
 export interface StoreObject {
@@ -123,6 +126,15 @@ export interface StoreWriteRequest {
   readonly condition?: {readonly ifAbsent: true} | {readonly ifFingerprint: string};
 }
 
+/** A small object with all its bytes. */
+export interface SmallWrite {
+  /** Not that of a directory. */
+  readonly key: ByteString;
+  readonly bytes: Uint8Array;
+  readonly mode?: number | undefined;
+  readonly condition?: StoreWriteRequest['condition'];
+}
+
 /** A write under way: nothing is visible in the store before finish, and nothing remains after abort. */
 export interface StoreWrite {
   /** Done with a chunk when its write resolves, with the last when `finish` or `abort` does: then its memory may be used again. */
@@ -160,6 +172,8 @@ export interface UnderStore extends AsyncDisposable {
   read(key: ByteString, request: StoreReadRequest, options: StoreCallOptions): Promise<StoreRead>;
   list(request: StoreListRequest, options: StoreCallOptions): Promise<StoreListPage>;
   write(request: StoreWriteRequest, options: StoreCallOptions): Promise<StoreWrite>;
+  /** Capability `togetherBytesMax`: each is made, whole, or not, for itself. Answers in order. Metadata is not kept. */
+  writeTogether?(files: readonly SmallWrite[], options: StoreCallOptions): Promise<readonly (StoreObject | WeirError)[]>;
   /** Absent keys are fine, and their absence survives power loss, too. Answers the keys that could not be removed, with the reason. */
   remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]>;
   /** Capability `copy`. Metadata replaces the source's when given. */

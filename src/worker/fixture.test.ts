@@ -244,8 +244,8 @@ export class MemoryBlocks implements BlockStore {
     left: async () => [],
     discard: async () => {},
   };
-  async makeDurable(): Promise<boolean> {
-    return false;
+  async makeDurable(ids: readonly ContentId[]): Promise<readonly boolean[]> {
+    return ids.map(() => false);
   }
   async keep(content: ContentHandle, buffers: readonly Uint8Array[]): Promise<boolean> {
     const kept = content.length === 0 || (await this.fill(content, 0, buffers));

@@ -10,6 +10,7 @@
  */
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
+import {WeirError} from '#base/errors.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
@@ -186,6 +187,14 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean> {
     return this.#blocks.keep({id: content, length}, chunks);
+  }
+
+  async storeSmall({mount, storeKey: key}: WriteTicket, chunks: readonly Uint8Array[], length: number, {signal}: CallContext): Promise<{readonly fingerprint: string}> {
+    const [only] = chunks;
+    const [made] = await this.#stores.get(mount).writeTogether!([{key, bytes: chunks.length === 1 ? only! : Buffer.concat(chunks)}], {signal});
+    if (made instanceof WeirError) throw made;
+    if (made!.length !== length) throw new WeirError('Io', `the store keeps ${made!.length} of ${length} bytes that it was given`);
+    return made!;
   }
 
   /** What an earlier life has left of uploads that are kept here; `uploads`: all that the master still has. */

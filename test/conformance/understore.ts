@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {type ByteString, fromBytes, fromText} from '#base/byte-string.ts';
 import {isKind, type ErrorKind} from '#base/errors.ts';
-import type {StoreListRequest, StoreObject, StoreReadRequest, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
+import type {SmallWrite, StoreListRequest, StoreObject, StoreReadRequest, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
 
 export interface UnderStoreUnderTest {
   readonly store: UnderStore;
@@ -76,6 +76,31 @@ export function describeUnderStore(name: string, make: () => Promise<UnderStoreU
       const read = await store.read(key('empty/file'), {}, call);
       assert.equal(read.length, 0);
       assert.equal((await collect(read.body)).length, 0);
+    });
+
+    test('makes small objects together, each or not for itself', async t => {
+      if (store.capabilities.togetherBytesMax === undefined || !store.writeTogether) return t.skip(`not applicable: ${name} takes objects one by one`);
+      const before = (await put(key('together/old'), pattern(5)))!;
+      // Again and again: a store may take the first of them another way.
+      for (const round of ['one', 'two', 'three']) {
+        const files = Array.from({length: 70}, (_, i) => ({key: key(`together/${round}/${i % 7}/${i}`), bytes: pattern(i), condition: {ifAbsent: true} as const}));
+        const more: SmallWrite[] = [
+          {key: key('together/old'), bytes: pattern(6), condition: {ifAbsent: true} as const}, {key: key('together/old'), bytes: pattern(7), condition: {ifFingerprint: 'another'}},
+          {key: key(`together/${round}/large`), bytes: pattern(store.capabilities.togetherBytesMax)},
+        ];
+        const made = await store.writeTogether([...files, ...more], call);
+        for (const [i, file] of files.entries()) {
+          assert.deepEqual(made[i], await store.stat(file.key, call));
+          assert.ok((await collect((await store.read(file.key, {}, call)).body)).equals(file.bytes));
+        }
+        assert.ok(isKind(made[70], 'PreconditionFailed') && isKind(made[71], 'PreconditionFailed'));
+        assert.equal((await store.stat(more[2]!.key, call))?.length, store.capabilities.togetherBytesMax);
+        const again = await store.writeTogether(files, call);
+        assert.ok(again.every(answer => isKind(answer, 'PreconditionFailed')));
+      }
+      const [replaced] = await store.writeTogether([{key: key('together/old'), bytes: pattern(8), condition: {ifFingerprint: before.fingerprint}}], call);
+      assert.deepEqual(replaced, await store.stat(key('together/old'), call));
+      assert.equal((await store.stat(key('together/old'), call))?.length, 8);
     });
 
     test('says that what is absent is absent', async () => {

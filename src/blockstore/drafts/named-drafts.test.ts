@@ -96,7 +96,7 @@ describe('named drafts', () => {
       const small = await made(store, 'small');
       await small.write([pattern(5, 1000)], 0);
       assert.ok(await small.seal(handle(9, 1000), {durable: false}));
-      assert.ok(await store.makeDurable(9 as ContentId));
+      assert.deepEqual(await store.makeDurable([9 as ContentId]), [true]);
       await small.discard();
       assert.deepEqual(await store.read(handle(9, 1000), 0, 1000), pattern(5, 1000));
     });

@@ -300,7 +300,11 @@ export class SmallContents {
   async syncEntry(id: ContentId): Promise<void> {
     const node = this.#index.find(id);
     if (node === 0) throw new WeirError('NotFound', `content ${id} is not in the cache`);
-    const segment = this.segmentOf(node);
+    await this.syncSegment(this.segmentOf(node));
+  }
+
+  /** So do those of all its entries. */
+  async syncSegment(segment: Segment): Promise<void> {
     assert(segment.tier.persistent, 'what is synced is where it lasts');
     await segment.sync();
     await this.#name(segment);

@@ -5,7 +5,8 @@ import {GiB, KiB, TiB} from '#base/units.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
-  Capabilities, ConnectorEnvironment, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, ConnectorEnvironment, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest,
+  StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
@@ -14,14 +15,15 @@ import {Place, type Root, notFound} from '#connectors/file/place.ts';
 import {Publisher, type TemporaryFile} from '#connectors/file/publisher.ts';
 import {Uploads} from '#connectors/file/uploads.ts';
 
+/** Up to this a file is gathered in memory, and written by one call. */
+const smallBytesMax = 64 * KiB;
+
 const capabilities: Capabilities = {
   write: true, localFile: true, directories: true, listAfter: true, orderedList: true, recursiveList: true, conditionalRead: true, conditionalWrite: true,
-  rename: 'tree', copy: true, multipart: true, copyParts: true, metadata: false, permissions: true, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 8 * TiB,
+  rename: 'tree', copy: true, multipart: true, copyParts: true, metadata: false, permissions: true, partBytesMin: 1, partBytesMax: 5 * GiB, singleWriteBytesMax: 8 * TiB, togetherBytesMax: smallBytesMax,
 };
 
 const readBytes = 256 * KiB;
-/** Up to this a file is gathered in memory, and written by one call. */
-const smallBytesMax = 64 * KiB;
 const removalsInFlightMax = 16;
 
 export class LocalStore implements UnderStore {
@@ -104,12 +106,19 @@ export class LocalStore implements UnderStore {
         if (!open) throw ended(key);
         assertComplete(key, position, length);
         open = false;
-        return await this.#publisher.publishSmall({key, bytes, permissions: mode, condition});
+        const [made] = await this.#publisher.publishSmall([{key, bytes, mode, condition}]);
+        if (made instanceof WeirError) throw made;
+        return made!;
       },
       abort: async () => {
         open = false;
       },
     };
+  }
+
+  async writeTogether(files: readonly SmallWrite[], options: StoreCallOptions): Promise<readonly (StoreObject | WeirError)[]> {
+    options.signal.throwIfAborted();
+    return await this.#publisher.publishSmall(files);
   }
 
   #fileWrite(temporary: TemporaryFile, request: StoreWriteRequest, options: StoreCallOptions): StoreWrite {

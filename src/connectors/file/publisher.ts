@@ -11,13 +11,13 @@ import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import {KeyedMutex} from '#base/keyed-mutex.ts';
 import type {Clock} from '#runtime/clock.ts';
-import type {Disk, DiskFile, DiskPath} from '#runtime/disk.ts';
+import {type Disk, type DiskFile, type DiskPath, placedBytesMax} from '#runtime/disk.ts';
 import type {Random} from '#runtime/random.ts';
-import type {StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
+import type {SmallWrite, StoreObject, StoreWriteRequest} from '#understore/under-store.ts';
 import type {EnteredDirectory} from '#connectors/file/known-directories.ts';
 import {diskPath, ownDirectory, parentOf, pathOfKey, shadowOf} from '#connectors/file/names.ts';
 import {attemptsMax, type Place} from '#connectors/file/place.ts';
-import {SmallFiles} from '#connectors/file/small-files.ts';
+import {SmallFiles, type ToPlace} from '#connectors/file/small-files.ts';
 
 const leftoverAgeMs = 24 * 3_600_000;
 
@@ -28,13 +28,6 @@ export interface TemporaryFile {
   readonly isDurable?: boolean;
   /** Looking at it waits for nobody. */
   readonly isLocal?: boolean;
-}
-
-export interface SmallFile {
-  readonly key: ByteString;
-  readonly bytes: Uint8Array;
-  readonly permissions?: number | undefined;
-  readonly condition?: StoreWriteRequest['condition'];
 }
 
 export interface CreateOptions {
@@ -83,12 +76,14 @@ export class Publisher {
     });
   }
 
-  /** A whole file. */
-  async publishSmall(file: SmallFile): Promise<StoreObject> {
-    const together = this.#small.isReadyFor(file.bytes.length) ? await this.#placeTogether(file) : undefined;
-    if (together) return together;
+  /** Whole files, each made or not for itself; answers in order. */
+  async publishSmall(files: readonly SmallWrite[]): Promise<readonly (StoreObject | WeirError)[]> {
+    const placed = await this.#placeTogether(files);
+    return await Promise.all(files.map(async (file, i) => placed[i] ?? (await this.#publishAlone(file).catch(asWeirError))));
+  }
+
+  async #publishAlone({key, bytes, mode: permissions, condition}: SmallWrite): Promise<StoreObject> {
     using _itself = this.#small.byItself();
-    const {key, bytes, permissions, condition} = file;
     const temporary = await this.create({permissions, durable: bytes.length > 0});
     try {
       if (bytes.length > 0) await temporary.file.write([bytes], 0);
@@ -99,29 +94,58 @@ export class Publisher {
     return await this.publish(temporary, key, condition);
   }
 
-  /** Undefined where it must go by itself: its directory cannot be known, or it is not as simple. */
-  async #placeTogether({key, bytes, permissions = 0o666, condition}: SmallFile): Promise<StoreObject | undefined> {
-    using _turn = await this.#keys.acquire(key);
+  /** Undefined of those that must go by themselves: their directory cannot be known, somebody else has the key, or it is not as simple. */
+  async #placeTogether(files: readonly SmallWrite[]): Promise<readonly (StoreObject | WeirError | undefined)[]> {
+    const answers: (StoreObject | WeirError | undefined)[] = files.map(() => undefined);
+    using held = new DisposableStack();
+    const drafts = this.#small.isReady ? this.#place.known.hold(this.#directory) : undefined;
+    if (!drafts) return answers;
+    held.use(drafts);
+    const directories = new Map<ByteString, EnteredDirectory | undefined>();
+    const going: number[] = [];
+    const toPlace: ToPlace[] = [];
+    for (const [i, file] of files.entries()) {
+      try {
+        const made = await this.#toPlace(file, drafts, directories, held);
+        if (!made) continue;
+        going.push(i);
+        toPlace.push(made);
+      } catch (error) {
+        answers[i] = asWeirError(error);
+      }
+    }
+    if (going.length === 0) return answers;
+    const placed = await this.#small.place(toPlace);
+    for (const [at, i] of going.entries()) {
+      const stat = placed[at]!;
+      // Whatever it is: the other way finds out what to do about it.
+      if (!(stat instanceof WeirError)) answers[i] = this.#place.objectOf(files[i]!.key, stat);
+    }
+    return answers;
+  }
+
+  /** `directories`: what is known of some; `held`: has the key and the directory then. */
+  async #toPlace(file: SmallWrite, drafts: EnteredDirectory, directories: Map<ByteString, EnteredDirectory | undefined>, held: DisposableStack): Promise<ToPlace | undefined> {
+    const {key, bytes, mode: permissions = 0o666, condition} = file;
+    const turn = bytes.length > placedBytesMax ? undefined : this.#keys.take(key);
+    if (!turn) return undefined;
+    held.use(turn);
     const relative = pathOfKey(key);
     const parent = parentOf(relative);
-    const directory = this.#place.absolute(parent);
-    using drafts = this.#place.known.hold(this.#directory);
-    using known = drafts && (this.#place.known.hold(directory) ?? (await this.#makeKnown(parent)));
-    if (!drafts || !known) return undefined;
+    if (!directories.has(parent)) {
+      const directory = this.#place.known.hold(this.#place.absolute(parent)) ?? (await this.#makeKnown(parent));
+      directories.set(parent, directory && held.use(directory));
+    }
+    const known = directories.get(parent);
+    if (!known) return undefined;
     const fresh = condition !== undefined && 'ifAbsent' in condition;
     if (condition && !fresh) await this.#check(key, condition);
     const at = (path: ByteString): DiskPath => known.at(path.slice(parent === '' ? 0 : parent.length + 1) as ByteString);
     const place = at(relative);
     const shadow = fresh ? shadowOf(relative) : undefined;
     const absent = fresh ? [place, ...(shadow === undefined ? [] : [at(shadow)])] : [];
-    try {
-      const file = {draft: drafts.at(this.#name()), place, directory: known.at('.' as ByteString), bytes, permissions, absent};
-      const stat = await this.#small.place(file, [drafts.directory, known.directory]);
-      return this.#place.objectOf(key, stat)!;
-    } catch {
-      // Whatever it is: the other way finds out what to do about it.
-      return undefined;
-    }
+    const placed = {draft: drafts.at(this.#name()), place, directory: known.at('.' as ByteString), bytes, permissions, absent};
+    return {file: placed, within: [drafts.directory, known.directory]};
   }
 
   async #makeKnown(parent: ByteString): Promise<EnteredDirectory | undefined> {
@@ -259,4 +283,8 @@ export class Publisher {
       if (!isKind(error, 'NotFound')) throw error;
     }
   }
+}
+
+function asWeirError(error: unknown): WeirError {
+  return error instanceof WeirError ? error : new WeirError('Internal', 'a file could not be written', {cause: error});
 }

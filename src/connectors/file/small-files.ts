@@ -4,17 +4,24 @@
  */
 import {WeirError} from '#base/errors.ts';
 import type {Clock} from '#runtime/clock.ts';
-import {type Disk, type DiskDirectory, type FilePlacer, type FileStat, type PlacedFile, placedBytesMax, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
+import {type Disk, type DiskDirectory, type FilePlacer, type FileStat, type PlacedFile, placedFilesMax, placedTogetherBytesMax} from '#runtime/disk.ts';
 
 /** So many by themselves at once, and a placer is made. */
 const manyAtOnce = 4;
 
 type Within = Pick<DiskDirectory, 'isThere'>;
 
-interface Waiting {
+/** What it looks like at its place, which survives power loss; or why it may not be there. */
+export type Placed = FileStat | WeirError;
+
+export interface ToPlace {
   readonly file: PlacedFile;
+  /** Directories that its paths go by, looked at just before: NotFound where one of them is elsewhere by then. */
   readonly within: readonly Within[];
-  readonly placed: PromiseWithResolvers<FileStat>;
+}
+
+interface Waiting extends ToPlace {
+  readonly answer: (placed: Placed) => void;
 }
 
 export class SmallFiles {
@@ -30,20 +37,25 @@ export class SmallFiles {
     this.#clock = clock;
   }
 
-  /** Whether `place` may be called now, for a file of so many bytes. */
-  isReadyFor(length: number): boolean {
-    return length <= placedBytesMax && this.#placer?.state === 'ready';
+  /** Whether `place` may be called now, for files of up to `placedBytesMax`. */
+  get isReady(): boolean {
+    return this.#placer?.state === 'ready';
   }
 
-  /**
-   * What it looks like at its place, which survives power loss. `within`: directories that its paths go by, looked at just before. Fails with nothing
-   * done (NotFound where one of them is elsewhere by then) or, where the disk does, with what may not last.
-   */
-  place(file: PlacedFile, within: readonly Within[]): Promise<FileStat> {
-    const placed = Promise.withResolvers<FileStat>();
-    this.#waiting.push({file, within, placed});
+  /** Answers in order. What is not placed is undone, or, where the disk fails, may not last. */
+  place(files: readonly ToPlace[]): Promise<readonly Placed[]> {
+    const {promise, resolve} = Promise.withResolvers<readonly Placed[]>();
+    const answers: Placed[] = [];
+    let left = files.length;
+    for (const [i, {file, within}] of files.entries()) {
+      const answer = (placed: Placed): void => {
+        answers[i] = placed;
+        if (--left === 0) resolve(answers);
+      };
+      this.#waiting.push({file, within, answer});
+    }
     this.#running ??= this.#run().finally(() => (this.#running = undefined));
-    return placed.promise;
+    return promise;
   }
 
   /** A file goes another way; dispose of it at the end. */
@@ -79,16 +91,14 @@ export class SmallFiles {
   async #trip(all: readonly Waiting[]): Promise<void> {
     const together = stillThere(all);
     if (together.length === 0) return;
+    let answers: readonly Placed[];
     try {
-      const answers = await this.#placer!.place(together.map(({file}) => file));
-      for (const [i, {placed}] of together.entries()) {
-        const answer = answers[i]!;
-        if (answer instanceof WeirError) placed.reject(answer);
-        else placed.resolve(answer);
-      }
+      answers = await this.#placer!.place(together.map(({file}) => file));
     } catch (error) {
-      for (const {placed} of together) placed.reject(error);
+      const failure = error instanceof WeirError ? error : new WeirError('Internal', 'files could not be placed', {cause: error});
+      answers = together.map(() => failure);
     }
+    for (const [i, {answer}] of together.entries()) answer(answers[i]!);
   }
 }
 
@@ -100,9 +110,9 @@ function stillThere(all: readonly Waiting[]): readonly Waiting[] {
     looked.set(directory, known);
     return known;
   };
-  return all.filter(({within, placed}) => {
+  return all.filter(({within, answer}) => {
     if (within.every(isThere)) return true;
-    placed.reject(new WeirError('NotFound', 'a directory is not where it was'));
+    answer(new WeirError('NotFound', 'a directory is not where it was'));
     return false;
   });
 }

@@ -3,6 +3,7 @@
  * each other; one whose program was killed meanwhile (INTERRUPT) is aborted.
  */
 import {WeirError} from '#base/errors.ts';
+import type {Foreground} from '#base/foreground.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {initFlag, type InitFlag, notification, protocol, resentBit} from '#codec/fuse/abi.ts';
@@ -40,6 +41,8 @@ export interface MountOptions {
   /** Locks hold between all mounts that say so; else among the programs of this one. */
   readonly sharedLocks: boolean;
   readonly shownAs: Omit<ShownAs, 'root'>;
+  /** Where requests are counted. */
+  readonly foreground?: Foreground | undefined;
   readonly runtime: Pick<Runtime, 'clock' | 'log' | 'random'>;
 }
 
@@ -229,6 +232,7 @@ export class Mount implements AsyncDisposable {
     }
     const {head, body} = request;
     this.#requests.set(body.op, (this.#requests.get(body.op) ?? 0) + 1);
+    if (this.#options.foreground) this.#options.foreground.requests++;
     switch (body.op) {
       case 'init':
         return this.#init(head, body);

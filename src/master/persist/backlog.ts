@@ -16,6 +16,8 @@ export interface BacklogEntry {
   readonly since: number;
   /** Contents of this key that were sent and of which it is not known whether the store has got them. */
   readonly sent: Set<ContentId>;
+  /** Somebody waits for it. */
+  isAwaited: boolean;
   failures: number;
   lastError?: string;
   conflict: boolean;

@@ -16,16 +16,30 @@ import {getPersist, noteAttempt, noteExpected, pendingFile, type PendingFile, pu
 import {partLengths} from '#master/namespace/uploads.ts';
 import type {Backlog, BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import type {DropLater} from '#master/persist/drop-later.ts';
+import type {GivingWay} from '#master/persist/giving-way.ts';
 import {JointNotes} from '#master/persist/joint-notes.ts';
 import type {PendingCache} from '#master/persist/pending-cache.ts';
 import type {PersistLane} from '#master/persist/persist-lane.ts';
 import type {Unsynced} from '#master/persist/unsynced.ts';
-import {ContentConflict, uploadContent} from '#master/persist/upload-content.ts';
+import {conditionOf, ContentConflict, uploadContent} from '#master/persist/upload-content.ts';
 import type {GatedUpload, UploadGate} from '#master/persist/upload-gate.ts';
 import type {Transactions} from '#master/transactions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Runtime} from '#runtime/runtime.ts';
-import type {StoreObject} from '#understore/under-store.ts';
+import type {SmallWrite, StoreObject} from '#understore/under-store.ts';
+
+/** A file that is being sent. */
+interface Begun {
+  readonly entry: Entry;
+  readonly file: PendingFile;
+  readonly upload: GatedUpload;
+  readonly running: Running;
+}
+
+interface Arrived {
+  readonly begun: Begun;
+  readonly object: StoreObject;
+}
 
 /** An upload under way. */
 interface Running {
@@ -56,12 +70,17 @@ export interface PersistAttemptsParts {
   readonly backlog: Backlog;
   readonly dropLater: DropLater;
   readonly unsynced: Unsynced;
+  readonly givingWay: GivingWay;
   readonly queue: PersistQueue;
 }
 
 /** A pending file that lies nowhere just now (its tree is being removed) is looked for again. */
 const lostMs = 1_000;
 const faultMs = 60_000;
+
+const noBytes = new Uint8Array(0);
+/** Of what the store may already be making visible. */
+const {signal: never} = new AbortController();
 
 export class PersistAttempts {
   readonly #parts: PersistAttemptsParts;
@@ -98,106 +117,222 @@ export class PersistAttempts {
     this.#closed = true;
   }
 
-  /** Never fails: what goes wrong in here itself stops one file for a while, and no other. */
-  async run(entry: Entry, lane: PersistLane): Promise<void> {
+  /**
+   * Attempts for some files at once, of which small ones go together to a store that takes them so; the lane is told of the end of each. Never fails: what
+   * goes wrong in here itself stops one file for a while, and no other.
+   */
+  run(entries: readonly Entry[], lane: PersistLane): void {
+    const together: Begun[] = [];
+    for (const entry of entries) void this.#guarded(entry, lane, () => this.#run(entry, lane, together)).then((joins) => joins !== true && lane.ended([entry]));
+    if (together.length > 0) void this.#together(together, lane).finally(() => lane.ended(together.map(({entry}) => entry)));
+  }
+
+  /** True, in this very turn, of one that has joined those that go together. */
+  async #run(entry: Entry, lane: PersistLane, together: Begun[]): Promise<boolean> {
+    if (this.#closed) return false;
+    const {unsynced, backlog} = this.#parts;
+    const wasUnsynced = unsynced.has(entry.content);
+    if (wasUnsynced) {
+      // Whoever made us hurry waits for the sync, too.
+      const synced = await unsynced.sync(entry.content).then(() => true, (error: unknown) => void (entry.lastError = String(error)));
+      if (!synced) lane.delay(entry, lostMs);
+      if (!synced || backlog.get(entry.id) !== entry) return false;
+    }
+    const begun = this.#begin(entry, lane);
+    if (!begun) return false;
+    if (!wasUnsynced && this.#goesTogether(begun)) return together.push(begun) > 0;
+    await this.#alone(begun, lane);
+    return false;
+  }
+
+  async #guarded<T>(entry: Entry, lane: PersistLane, attempt: () => Promise<T>): Promise<T | undefined> {
     try {
-      await this.#attempt(entry, lane);
+      return await attempt();
     } catch (error) {
-      if (this.#closed) return;
-      this.#parts.runtime.log.error('a file could not be persisted because of a fault of Weir itself', {inode: entry.id, error: String(error)});
-      void this.#parts.runtime.clock.sleep(faultMs, {unref: true}).then(() => lane.add(entry));
+      if (this.#closed) return undefined;
+      const {clock, log} = this.#parts.runtime;
+      log.error('a file could not be persisted because of a fault of Weir itself', {inode: entry.id, error: String(error)});
+      void clock.sleep(faultMs, {unref: true}).then(() => lane.add(entry));
+      return undefined;
     }
   }
 
-  async #attempt(entry: Entry, lane: PersistLane): Promise<void> {
-    const {transactions, mounts, gate, following, backlog, unsynced, dropLater, queue} = this.#parts;
-    if (this.#closed) return;
-    if (unsynced.has(entry.content)) {
-      // Whoever made us hurry waits for the sync, too.
-      const synced = await unsynced.sync(entry.content).then(() => true, (error: unknown) => void (entry.lastError = String(error)));
-      if (!synced) return void lane.delay(entry, lostMs);
-      if (backlog.get(entry.id) !== entry) return;
-    }
+  /** On the spot; undefined where it cannot be sent now: the lane knows when it is to be tried again. */
+  #begin(entry: Entry, lane: PersistLane): Begun | undefined {
+    const {transactions, mounts, gate, following, queue} = this.#parts;
     const file = transactions.peek((reader) => pendingFile(reader, entry.id));
     if (!file) {
       if (transactions.peek((reader) => getPersist(reader, entry.id))) lane.delay(entry, lostMs);
       else queue.forget(entry, false);
-      return;
+      return undefined;
     }
     const {mount, storeKey} = file.content;
-    if (!mounts.has(mount)) return void lane.delay(entry, lostMs);
+    if (!mounts.has(mount)) {
+      lane.delay(entry, lostMs);
+      return undefined;
+    }
     if (following.busy(mount, storeKey)) {
       lane.block(entry);
       void following.atLast(mount, storeKey).then(() => lane.unblock());
-      return;
+      return undefined;
     }
     const upload = gate.enter(mount, storeKey);
-    if (!upload) return lane.block(entry);
+    if (!upload) {
+      lane.block(entry);
+      return undefined;
+    }
     // In this very turn, so that who replaces the content is told apart.
     const running: Running = {successor: entry.id, first: false};
     this.#running.set(file.content.id, running);
     entry.sentBytes = 0;
+    return {entry, file, upload, running};
+  }
+
+  async #alone(begun: Begun, lane: PersistLane): Promise<void> {
+    const {entry} = begun;
+    const {backlog, queue} = this.#parts;
     try {
-      const object = await this.#send(entry, file, upload, running);
-      if (object) await this.#arrived(entry, file, object, running);
+      const object = await this.#send(begun);
+      if (object) await this.#arrived([{begun, object}]);
       else if (backlog.get(entry.id) === entry) queue.recheck(entry.id);
       lane.succeeded();
     } catch (error) {
-      this.#notArrived(entry, file, error, {lane, upload, running});
+      this.#notArrived(begun, error, lane);
     } finally {
-      this.#running.delete(file.content.id);
-      upload[Symbol.dispose]();
-      dropLater.letGo(file.content.id);
-      dropLater.settle();
-      const now = backlog.get(entry.id);
-      if (now === entry) backlog.tell(entry);
+      this.#end(begun);
     }
   }
 
-  async #send(entry: Entry, {content, persist}: PendingFile, upload: GatedUpload, running: Running): Promise<StoreObject | undefined> {
-    const {transactions, mounts, written, runtime, cache, backlog} = this.#parts;
+  #end({entry, file, upload}: Begun): void {
+    const {backlog, dropLater} = this.#parts;
+    this.#running.delete(file.content.id);
+    upload[Symbol.dispose]();
+    dropLater.letGo(file.content.id);
+    dropLater.settle();
+    if (backlog.get(entry.id) === entry) backlog.tell(entry);
+  }
+
+  #goesTogether({file: {content: {mount, storeKey, length, upload, over}}}: Begun): boolean {
+    const {togetherBytesMax = -1, conditionalWrite} = this.#parts.mounts.get(mount).capabilities;
+    return conditionalWrite && length <= togetherBytesMax && !upload && !over && !storeKey.endsWith('/');
+  }
+
+  async #together(all: readonly Begun[], lane: PersistLane): Promise<void> {
+    const left = new Set(all);
+    try {
+      const answers = await this.#sendTogether(all);
+      const arrived: Arrived[] = [];
+      for (const [i, begun] of all.entries()) {
+        const object = answers[i];
+        if (object instanceof WeirError && !isKind(object, 'PreconditionFailed')) {
+          left.delete(begun);
+          this.#notArrived(begun, object, lane);
+          this.#end(begun);
+        } else if (object && !(object instanceof WeirError)) arrived.push({begun, object});
+      }
+      if (arrived.length > 0) {
+        await this.#arrived(arrived);
+        lane.succeeded();
+      }
+      for (const {begun} of arrived) {
+        left.delete(begun);
+        this.#end(begun);
+      }
+    } catch {
+      // Each finds it out by itself.
+    }
+    // What stands in the way of one, or is wrong with it, is no matter of the others.
+    await Promise.all(Array.from(left, (begun) => this.#guarded(begun.entry, lane, () => this.#alone(begun, lane))));
+  }
+
+  /** To a store that takes them so, all of one mount. Undefined of those that are to go by themselves. */
+  async #sendTogether(all: readonly Begun[]): Promise<readonly (StoreObject | WeirError | undefined)[]> {
+    const {mounts, written, runtime, cache, backlog} = this.#parts;
+    const {mount} = all[0]!.file.content;
+    await written.mark(mount);
+    let noted: readonly ReturnType<typeof noteAttempt>[] = [];
+    const note = (tx: Transaction): typeof noted => all.map(({entry, file: {content: {id, length, etag}}}) => noteAttempt(tx, entry.id, {content: id, length, etag}));
+    await this.#notes.note(note, (results) => (noted = results));
+    runtime.crashPoint('master.persist.noted');
+    const answers: (StoreObject | WeirError | undefined)[] = all.map(() => undefined);
+    const files: SmallWrite[] = [];
+    const going: number[] = [];
+    for (const [i, {entry, file: {content, persist}, upload, running}] of all.entries()) {
+      if (!noted[i]) continue;
+      running.first = noted[i] === 'first';
+      backlog.noteSent(entry, content.id);
+      const bytes = content.length === 0 ? noBytes : cache.bytesNow(content);
+      if (bytes?.length !== content.length || upload.signal.aborted) continue;
+      upload.finishing();
+      files.push({key: content.storeKey, bytes, condition: conditionOf(persist.base)});
+      going.push(i);
+    }
+    if (files.length === 0) return answers;
+    const made = await mounts.get(mount).writeTogether!(files, {signal: never}).catch((error: unknown) => {
+      if (!(error instanceof WeirError)) throw error;
+      return files.map(() => error);
+    });
+    runtime.crashPoint('master.persist.sent');
+    for (const [at, i] of going.entries()) {
+      const object = made[at]!;
+      const {length} = files[at]!.bytes;
+      answers[i] = object instanceof WeirError || object.length === length ? object : new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given`);
+    }
+    return answers;
+  }
+
+  async #send({entry, file: {content, persist}, upload, running}: Begun): Promise<StoreObject | undefined> {
+    const {transactions, mounts, written, runtime, cache, backlog, givingWay} = this.#parts;
     await written.mark(content.mount);
     const {id, length, etag} = content;
     let noted: ReturnType<typeof noteAttempt>;
     await this.#notes.note((tx) => noteAttempt(tx, entry.id, {content: id, length, etag}), (result) => (noted = result));
     if (!noted) return undefined;
-    running.first = noted === 'first';
+    running.first ||= noted === 'first';
     backlog.noteSent(entry, id);
     runtime.crashPoint('master.persist.noted');
     const parts = content.upload && transactions.peek((reader) => partLengths(reader, content.upload!.id));
+    const store = mounts.get(content.mount);
     const object = await uploadContent({
-      store: mounts.get(content.mount), content, persist, bytes: cache.bytes, file: cache.file, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+      store, content, persist, bytes: cache.bytes, file: cache.file, parts, signal: upload.signal, finishing: () => upload.finishing(), sent: (bytes) => void (entry.sentBytes = bytes),
+      ...(store.capabilities.localFile ? {turn: () => givingWay.turn(entry, upload.signal)} : {}),
       expected: (expected) => transactions.changeOwn((tx) => noteExpected(tx, running.successor, id, expected)),
     });
     runtime.crashPoint('master.persist.sent');
     return object;
   }
 
-  async #arrived(entry: Entry, {content}: PendingFile, {fingerprint}: StoreObject, running: Running): Promise<void> {
+  async #arrived(all: readonly Arrived[]): Promise<void> {
     const {transactions, recent, beliefs, runtime, cache, backlog, queue} = this.#parts;
-    const {id, mount, storeKey} = content;
-    let isShown = false;
     // What a file shows is what it was: nobody has to forget what he remembers of it.
-    const show = (tx: Transaction): boolean => {
+    const show = (tx: Transaction): readonly boolean[] => all.map(({begun: {entry, file: {content: {id}}, running}, object: {fingerprint}}) => {
       if (showPersisted(tx, entry.id, id, fingerprint, transactions.now())) return true;
       settleAttempt(tx, running.successor, id, fingerprint);
       return false;
-    };
-    await this.#notes.note(show, (shown) => {
-      recent.note(mount, storeKey);
-      beliefs.exists(mount, storeKey);
-      this.#uploaded.add(1);
-      isShown = shown;
-      if (shown) return queue.forget(entry, false);
-      backlog.forgetSent(backlog.get(running.successor), id);
-      if (backlog.get(entry.id) === entry) queue.lane(mount).delay(entry, lostMs);
     });
-    if (!isShown) return;
-    runtime.crashPoint('master.persist.shown');
-    cache.persisted(id, mount);
+    let shown: readonly boolean[] = [];
+    await this.#notes.note(show, (results) => {
+      shown = results;
+      for (const [i, {begun: {entry, file: {content: {id, mount, storeKey}}, running}}] of all.entries()) {
+        recent.note(mount, storeKey);
+        beliefs.exists(mount, storeKey);
+        this.#uploaded.add(1);
+        if (results[i]) {
+          queue.forget(entry, false);
+          continue;
+        }
+        backlog.forgetSent(backlog.get(running.successor), id);
+        if (backlog.get(entry.id) === entry) queue.lane(mount).delay(entry, lostMs);
+      }
+    });
+    for (const [i, {begun: {file: {content: {id, mount}}}}] of all.entries()) {
+      if (!shown[i]) continue;
+      runtime.crashPoint('master.persist.shown');
+      cache.persisted(id, mount);
+    }
   }
 
-  #notArrived(entry: Entry, {content}: PendingFile, error: unknown, {lane, upload, running}: {readonly lane: PersistLane; readonly upload: GatedUpload; readonly running: Running}): void {
+  #notArrived({entry, file: {content}, upload, running}: Begun, error: unknown, lane: PersistLane): void {
     const {transactions, backlog, runtime: {log}} = this.#parts;
     const {successor} = running;
     // Then the store has not got it, and will not. Of what was sent before that says nothing.

@@ -6,8 +6,6 @@ import type {Clock} from '#runtime/clock.ts';
 
 const backoffMinMs = 500;
 const backoffMaxMs = 60_000;
-/** A file that somebody waits for is not behind one other, however slowly the rest goes. */
-const hurriedAtOnce = 2;
 
 /** Files up to this are small: they cost memory and disk little. */
 const smallBytesMax = 64 * KiB;
@@ -16,13 +14,15 @@ export interface Pace {
   readonly uploadsAtOnce: number;
   /** Of those, that are not small. */
   readonly largeAtOnce: number;
-  /** How long nothing more is begun after some were. */
-  readonly restMs: () => number;
+  /** How long nothing more is begun after some were, but what somebody waits for; `since`: of what would be next, wall ms. */
+  readonly restMs: (since: number | undefined) => number;
 }
 
 export class PersistLane {
   readonly #clock: Clock;
-  readonly #attempt: (entry: Entry, lane: PersistLane) => Promise<void>;
+  readonly #attempt: (entries: readonly Entry[], lane: PersistLane) => void;
+  /** What somebody waits for: before all others, and also while they rest. */
+  readonly #awaited = new Set<Entry>();
   readonly #ready = new Set<Entry>();
   /** Goes on behind those that were taken: a set's first entry is found past all that were deleted before it, and there may be many thousands. */
   #line = this.#ready.values();
@@ -38,9 +38,10 @@ export class PersistLane {
   /** The store has failed: when it is asked again. */
   #pauseMs = 0;
   #pause: {readonly timer: Disposable; readonly untilMs: number} | undefined;
+  #pumping = false;
   #closed = false;
 
-  constructor(clock: Clock, pace: Pace, attempt: (entry: Entry, lane: PersistLane) => Promise<void>) {
+  constructor(clock: Clock, pace: Pace, attempt: (entries: readonly Entry[], lane: PersistLane) => void) {
     this.#clock = clock;
     this.#pace = pace;
     this.#attempt = attempt;
@@ -48,29 +49,28 @@ export class PersistLane {
 
   /** Something is on its way, or could be. */
   get flows(): boolean {
-    return this.#running.size > 0 || (this.#ready.size > 0 && this.#pauseMs === 0);
+    return this.#running.size > 0 || (this.#ready.size + this.#awaited.size > 0 && this.#pauseMs === 0);
   }
 
   add(entry: Entry): void {
     if (entry.conflict || this.#closed) return;
-    this.#ready.add(entry);
-    this.#pump();
+    this.#enqueue(entry);
+    this.#pumpSoon();
   }
 
   /** Before all others, and without waiting for the end of a pause. */
   hurry(entry: Entry): void {
+    entry.isAwaited = true;
     if (entry.conflict || this.#closed || this.#running.has(entry)) return;
     this.remove(entry);
-    const others = [...this.#ready];
-    this.#ready.clear();
-    this.#held = undefined;
-    for (const each of [entry, ...others]) this.#ready.add(each);
+    this.#awaited.add(entry);
     this.#pause?.timer[Symbol.dispose]();
     this.#pause = undefined;
-    this.#pump(hurriedAtOnce);
+    this.#pumpSoon();
   }
 
   remove(entry: Entry): void {
+    this.#awaited.delete(entry);
     this.#ready.delete(entry);
     this.#blocked.delete(entry);
     const delayed = this.#delayed.get(entry.id);
@@ -85,9 +85,9 @@ export class PersistLane {
 
   unblock(): void {
     if (this.#blocked.size === 0 || this.#closed) return;
-    for (const entry of this.#blocked) this.#ready.add(entry);
+    for (const entry of this.#blocked) this.#enqueue(entry);
     this.#blocked.clear();
-    this.#pump();
+    this.#pumpSoon();
   }
 
   /** This file alone waits: so long, or longer with each failure. Answers ms. */
@@ -105,15 +105,24 @@ export class PersistLane {
   /** The store failed: all wait, longer each time. Answers ms. */
   failed(entry: Entry): number {
     if (this.#closed) return 0;
-    this.#ready.add(entry);
+    this.#enqueue(entry);
     if (this.#pause) return this.#pause.untilMs - this.#clock.steadyMs();
     const ms = (this.#pauseMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, this.#pauseMs * 2)));
     const timer = this.#clock.after(ms, () => {
       this.#pause = undefined;
-      this.#pump();
+      this.#pumpSoon();
     });
     this.#pause = {timer, untilMs: this.#clock.steadyMs() + ms};
     return ms;
+  }
+
+  /** Their attempts have, well or not. */
+  ended(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      this.#running.delete(entry);
+      if (isLarge(entry)) this.#largeRunning--;
+    }
+    this.#pumpSoon();
   }
 
   succeeded(): void {
@@ -130,12 +139,17 @@ export class PersistLane {
     this.#pause?.timer[Symbol.dispose]();
     this.#rest?.[Symbol.dispose]();
     for (const {timer} of this.#delayed.values()) timer[Symbol.dispose]();
+    this.#awaited.clear();
     this.#ready.clear();
     this.#blocked.clear();
     this.#delayed.clear();
   }
 
-  /** The first that is ready, and is taken. */
+  #enqueue(entry: Entry): void {
+    (entry.isAwaited ? this.#awaited : this.#ready).add(entry);
+  }
+
+  /** The first of those that nobody waits for; held, it comes again. */
   #next(): Entry | undefined {
     const held = this.#held;
     this.#held = undefined;
@@ -146,34 +160,63 @@ export class PersistLane {
     return this.#line.next().value;
   }
 
-  #pump(hurried = 0): void {
+  /** When all that becomes ready, or ends, in this turn has: small ones go together. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void Promise.resolve().then(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
     if (this.#pause || this.#closed) return;
     // While nobody knows whether the store works again, one finds out.
-    const most = this.#pauseMs > 0 ? 1 : this.#rest ? hurried : Math.max(hurried, this.#pace.uploadsAtOnce);
+    const most = this.#pauseMs > 0 ? 1 : this.#pace.uploadsAtOnce;
+    const together: Entry[] = [];
+    for (const entry of this.#awaited) {
+      if (this.#running.size >= most) break;
+      this.#awaited.delete(entry);
+      this.#take(entry, together);
+    }
     const before = this.#running.size;
-    while (this.#running.size < most) {
+    while (!this.#rest && this.#running.size < most) {
       const entry = this.#next();
       if (!entry) break;
-      const large = entry.length > smallBytesMax ? 1 : 0;
-      if (large === 1 && this.#largeRunning >= this.#pace.largeAtOnce) {
+      if (isLarge(entry) && this.#largeRunning >= this.#pace.largeAtOnce) {
         this.#held = entry;
         break;
       }
       this.#ready.delete(entry);
-      this.#running.add(entry);
-      this.#largeRunning += large;
-      void this.#attempt(entry, this).finally(() => {
-        this.#running.delete(entry);
-        this.#largeRunning -= large;
-        this.#pump();
-      });
+      this.#take(entry, together);
     }
-    const restMs = this.#running.size > before ? this.#pace.restMs() : 0;
-    if (restMs > 0) {
-      this.#rest ??= this.#clock.after(restMs, () => {
-        this.#rest = undefined;
-        this.#pump();
-      });
-    }
+    if (this.#running.size > before) this.#restAfter();
+    if (together.length > 0) this.#attempt(together, this);
   }
+
+  /** It runs from now on: with the other small ones, or by itself. */
+  #take(entry: Entry, together: Entry[]): void {
+    this.#running.add(entry);
+    if (!isLarge(entry)) {
+      together.push(entry);
+      return;
+    }
+    this.#largeRunning++;
+    this.#attempt([entry], this);
+  }
+
+  #restAfter(): void {
+    this.#held = this.#next();
+    const restMs = this.#pace.restMs(this.#held?.since);
+    if (restMs === 0) return;
+    this.#rest = this.#clock.after(restMs, () => {
+      this.#rest = undefined;
+      this.#pump();
+    });
+  }
+}
+
+function isLarge({length}: Entry): boolean {
+  return length > smallBytesMax;
 }

@@ -117,6 +117,24 @@ describe('a file under ASYNC_THROUGH', () => {
     assert.equal(power.writes, 40);
   }, {localFile: true}));
 
+  it('goes together with others to a store that takes them so, and what stands in the way of one is no matter of theirs', () => scene(async ({world, master, runtime, power, stored}) => {
+    power.off = true;
+    for (let i = 0; i < 20; i++) await putBehind(world, master, `/b/${i}`, String(i));
+    await runtime.clock.sleep(100);
+    const outside = (i: number, body: string) => world.store('mem://bucket/').outside.put(bytes(String(i)), Buffer.from(body));
+    await runtime.clock.sleep(2_000);
+    outside(3, 'theirs');
+    outside(4, '4');
+    power.refuses = (name) => name === 'write';
+    power.off = false;
+    await runtime.clock.sleep(120_000);
+    assert.deepEqual(Array.from({length: 20}, (_, i) => stored(String(i))), Array.from({length: 20}, (_, i) => (i === 3 ? 'theirs' : String(i))));
+    assert.deepEqual((await pending(master)).map(({path}) => path), ['/b/3', '/b/4'], 'what has to be looked at goes by itself');
+    power.refuses = () => false;
+    await runtime.clock.sleep(120_000);
+    assert.deepEqual((await pending(master)).map(({path, state}) => [path, state]), [['/b/3', 'conflict']]);
+  }, {localFile: true, togetherBytesMax: 1_000}));
+
   it('waits for a store that is down, through restarts, and is never given up', async () => {
     const world = new World();
     const power = new Switch();

@@ -6,6 +6,7 @@
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
+import {Foreground} from '#base/foreground.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {GiB} from '#base/units.ts';
 import type {PersistInfo} from '#contracts/administration.ts';
@@ -14,6 +15,7 @@ import {locate} from '#master/namespace/locate.ts';
 import {getPersist, isUnborn, listPersists, pendingFile, putPersist} from '#master/namespace/persists.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
+import {GivingWay} from '#master/persist/giving-way.ts';
 import {noCache, type PendingCache} from '#master/persist/pending-cache.ts';
 import {PersistAttempts, type PersistAttemptsParts} from '#master/persist/persist-attempts.ts';
 import {type Pace, PersistLane} from '#master/persist/persist-lane.ts';
@@ -23,10 +25,12 @@ import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
 import {isKeptUpload} from '#model/multipart.ts';
 
-export interface PersisterServices extends Omit<PersistAttemptsParts, 'cache' | 'backlog' | 'dropLater' | 'unsynced' | 'queue'> {
+export interface PersisterServices extends Omit<PersistAttemptsParts, 'cache' | 'backlog' | 'dropLater' | 'unsynced' | 'givingWay' | 'queue'> {
   /** Absent: nothing can become pending. */
   readonly cache?: PendingCache | undefined;
   readonly limits?: Partial<BacklogLimits> | undefined;
+  /** Whom what is done here gives way to. */
+  readonly foreground?: Foreground | undefined;
 }
 
 /** How long who needs a file in its store waits for that. */
@@ -35,10 +39,6 @@ const settleMs = 30_000;
 const uploadsAtOnce = 16;
 /** To a store on a disk of this machine, of which small ones share a few syncs. */
 const localUploadsAtOnce = 64;
-/** Such a store works against those who write to the cache: while they do, it rests so long after so many. */
-const restMs = 400;
-/** So long after something became pending somebody still writes. */
-const writingMs = 50;
 
 export class Persister {
   readonly #services: PersisterServices & {readonly cache: PendingCache};
@@ -46,8 +46,8 @@ export class Persister {
   readonly #lanes = new Map<MountId, PersistLane>();
   readonly #attempts: PersistAttempts;
   readonly #dropLater: DropLater;
-  /** When something became pending last. */
-  #addedMs = -Infinity;
+  readonly #givingWay: GivingWay;
+  #closing = false;
   readonly #unsynced: Unsynced;
 
   constructor(services: PersisterServices) {
@@ -56,8 +56,10 @@ export class Persister {
     this.#dropLater = new DropLater((id) => this.#isNeeded(id), (ids) => void this.#drop(ids));
     this.#unsynced = new Unsynced({transactions, cache: this.#services.cache.lasting, runtime, synced: (file, content) => this.#synced(file, content), dropLater: this.#dropLater});
     this.#backlog = new Backlog(runtime.clock, {filesMax: 100_000, bytesMax: 32 * GiB, waitMs: 30_000, ...limits}, (id) => this.#dropLater.letGo(id));
+    // Before writers have to wait for room, it goes as fast as it can.
+    this.#givingWay = new GivingWay({clock: runtime.clock, foreground: services.foreground ?? new Foreground(), presses: () => this.#closing || this.#backlog.isHalfFull});
     this.#attempts = new PersistAttempts({
-      ...this.#services, backlog: this.#backlog, dropLater: this.#dropLater, unsynced: this.#unsynced,
+      ...this.#services, backlog: this.#backlog, dropLater: this.#dropLater, unsynced: this.#unsynced, givingWay: this.#givingWay,
       queue: {lane: (mount) => this.#lane(mount), forget: (entry, replaced) => this.#forget(entry, replaced), recheck: (id) => this.recheck(id)},
     });
     gate.isIdle = () => this.#backlog.files === 0 && gate.count === 0;
@@ -76,7 +78,7 @@ export class Persister {
       const {id, mount, content, since, failures, lastError, attempts} = persist;
       const {length = 0, over} = transactions.peek((reader) => pendingFile(reader, id))?.content ?? {};
       const sent = new Set(attempts.map((attempt) => attempt.content));
-      const entry: Entry = {id, mount, content, length, over, since, failures, sent, sentBytes: 0, conflict: persist.state === 'conflict', ...(lastError === undefined ? {} : {lastError})};
+      const entry: Entry = {id, mount, content, length, over, since, failures, sent, sentBytes: 0, isAwaited: false, conflict: persist.state === 'conflict', ...(lastError === undefined ? {} : {lastError})};
       this.#backlog.add(entry);
     }
   }
@@ -184,13 +186,13 @@ export class Persister {
    */
   added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'over' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
     const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
-    const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, conflict: false};
+    const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, isAwaited: false, conflict: false};
     if (replaced !== undefined) this.#attempts.succeeded(replaced, file.id);
     // Before what it takes the place of is forgotten, which may be what it needs.
     if (unsynced) this.#unsynced.add({id: file.content, length: file.length}, file.id, unsynced.before, durable);
     if (before) this.#forget(before, true);
     this.#backlog.add(entry);
-    this.#addedMs = this.#services.runtime.clock.monotonicMs();
+    this.#givingWay.added();
     if (unsynced) return;
     void durable.then(() => {
       if (this.#backlog.get(file.id) === entry) this.#lane(file.mount).add(entry);
@@ -273,6 +275,7 @@ export class Persister {
   /** Waits for what can be persisted in that time; the rest is journaled and goes on in the next life. */
   async close(waitMs: number): Promise<void> {
     const {clock} = this.#services.runtime;
+    this.#closing = true;
     await this.#unsynced.close();
     const late = clock.monotonicMs() + waitMs;
     while (clock.monotonicMs() < late && [...this.#lanes.values()].some((lane) => lane.flows)) await clock.sleep(20);
@@ -287,10 +290,8 @@ export class Persister {
     let lane = this.#lanes.get(mount);
     if (!lane) {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
-      // Before writers have to wait for room, it goes as fast as it can.
-      const rest = (): number => (here && !this.#backlog.isHalfFull && runtime.clock.monotonicMs() - this.#addedMs < writingMs ? restMs : 0);
-      const pace: Pace = {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, largeAtOnce: uploadsAtOnce, restMs: rest};
-      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, pace, (entry, from) => this.#attempts.run(entry, from))));
+      const pace: Pace = {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, largeAtOnce: uploadsAtOnce, restMs: (since) => (here ? this.#givingWay.restMs(since) : 0)};
+      this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, pace, (entries, from) => this.#attempts.run(entries, from))));
     }
     return lane;
   }

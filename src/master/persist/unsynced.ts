@@ -14,8 +14,8 @@ import type {Runtime} from '#runtime/runtime.ts';
 
 /** The cache, as far as it makes contents last. */
 export interface LastingCache {
-  /** The content survives power loss when this answers true. */
-  readonly makeDurable: (content: ContentId) => Promise<boolean>;
+  /** The contents survive power loss of which this answers true, in order. */
+  readonly makeDurable: (contents: readonly ContentId[]) => Promise<readonly boolean[]>;
   /** All of its bytes are there, as they were written. */
   readonly isSound: (content: ReadableContent) => Promise<boolean>;
 }
@@ -140,7 +140,7 @@ export class Unsynced {
 
   /** True when all of them last. */
   async #sync(group: readonly (readonly [ContentId, Waiting])[]): Promise<boolean> {
-    const durable = await Promise.all(group.map(([content, waiting]) => this.#makeDurable(content, waiting)));
+    const durable = await this.#makeDurable(group);
     const isWaiting = ([content, waiting]: readonly [ContentId, Waiting]): boolean => this.#waiting.get(content) === waiting;
     try {
       this.#lasts(group.filter((each, i) => durable[i] && isWaiting(each)));
@@ -164,15 +164,19 @@ export class Unsynced {
     }
   }
 
-  async #makeDurable(content: ContentId, {empty, committed}: Waiting): Promise<boolean> {
+  async #makeDurable(group: readonly (readonly [ContentId, Waiting])[]): Promise<readonly boolean[]> {
     const {cache, runtime} = this.#services;
     try {
-      runtime.crashPoint('master.unsynced.sync');
-      const [durable] = await Promise.all([empty || cache.makeDurable(content), committed]);
-      return durable;
+      for (const _ of group) runtime.crashPoint('master.unsynced.sync');
+      const durable = await cache.makeDurable(group.flatMap(([content, {empty}]) => (empty ? [] : [content])));
+      const answers = durable.values();
+      return await Promise.all(group.map(([, {empty, committed}]) => {
+        const lasts = empty || answers.next().value === true;
+        return committed.then(() => lasts);
+      }));
     } catch (error) {
-      runtime.log.warn('a content could not be synced and will be tried again', {content, error: String(error)});
-      return false;
+      runtime.log.warn('contents could not be synced and will be tried again', {contents: group.length, error: String(error)});
+      return group.map(() => false);
     }
   }
 }

@@ -13,6 +13,7 @@ import {MiB} from '#base/units.ts';
 import type {Attempt, Persist, StoreBase} from '#codec/namespace/persist-record.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
 import {changedParts} from '#master/persist/changed-parts.ts';
+import {stepBytes} from '#master/persist/giving-way.ts';
 import {type PartToSend, takesParts, uploadParts} from '#master/persist/upload-parts.ts';
 import type {Content, ContentBase, ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -38,6 +39,8 @@ export interface UploadContent {
   /** Called before the store could make the object visible; may throw. */
   readonly finishing: () => void;
   readonly sent: (bytes: number) => void;
+  /** Awaited before each `stepBytes` of a large content. */
+  readonly turn?: () => Promise<void>;
   /** Notes for the next attempt, durably, what the store will call the object. */
   readonly expected: (etag: string) => Promise<void>;
 }
@@ -51,7 +54,6 @@ export class ContentConflict extends WeirError {
 
 /** Smaller contents cost less by way of memory. */
 const fileBytesMin = MiB;
-const fileStepBytes = 16 * MiB;
 /** Times that an attempt learns what the store has and goes on from there. */
 const roundsMax = 4;
 
@@ -78,10 +80,15 @@ function withoutBase({length}: Content): ContentConflict {
   return new ContentConflict(`the version that the file was made of is gone from the store, and with it what was not changed of its ${length} bytes; what was written is kept here`);
 }
 
+/** What the store is to have. */
+export function conditionOf(base: StoreBase): StoreWriteRequest['condition'] {
+  return base === 'any' ? undefined : typeof base === 'string' ? {ifAbsent: true} : {ifFingerprint: base.fingerprint};
+}
+
 async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> {
   const {store, content, signal, finishing, sent} = work;
   const key = content.storeKey;
-  let condition: StoreWriteRequest['condition'] = base === 'any' ? undefined : typeof base === 'string' ? {ifAbsent: true} : {ifFingerprint: base.fingerprint};
+  let condition = conditionOf(base);
   if (condition && !store.capabilities.conditionalWrite) {
     const there = await statOf(store, key, signal);
     const met = 'ifAbsent' in condition ? !there : there?.fingerprint === condition.ifFingerprint;
@@ -122,13 +129,14 @@ async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> 
 }
 
 /** To a store that is on this host: the bytes need not pass through this process. Answers how many it took; the others are to be written. */
-async function sendFile({content, file, signal, sent}: UploadContent, writeFile: NonNullable<StoreWrite['writeFile']>): Promise<number> {
+async function sendFile({content, file, signal, sent, turn}: UploadContent, writeFile: NonNullable<StoreWrite['writeFile']>): Promise<number> {
   const {length} = content;
   using lease = length < fileBytesMin ? undefined : await file(content);
   let taken = 0;
   while (lease && taken < length) {
+    await turn?.();
     signal.throwIfAborted();
-    const step = Math.min(fileStepBytes, length - taken);
+    const step = Math.min(stepBytes, length - taken);
     if (!(await writeFile(lease.file, lease.offset + taken, step))) break;
     sent((taken += step));
   }

@@ -128,28 +128,31 @@ export class Writes {
   }
 
   /**
-   * The same on the spot, of a plain new object under ASYNC_THROUGH whose bytes are all at hand; undefined where anybody has to be asked, or waited
+   * The same on the spot, of a plain new object under ASYNC_THROUGH, or that its store takes whole, whose bytes are all at hand; undefined where anybody has to be asked, or waited
    * for. Such a ticket has no time: whoever has it commits or abandons it.
    */
   beginNow(text: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined {
     const {transactions, mounts, following, loader, persister, quotas, types} = this.#services;
     const path = parsePath(text, 'file');
     const isPlain = options.precondition === undefined && options.inode === undefined && !options.unnamed && (options.parents ?? 'implied') === 'implied';
-    if (!isPlain || path.kind === 'directory' || this.#tickets.size >= ticketsMax || !persister.hasRoom) return undefined;
+    if (!isPlain || path.kind === 'directory' || this.#tickets.size >= ticketsMax) return undefined;
     const resolution = transactions.peek(reader => checkTarget(reader, path, options, context));
     const {place, parent} = resolution;
     const {mount} = place ?? parent;
     const storeKey = storeKeyOfPath(resolution);
     mounts.writable(mount);
-    if (following.busy(mount, storeKey) || types.of(path, mount, options) !== 'ASYNC_THROUGH') return undefined;
+    const writeType = types.of(path, mount, options);
+    if (following.busy(mount, storeKey)) return undefined;
+    const {togetherBytesMax, directories} = mounts.get(mount).capabilities;
+    if (writeType === 'ASYNC_THROUGH' ? !persister.hasRoom : togetherBytesMax === undefined || options.length === undefined || options.length > togetherBytesMax) return undefined;
     const askedAt = transactions.now();
     const above: Path = {names: path.names.slice(0, -1), kind: 'directory'};
-    if (!place && above.names.length > 0 && mounts.get(mount).capabilities.directories && loader.questions(above, {askedAt}).length > 0) return undefined;
+    if (!place && above.names.length > 0 && directories && loader.questions(above, {askedAt}).length > 0) return undefined;
     const otherwise = loader.questionsAt(resolution, {askedAt}).length === 0 ? 'absent' : 'unknown';
     transactions.ids.ensure(transactions.metastore);
     const room = quotas.setAside(path, options.length ?? 1);
     const ticket: WriteTicket = {
-      writeId: transactions.ids.next<ContentId>(), path: text, content: transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType: 'ASYNC_THROUGH',
+      writeId: transactions.ids.next<ContentId>(), path: text, content: transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType,
     };
     this.#tickets.set(ticket.writeId, {ticket, path, options, upload: undefined, otherwise, turn: undefined, room, timer: nothing});
     return ticket;

@@ -3,14 +3,15 @@
  * does to calls, and `body` for what it does to the bytes of a read on their way out.
  */
 import type {ByteString} from '#base/byte-string.ts';
+import type {WeirError} from '#base/errors.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {
-  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** The methods of UnderStore that reach the store; `writeChunk`, `finish` and `abort` are those of StoreWrite. */
 export type StoreCallName =
-  | 'stat' | 'read' | 'list' | 'write' | 'writeChunk' | 'finish' | 'abort' | 'remove' | 'copy' | 'rename' | 'makeDirectory'
+  | 'stat' | 'read' | 'list' | 'write' | 'writeTogether' | 'writeChunk' | 'finish' | 'abort' | 'remove' | 'copy' | 'rename' | 'makeDirectory'
   | 'createUpload' | 'uploadPart' | 'copyPart' | 'completeUpload' | 'abortUpload' | 'openLocal';
 
 export interface StoreCall {
@@ -66,6 +67,12 @@ export abstract class StoreLayer implements UnderStore {
       finish: () => this.around({name: 'finish', key}, options, () => write.finish()),
       abort: () => this.around({name: 'abort', key}, options, () => write.abort()),
     };
+  }
+
+  writeTogether(files: readonly SmallWrite[], options: StoreCallOptions): Promise<readonly (StoreObject | WeirError)[]> {
+    const {key} = files[0]!;
+    const length = files.reduce((sum, {bytes}) => sum + bytes.length, 0);
+    return this.around({name: 'writeTogether', key, length}, options, o => this.inner.writeTogether!(files, o));
   }
 
   remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]> {

@@ -1,10 +1,11 @@
 /** Keeps the bytes of all bodies from and to a store below a rate: a token bucket each for reading and writing. */
-import {KiB} from '#base/units.ts';
 import type {ByteString} from '#base/byte-string.ts';
+import type {WeirError} from '#base/errors.ts';
+import {KiB} from '#base/units.ts';
 import type {Clock} from '#runtime/clock.ts';
 import {StoreLayer} from '#understore/layers/layer.ts';
 import {tapBody} from '#understore/layers/tap-body.ts';
-import type {StoreCallOptions, StorePart, StoreWrite, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
+import type {SmallWrite, StoreCallOptions, StoreObject, StorePart, StoreWrite, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
 
 export interface BandwidthOptions {
   /** Bytes a second; absent: no limit. */
@@ -74,6 +75,11 @@ class BandwidthLayer extends StoreLayer {
       finish: () => write.finish(),
       abort: () => write.abort(),
     };
+  }
+
+  override async writeTogether(files: readonly SmallWrite[], options: StoreCallOptions): Promise<readonly (StoreObject | WeirError)[]> {
+    await this.#writing?.take(files.reduce((sum, {bytes}) => sum + bytes.length, 0), options.signal);
+    return await this.inner.writeTogether!(files, options);
   }
 
   override uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart> {

@@ -33,6 +33,7 @@ class MetricsLayer extends StoreLayer {
       this.#written.add(call.length);
       return await run(options);
     }
+    if (call.name === 'writeTogether') this.#written.add(call.length);
     const {requests, seconds} = this.#of(call.name);
     const start = this.#clock.monotonicMs();
     requests.add();

@@ -34,7 +34,7 @@ const interruptions: readonly ErrorKind[] = ['Unavailable', 'Timeout', 'Io'];
 const safety: Record<StoreCallName, 'repeatable' | 'after refusal' | 'never'> = {
   stat: 'repeatable', read: 'repeatable', list: 'repeatable', remove: 'repeatable', makeDirectory: 'repeatable', abortUpload: 'repeatable', openLocal: 'repeatable',
   write: 'repeatable', copy: 'repeatable', copyPart: 'repeatable', createUpload: 'after refusal', completeUpload: 'after refusal', rename: 'after refusal',
-  uploadPart: 'never', writeChunk: 'never', finish: 'never', abort: 'never',
+  uploadPart: 'never', writeTogether: 'never', writeChunk: 'never', finish: 'never', abort: 'never',
 };
 
 class RetryLayer extends StoreLayer {

@@ -23,12 +23,12 @@ export interface TimeoutOptions {
 export const defaultTimeout: TimeoutOptions = {callMs: 30_000, idleMs: 30_000, longCallMs: 300_000};
 
 /** Calls below which nobody is told by a signal of their own: what a write goes on doing after one of them is bound to the caller's signal. */
-const ofWrites = new Set<StoreCall['name']>(['write', 'writeChunk', 'finish', 'abort']);
+const ofWrites = new Set<StoreCall['name']>(['write', 'writeTogether', 'writeChunk', 'finish', 'abort']);
 
 /** Calls that carry bytes get as much longer as this rate needs. */
 const uploadBytesPerSecondMin = 64 * KiB;
 
-const longCalls = new Set<StoreCall['name']>(['finish', 'copy', 'rename', 'completeUpload', 'remove']);
+const longCalls = new Set<StoreCall['name']>(['finish', 'writeTogether', 'copy', 'rename', 'completeUpload', 'remove']);
 
 class TimeoutLayer extends StoreLayer {
   readonly #clock: Clock;

@@ -12,7 +12,7 @@ import type {Clock} from '#runtime/clock.ts';
 import {listKeys} from '#understore/memory/list-keys.ts';
 import {SortedKeys} from '#understore/memory/sorted-keys.ts';
 import type {
-  Capabilities, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** What a plain object store can do. */
@@ -130,6 +130,22 @@ export class MemoryUnderStore implements UnderStore {
         chunks.length = 0;
       },
     };
+  }
+
+  async writeTogether(files: readonly SmallWrite[], options: StoreCallOptions): Promise<readonly (StoreObject | WeirError)[]> {
+    this.#begin('write', options);
+    this.#need(this.capabilities.togetherBytesMax !== undefined, 'togetherBytesMax');
+    return files.map(({key, bytes, condition}) => {
+      this.counters.bytesWritten += bytes.length;
+      const request = {key, metadata: {}, ...(condition ? {condition} : {})};
+      try {
+        this.#check(request);
+        return this.#put(request, bytes.slice());
+      } catch (error) {
+        if (error instanceof WeirError) return error;
+        throw error;
+      }
+    });
   }
 
   async remove(keys: readonly ByteString[], options: StoreCallOptions): Promise<readonly {key: ByteString; error: Error}[]> {

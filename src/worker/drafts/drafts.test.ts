@@ -480,7 +480,7 @@ describe('records of the log of drafts', () => {
         await drafts.write(draft, 0, bytes);
         await drafts.sync(draft);
         await drafts.seal(draft, seal);
-        assert.ok(await blocks.makeDurable(seal));
+        assert.deepEqual(await blocks.makeDurable([seal]), [true]);
       });
       simulation.crash();
       await simulation.run(async (runtime) => {
