@@ -7,7 +7,7 @@
  */
 import {assert} from '#base/assert.ts';
 import {WeirError} from '#base/errors.ts';
-import {type Frame, FrameKind, FrameParser, frameHeader, frameHeaderBytes, framePayloadBytesMax, writeFrameHeader} from '#codec/rpc/frames.ts';
+import {dataBytesMax, type Frame, FrameKind, FrameParser, frameHeader, frameHeaderBytes, framePayloadBytesMax, writeFrameHeader} from '#codec/rpc/frames.ts';
 import {decodeError, decodeValue, encodeError, encodeValue} from '#codec/rpc/values.ts';
 import type {Connection} from '#runtime/net.ts';
 
@@ -51,7 +51,7 @@ export class Stream {
         await new Promise<void>((resolve) => (this.#roomWanted = resolve));
       }
       if (this.#failed) throw this.#failed;
-      const piece = bytes.subarray(at, at + Math.min(framePayloadBytesMax, this.#sendWindow));
+      const piece = bytes.subarray(at, at + Math.min(dataBytesMax, this.#sendWindow));
       this.#sendWindow -= piece.length;
       at += piece.length;
       await this.#channel.postData(this.id, piece);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import fc from 'fast-check';
 import {isKind, WeirError} from '#base/errors.ts';
-import {FrameParser, frameHeader} from '#codec/rpc/frames.ts';
+import {dataBytesMax, FrameParser, frameHeader} from '#codec/rpc/frames.ts';
 import {decodeError, decodeValue, encodeError, encodeValue} from '#codec/rpc/values.ts';
 import {type CallContext, rootPrincipal, systemContext} from '#contracts/context.ts';
 import type {Wire} from '#contracts/wire.ts';
@@ -87,6 +87,7 @@ function runtime(): Runtime {
 
 interface Toy {
   add(a: number, b: number, context: CallContext): Promise<number>;
+  echo(bytes: Uint8Array, context: CallContext): Promise<Uint8Array>;
   fails(context: CallContext): Promise<void>;
   bug(context: CallContext): Promise<void>;
   waits(context: CallContext): Promise<void>;
@@ -97,7 +98,7 @@ interface Toy {
   write(name: string, context: CallContext): Promise<{write(chunk: Uint8Array): Promise<void>; finish(ready: () => Promise<void>, expected?: {length: number}): Promise<number>; abort(): Promise<void>}>;
 }
 
-const wire: Wire<Toy> = {add: 'call', fails: 'call', bug: 'call', waits: 'call', count: 'items', pour: 'bytes', body: 'body', publish: 'publish', write: 'writer'};
+const wire: Wire<Toy> = {add: 'call', echo: 'call', fails: 'call', bug: 'call', waits: 'call', count: 'items', pour: 'bytes', body: 'body', publish: 'publish', write: 'writer'};
 
 class ToyService implements Toy {
   aborted = 0;
@@ -106,6 +107,7 @@ class ToyService implements Toy {
   cancelled = Promise.withResolvers<void>();
   waiting = Promise.withResolvers<void>();
   add = (a: number, b: number) => Promise.resolve(a + b);
+  echo = (bytes: Uint8Array) => Promise.resolve(bytes);
   fails = () => Promise.reject(new WeirError('NotFound', 'there is no such toy', {details: {size: 7}}));
   bug = () => Promise.reject(new TypeError('secret detail'));
   waits = (context: CallContext) => {
@@ -155,6 +157,13 @@ describe('rpc', () => {
     const {toy, client} = await connected();
     const sums = await Promise.all(Array.from({length: 100}, (_, i) => toy.add(i, 1, systemContext)));
     assert.deepEqual(sums, Array.from({length: 100}, (_, i) => i + 1));
+    await client.close();
+  });
+
+  it('carries in one message what the kernel reads or writes at once, and refuses much more', async () => {
+    const {toy, client} = await connected();
+    assert.equal((await toy.echo(Buffer.alloc(dataBytesMax, 7), systemContext)).length, dataBytesMax);
+    await assert.rejects(toy.echo(Buffer.alloc(2 * dataBytesMax), systemContext), {kind: 'TooLarge'});
     await client.close();
   });
 

@@ -1,10 +1,12 @@
 /** A mount beside an instance, by `weir fuse`: that dies, the instance does, or both. Needs root and /dev/fuse. */
 import assert from 'node:assert/strict';
 import {type ChildProcess, execFile, fork, spawn} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {appendFile, mkdir, readFile, writeFile} from 'node:fs/promises';
 import {describe, it} from 'node:test';
 import {promisify} from 'node:util';
+import {MiB} from '#base/units.ts';
 import {unmountable} from '../conformance/posix/places.ts';
 import {eventually, keeperOf, Weir} from './harness.ts';
 import {OwnMount} from './own-mount.ts';
@@ -69,6 +71,16 @@ describe('a mount beside an instance', {skip: unmountable() ?? false}, () => {
     await program.run('goOn');
     assert.equal((await weir.s3.get('box', 'written'))?.toString(), 'before and after');
     assert.equal(weir.log.includes('ERROR'), false);
+  });
+
+  for (const {kind, start} of kinds) it(`served by ${kind}, takes and gives as much at once as the kernel asks for`, async () => {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await using mount = await start(weir);
+    const bytes = randomBytes(3 * MiB + 5);
+    await writeFile(mount.at('large'), bytes);
+    const {stdout} = await run('dd', [`if=${mount.at('large')}`, 'iflag=direct', 'bs=1M', 'status=none'], {encoding: 'buffer', maxBuffer: 2 * bytes.length});
+    assert.ok(stdout.equals(bytes));
   });
 
   it('of a process of its own keeps what it was writing and its locks from others for as long as it is kept', async () => {

@@ -9,19 +9,11 @@ import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {createInterface} from 'node:readline';
 import {promisify} from 'node:util';
-import {unmountable} from '../conformance/posix/places.ts';
+import {passesThrough} from '../conformance/posix/places.ts';
 import {kernelRequests, Weir} from './harness.ts';
 
 const run = promisify(execFile);
 const main = path.resolve(import.meta.dirname, '../../src/process/main.ts');
-const kernelMinor = 9;
-
-async function kernelReads(): Promise<boolean> {
-  if (unmountable() !== undefined) return false;
-  const [major, minor] = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).split('.').map(Number) as [number, number];
-  return major > 6 || (major === 6 && minor >= kernelMinor);
-}
-
 const code = (name: string) => (error: unknown) => (error as NodeJS.ErrnoException).code === name;
 
 /** Maps a file, closes it, says so, and at every line on its standard input prints a digest of what the map shows. */
@@ -69,7 +61,7 @@ async function digestOf(bytes: Buffer): Promise<string> {
   return Buffer.from(await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes))).toString('hex');
 }
 
-describe('passthrough', {skip: (await kernelReads()) ? false : 'needs root, /dev/fuse and Linux 6.9'}, () => {
+describe('passthrough', {skip: passesThrough() ? false : 'needs root, /dev/fuse and Linux 6.9'}, () => {
   const big = randomBytes(12 * 1024 * 1024 + 17);
   let source: Weir;
 

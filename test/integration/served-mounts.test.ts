@@ -1,13 +1,15 @@
 /** Mounts that an instance serves for `weir fuse`, beside its own. Needs root and /dev/fuse. */
 import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
 import {mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {promisify} from 'node:util';
-import {unmountable} from '../conformance/posix/places.ts';
-import {eventually, keeperOf, Weir} from './harness.ts';
+import {MiB} from '#base/units.ts';
+import {passesThrough, unmountable} from '../conformance/posix/places.ts';
+import {eventually, keeperOf, kernelRequests, Weir} from './harness.ts';
 import {OwnMount} from './own-mount.ts';
 
 const run = promisify(execFile);
@@ -31,6 +33,17 @@ describe('mounts that an instance serves for others', {skip: unmountable() ?? fa
     await run('umount', ['-l', own]).catch(() => undefined);
     await weir[Symbol.asyncDispose]();
     await rm(own, {recursive: true});
+  });
+
+  it('give the kernel what is cached whole and cannot change there, which it reads by itself', async context => {
+    if (!passesThrough()) return context.skip('needs Linux 6.9');
+    const bytes = randomBytes(MiB);
+    await weir.s3.put('box', 'large', bytes);
+    await using mount = await OwnMount.served(weir, '--read-only');
+    const asked = await kernelRequests(weir, 'read');
+    const {stdout} = await run('dd', [`if=${mount.at('large')}`, 'iflag=direct', 'bs=64k', 'status=none'], {encoding: 'buffer', maxBuffer: 2 * MiB});
+    assert.ok(stdout.equals(bytes));
+    assert.equal(await kernelRequests(weir, 'read'), asked);
   });
 
   it('are several at once, each with options of its own', async () => {

@@ -9,8 +9,12 @@
 import {WeirError} from '#base/errors.ts';
 
 export const frameHeaderBytes = 9;
-/** A longer frame is an attack or a bug, never a reason to allocate. Data is cut into pieces of at most this. */
-export const framePayloadBytesMax = 1024 * 1024;
+/** Data is cut into pieces of at most this; a message may carry so many bytes, too: what the kernel reads or writes on a mount at once. */
+export const dataBytesMax = 1024 * 1024;
+/** What stands around them. */
+const envelopeBytesMax = 64 * 1024;
+/** A longer frame is an attack or a bug, never a reason to allocate. */
+export const framePayloadBytesMax = dataBytesMax + envelopeBytesMax;
 
 export const FrameKind = {
   /** First frame of each side: version, and what the handshake needs. */

@@ -1,6 +1,6 @@
 /** Where the suites run: a new instance with a mount, over a store of its own on the disk or over a real S3 server. */
 import {execFile} from 'node:child_process';
-import {accessSync, constants} from 'node:fs';
+import {accessSync, constants, readFileSync} from 'node:fs';
 import {chown, mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -41,6 +41,15 @@ export function unmountable(): string | undefined {
   } catch {
     return 'needs /dev/fuse';
   }
+}
+
+const passthroughSinceMinor = 9;
+
+/** Whether files can be handed to the kernel here. */
+export function passesThrough(): boolean {
+  if (unmountable() !== undefined) return false;
+  const [major, minor] = readFileSync('/proc/sys/kernel/osrelease', 'utf8').split('.').map(Number) as [number, number];
+  return major > 6 || (major === 6 && minor >= passthroughSinceMinor);
 }
 
 /** Undefined where the S3 server cannot be had. */
