@@ -1,6 +1,8 @@
 /** The metadata of an empty home, made from a backup. */
 import {IdAllocator} from '#master/namespace/ids.ts';
+import {settleRestored} from '#master/namespace/restored.ts';
 import {restoreBackup} from '#metastore/backup.ts';
+import type {StateEngine} from '#metastore/engine.ts';
 import {openLmdbEngine} from '#metastore/lmdb/lmdb-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import type {Home} from '#process/home.ts';
@@ -14,7 +16,11 @@ const idsSkipped = 2 ** 40;
 
 /** AlreadyExists when the home is not empty; Corrupt, and then the home is of no use. */
 export async function restoreState(runtime: Runtime, home: Home, backup: AsyncIterable<Uint8Array>): Promise<{readonly entries: number}> {
-  const engine = await openLmdbEngine(runtime.disk, home.metadata);
+  return await restoreMetadata(runtime, await openLmdbEngine(runtime.disk, home.metadata), home.metadataLog, backup);
+}
+
+/** The same of any engine, which is closed then, and any directory for its log. */
+export async function restoreMetadata(runtime: Runtime, engine: StateEngine, directory: string, backup: AsyncIterable<Uint8Array>): Promise<{readonly entries: number}> {
   let restored: {readonly entries: number};
   try {
     restored = await restoreBackup(engine, backup);
@@ -22,7 +28,8 @@ export async function restoreState(runtime: Runtime, home: Home, backup: AsyncIt
     await engine.close();
     throw error;
   }
-  await using metastore = await openMetastore({runtime, directory: home.metadataLog, engine});
+  await using metastore = await openMetastore({runtime, directory, engine});
   new IdAllocator().ensure(metastore, idsSkipped);
+  await metastore.transact(settleRestored).durable;
   return restored;
 }

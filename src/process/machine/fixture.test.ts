@@ -15,9 +15,11 @@ import {connector as fileConnector} from '#connectors/file/connector.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import {notClosed, untilDeath} from '#master/fixture.test.ts';
 import {Master} from '#master/master.ts';
+import {writeBackup} from '#metastore/backup.ts';
 import {MemoryMedium, memoryEngine} from '#metastore/memory/memory-engine.ts';
 import {openMetastore} from '#metastore/open-metastore.ts';
 import {forgetLeftovers, pendingCache, restoreUploads} from '#process/pending-cache.ts';
+import {restoreMetadata} from '#process/restore-state.ts';
 import {Trouble, TroubledStore} from '#process/machine/troubled-store.test.ts';
 import type {Runtime} from '#runtime/runtime.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
@@ -57,7 +59,9 @@ export const ordinary: MachineOptions = {memoryBytes: 4 * MiB, diskBytes: 64 * M
 export class Machine {
   readonly simulation: Simulation;
   readonly trouble: Trouble;
-  readonly #medium = new MemoryMedium();
+  #medium = new MemoryMedium();
+  /** Where all lies but the home's own store: elsewhere after each restore. */
+  #home = '';
   readonly #options: MachineOptions;
   readonly #distant = new Map<string, MemoryUnderStore>();
 
@@ -82,11 +86,12 @@ export class Machine {
       // A store in trouble keeps what was being written from being published at the start, for the next one.
       using starting = this.trouble.pause();
       const runtime = mortal(real);
-      for (const directory of ['/log', '/memory', '/cache', '/data']) await runtime.disk.makeDirectory(directory, {recursive: true});
-      await runtime.disk.syncDirectory('/');
-      const metastore = await openMetastore({runtime, directory: '/log', engine: memoryEngine(runtime, this.#medium), recalled: isDirectoryRow});
+      const home = this.#home;
+      for (const directory of [`${home}/log`, `${home}/memory`, `${home}/cache`, '/data']) await runtime.disk.makeDirectory(directory, {recursive: true});
+      for (const directory of ['/', home]) if (directory) await runtime.disk.syncDirectory(directory);
+      const metastore = await openMetastore({runtime, directory: `${home}/log`, engine: memoryEngine(runtime, this.#medium), recalled: isDirectoryRow});
       const {memoryBytes, diskBytes, partialBytesMin} = this.#options;
-      const tiers = [{name: 'MEM', directory: '/memory', quotaBytes: memoryBytes}, {name: 'DISK', directory: '/cache', quotaBytes: diskBytes}];
+      const tiers = [{name: 'MEM', directory: `${home}/memory`, quotaBytes: memoryBytes}, {name: 'DISK', directory: `${home}/cache`, quotaBytes: diskBytes}];
       const blocks = await openBlockStore({runtime, tiers});
       const made: {worker?: Worker} = {};
       const master: Master = await Master.open({
@@ -94,10 +99,11 @@ export class Machine {
         onContentDropped: async (contents) => {
           for (const id of contents) await (made.worker ? made.worker.dropped(id) : blocks.drop(id));
         },
+        writeBackup: (state) => writeBackup(state, runtime.clock),
         pending: pendingCache(blocks, () => made.worker, (mount) => master.stores.get(mount).capabilities.localFile, (upload) => made.worker?.uploadEnded(upload)),
       });
       void forgetLeftovers(blocks, master, runtime.log);
-      const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts', partialBytesMin}));
+      const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: `${home}/drafts`, partialBytesMin}));
       void restoreUploads(worker, master, runtime.log);
       const files = new FileSystemClient({master, worker, here: {master, worker}});
       const context = {...systemContext, principal: rootPrincipal};
@@ -109,6 +115,17 @@ export class Machine {
       await blocks.close();
       await metastore.close();
       return result;
+    });
+  }
+
+  /** The machine is lost, but for its stores: the lives that follow begin with a backup. */
+  async restore(backup: readonly Uint8Array[]): Promise<void> {
+    this.#home = `${this.#home}/restored`;
+    this.#medium = new MemoryMedium();
+    await this.simulation.run(async (runtime) => {
+      const directory = `${this.#home}/log`;
+      await runtime.disk.makeDirectory(directory, {recursive: true});
+      await restoreMetadata(runtime, memoryEngine(runtime, this.#medium), directory, streamOf(backup));
     });
   }
 
@@ -129,6 +146,10 @@ export class Machine {
     const store = withTimeout(untilDeath(real, notClosed(new TroubledStore(this.distant(uri), real.clock, this.trouble))), clock);
     return withRetry(store, clock, random, {...defaultRetry, attemptsMax: this.#options.attemptsMax});
   }
+}
+
+async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
 }
 
 /** Waits until nothing is pending. Answers what still is, after so long. */
