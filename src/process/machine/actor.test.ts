@@ -91,8 +91,7 @@ export class Actor {
     try {
       await step(instance);
     } catch (error) {
-      // Where a tree is still to go from, the store may hold it against who comes.
-      if (!isKind(error, 'DirectoryNotEmpty') && (!instance.trouble.percent || !this.ledger.isTrouble(error))) throw error;
+      if (!instance.trouble.percent || !this.ledger.isTrouble(error)) throw error;
       this.ledger.tell(`failed: ${String(error)}`);
       await this.#look(instance, true);
     }
@@ -101,7 +100,11 @@ export class Actor {
   /** What is there while nobody has died: all that was answered, and after a failure what was asked, or not. */
   async #look(instance: Instance, afterFailure = false): Promise<void> {
     using _ = instance.trouble.pause();
-    if (afterFailure) await instance.files.refresh(this.ledger.path(''), s3);
+    if (afterFailure) {
+      // What goes on behind a request that has failed comes to its end first.
+      while ((await instance.files.listJobs(s3)).some(({path}) => path.startsWith(this.ledger.base))) await instance.runtime.clock.sleep(500);
+      await instance.files.refresh(this.ledger.path(''), s3);
+    }
     await this.#settle(instance, 'kill', 'alive');
   }
 
@@ -132,7 +135,8 @@ export class Actor {
     if (this.ledger.isOpen(node)) return undefined;
     if (!node.may(bytes, death)) return `${base}${name} ${node.told(bytes, death)}`;
     // What is taken for another's has nothing of what was set of ours.
-    return node.mark.possible(death).includes(mark) || (node.doubtful && mark === '') ? undefined : `${base}${name} (file ${node.number}) has the mark "${mark}" and may have ${JSON.stringify(node.mark.possible(death))}`;
+    const unmarked = mark === '' && (node.doubtful || (node.leaving && death === 'crash'));
+    return unmarked || node.mark.possible(death).includes(mark) ? undefined : `${base}${name} (file ${node.number}) has the mark "${mark}" and may have ${JSON.stringify(node.mark.possible(death))}`;
   }
 
   async #found({files}: Instance): Promise<Map<string, Found>> {

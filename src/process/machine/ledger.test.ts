@@ -58,7 +58,7 @@ export class Ledger {
   readonly base: string;
   readonly random: Random;
   /** Hard links are refused, and history kept. */
-  readonly versioned: boolean;
+  versioned: boolean;
   readonly names = new History<Names>(new Map(), sameNames);
   /** What a change has made of the store before it lasted, by the names that it led to: power loss can take the change back, and not that. */
   readonly #effects = new WeakMap<Names, Effect>();

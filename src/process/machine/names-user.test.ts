@@ -60,6 +60,8 @@ export class NamesUser {
     const below = [...ledger.last].filter(([name]) => name.startsWith(tree));
     if (below.length === 0 || below.some(([, node]) => ledger.isOpen(node))) return;
     const durable = ledger.random() < 0.5;
+    // Where versions are kept, key by key.
+    for (const [name] of ledger.versioned ? below.toSorted(([a], [b]) => (a < b ? -1 : 1)) : []) ledger.changed((names) => void names.delete(name), true);
     const mark = ledger.changed((names) => {
       for (const [name] of below) names.delete(name);
     });

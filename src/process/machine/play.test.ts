@@ -1,19 +1,25 @@
 /** One play of a seed: several lives of an instance, used by several at once, and what there must be between them and in the end. */
 import assert from 'node:assert/strict';
 import type {ByteString} from '#base/byte-string.ts';
+import {isKind} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import {type Random, randomFrom} from '#blockstore/fixture.test.ts';
 import {systemContext} from '#contracts/context.ts';
 import {Actor} from '#process/machine/actor.test.ts';
 import {type Instance, Machine, type MachineOptions, ordinary, settled} from '#process/machine/fixture.test.ts';
 import {type Death, SeenFile} from '#process/machine/history.test.ts';
-import {Ledger, type Names} from '#process/machine/ledger.test.ts';
+import {Ledger, type SymbolicLink} from '#process/machine/ledger.test.ts';
+import {writeTypeSetting} from '#model/mount.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 
 const lives = 5;
 const stepsMax = 50;
 const logLines = 20;
+/** What a clock is set by at most, forward or back. */
+const clockMsMax = 4 * 3_600_000;
 const distant = ['far', 'deep'];
+
+type Wanted = readonly (readonly [path: string, node: SeenFile | SymbolicLink])[];
 
 /** What fails says what was done, and what the instance has logged last. */
 export async function play(seed: number): Promise<void> {
@@ -48,10 +54,15 @@ async function playOn(machine: Machine, seed: number, random: Random): Promise<v
     const next: Death = random() < 0.5 ? 'kill' : 'crash';
     const points = [...simulation.pointsHit.keys()];
     let [died, verified] = [false, false];
+    // While it takes up what the last life has left.
+    if (random() < 0.3) simulation.crashAt(points[Math.floor(random() * points.length)]!, 1 + Math.floor(random() * 3), next);
+    if (random() < 0.2) simulation.setClock(Math.round((random() - 0.5) * clockMsMax));
     try {
       await machine.life(async (instance) => {
         for (const actor of actors) await actor.verify(instance, death, where);
         verified = true;
+        if (random() < 0.1) simulation.setClock(Math.round((random() - 0.5) * clockMsMax));
+        await change(instance, actors, random);
         if (random() < 0.6) simulation.crashAt(points[Math.floor(random() * points.length)]!, 1 + Math.floor(random() * 4), next);
         const steps = Math.floor(random() * stepsMax);
         using _ = random() < 0.5 ? instance.runtime.clock.after(random() * 4_000, () => simulation[next]()) : undefined;
@@ -68,15 +79,52 @@ async function playOn(machine: Machine, seed: number, random: Random): Promise<v
     if (end === 'kill') for (const actor of actors) actor.killed();
   }
   trouble.percent = 0;
+  const wanted: (readonly [path: string, node: SeenFile | SymbolicLink])[] = [];
+  const backup: Uint8Array[] = [];
   await machine.life(async (instance) => {
     for (const actor of actors) await actor.verify(instance, death, `seed ${seed}, at the end after ${death}`);
-    const wanted: (readonly [path: string, node: SeenFile])[] = [];
-    for (const actor of actors) wanted.push(...filesOf(actor.ledger.base, await actor.end(instance)));
+    for (const actor of actors) for (const [name, node] of await actor.end(instance)) wanted.push([`${actor.ledger.base}${name}`, node]);
     assert.deepEqual(await settled(instance, 600_000), [], `seed ${seed}: all is persisted`);
     await instance.runtime.clock.sleep(120_000);
     await checkStores(machine, instance, wanted, `seed ${seed}`);
     for (const actor of actors) await actor.verify(instance, 'kill', `seed ${seed}, persisted`);
+    await checkUsage(instance, wanted, `seed ${seed}`);
+    backup.push(...(await Array.fromAsync(instance.master.backup(systemContext))));
   });
+  await machine.restore(backup);
+  await machine.life(async (instance) => {
+    for (const actor of actors) await actor.verify(instance, 'kill', `seed ${seed}, restored`);
+    await checkUsage(instance, wanted, `seed ${seed}, restored`);
+  });
+}
+
+/** What people set on the way. */
+async function change({files}: Instance, actors: readonly Actor[], random: Random): Promise<void> {
+  if (random() < 0.2) {
+    const {ledger: {base}} = actors[Math.floor(random() * actors.length)]!;
+    const writeType = [null, 'ASYNC_THROUGH', 'CACHE_THROUGH'][Math.floor(random() * 3)]!;
+    await files.setSetting(base as ByteString, writeTypeSetting, writeType, systemContext);
+  }
+  if (random() < 0.04) {
+    const concerned = actors.filter(({ledger}) => ledger.base.startsWith('/far/') && !ledger.versioned);
+    for (const {ledger} of concerned) ledger.versioned = true;
+    await files.setSetting('/far/' as ByteString, 'versioning', 'Enabled', systemContext).catch((error: unknown) => {
+      // Where a file has several names.
+      if (!isKind(error, 'Conflict')) throw error;
+      for (const {ledger} of concerned) ledger.versioned = false;
+    });
+  }
+}
+
+/** What is counted is what is there. */
+async function checkUsage({files}: Instance, wanted: Wanted, where: string): Promise<void> {
+  for (const name of distant) {
+    const below = wanted.filter(([path]) => path.startsWith(`/${name}/`));
+    // Each name is a file, and has not got bytes of its own for that.
+    const lengths = new Map(below.map(([, node]) => [node, node instanceof SeenFile ? node.bytes.last.length : 0]));
+    const {files: count, bytes} = await files.usage(`/${name}/` as ByteString, systemContext);
+    assert.deepEqual([count, bytes], [below.length, Array.from(lengths.values()).reduce((sum, length) => sum + length, 0)], `${where}: usage of ${name}`);
+  }
 }
 
 function optionsOf(random: Random): MachineOptions {
@@ -87,12 +135,8 @@ function optionsOf(random: Random): MachineOptions {
   };
 }
 
-function filesOf(base: string, names: Names): (readonly [path: string, node: SeenFile])[] {
-  return [...names].flatMap(([name, node]) => (node instanceof SeenFile ? [[`${base}${name}`, node]] : []));
-}
-
 /** The stores have just that, a file of several names under one of them; and the cache nothing that must stay. */
-async function checkStores(machine: Machine, {runtime, blocks}: Instance, wanted: readonly (readonly [path: string, node: SeenFile])[], where: string): Promise<void> {
+async function checkStores(machine: Machine, {runtime, blocks}: Instance, wanted: Wanted, where: string): Promise<void> {
   const stored = new Map<string, Buffer>();
   for (const name of distant) {
     const {outside} = machine.distant(`mem://${name}`);
@@ -116,7 +160,7 @@ async function checkStores(machine: Machine, {runtime, blocks}: Instance, wanted
   };
   await walk('');
   const files = new Map<SeenFile, string[]>();
-  for (const [path, node] of wanted) files.set(node, [...(files.get(node) ?? []), path]);
+  for (const [path, node] of wanted) if (node instanceof SeenFile) files.set(node, [...(files.get(node) ?? []), path]);
   for (const [node, paths] of files) {
     const under = paths.filter((path) => stored.has(path));
     assert.equal(under.length, 1, `${where}: ${paths.join(' and ')} is in its store`);
