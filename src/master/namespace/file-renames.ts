@@ -63,10 +63,11 @@ function showNewName(tx: Transaction, op: Operation, intent: FileRename, fingerp
   const to = parsePath(intent.toPath, 'file');
   const target = intent.kept && resolve(tx, to).place;
   const replaced = target && inodeAt(tx, target);
-  // It goes in a moment; who has it open reads the copy, and who drops it removes that.
-  if (replaced?.content) relocate(tx, target!.id, {...replaced.content, ...intent.kept});
+  const archived = replaced?.content && {...replaced.content, ...intent.kept};
+  // It goes in a moment, or becomes a version; who has it open reads the copy, and who drops it removes that.
+  if (archived) relocate(tx, target!.id, archived);
   return rename(tx, op, from, to, {
-    replace: true, parents: 'implied', trees: 'prefix', relocate: content => ({...content, storeKey: intent.to, fingerprint}),
+    replace: true, parents: 'implied', trees: 'prefix', archived: archived ?? 'lost', relocate: content => ({...content, storeKey: intent.to, fingerprint}),
   });
 }
 

@@ -108,6 +108,13 @@ export function versionToKeep(keeping: Pick<Keeping, 'status'> | undefined, old:
   return keeping.status === 'enabled' || old.version !== undefined ? old.content : undefined;
 }
 
+/** The file at a path whose version must be kept when another takes its place. */
+export function versionAt(reader: Reader, path: Path): Inode | undefined {
+  const {place, top} = resolve(reader, path);
+  const inode = place && inodeAt(reader, place);
+  return versionToKeep(keepingOf(reader, path, top), inode) && inode;
+}
+
 /** The inode as it is kept; undefined when it is not. Conflict when its bytes are not at a place of their own. */
 export function archivedInode(keeping: Keeping, old: Inode, archived: Content | 'lost' | undefined, path: Path): Inode | undefined {
   const content = versionToKeep(keeping, old);

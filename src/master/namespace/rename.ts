@@ -4,6 +4,7 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
+import {inodeKey} from '#codec/namespace/keys.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {denied, isUnchecked, mayRemoveFrom} from '#master/namespace/access.ts';
 import {childRemoved, mustWrite, parentFor, touch} from '#master/namespace/directories.ts';
@@ -14,10 +15,11 @@ import {noteMove} from '#master/namespace/moves.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {childOf, deleteEntry, infoOf, inodeAt, isEmpty, type Place, writeEntry, writeInode} from '#master/namespace/place.ts';
 import {deleteInode} from '#master/namespace/remove.ts';
-import {versionToKeep} from '#master/namespace/put-file.ts';
+import {archivedInode} from '#master/namespace/put-file.ts';
 import {canonicalPath, existing, type Resolution, resolve, shown} from '#master/namespace/resolve.ts';
+import {addUsage} from '#master/namespace/usage.ts';
 import {isLockBucket, type Keeping, keepingOf} from '#master/namespace/versioning.ts';
-import {addDeleteMarker, dropNull, newestOf} from '#master/namespace/versions.ts';
+import {addDeleteMarker, addVersion, dropNull, newestOf} from '#master/namespace/versions.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {Content} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
@@ -38,6 +40,8 @@ export interface RenameOptions {
    * Default: where it was.
    */
   readonly relocate?: (content: Content, storeKey: ByteString) => Content;
+  /** As in putFile: what gives way and is kept as a version. */
+  readonly archived?: Content | 'lost' | undefined;
 }
 
 export interface Renamed {
@@ -82,8 +86,7 @@ export function rename(tx: Transaction, op: Operation, from: Path, to: Path, opt
     throw new WeirError('Unsupported', `${shown(from)} is or has a file of several names (hard links), and where versions are kept, as at ${shown(to)}, a file has one`);
   }
   const keeping = directory ? undefined : leaveHistory(tx, op, source, {...target, path: {...to, kind: 'file'}}, inode);
-  if (replaced && versionToKeep(keeping, replaced)) throw new WeirError('Conflict', `${shown(to)} has a version that has to be kept: it is deleted first`);
-  if (replaced) deleteInode(tx, target.place!, replaced, op.now);
+  if (replaced) giveWay(tx, op, keeping, target.place!, replaced, to, options);
   const further = isFurther(inode, place);
   const moved = further ? {...inode, ctime: op.now} : {...movedInode(op, place, inode, parent, name, options), ...(keeping?.status === 'enabled' ? {version: op.ids.next<number>()} : {})};
   if (further) moveFurther(tx, place.id, place, {parent: parent.id, name});
@@ -115,6 +118,15 @@ function leaveHistory(tx: Transaction, op: Operation, source: Resolution, to: Re
   if (from && newestOf(tx, from)) addDeleteMarker(tx, op, from);
   if (target?.status === 'suspended') dropNull(tx, target);
   return target;
+}
+
+/** A file that is replaced becomes a noncurrent version, as by a PUT, where those are kept; else it goes. */
+function giveWay(tx: Transaction, op: Operation, keeping: Keeping | undefined, place: Place, replaced: Inode, to: Path, {archived}: RenameOptions): void {
+  const kept = keeping && archivedInode(keeping, replaced, archived, to);
+  if (!kept) return deleteInode(tx, place, replaced, op.now);
+  addVersion(tx, op, keeping, kept);
+  tx.delete(inodeKey(place.id));
+  addUsage(tx, place.mount, {files: -1, directories: 0, bytes: -(replaced.content?.length ?? 0)});
 }
 
 /** A directory over a file, or a file over a directory: never, except that S3's `a` and `a/` stand side by side. */

@@ -132,11 +132,12 @@ class Bucket {
       }
       case 'rename': {
         const {current} = model.key(what.name);
-        const run = () => space.run((tx, op) => rename(tx, op, fileOf(what.name), fileOf(what.to), {replace: true, trees: 'follow', parents: 'implied'}));
+        let archived: Content | undefined;
+        const run = () => space.run((tx, op) => rename(tx, op, fileOf(what.name), fileOf(what.to), {replace: true, trees: 'follow', parents: 'implied', archived}));
         if (!current) return assert.throws(run, error => isKind(error, 'NotFound'));
         if (what.name !== what.to && this.archived(what.to)) {
           assert.throws(run, error => isKind(error, 'Conflict'));
-          this.apply({do: 'delete', name: what.to});
+          archived = this.archived(what.to);
         }
         const {info} = run();
         if (what.name === what.to) return;

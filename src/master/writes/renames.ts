@@ -18,8 +18,7 @@ import {finishStoreRename, getFileRename, noteFileRename} from '#master/namespac
 import {link} from '#master/namespace/links.ts';
 import {getPersist, inheritedFrom, isUnborn, nothingThere, putPersist} from '#master/namespace/persists.ts';
 import {inodeAt, type Place} from '#master/namespace/place.ts';
-import {deleteKey} from '#master/namespace/delete-key.ts';
-import {versionToKeep} from '#master/namespace/put-file.ts';
+import {versionAt} from '#master/namespace/put-file.ts';
 import {isOnlyHere} from '#master/namespace/upsert.ts';
 import {forgetRelocation} from '#master/namespace/relocations.ts';
 import {rename, type Renamed, type RenameOptions} from '#master/namespace/rename.ts';
@@ -27,7 +26,7 @@ import {existing, resolve, shown, whereabouts} from '#master/namespace/resolve.t
 import type {Archived} from '#master/writes/archives.ts';
 import {holdsMore} from '#master/writes/holds-more.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
-import {type MutationServices, VersionRemovals} from '#master/writes/version-removals.ts';
+import type {MutationServices} from '#master/writes/version-removals.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import type {InodeId} from '#base/ids.ts';
 import type {Commit, Reader} from '#metastore/metastore.ts';
@@ -40,11 +39,9 @@ const nothing: readonly ByteString[] = [];
 
 export class Renames {
   readonly #services: MutationServices;
-  readonly #versions: VersionRemovals;
 
   constructor(services: MutationServices) {
     this.#services = services;
-    this.#versions = new VersionRemovals(services);
   }
 
   rename(from: ByteString, to: ByteString, options: RenamePathOptions, context: CallContext): Promise<FileInfo> {
@@ -85,17 +82,16 @@ export class Renames {
   async #renameFile(from: Path, to: Path, place: Place, options: RenameOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, mounts, archives, ownership, runtime, persister} = this.#services;
     const store = mounts.writable(place.mount);
-    await this.#keepReplaced(from, to, options, context);
     // Whoever writes a file beside another and renames it over that one has either, whatever happens; also without fsync.
     const [renamed, covered] = transactions.peek(reader => [fileAt(reader, from), fileAt(reader, {names: to.names, kind: 'file'})]);
     if (covered && renamed?.content && persister.isUnsynced(renamed.content.id)) await persister.sync(renamed.id);
     using hold = new DisposableStack();
     const target: Path = {names: to.names, kind: 'file'};
-    hold.use(await persister.turnWhenWhole(
-      reader => fileAt(reader, from), () => turnOfCurrent(() => this.#keysOf(from, target), keys => ownership.turnOf(target, place.mount, keys, context.signal)), context.signal,
-    ));
+    const turn = () => turnOfCurrent(() => this.#keysOf(from, target), keys => ownership.turnOf(target, place.mount, keys, context.signal));
+    const turnOfWhole = () => persister.turnWhenWhole(reader => fileAt(reader, from), turn, context.signal);
+    hold.use(await persister.turnWhenPersisted(reader => versionAt(reader, target), turnOfWhole, context.signal));
     const [, toKey] = this.#keysOf(from, target);
-    const tried = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
+    const tried = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, {...options, archived: 'lost'}));
     // Two names of one file stay both, as POSIX has it.
     if (tried.fromKey === tried.toKey) return tried.info;
     const {content: bytes, id} = tried.info.inode;
@@ -106,7 +102,8 @@ export class Renames {
     try {
       // Nothing in the store takes the place of what was there.
       const bare = !content && !link;
-      const replaced = bare || archives.isOpen(target) ? await archives.archive(target, bare, context.signal, relocation => (noted = relocation), bare) : undefined;
+      const keeps = transactions.peek(reader => versionAt(reader, target)) !== undefined;
+      const replaced = bare || keeps || archives.isOpen(target) ? await archives.archive(target, bare, context.signal, relocation => (noted = relocation), bare) : undefined;
       const rest = bare && (!replaced || replaced.content === 'lost') ? tried.replaced?.inode : undefined;
       if (rest && rest.links === undefined && !transactions.peek(reader => isUnborn(reader, rest))) await removeObject(store, toKey, context.signal);
       const committed = (): void => (noted = undefined);
@@ -141,26 +138,6 @@ export class Renames {
     return this.#services.transactions.peek(reader => [existing(reader, resolve(reader, from)).storeKey, whereabouts(reader, to, undefined).storeKey]);
   }
 
-  /** Where versions are kept at the target, what is there is deleted as a key first: it stays a version, behind a delete marker. */
-  async #keepReplaced(from: Path, to: Path, options: RenameOptions, context: CallContext): Promise<void> {
-    const {transactions} = this.#services;
-    const target: Path = {names: to.names, kind: 'file'};
-    const keeping = options.replace ? this.#versions.keeping(target) : undefined;
-    const replaced = transactions.peek(reader => {
-      const {place} = resolve(reader, target);
-      return place && inodeAt(reader, place);
-    });
-    if (!keeping || !versionToKeep(keeping, replaced)) return;
-    // What else forbids the rename must be known before anything is deleted.
-    transactions.rehearse(context, (tx, op) => {
-      deleteKey(tx, op, target, keeping, {archived: 'lost'});
-      rename(tx, op, from, to, options);
-    });
-    // What the request is remembered by is the rename.
-    const {request: _, ...unnamed} = context;
-    await this.#versions.deleteKey(target, keeping, {}, unnamed);
-  }
-
   /** Of a name of which the store knows nothing, or a symbolic link, which it has. `committed` is called in the turn of the commit. */
   async #renameName(
     store: UnderStore, from: Path, to: Path, {link, toKey, replaced, committed}: {link: boolean; toKey: ByteString; replaced: Archived | undefined; committed: () => void}, options: RenameOptions, context: CallContext,
@@ -174,7 +151,7 @@ export class Renames {
     const commit = transactions.changeNow(context, (tx, op) => {
       archives.commit(tx, replaced);
       replacedId = fileAt(tx, {names: to.names, kind: 'file'})?.id;
-      const renamed = rename(tx, op, from, to, options);
+      const renamed = rename(tx, op, from, to, {...options, archived: replaced?.content ?? 'lost'});
       ({vanished} = renamed);
       return renamed.info;
     });
@@ -246,7 +223,7 @@ export class Renames {
       old = fileAt(tx, {names: to.names, kind: 'file'});
       const inherited = archives.leavesNothing(renamedMount, replaced) ? nothingThere : inheritedFrom(tx, old, toKey, 'absent');
       archives.commit(tx, replaced);
-      const renamed = rename(tx, op, from, to, {...options, relocate: content => ({...content, storeKey: toKey})});
+      const renamed = rename(tx, op, from, to, {...options, archived: replaced?.content ?? 'lost', relocate: content => ({...content, storeKey: toKey})});
       ({vanished} = renamed);
       const persist = getPersist(tx, renamed.info.inode.id);
       assert(persist, `${shown(from)} is pending without a note`);

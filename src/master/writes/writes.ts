@@ -23,7 +23,7 @@ import {isFurther} from '#master/namespace/links.ts';
 import {checkExpected} from '#master/namespace/locate.ts';
 import {millisecondsOf, type Operation} from '#master/namespace/operation.ts';
 import {inodeAt} from '#master/namespace/place.ts';
-import {checkPut, putFile, type PutFileOptions, versionToKeep} from '#master/namespace/put-file.ts';
+import {checkPut, putFile, type PutFileOptions, versionAt} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
@@ -380,13 +380,6 @@ function checkTarget(reader: Reader, path: Path, options: BeginWriteOptions, {pr
 const mustBeKept = new Error('what is there has to be kept');
 
 const createdBy = {put: 'ObjectCreated:Put', copy: 'ObjectCreated:Copy', post: 'ObjectCreated:Post'} as const;
-
-/** What is there and must be kept as a version when another takes its place. */
-function versionAt(reader: Reader, path: Path): Inode | undefined {
-  const {place, top} = resolve(reader, path);
-  const inode = place && inodeAt(reader, place);
-  return versionToKeep(keepingOf(reader, path, top), inode) && inode;
-}
 
 /** Of a file whose bytes are changed in place, and which is a new version by that: whose it is, and what it has of its own, but for what S3 says of one version. */
 function attributesAt(reader: Reader, {ids}: Operation, path: Path): Pick<PutFileOptions, 'id' | 'mode' | 'uid' | 'gid' | 'xattrs'> {
