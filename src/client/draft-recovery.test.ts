@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+import {WeirError} from '#base/errors.ts';
 import type {DraftServices} from '#client/draft-file.ts';
-import {closePublished, recoverDrafts} from '#client/draft-recovery.ts';
+import {closePublished, recoverDrafts, retryDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {bytes, context, World} from '#master/fixture.test.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import type {Master} from '#master/master.ts';
 import type {Log} from '#runtime/log.ts';
 import type {Runtime} from '#runtime/runtime.ts';
+import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import {MemoryBlocks} from '#worker/fixture.test.ts';
 import {Worker} from '#worker/worker.ts';
 
@@ -74,4 +76,34 @@ test('what was sealed is kept until that lasts', async () => {
     await closePublished({master: {sync}, worker} as unknown as DraftServices, left, named, context);
   }
   assert.deepEqual(kept, [false, true, false]);
+});
+
+test('what meets a store that is down is tried again while the instance runs', async () => {
+  const world = new World();
+  const store = world.store('mem://bucket/');
+  const faults = new Faults();
+  await world.life(async (master, runtime) => {
+    await master.mount({path: bytes('/b'), uri: 'mem://bucket/', options: {}}, context);
+    const make = (): Worker => new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => withFaults(store, runtime.clock, faults), isOurs: () => false}});
+    {
+      await using worker = make();
+      const client = new FileSystemClient({master, worker});
+      const writer = await client.create(path, {kind: 'file', length: 6}, context);
+      await writer.write(Buffer.from('before'));
+      const draft = await client.openDraft(await writer.commit({length: 6}), {empty: false}, context);
+      await draft.write(6, Buffer.from(' and after'), context);
+    }
+    await using worker = make();
+    faults.add({call: 'write', times: 3, error: () => new WeirError('Unavailable', 'the store is down')});
+    let warnings = 0;
+    const log: Log = {...runtime.log, warn: () => void warnings++, error: () => assert.fail('nothing is given up')};
+    const waiting = await recoverDrafts({master, worker}, await worker.leftDrafts(), log, context);
+    assert.deepEqual([waiting.length, Buffer.from(store.outside.bytes(bytes('file'))!).toString()], [1, 'before']);
+    await retryDrafts({master, worker}, waiting, runtime.clock, log, context);
+    assert.deepEqual([warnings, Buffer.from(store.outside.bytes(bytes('file'))!).toString()], [3, 'before and after']);
+    // An instance that ends leaves it to the next one.
+    const ended = new AbortController();
+    ended.abort();
+    await retryDrafts({master, worker}, waiting, runtime.clock, log, {...context, signal: ended.signal});
+  });
 });

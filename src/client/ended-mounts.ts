@@ -5,7 +5,7 @@
  * connection was lost), its drafts are published as a start would.
  */
 import type {DraftServices} from '#client/draft-file.ts';
-import {recoverDrafts} from '#client/draft-recovery.ts';
+import {recoverDrafts, retryDrafts} from '#client/draft-recovery.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -30,6 +30,7 @@ export class EndedMounts implements AsyncDisposable {
   readonly #parts: EndedMountsParts;
   readonly #stop = new AbortController();
   readonly #waiting = new Map<string, Promise<void>>();
+  readonly #retrying = new Set<Promise<void>>();
   readonly #context: CallContext;
 
   constructor(parts: EndedMountsParts, context: Omit<CallContext, 'signal'>) {
@@ -47,7 +48,7 @@ export class EndedMounts implements AsyncDisposable {
   }
 
   async #end(holder: string): Promise<void> {
-    const {draftsOf, letGo, log} = this.#parts;
+    const {draftsOf, letGo, log, clock} = this.#parts;
     if (await this.#returns(holder)) return;
     await letGo(holder);
     if (draftsOf(holder).length === 0) return;
@@ -56,7 +57,9 @@ export class EndedMounts implements AsyncDisposable {
     if (await this.#returns(holder)) return;
     const drafts = draftsOf(holder);
     log.warn('drafts: a mount has ended without closing what it was writing; that is published', {drafts: drafts.length});
-    await recoverDrafts(this.#parts, drafts, log, this.#context);
+    const waiting = await recoverDrafts(this.#parts, drafts, log, this.#context);
+    const retrying = retryDrafts(this.#parts, waiting, clock, log, this.#context).finally(() => this.#retrying.delete(retrying));
+    this.#retrying.add(retrying);
   }
 
   /** Waits while it is kept. True: it is back, or that is the next start's business. */
@@ -78,5 +81,6 @@ export class EndedMounts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#waiting.values());
+    await Promise.all(this.#retrying);
   }
 }

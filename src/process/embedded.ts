@@ -10,7 +10,7 @@ import {WeirError} from '#base/errors.ts';
 import {Foreground} from '#base/foreground.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
-import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
+import {leftDrafts, recoverDrafts, retryDrafts} from '#client/draft-recovery.ts';
 import {EndedMounts} from '#client/ended-mounts.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
@@ -178,10 +178,12 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       for (const {draft} of drafts.get(each) ?? []) worker.adoptDraft(draft, each.kept.origin);
       endedMounts.gone(each.kept.origin);
     }
-    const recovering = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
+    const tried = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
+    const recovering = tried.then(() => undefined);
+    const retrying = tried.then((waiting) => retryDrafts({master, worker}, waiting, clock, log, recoveryContext));
     down.push('drafts', async () => {
       recovery.abort();
-      await recovering;
+      await retrying;
     });
     const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
     if (makeFuse) {
