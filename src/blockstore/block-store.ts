@@ -166,6 +166,11 @@ export interface BlockStore extends AsyncDisposable {
   draft(lengthHint: number | undefined): Promise<Draft | undefined>;
   /** Room for a content that is to be sealed dirty, all of it taken now where the length is known; undefined when there is none, or nothing here lasts. */
   lastingDraft(length: number | undefined): Promise<Draft | undefined>;
+  /**
+   * The content is `base` but for these pages of its own, which are all that it has behind the base's end; a page that is not its own is as long in both. From now
+   * on what is here of the base is here of the content, too, also when the base is dropped.
+   */
+  succeed(content: ContentHandle, base: ContentHandle, own: readonly PageRun[]): void;
   /** Drafts that outlive the process. */
   readonly drafts: NamedDrafts;
   /** Contents that were sealed without that survive power loss where this answers true, in order. */

@@ -20,6 +20,8 @@ import {TierMoves} from '#blockstore/moves/tier-moves.ts';
 import {tierSync} from '#blockstore/segments/scan-segment.ts';
 import {SmallContents} from '#blockstore/segments/small-contents.ts';
 import {Slices} from '#blockstore/slices.ts';
+import {SucceedingStore} from '#blockstore/successions/succeeding-store.ts';
+import {Successions} from '#blockstore/successions/successions.ts';
 import {Tier} from '#blockstore/tier.ts';
 import {TierLog} from '#blockstore/tier-log.ts';
 import type {LogRecord} from '#codec/block/log-record.ts';
@@ -40,10 +42,10 @@ const openWaitMs = 500;
 export async function openBlockStore(options: BlockStoreOptions): Promise<BlockStore> {
   const store = new TieredBlockStore(options);
   await store.open();
-  return store;
+  return new SucceedingStore(store, store.successions);
 }
 
-class TieredBlockStore implements BlockStore {
+class TieredBlockStore implements Omit<BlockStore, 'succeed'> {
   readonly #runtime: Runtime;
   readonly #tiers: readonly Tier[];
   readonly #logs: readonly TierLog[];
@@ -56,6 +58,7 @@ class TieredBlockStore implements BlockStore {
   readonly #moves: TierMoves;
   readonly #drafts: DraftServices;
   readonly drafts: DraftRegistry;
+  readonly successions: Successions;
   readonly #locks: AsyncDisposable[] = [];
   #warm = false;
   /** Dropped before the logs were read, so again when they are. */
@@ -70,6 +73,7 @@ class TieredBlockStore implements BlockStore {
     this.#tiers = tiers.map((tier, i) => new Tier(i, tier, makePolicy(policy ?? 's3-fifo', this.#nodes), runtime));
     this.#logs = this.#tiers.map((tier) => new TierLog(tier));
     this.#kept = new KeptContents(this.#tiers, this.#logs);
+    this.successions = new Successions(this.#kept.tiers, this.#logs);
     const isKept = (id: ContentId) => this.#kept.has(id);
     this.#small = new SmallContents(this.#nodes, this.#index, this.#tiers, this.#logs, isKept);
     this.#large = new LargeContents(this.#nodes, this.#logs, isKept);
@@ -293,6 +297,7 @@ class TieredBlockStore implements BlockStore {
 
   drop(id: ContentId): Promise<void> {
     this.#droppedEarly?.add(id);
+    this.successions.remove(id);
     this.#small.drop(id);
     this.#large.dropAll(id);
     if (this.#kept.pinned.delete(id) || this.#kept.dirty.delete(id)) {
@@ -398,6 +403,7 @@ class TieredBlockStore implements BlockStore {
         const kept = new Map<ContentId, LogRecord & {readonly kind: 'kept'}>();
         await this.#logs[tier.number]!.replay((record) => {
           if (record.kind === 'kept') kept.set(record.id, record);
+          else if (record.kind === 'succeeds') this.successions.replay(record);
           else if (record.kind === 'dead') this.#small.replay(tier, record);
           else this.#large.replay(tier, record);
         });
@@ -414,6 +420,7 @@ class TieredBlockStore implements BlockStore {
       }
     }
     await this.#large.replayed(new Slices(this.#runtime.clock));
+    this.successions.replayed((id) => this.presence(id) !== undefined);
     this.drafts.replayed();
     const early = this.#droppedEarly;
     this.#droppedEarly = undefined;
@@ -443,5 +450,6 @@ class TieredBlockStore implements BlockStore {
     yield* this.#large.records(tier);
     yield* this.#small.records(tier);
     yield* this.#kept.records(tier);
+    yield* this.successions.records(tier);
   }
 }

@@ -16,6 +16,8 @@ const rotateBytes = 64 * MiB;
 /** Records that nobody waits for are gathered for so long, or until there are so many. */
 const gatherMs = 5;
 const gatherMax = 1024;
+/** What dies, or need not stay, is known again soon; what files hold is written at once. */
+const canWait: readonly LogRecord['kind'][] = ['dead', 'kept', 'succeeds'];
 /** Records of this many bytes are written between two looks at the clock. */
 const checkpointBatchBytes = 256 * 1024;
 
@@ -79,8 +81,7 @@ export class TierLog {
 
   append(record: LogRecord): void {
     this.#queue.push(record);
-    // What dies, or need not stay, is known again soon; what files hold is written at once.
-    if ((record.kind !== 'dead' && record.kind !== 'kept') || this.#queue.length >= gatherMax || !this.#file) this.#due = true;
+    if (!canWait.includes(record.kind) || this.#queue.length >= gatherMax || !this.#file) this.#due = true;
     if (this.#due) this.#run();
     else if (!this.#running) this.#gather();
   }

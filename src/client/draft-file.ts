@@ -3,11 +3,10 @@
  * every write, its bytes going to the store.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import {isKind, WeirError} from '#base/errors.ts';
+import {isKind} from '#base/errors.ts';
 import type {ContentId, InodeId} from '#base/ids.ts';
-import {MiB} from '#base/units.ts';
 import type {FileDraft} from '#client/file-system.ts';
-import {TicketWriter} from '#client/file-writer.ts';
+import {publish} from '#client/publish.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
@@ -18,7 +17,6 @@ import type {Content, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {WriteType} from '#model/mount.ts';
 import {withoutSeal} from '#model/seal.ts';
 
-const chunkBytes = MiB;
 /** Renames of the file that may come between finding it and publishing. */
 const movesMax = 8;
 
@@ -166,10 +164,8 @@ export class DraftFile implements FileDraft {
       let path;
       try {
         path = await this.#services.master.pathOf(this.#inode, context);
-        const info = await this.#publishAt(path, {inode: this.#inode, ...(writeType ? {writeType} : {})}, context);
-        this.#inode = info.inode.id;
-        await this.#services.worker.rebaseDraft(this.#draft, info.inode.id, info.inode.content!.id, context);
-        return info;
+        const at = path;
+        return await this.#found(() => this.#publishAt(at, {inode: this.#inode, ...(writeType ? {writeType} : {})}, context), context);
       } catch (error) {
         if (path === undefined && isKind(error, 'NotFound')) return undefined;
         if (moves >= movesMax || !isKind(error, 'Conflict', 'NotFound')) throw error;
@@ -178,33 +174,18 @@ export class DraftFile implements FileDraft {
   }
 
   async publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo> {
-    const info = await this.#publishAt(path, {unnamed, precondition: {ifNoneMatch: '*'}}, context);
-    await this.#services.worker.rebaseDraft(this.#draft, info.inode.id, info.inode.content!.id, context);
-    return info;
+    return await this.#publishAt(path, {unnamed, precondition: {ifNoneMatch: '*'}}, context);
   }
 
   async #publishAt(path: ByteString, which: Pick<BeginWriteOptions, 'inode' | 'unnamed' | 'precondition' | 'writeType'>, context: CallContext): Promise<FileInfo> {
     const {master, worker} = this.#services;
     const ticket = await master.beginWrite(path, {kind: 'file', parents: 'none', length: this.#length, mtime: this.modified, metadata: this.#metadata, ...this.#options, ...which}, context);
-    const length = this.#length;
-    let writer: TicketWriter;
-    try {
-      writer = new TicketWriter(master, ticket, await worker.write(ticket, {length}, context), context);
-    } catch (error) {
-      await master.abandonWrite(ticket, context);
-      throw error;
-    }
-    try {
-      for (let at = 0; at < length; ) {
-        const bytes = await this.read({offset: at, length: Math.min(chunkBytes, length - at)}, context);
-        if (bytes.length === 0) throw new WeirError('Io', `the draft of ${path} is shorter than it was`);
-        await writer.write(bytes);
-        at += bytes.length;
-      }
-      return await writer.commit({length});
-    } catch (error) {
-      await writer.abort();
-      throw error;
-    }
+    const info = await publish(master, ticket, (ready) => worker.publishDraft(this.#draft, ticket, ready, context), context);
+    const {id, content} = info.inode;
+    this.#inode = id;
+    await worker.rebaseDraft(this.#draft, id, content!.id, context);
+    // What was not changed is this version's from now on.
+    await worker.moveDraft(this.#draft, content!, context);
+    return info;
   }
 }

@@ -133,6 +133,7 @@ export const workerWire: Wire<WorkerApi> = {
   seekDraft: 'call',
   syncDraft: 'call',
   sealDraft: 'call',
+  publishDraft: 'publish',
   rebaseDraft: 'call',
   closeDraft: 'call',
   load: 'items',

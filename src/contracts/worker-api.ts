@@ -172,6 +172,11 @@ export interface WorkerApi {
   syncDraft(draft: number, context: CallContext): Promise<void>;
   /** Its bytes are kept as that content, safe and not durable yet; undefined when the cache could not. */
   sealDraft(draft: number, content: ContentId, context: CallContext): Promise<SealedBytes | undefined>;
+  /**
+   * The bytes become the ticket's content by way of its store; little of them travels where the store can make the object of the version that it has. Nobody
+   * changes the draft meanwhile. `ready` as in WriteStream.finish. PreconditionFailed where the store has another version by now.
+   */
+  publishDraft(draft: number, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject>;
   /** Its bytes are that content of that inode by now. */
   rebaseDraft(draft: number, inode: InodeId, base: ContentId, context: CallContext): Promise<void>;
   /** `keep`: the bytes stay on disk, for the next `leftDrafts`. */

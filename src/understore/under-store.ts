@@ -143,9 +143,19 @@ export interface StoreWrite {
   write(chunk: Uint8Array): Promise<void>;
   /** The same of bytes of a file of this host, where the store takes them from there; false: they are to be written. What was taken of them until then is written over. */
   readonly writeFile?: (file: Descriptor, offset: number, length: number) => Promise<boolean>;
-  /** Makes the object visible, whole. PreconditionFailed. */
-  finish(): Promise<StoreObject>;
+  /** Once `finish` was called: what the store will call an object that was sent in parts, where that is known. */
+  readonly etag?: string | undefined;
+  /** Makes the object visible, whole. PreconditionFailed. `sent`: for who is to recognise it when the answer is lost (made-after-all.ts). */
+  finish(sent?: SentObject): Promise<StoreObject>;
   abort(): Promise<void>;
+}
+
+/** An object as it was written. */
+export interface SentObject {
+  /** Bytes. */
+  readonly length: number;
+  /** What S3 calls it: the MD5 of its bytes, or that of its parts'. Undefined: not known, and nothing is recognised. */
+  readonly etag: string | undefined;
 }
 
 /** Bytes of an object as it was when it had this fingerprint. */

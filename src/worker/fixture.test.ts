@@ -237,6 +237,7 @@ export class MemoryBlocks implements BlockStore {
   lastingDraft(): Promise<Draft | undefined> {
     return this.draft();
   }
+  succeed(): void {}
   /** Nothing lasts in memory. */
   readonly drafts: NamedDrafts = {
     make: async () => undefined,

@@ -25,6 +25,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 import type {FlightSource} from '#worker/fills/flight.ts';
 import {Drafts} from '#worker/drafts/drafts.ts';
+import {publishDraft} from '#worker/drafts/publish-draft.ts';
 import {UnderWay} from '#worker/drafts/under-way.ts';
 import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
@@ -219,7 +220,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   async #openDraft(inode: InodeId, base: ReadableContent | undefined, seal: ContentId | undefined, context: CallContext): Promise<DraftInfo> {
     const whole = base?.pending && !base.over;
-    if (base && seal !== undefined && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);
+    if (base && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
     return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes, context.origin);
   }
@@ -288,6 +289,11 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
 
   rebaseDraft(draft: number, inode: InodeId, base: ContentId): Promise<void> {
     return this.#changes.note(draft, this.#drafts.rebase(draft, inode, base));
+  }
+
+  publishDraft(draft: number, ticket: WriteTicket, ready: Ready, {signal}: CallContext): Promise<WrittenObject> {
+    const [store, drafts, blocks, writes] = [this.#stores.get(ticket.mount), this.#drafts, this.#blocks, this.#writes];
+    return this.#changes.note(draft, publishDraft({drafts, draft, store, blocks, writes, ticket, ready, signal}));
   }
 
   closeDraft(draft: number, options: {readonly keep: boolean}): Promise<void> {

@@ -300,7 +300,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'block-log': decoder(binary, [
     encodeLogRecord({kind: 'pages', id: 5 as ContentId, length: 9, file: 2, first: 1, checksums: Uint32Array.of(1, 2)}), encodeLogRecord({kind: 'absent', file: 1, first: 2, count: 3}),
     encodeLogRecord({kind: 'unlinked', file: 4}), encodeLogRecord({kind: 'kept', id: 5 as ContentId, pinned: true, dirty: false}),
-    encodeLogRecord({kind: 'dead', life: 3, segment: 7, offsets: [24, 900]}),
+    encodeLogRecord({kind: 'dead', life: 3, segment: 7, offsets: [24, 900]}), encodeLogRecord({kind: 'succeeds', id: 7 as ContentId, base: 5 as ContentId, length: 9, runs: Uint8Array.of(1, 2)}),
   ].map((one) => one.subarray(8)), (input) => {
     decodeLogRecord(input, 0);
     const found = decodeLogRecord(sealedLogRecord(input), 0);

@@ -38,10 +38,10 @@ async function readAt(file: string, position: number, length: number): Promise<B
   return buffer.subarray(0, bytesRead);
 }
 
-async function withMount(forWhat: string, use: (stack: Stack, directory: string, skip: () => Promise<void>) => Promise<void>, skip: (why: string) => void): Promise<void> {
+async function withMount(forWhat: string, use: (stack: Stack, directory: string, skip: () => Promise<void>) => Promise<void>, skip: (why: string) => void, mountOptions: readonly string[] = []): Promise<void> {
   const place = await mkdtemp(path.join(tmpdir(), 'weir-changes-'));
   try {
-    await using stack = await startStack(forWhat, {mountOptions: ['maxAge=10m'], args: ['--fuse', place]});
+    await using stack = await startStack(forWhat, {mountOptions: ['maxAge=10m', ...mountOptions], args: ['--fuse', place]});
     if (!stack) return skip('no S3 server');
     try {
       await use(stack, path.join(place, stack.bucket), async () => undefined);
@@ -162,3 +162,36 @@ test('an object that others replace while a small change of it waits is a confli
     await eventually('theirs is shown', async () => (await weir.s3.get(bucket, 'large'))?.equals(theirs) === true);
   }, (why) => context.skip(why));
 });
+
+for (const versioned of [false, true]) {
+  const how = versioned ? 'versions kept' : 'CACHE_THROUGH';
+  test(`a small change of a large object is in its store at the close, and the cache keeps what it had (${how})`, {skip: unmountable() ?? false, timeout: 180_000}, async (context) => {
+    await withMount('small changes by way of the store', async (stack, directory) => {
+      const {weir, direct, bucket, link} = stack;
+      const expected = pattern(96 * MiB, 1);
+      await direct.must('PUT', `/${bucket}/large`, {body: expected});
+      if (versioned) await weir.s3.must('PUT', `/${bucket}`, {query: 'versioning=', body: Buffer.from('<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>')});
+      const file = path.join(directory, 'large');
+      assert.ok((await readFile(file)).equals(expected), 'all of it is cached');
+      for (const position of [40 * MiB + 123, 40 * MiB + 4321, 90 * MiB]) {
+        const before = {...link.counters};
+        const word = Buffer.alloc(4096, `changed at ${position} `);
+        await change(file, position, word);
+        word.copy(expected, position);
+        const [up, down] = [link.counters.bytesUp - before.bytesUp, link.counters.bytesDown - before.bytesDown];
+        assert.ok(up < 12 * MiB && down < 12 * MiB, `${up} bytes were sent, ${down} read`);
+        assert.ok((await direct.get(bucket, 'large'))?.equals(expected), 'the store has it when the close returns');
+        const {bytesDown} = link.counters;
+        assert.ok((await readFile(file)).equals(expected));
+        assert.ok(link.counters.bytesDown - bytesDown < 2 * MiB, `${link.counters.bytesDown - bytesDown} bytes were fetched again`);
+      }
+      // Somebody else was faster: the close says so, and nothing is overwritten.
+      await using handle = await open(file, 'r+');
+      await handle.write(Buffer.from('mine'), 0, 4, 5);
+      const theirs = pattern(96 * MiB, 2);
+      await direct.must('PUT', `/${bucket}/large`, {body: theirs});
+      await assert.rejects(handle.close(), /ESTALE|-116/);
+      assert.ok((await direct.get(bucket, 'large'))?.equals(theirs));
+    }, (why) => context.skip(why), ['writeType=CACHE_THROUGH']);
+  });
+}

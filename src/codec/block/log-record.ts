@@ -1,5 +1,5 @@
 /**
- * Records of a tier's log: what the files of large contents hold, which entries of segments are dead, which contents are pinned or dirty. Every record sets
+ * Records of a tier's log: what the files of large contents hold, which entries of segments are dead, which contents are pinned or dirty, or are others but for some pages. Every record sets
  * something absolutely, so replaying a log over a newer state ends in the same place. Little-endian.
  *
  *     length of the payload u32 · CRC32C of the payload u32 · payload: kind u8 · fields
@@ -14,23 +14,27 @@ export type LogRecord =
   | {readonly kind: 'unlinked'; readonly file: number}
   /** The small contents at these offsets of a segment are dead: they stay away though their bytes are there. */
   | {readonly kind: 'dead'; readonly life: number; readonly segment: number; readonly offsets: readonly number[]}
-  | {readonly kind: 'kept'; readonly id: ContentId; readonly pinned: boolean; readonly dirty: boolean};
+  | {readonly kind: 'kept'; readonly id: ContentId; readonly pinned: boolean; readonly dirty: boolean}
+  /** The content is that base, of that length, but for the pages of these runs (model/own-pages.ts). Base 0: of nothing any more. */
+  | {readonly kind: 'succeeds'; readonly id: ContentId; readonly base: ContentId | 0; readonly length: number; readonly runs: Uint8Array};
 
 const frameBytes = 8;
 /** No record names more pages. */
 export const recordPagesMax = 1024;
 /** Nor more dead entries. */
 export const recordOffsetsMax = 1024;
-const payloadBytesMax = 64 + Math.max(recordPagesMax, recordOffsetsMax) * 4;
+/** Nor more bytes of runs. */
+export const recordRunBytesMax = 64 * 1024;
+const payloadBytesMax = 64 + Math.max(recordPagesMax * 4, recordOffsetsMax * 4, recordRunBytesMax);
 /** `dropped`, with one offset, is the first form of `dead`; it is read and no longer written. */
-const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4, dropped: 5, dead: 6} as const;
+const kinds = {pages: 1, absent: 2, unlinked: 3, kept: 4, dropped: 5, dead: 6, succeeds: 7} as const;
 
-/** Bytes of a payload, for `pages` without the checksums and for `dead` without the offsets. */
-const sizes = {pages: 33, absent: 17, unlinked: 9, kept: 10, dropped: 21, dead: 21} as const;
+/** Bytes of a payload, for `pages` without the checksums, for `dead` without the offsets and for `succeeds` without the runs. */
+const sizes = {pages: 33, absent: 17, unlinked: 9, kept: 10, dropped: 21, dead: 21, succeeds: 25} as const;
 
 export function encodeLogRecord(record: LogRecord): Buffer {
-  const more = record.kind === 'pages' ? record.checksums.length : record.kind === 'dead' ? record.offsets.length : 0;
-  const size = sizes[record.kind] + more * 4;
+  const more = record.kind === 'pages' ? record.checksums.length * 4 : record.kind === 'dead' ? record.offsets.length * 4 : record.kind === 'succeeds' ? record.runs.length : 0;
+  const size = sizes[record.kind] + more;
   const out = Buffer.allocUnsafe(frameBytes + size);
   const at = frameBytes;
   out[at] = kinds[record.kind];
@@ -51,6 +55,11 @@ export function encodeLogRecord(record: LogRecord): Buffer {
     out.writeDoubleLE(record.segment, at + 9);
     out.writeUInt32LE(record.offsets.length, at + 17);
     record.offsets.forEach((offset, i) => out.writeUInt32LE(offset, at + 21 + i * 4));
+  } else if (record.kind === 'succeeds') {
+    out.writeDoubleLE(record.id, at + 1);
+    out.writeDoubleLE(record.base, at + 9);
+    out.writeDoubleLE(record.length, at + 17);
+    out.set(record.runs, at + 25);
   } else {
     out.writeDoubleLE(record.id, at + 1);
     out[at + 9] = (record.pinned ? 1 : 0) | (record.dirty ? 2 : 0);
@@ -83,6 +92,11 @@ function decodePayload(from: Buffer): LogRecord | undefined {
   }
   if (kind === kinds.kept && from.length === sizes.kept && whole(from.readDoubleLE(1)) && from[9]! < 4) {
     return {kind: 'kept', id: from.readDoubleLE(1) as ContentId, pinned: (from[9]! & 1) !== 0, dirty: (from[9]! & 2) !== 0};
+  }
+  if (kind === kinds.succeeds && from.length >= sizes.succeeds) {
+    const [id, base, length] = [from.readDoubleLE(1), from.readDoubleLE(9), from.readDoubleLE(17)];
+    if (!whole(id) || !whole(base) || !whole(length) || from.length > sizes.succeeds + recordRunBytesMax) return undefined;
+    return {kind: 'succeeds', id: id as ContentId, base: base as ContentId | 0, length, runs: Uint8Array.from(from.subarray(sizes.succeeds))};
   }
   return undefined;
 }

@@ -6,6 +6,7 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {GiB, MiB} from '#base/units.ts';
+import {etagOfParts} from '#understore/parts/upload-parts.ts';
 import type {StoreCallOptions, StoreObject, StorePart, StoreWrite, StoreWriteRequest} from '#understore/under-store.ts';
 import type {ByteBudget} from '#connectors/s3/byte-budget.ts';
 import type {S3Client} from '#connectors/s3/client.ts';
@@ -134,6 +135,7 @@ class PartedWrite implements StoreWrite {
   #filled = 0;
   #taken = 0;
   #done = false;
+  #etag: string | undefined;
 
   constructor(client: S3Client, budget: ByteBudget, request: StoreWriteRequest, options: StoreCallOptions) {
     this.#client = client;
@@ -161,6 +163,10 @@ class PartedWrite implements StoreWrite {
     }
   }
 
+  get etag(): string | undefined {
+    return this.#etag;
+  }
+
   async finish(): Promise<StoreObject> {
     this.#signal.throwIfAborted();
     const {key, length, condition} = this.#request;
@@ -177,6 +183,7 @@ class PartedWrite implements StoreWrite {
     }
     if (this.#buffer) await this.#sendPart();
     const parts = await Promise.all(this.#parts);
+    this.#etag = etagOfParts(parts);
     const object = await completeOwnUpload(this.#client, key, this.#uploadId, parts, condition, {signal: this.#signal});
     this.#done = true;
     return object;

@@ -12,12 +12,12 @@ import {isKind, WeirError} from '#base/errors.ts';
 import {MiB} from '#base/units.ts';
 import type {Attempt, Persist, StoreBase} from '#codec/namespace/persist-record.ts';
 import type {ByteRange} from '#contracts/worker-api.ts';
-import {changedParts} from '#master/persist/changed-parts.ts';
 import {stepBytes} from '#master/persist/giving-way.ts';
-import {type PartToSend, takesParts, uploadParts} from '#master/persist/upload-parts.ts';
 import type {Content, ContentBase, ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import {decodeRuns, piecesOf} from '#model/own-pages.ts';
+import {changedParts} from '#understore/parts/changed-parts.ts';
+import {type PartToSend, takesParts, uploadParts} from '#understore/parts/upload-parts.ts';
 import type {StoreObject, StoreWrite, StoreWriteRequest, UnderStore} from '#understore/under-store.ts';
 
 /** The bytes of a pending content, all or a range, from the cache that has them. */
@@ -96,11 +96,12 @@ async function send(work: UploadContent, base: StoreBase): Promise<StoreObject> 
     condition = undefined;
   }
   const request = {key, metadata: content.metadata, length: content.length, ...(condition ? {condition} : {})};
-  if (work.parts && takesParts(store, content, work.parts)) return await uploadParts({...work, request, parts: work.parts.map((length) => ({length}))});
+  const bytes = (range: ByteRange, either: AbortSignal) => work.bytes(content, either, range);
+  if (work.parts && takesParts(store, content, work.parts)) return await uploadParts({...work, bytes, request, parts: work.parts.map((length) => ({length}))});
   const changed = content.over && (base === 'any' || (typeof base === 'object' && base.fingerprint === content.over.fingerprint)) ? changedOf(store, content, content.over) : undefined;
   if (changed) {
     try {
-      return await uploadParts({...work, request, parts: changed, fingerprint: content.over!.fingerprint});
+      return await uploadParts({...work, bytes, request, parts: changed, source: {key, fingerprint: content.over!.fingerprint}});
     } catch (error) {
       if (!isKind(error, 'Unsupported')) throw error;
       // It says that it can, and cannot: then it gets all of it.

@@ -64,6 +64,7 @@ export abstract class StoreLayer implements UnderStore {
       ...(write.copies ? {copies: true} : {}),
       write: chunk => this.around({name: 'writeChunk', key, length: chunk.length}, options, () => write.write(chunk)),
       ...(writeFile ? {writeFile: (file, offset, length) => this.around({name: 'writeChunk', key, length}, options, () => writeFile(file, offset, length))} : {}),
+      get etag() { return write.etag; },
       finish: () => this.around({name: 'finish', key}, options, () => write.finish()),
       abort: () => this.around({name: 'abort', key}, options, () => write.abort()),
     };

@@ -41,7 +41,7 @@ export interface Begun {
 
 export interface DraftsParts {
   readonly runtime: Pick<Runtime, 'disk' | 'clock' | 'random' | 'crashPoint' | 'boot'>;
-  readonly blocks: Pick<BlockStore, 'drafts' | 'keep'>;
+  readonly blocks: Pick<BlockStore, 'drafts' | 'keep' | 'succeed'>;
   /** Of the log. Absolute. */
   readonly directory: string;
   /** Bytes of contents, wherever they are. */
@@ -90,7 +90,7 @@ export class Drafts {
   }
 
   /** One over a large content, of which only is read what must be: it was changed itself and no store has it, or lies around what is changed. */
-  async openOver(inode: InodeId, content: ReadableContent, seal: ContentId, holder?: string): Promise<DraftInfo> {
+  async openOver(inode: InodeId, content: ReadableContent, seal: ContentId | undefined, holder?: string): Promise<DraftInfo> {
     return await this.#begin({inode, base: content.id, seal, holder}, async (draft) => {
       const {id, length, over} = content;
       const own = new OwnPages();
@@ -112,6 +112,17 @@ export class Drafts {
   move(number: number, content: ReadableContent): boolean {
     const {base, bytes} = this.#get(number);
     return bytes instanceof PartialDraft && content.id === base && bytes.move(underOf(content));
+  }
+
+  /** Bytes. */
+  length(number: number): number {
+    return this.#get(number).bytes.length;
+  }
+
+  /** What it is over, and the ranges of it that are its own; undefined where it has all of its bytes. */
+  changes(number: number): {readonly base: ReadableContent | undefined; readonly changed: readonly ByteRange[]; readonly length: number} | undefined {
+    const {bytes} = this.#get(number);
+    return bytes instanceof PartialDraft ? {base: bytes.base, changed: bytes.ownRanges(), length: bytes.length} : undefined;
   }
 
   /** Those of earlier lives that nobody has asked for yet: theirs to close, or to `reopen`. */
@@ -247,6 +258,7 @@ export class Drafts {
     // A content of segment size is copied out of its file.
     const sealed = await bytes.seal({id, length}, {durable: false});
     if (sealed === false) return undefined;
+    if (typeof sealed === 'object') this.#parts.blocks.succeed({id, length}, sealed, decodeRuns(sealed.own));
     const over = typeof sealed === 'object' ? {over: {base: sealed, after: draft.base as ContentId}} : {};
     return {length, etag: `${id.toString(16).padStart(32, '0')}-1`, durable: false, ...over};
   }

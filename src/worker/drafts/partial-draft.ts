@@ -90,6 +90,11 @@ export class PartialDraft {
     return length;
   }
 
+  /** What is its own, in order. */
+  ownRanges(): readonly ByteRange[] {
+    return [...this.#pieces(0, this.length)].filter(({own}) => own);
+  }
+
   /** Bytes of its own, in pieces, as they lie in the file: for who copies them. */
   async *ownPieces(): AsyncGenerator<{readonly position: number; readonly bytes: Uint8Array}> {
     for (const {own, offset, length} of this.#pieces(0, this.length)) {

@@ -139,7 +139,9 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
       if (presentTo > at) {
         this.#planAhead(presentTo);
         const {content} = this.#fills;
-        const found = await (forPieces ? this.#blocks.lease(content, at, presentTo - at) : this.#blocks.read(content, at, presentTo - at));
+        // Not all that is present need be in one file.
+        const lease = forPieces ? await this.#blocks.lease(content, at, presentTo - at) : undefined;
+        const found = lease ?? (await this.#blocks.read(content, at, presentTo - at));
         if (found) {
           this.#served(found.length);
           this.#advance(found.length, undefined);

@@ -58,7 +58,7 @@ export class ContentWrite implements WriteStream {
       await ready();
       if (this.#heldBack) await this.#store.write(this.#heldBack);
       this.#heldBack = undefined;
-      const object = await this.#store.finish();
+      const object = await this.#store.finish({length, etag: md5});
       if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given`);
       this.#state = 'done';
       await this.#cache?.seal(this.#content);

@@ -100,7 +100,7 @@ export class PendingWrite implements WriteStream {
     const {content, digests} = this.#parts;
     try {
       const {length, md5, checksums} = await digests.finish(expected);
-      if (!(await this.#keep({id: content, length}))) return {...(await this.#finishThrough(ready, length)), etag: md5, checksums};
+      if (!(await this.#keep({id: content, length}))) return {...(await this.#finishThrough(ready, length, md5)), etag: md5, checksums};
       await ready();
       this.#state = 'done';
       return {length, pending: true, fingerprint: '', etag: md5, checksums};
@@ -132,10 +132,10 @@ export class PendingWrite implements WriteStream {
     return false;
   }
 
-  async #finishThrough(ready: Ready, length: number): Promise<{readonly length: number; readonly fingerprint: string}> {
+  async #finishThrough(ready: Ready, length: number, md5: string): Promise<{readonly length: number; readonly fingerprint: string}> {
     await ready('CACHE_THROUGH');
     if (this.#heldBack) await this.#store!.write(this.#heldBack);
-    const object = await this.#store!.finish();
+    const object = await this.#store!.finish({length, etag: md5});
     if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given`);
     this.#state = 'done';
     return {length, fingerprint: object.fingerprint};

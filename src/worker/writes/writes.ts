@@ -1,4 +1,5 @@
 /** New bytes: whole objects, parts of uploads, copies. Decides which parts of the machinery each of them needs. */
+import type {ByteString} from '#base/byte-string.ts';
 import {isKind, WeirError} from '#base/errors.ts';
 import type {BlockStore} from '#blockstore/block-store.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -8,8 +9,10 @@ import type {ContentId} from '#base/ids.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import {isKeptUpload, multipartChecksum, multipartEtag, spilledIn, spilledPart} from '#model/multipart.ts';
 import type {Clock} from '#runtime/clock.ts';
+import {madeAfterAll, recognising} from '#understore/made-after-all.ts';
+import {etagOfParts} from '#understore/parts/upload-parts.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
-import type {StoreObject, StorePart, StoreWrite} from '#understore/under-store.ts';
+import type {StoreObject, StorePart, StoreWrite, UnderStore} from '#understore/under-store.ts';
 import {CacheCopy} from '#worker/writes/cache-copy.ts';
 import {Channel} from '#worker/writes/channel.ts';
 import {ContentWrite} from '#worker/writes/content-write.ts';
@@ -45,11 +48,11 @@ export class Writes {
     this.kept = new KeptUploads(blocks, clock);
   }
 
-  async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream> {
+  async write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, {signal}: Pick<CallContext, 'signal'>): Promise<WriteStream> {
     const store = this.#stores.get(ticket.mount);
     const {storeKey: key, metadata} = ticket;
     const {length} = options;
-    const through = (): Promise<StoreWrite> => store.write({key, metadata, ...(length === undefined ? {} : {length})}, {signal: context.signal});
+    const through = async (): Promise<StoreWrite> => recognising(await store.write({key, metadata, ...(length === undefined ? {} : {length})}, {signal}), store, key, signal);
     return this.#digesting(options, async digests => {
       if (ticket.writeType === 'ASYNC_THROUGH') return new PendingWrite({content: ticket.content, length, blocks: this.#blocks, clock: this.#clock, digests, through});
       const write = await through();
@@ -119,8 +122,7 @@ export class Writes {
     const store = this.#stores.get(upload.mount);
     await ready('CACHE_THROUGH');
     const storeParts = parts.map(part => ({partNumber: part.partNumber, token: part.storePart, length: part.length}));
-    const object = await store.completeUpload(storeKey, storeUploadId, storeParts, undefined, {signal: context.signal});
-    if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
+    const object = await this.#complete(store, storeKey, storeUploadId, storeParts, length, context.signal);
     await this.#uploads.complete(upload.uploadId, content, parts);
     return {length, fingerprint: object.fingerprint, ...named};
   }
@@ -153,8 +155,12 @@ export class Writes {
       stored.push(spilled ? {partNumber, length, token: spilled.token} : await store.uploadPart(storeKey, storeUploadId, partNumber, kept.read(part), length, {signal}));
     }
     await ready('CACHE_THROUGH');
-    const object = await store.completeUpload(storeKey, storeUploadId, stored, undefined, {signal});
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    return await this.#complete(store, storeKey, storeUploadId, stored, parts.reduce((sum, part) => sum + part.length, 0), signal);
+  }
+
+  async #complete(store: UnderStore, key: ByteString, storeUploadId: string, parts: readonly StorePart[], length: number, signal: AbortSignal): Promise<StoreObject> {
+    const sent = {length, etag: etagOfParts(parts)};
+    const object = await store.completeUpload(key, storeUploadId, parts, undefined, {signal}).catch((error: unknown) => madeAfterAll(store, key, sent, error, signal));
     if (object.length !== length) throw new WeirError('Io', `the store keeps ${object.length} of ${length} bytes that it was given in parts`);
     return object;
   }

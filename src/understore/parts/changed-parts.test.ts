@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {describe, it} from 'node:test';
 import fc from 'fast-check';
-import {changedParts} from '#master/persist/changed-parts.ts';
+import {changedParts} from '#understore/parts/changed-parts.ts';
 
 const MiB = 1024 * 1024;
 const s3 = {partBytesMin: 5 * MiB, partBytesMax: 5 * 1024 * MiB};
