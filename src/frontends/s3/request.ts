@@ -28,6 +28,7 @@ export interface S3Request {
   readonly cors: readonly string[];
   /** A query parameter, decoded bytes; undefined when it was not sent. */
   query(name: string): string | undefined;
+  /** The value of a header by lower-case name, also where it was hoisted into the query. */
   header(name: string): string | undefined;
 }
 
@@ -70,8 +71,20 @@ export class UnderstoodRequest implements S3Request {
   }
 
   header(name: string): string | undefined {
-    return this.exchange.header(name);
+    return headerOf(this, name);
   }
+}
+
+const hoistable = /^x-amz-(?!server-side-encryption-customer-|copy-source-server-side-encryption-)/;
+
+/**
+ * What a header says. Who presigns a URL puts those of S3 into its query ("hoists" them), where they mean the same; but for keys of clients, which
+ * are never part of a URL.
+ */
+export function headerOf({exchange, target: {query}}: Pick<S3Request, 'exchange' | 'target'>, name: string): string | undefined {
+  const value = exchange.header(name);
+  if (value !== undefined || query.length === 0 || !hoistable.test(name)) return value;
+  return query.find(([candidate]) => candidate === name)?.[1];
 }
 
 /** An operation answers on the exchange through `answer`, `xml` or the exchange itself. */

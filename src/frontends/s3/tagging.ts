@@ -17,8 +17,7 @@ const encoded = (text: string): Xattrs => (text === '' ? {} : {[taggingXattr]: B
 
 /** What a new object begins with: the tags of `x-amz-tagging`, by their keys, as S3 gives them back. */
 export function taggingOf(request: S3Request): Xattrs {
-  // Presigning hoists it into the query.
-  const header = request.header('x-amz-tagging') ?? (request.target.query.length > 0 ? request.query('x-amz-tagging') : undefined);
+  const header = request.header('x-amz-tagging');
   return header === undefined || header === '' ? {} : encoded(encodeTags([...parseTaggingHeader(header)].sort((a, b) => (a.key < b.key ? -1 : 1))));
 }
 

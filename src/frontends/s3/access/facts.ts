@@ -93,8 +93,7 @@ export class FactsOfRequest implements RequestFacts {
       if (!this.#extra.existingTags) throw needsObject;
       return this.#extra.existingTags[key.slice(existingTag.length)];
     }
-    // Presigning hoists headers into the query.
-    return key.startsWith('s3:x-amz-') ? textOf(this.#request.header(key.slice(3)) ?? this.#request.query(key.slice(3))) : undefined;
+    return key.startsWith('s3:x-amz-') ? textOf(this.#request.header(key.slice(3))) : undefined;
   }
 
   #requestTags(): Readonly<Record<string, string>> {

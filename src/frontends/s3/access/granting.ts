@@ -8,13 +8,13 @@ import type {S3Request} from '#frontends/s3/request.ts';
 
 export const aclNotSupported = (): S3Error => new S3Error('AccessControlListNotSupported', 'The bucket does not allow ACLs.');
 
-/** The list in the headers; presigning hoists them into the query. */
-export function givenAcl(request: Pick<S3Request, 'header' | 'query'>): AclHeaders | undefined {
-  return aclOfHeaders((name) => request.header(name) ?? request.query(name));
+/** The list in the headers. */
+export function givenAcl(request: Pick<S3Request, 'header'>): AclHeaders | undefined {
+  return aclOfHeaders((name) => request.header(name));
 }
 
-export function hasAclHeaders(request: Pick<S3Request, 'header' | 'query'>): boolean {
-  return aclHeaderNames.some((name) => (request.header(name) ?? request.query(name)) !== undefined);
+export function hasAclHeaders(request: Pick<S3Request, 'header'>): boolean {
+  return aclHeaderNames.some((name) => request.header(name) !== undefined);
 }
 
 /** Grants as they are asked for on a thing of `owner`'s. InvalidArgument (nobody has such an id), MalformedACLError, AccessDenied (public, where that is blocked). */

@@ -13,7 +13,7 @@ import {isAllowed, isUndisputed} from '#frontends/s3/access/decide.ts';
 import type {Access, ExtraFacts, Target} from '#frontends/s3/access/access.ts';
 import {FactsOfRequest, needsDocument, needsObject} from '#frontends/s3/access/facts.ts';
 import {bucketNeeds, type Need, needs, objectNeeds} from '#frontends/s3/access/operations.ts';
-import {bucketPath, noSuchBucket, objectPath, type S3Request} from '#frontends/s3/request.ts';
+import {bucketPath, headerOf, noSuchBucket, objectPath, type S3Request} from '#frontends/s3/request.ts';
 
 /** The attribute of an object that has grants, or an owner who is not the bucket's. */
 export const aclAttribute = 'weir.s3.acl';
@@ -48,7 +48,7 @@ export class RequestAccess implements Access {
   }
 
   header(name: string): string | undefined {
-    return this.exchange.header(name);
+    return headerOf(this, name);
   }
 
   get caller(): Caller | undefined {
@@ -167,12 +167,8 @@ export class RequestAccess implements Access {
     return {...systemContext, signal: this.exchange.signal};
   }
 
-  #given(name: string): boolean {
-    return this.header(name) !== undefined || this.query(name) !== undefined;
-  }
-
   #hasExtras(): boolean {
-    return extraHeaders.some((name) => this.#given(name)) || aclHeaders.some((name) => this.#given(name));
+    return extraHeaders.some((name) => this.header(name) !== undefined) || aclHeaders.some((name) => this.header(name) !== undefined);
   }
 
   /** What headers ask for beside the operation itself. */
@@ -181,14 +177,14 @@ export class RequestAccess implements Access {
     const match = this.header('if-match');
     if (match !== undefined && (need === needs.putObject || (need === needs.deleteObject && match.trim() !== '*'))) await this.demand(needs.getObject);
     if (need !== needs.putObject) return;
-    const given = (name: string) => this.#given(name);
+    const given = (name: string) => this.header(name) !== undefined;
     const fresh = ({action}: Need): Need => ({action, on: 'object'});
     // Who may write by the bucket's list may tag what it writes.
     if (given('x-amz-tagging')) await this.demand({...fresh(needs.putObjectTagging), grant: {of: 'bucket', permission: 'WRITE'}});
     if (given('x-amz-object-lock-mode')) await this.demand(fresh(needs.putObjectRetention));
     if (given('x-amz-object-lock-legal-hold')) await this.demand(fresh(needs.putObjectLegalHold));
     // Who owns what it writes may grant on it, too.
-    if (this.caller?.kind === 'member' && (given('x-amz-acl') || aclHeaders.some((name) => this.#given(name)))) await this.demand(fresh(needs.putObjectAcl));
+    if (this.caller?.kind === 'member' && (given('x-amz-acl') || aclHeaders.some(given))) await this.demand(fresh(needs.putObjectAcl));
   }
 
   #checkExpectedOwner(): void {
