@@ -180,6 +180,8 @@ export interface BlockStore extends AsyncDisposable {
    * buffers must not be changed before.
    */
   keep(content: ContentHandle, bytes: readonly Uint8Array[], options?: {readonly durable: boolean}): Promise<boolean>;
+  /** The same on the spot, of some bytes that were never kept: it survives the process; false, and nothing is kept, where that takes waiting. */
+  keepNow(id: ContentId, bytes: Uint8Array): boolean;
   /** Dirty contents of previous lives, when all of what those left is known. */
   leftDirty(): Promise<readonly ContentId[]>;
   drop(id: ContentId): Promise<void>;

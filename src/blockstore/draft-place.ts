@@ -20,6 +20,8 @@ export interface DraftServices {
   readonly sync: (tier: Tier) => Promise<void>;
   /** The same survives the process. */
   readonly written: (tier: Tier) => Promise<void>;
+  /** The same on the spot; false where that takes waiting. */
+  readonly writeNow: (tier: Tier) => boolean;
 }
 
 export class DraftPlace {
@@ -154,6 +156,15 @@ export class DraftPlace {
       return false;
     }
   }
+}
+
+/** DraftPlace.keepSmall, safe and no more, on the spot, of some bytes that were never kept; false, and nothing is, where that takes waiting. */
+export function keepSmallNow({small, isDirty, setDirty, writeNow}: DraftServices, tier: Tier, id: ContentId, bytes: Uint8Array): boolean {
+  if (small.nodeOf(id) !== 0 || isDirty(id)) return false;
+  setDirty(id, true);
+  if (writeNow(tier) && small.fillNow(tier, id, bytes)) return true;
+  setDirty(id, false);
+  return false;
 }
 
 /** Marks the content dirty while `work` makes it last; takes mark and content back when that fails and it was not dirty before. */

@@ -5,7 +5,7 @@ import type {ContentId} from '#base/ids.ts';
 import {blockBytes, type BlockStore, type ContentHandle, type Draft, isSmall, pageBytes, type Place, type Presence, type TierOptions} from '#blockstore/block-store.ts';
 import {makePolicy} from '#blockstore/eviction/make-policy.ts';
 import type {PolicyName} from '#blockstore/eviction/policy.ts';
-import {DraftPlace, type DraftServices} from '#blockstore/draft-place.ts';
+import {DraftPlace, type DraftServices, keepSmallNow} from '#blockstore/draft-place.ts';
 import {DraftRegistry} from '#blockstore/drafts/draft-registry.ts';
 import {FileDraft} from '#blockstore/file-draft.ts';
 import {BlockMover} from '#blockstore/files/block-mover.ts';
@@ -104,6 +104,7 @@ class TieredBlockStore implements Omit<BlockStore, 'succeed'> {
       },
       sync: (tier) => this.#logs[tier.number]!.sync(),
       written: (tier) => this.#logs[tier.number]!.written(),
+      writeNow: (tier) => this.#logs[tier.number]!.writeNow(),
     };
     this.drafts = new DraftRegistry({drafts: this.#drafts, tiers: this.#tiers.filter((tier) => tier.persistent), drop: (id) => this.drop(id), loaded: () => this.#loading});
     for (const tier of this.#tiers) tier.freeSome = () => this.#freeSome(tier);
@@ -256,6 +257,11 @@ class TieredBlockStore implements Omit<BlockStore, 'succeed'> {
     if (this.#closed) return false;
     for (const tier of this.#tiers) if (tier.writable && tier.persistent && (await new DraftPlace(this.#drafts, tier).keepSmall(id, bytes, length, durable))) return true;
     return false;
+  }
+
+  keepNow(id: ContentId, bytes: Uint8Array): boolean {
+    const tier = this.#closed || bytes.length === 0 ? undefined : this.#tiers.find((one) => one.writable && one.persistent);
+    return tier !== undefined && keepSmallNow(this.#drafts, tier, id, bytes);
   }
 
   async makeDurable(ids: readonly ContentId[]): Promise<readonly boolean[]> {

@@ -104,11 +104,11 @@ export class TierLog {
 
   /** Resolves when all that was appended survives the process. Throws what the disk says. */
   written(): Promise<void> {
-    return this.#writeNow() ? Promise.resolve() : this.#wait(false);
+    return this.writeNow() ? Promise.resolve() : this.#wait(false);
   }
 
-  /** The same on the spot, where nothing else is being done and the disk lets us. */
-  #writeNow(): boolean {
+  /** The same on the spot; false where anything else is being done, or the disk does not let us. */
+  writeNow(): boolean {
     const file = this.#file;
     if (!file || this.#running || this.#rotation || this.#waiters.length > 0 || this.#gaps > this.#gapsMended || this.#size > rotateBytes) return false;
     if (this.#queue.length === 0) return true;

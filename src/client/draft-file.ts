@@ -10,7 +10,7 @@ import {publish} from '#client/publish.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
-import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
+import type {ChangedNow, MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {BeginWriteOptions, SealOptions, Unnamed} from '#contracts/writing.ts';
 import type {Content, ContentMetadata, TimeNs} from '#model/content.ts';
@@ -24,7 +24,10 @@ export interface DraftServices {
   readonly master: MasterApi;
   readonly worker: WorkerApi;
   /** In this process. */
-  readonly here?: {readonly worker: Pick<WorkerOnTheSpot, 'writeDraftNow'>};
+  readonly here?: {
+    readonly master: Pick<MasterOnTheSpot, 'commitSealNow'>;
+    readonly worker: Pick<WorkerOnTheSpot, 'writeDraftNow' | 'sealDraftNow' | 'rebaseDraftNow' | 'closeDraftNow'>;
+  };
 }
 
 export class DraftFile implements FileDraft {
@@ -110,6 +113,24 @@ export class DraftFile implements FileDraft {
       throw error;
     }
     return await this.#publishThrough(undefined, context);
+  }
+
+  publishNow(context: CallContext): ChangedNow | undefined {
+    const {here, worker} = this.#services;
+    const content = this.#seal;
+    const bytes = content === undefined ? undefined : here?.worker.sealDraftNow(this.#draft, content);
+    if (content === undefined || !bytes) return undefined;
+    const made = here!.master.commitSealNow(this.#inode, {content, ...bytes, metadata: this.#metadata, mtime: this.modified}, context);
+    if (!made) return undefined;
+    this.#seal = undefined;
+    this.#unsettled = true;
+    if (here!.worker.rebaseDraftNow(this.#draft, content)) return made;
+    const {info, safe} = made;
+    return {info, safe: Promise.all([safe, worker.rebaseDraft(this.#draft, info.inode.id, content, context)]).then(() => undefined)};
+  }
+
+  closeNow(): boolean {
+    return !this.#synced && (this.#services.here?.worker.closeDraftNow(this.#draft) ?? false);
   }
 
   async close(options: {readonly keep: boolean}, context: CallContext): Promise<void> {

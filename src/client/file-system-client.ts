@@ -28,11 +28,11 @@ import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {LookupResult, MasterApi, NodeInfo} from '#contracts/master-api.ts';
-import type {MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
+import type {MadeNow, MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Checksums, Content} from '#model/content.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import type {AttributePatch, Inode} from '#model/inode.ts';
 import {isSealed} from '#model/seal.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -91,7 +91,7 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
     return info && new OpenedFile(this.#services, info, contentOf(info), undefined);
   }
 
-  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
+  setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined {
     return this.#services.here?.master.setInodeAttributesNow(inode, patch, context);
   }
 
@@ -198,6 +198,10 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
       await writer.abort();
       throw error;
     }
+  }
+
+  makeFileNow(directory: InodeId, name: ByteString, options: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined {
+    return this.#services.here?.master.makeFileNow(directory, name, options, context);
   }
 
   handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]> {

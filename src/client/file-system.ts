@@ -8,6 +8,7 @@ import {KiB} from '#base/units.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {LookupResult, MasterApi, NodeInfo} from '#contracts/master-api.ts';
+import type {ChangedNow, MadeNow} from '#contracts/on-the-spot.ts';
 import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
 import type {BeginWriteOptions, PartRecord, Precondition, SealOptions, Unnamed, UploadRecord} from '#contracts/writing.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
@@ -109,10 +110,14 @@ export interface FileDraft {
    * when the file has no name any more: then nobody could read it. Whatever else fails leaves the draft as it was.
    */
   publish(context: CallContext): Promise<FileInfo | undefined>;
+  /** The same on the spot, for whoever is content that it is safe; undefined, and it is as it was, where that takes waiting before it can be made. */
+  publishNow(context: CallContext): ChangedNow | undefined;
   /** Publishes a file that had no name, under one. PreconditionFailed, IsADirectory: there is something of that name. */
   publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo>;
   /** `keep`: the bytes stay, to be found after a restart. */
   close(options: {readonly keep: boolean}, context: CallContext): Promise<void>;
+  /** The same without keeping anything, on the spot; false, and it is open, where that takes waiting. */
+  closeNow(): boolean;
 }
 
 export interface PartWriter {
@@ -187,8 +192,8 @@ export interface FileSystem extends NamespaceCalls {
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** The file that an inode is, retained for the holder; undefined where that takes any waiting, it is no file, or it is sealed: then nothing is retained. Overloaded. */
   openInodeNow(inode: InodeId, holder: string): OpenFile | undefined;
-  /** `setAttributes` of an inode, on the spot, for whoever is content that it is safe; undefined where that takes waiting: whether it is changed is not known then. */
-  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined;
+  /** `setAttributes` of an inode, as `patch` says of what it is, on the spot, for whoever is content that it is safe; undefined where that takes waiting: whether it is changed is not known then. */
+  setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined;
   /** `release` on the spot; false where that takes any waiting: then it is not released. */
   releaseNow(inode: InodeId, holder: string): boolean;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
@@ -225,6 +230,9 @@ export interface FileSystem extends NamespaceCalls {
   continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined>;
   /** A new file, empty, where nothing is; its directory is there. AlreadyExists or PreconditionFailed. */
   makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo>;
+
+  /** The same by the directory, retained for the holder, on the spot; undefined, and nothing is made, where that takes waiting, or fails. */
+  makeFileNow(directory: InodeId, name: ByteString, options: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined;
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<{path: ByteString; loadedBytes: number; totalBytes: number}>;
   free(path: ByteString, options: PathOptions, context: CallContext): Promise<{files: number}>;

@@ -19,9 +19,9 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /**
    * Names a mutation, for callers that may send it again: the second time the first result is returned and nothing is
-   * done. `client` chooses both; `acknowledged` says that results up to that counter may be forgotten.
+   * done. `client` chooses both; `acknowledged` says that results up to that counter may be forgotten; `isNew`, that it is sent for the first time.
    */
-  readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
+  readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number; readonly isNew?: boolean};
   /**
    * Where the caller, who holds inodes and not paths, found these (canonical: a directory's path ends in `/`): a change is made only while
    * they are there, checked in its transaction; else Conflict.

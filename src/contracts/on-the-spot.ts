@@ -8,10 +8,10 @@ import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {LookupResult, NodeInfo} from '#contracts/master-api.ts';
-import type {Body, ByteRange, DraftInfo} from '#contracts/worker-api.ts';
-import type {BeginWriteOptions, SealOptions, WriteTicket, WrittenObject} from '#contracts/writing.ts';
+import type {Body, ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
+import type {BeginWriteOptions, SealedDraft, SealOptions, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {ReadableContent} from '#model/content.ts';
-import type {AttributePatch} from '#model/inode.ts';
+import type {AttributePatch, Inode} from '#model/inode.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {PathKind} from '#model/path.ts';
 
@@ -22,10 +22,14 @@ export interface MasterOnTheSpot {
   statInodeNow(inode: InodeId): NodeInfo | undefined;
   /** MasterApi.retain, of a file with bytes that can be read; of nothing else. Overloaded. */
   retainNow(inode: InodeId, holder: string): FileInfo | undefined;
-  /** MasterApi.setAttributes of what the inode is, answered when it is safe; undefined: not, or not yet, and it may be asked for again. */
-  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined;
+  /** MasterApi.setAttributes of what the inode is, as `patch` says of that, answered when it is safe; undefined: not, or not yet, and it may be asked for again. */
+  setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined;
+  /** MasterApi.makeFile and `retain`, by the directory, of callers who are content that it is safe; undefined, and nothing is made, where that takes waiting first, or fails. */
+  makeFileNow(directory: InodeId, name: ByteString, options: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined;
   /** MasterApi.beginSeal. */
   beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined;
+  /** MasterApi.commitSeal, of callers who are content that it is safe; undefined, and nothing has changed, where that takes waiting first. */
+  commitSealNow(inode: InodeId, sealed: SealedDraft, context: CallContext): ChangedNow | undefined;
   /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */
   releaseNow(inode: InodeId, holder: string): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
@@ -41,6 +45,15 @@ export interface MasterOnTheSpot {
   commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined;
 }
 
+/** A change that was made. */
+export interface ChangedNow {
+  readonly info: FileInfo;
+  /** It must not be answered before this resolves; absent: it is safe. */
+  readonly safe?: Promise<void>;
+}
+
+export interface MadeNow extends ChangedNow, NodeInfo {}
+
 export interface WorkerOnTheSpot {
   /** Bytes that are cached and known to be sound. `range` lies within the content. */
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
@@ -54,6 +67,11 @@ export interface WorkerOnTheSpot {
   openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
+  /** WorkerApi.sealDraft, of a small one; undefined: the ordinary way. */
+  sealDraftNow(draft: number, content: ContentId): SealedBytes | undefined;
+  /** WorkerApi.rebaseDraft, of one that was sealed so and has its inode still, and of one that is not to be kept, closeDraft; false: the ordinary way. */
+  rebaseDraftNow(draft: number, base: ContentId): boolean;
+  closeDraftNow(draft: number): boolean;
   /** The content, which has some bytes, as one local file, where it is all there and known to be sound; neither store nor a long check is waited for. */
   leaseWhole(content: ReadableContent, context: CallContext): Promise<FileLease | undefined>;
 }

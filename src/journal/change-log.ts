@@ -10,7 +10,7 @@
  * 4. Damage before the durable end is Corrupt, never silently shortened.
  *
  * Writing and syncing overlap: while one group is synced, the next is gathered and written. One datasync covers everything written
- * before it (group commit). What nobody waits for (`unhurried`) is synced with what comes after it, or by itself after a moment. Small groups are
+ * before it (group commit). What nobody waits for is synced with what comes after it, or by itself after a moment. Small groups are
  * written on the spot where the disk lets us; whoever waits for no more than that (`writeNow`) waits for no other thread.
  *
  * What is in the files: segments.ts.
@@ -31,7 +31,8 @@ const groupBytesInitial = 256 * 1024;
 /** A buffer up to this size is used again for a later group: one for each would have the collector run after every hundred commits. */
 const spareBytesMax = 4 * groupBytesInitial;
 const sparesMax = 2;
-/** How long what is unhurried may lie unsynced. */
+const scratchBytes = 64 * 1024;
+/** How long what nobody waits for may lie unsynced. */
 const unhurriedMs = 500;
 
 export interface Appended {
@@ -52,13 +53,30 @@ export interface ChangeLogOptions {
   readonly segmentBytes?: number;
 }
 
-interface Group {
+interface Written {
+  lastSequence: number;
+  readonly durable: PromiseWithResolvers<void>;
+  /** Records that were written on the spot, each by itself: the next joins them. */
+  readonly atOnce?: true;
+}
+
+interface Group extends Written {
   buffer: Buffer;
   length: number;
-  lastSequence: number;
   readonly firstSequence: number;
   readonly safe: PromiseWithResolvers<void>;
-  readonly durable: PromiseWithResolvers<void>;
+}
+
+/** For whom a record is appended: who waits until it is durable, who waits in this very turn until it is safe, or nobody. */
+export type Awaited = 'durable' | 'safe' | 'nothing';
+
+const settled = Promise.resolve();
+
+/** Whoever needs it waits on it; a failure with nobody waiting is remembered in #failure. */
+function moment(): PromiseWithResolvers<void> {
+  const made = Promise.withResolvers<void>();
+  made.promise.catch(() => undefined);
+  return made;
 }
 
 type Machine = Pick<Runtime, 'clock' | 'disk' | 'crashPoint' | 'log'>;
@@ -79,11 +97,13 @@ export class ChangeLog implements AsyncDisposable {
   #patience: Disposable | undefined;
   #pending: Group | undefined;
   /** Written and not yet synced, oldest first. */
-  #written: Group[] = [];
+  #written: Written[] = [];
   /** Being written. */
   #current: Group | undefined;
   /** Buffers of groups that were written, at most `sparesMax`: gathering goes on in one while the other is written. */
   readonly #spares: Buffer[] = [];
+  /** For a record that is written on the spot. */
+  #scratch: Buffer | undefined;
   #writing = false;
   #syncing = false;
   #syncRun: Promise<void> = Promise.resolve();
@@ -177,21 +197,44 @@ export class ChangeLog implements AsyncDisposable {
 
   /**
    * Adds one record of at most `sizeMax` bytes, which `encode` writes at `at` and returns its end. Io after a failure, Overloaded when the
-   * disk cannot keep up. `unhurried`: its `durable` comes within a second, sooner only for others or by `hurry`.
+   * disk cannot keep up. Unless somebody waits for its `durable`, that comes within a second, sooner only for others or by `hurry`.
    */
-  append(sizeMax: number, encode: (buffer: Buffer, at: number) => number, unhurried = false): Appended {
+  append(sizeMax: number, encode: (buffer: Buffer, at: number) => number, awaited: Awaited = 'durable'): Appended {
     if (this.#failure) throw this.#failure;
     assert(!this.#closing, 'the log is open');
     if (sizeMax > recordPayloadBytesMax) throw new WeirError('TooLarge', `a transaction of ${sizeMax} bytes is over the limit of ${recordPayloadBytesMax}`);
+    return (awaited === 'safe' ? this.#appendNow(sizeMax, encode) : undefined) ?? this.#gather(sizeMax, encode, awaited);
+  }
+
+  /** On the spot, where nothing is before it and the disk lets us. */
+  #appendNow(sizeMax: number, encode: (buffer: Buffer, at: number) => number): Appended | undefined {
+    const buffer = (this.#scratch ??= Buffer.allocUnsafeSlow(scratchBytes));
+    if (this.#pending || this.#current || this.#fileBytes >= this.#segmentBytes || recordHeaderBytes + sizeMax > scratchBytes) return undefined;
+    const sequence = this.#sequence + 1;
+    const end = encode(buffer, recordHeaderBytes);
+    sealRecord(buffer, 0, end - recordHeaderBytes, sequence, this.#durableSequence);
+    try {
+      this.#machine.crashPoint('journal.beforeWrite');
+      if (!this.#file.writeNow(buffer.subarray(0, end), this.#fileBytes)) return undefined;
+      this.#machine.crashPoint('journal.afterWrite');
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+    this.#fileBytes += end;
+    this.#sequence = this.#safeSequence = sequence;
+    let last = this.#written.at(-1);
+    if (last?.atOnce) last.lastSequence = sequence;
+    else this.#written.push((last = {lastSequence: sequence, durable: moment(), atOnce: true}));
+    this.#syncSoon();
+    return {sequence, safe: settled, durable: last.durable.promise};
+  }
+
+  #gather(sizeMax: number, encode: (buffer: Buffer, at: number) => number, awaited: Awaited): Appended {
     let group = this.#pending;
     if (group && group.length > pendingBytesMax) throw new WeirError('Overloaded', 'the disk of the change log cannot keep up');
     if (!group) {
-      const safe = Promise.withResolvers<void>();
-      const durable = Promise.withResolvers<void>();
-      // Whoever needs them waits on them; a failure with nobody waiting is remembered in #failure.
-      safe.promise.catch(() => undefined);
-      durable.promise.catch(() => undefined);
-      group = {buffer: this.#spares.pop() ?? Buffer.allocUnsafeSlow(groupBytesInitial), length: 0, firstSequence: this.#sequence + 1, lastSequence: 0, safe, durable};
+      group = {buffer: this.#spares.pop() ?? Buffer.allocUnsafeSlow(groupBytesInitial), length: 0, firstSequence: this.#sequence + 1, lastSequence: 0, safe: moment(), durable: moment()};
       this.#pending = group;
     }
     const need = group.length + recordHeaderBytes + sizeMax;
@@ -206,7 +249,7 @@ export class ChangeLog implements AsyncDisposable {
     sealRecord(group.buffer, at, end - at - recordHeaderBytes, this.#sequence, this.#durableSequence);
     group.length = end;
     group.lastSequence = this.#sequence;
-    if (!unhurried) this.#wanted = this.#sequence;
+    if (awaited === 'durable') this.#wanted = this.#sequence;
     if (!this.#writing) {
       this.#writing = true;
       // All that is appended in this turn of the event loop goes into the first group.
@@ -354,11 +397,11 @@ export class ChangeLog implements AsyncDisposable {
     const cause = error instanceof Error ? error.message : String(error);
     this.#failure ??= new WeirError('Io', `the change log in ${this.#directory} cannot be written: ${cause}; restart when the disk is well`, {cause: error});
     this.#machine.log.error('the change log failed; nothing more is accepted', {error: this.#failure});
-    const lost = [...this.#written.splice(0), ...(this.#pending ? [this.#pending] : []), ...(this.#current ? [this.#current] : [])];
+    const lost: (Written | Group)[] = [...this.#written.splice(0), ...(this.#pending ? [this.#pending] : []), ...(this.#current ? [this.#current] : [])];
     this.#pending = undefined;
-    for (const group of lost) {
-      group.safe.reject(this.#failure);
-      group.durable.reject(this.#failure);
+    for (const each of lost) {
+      if ('safe' in each) each.safe.reject(this.#failure);
+      each.durable.reject(this.#failure);
     }
   }
 

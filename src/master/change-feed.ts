@@ -50,10 +50,16 @@ export class ChangeFeed {
    * of them, and an answer about one that was just found in a store need not be taken back.
    */
   noting<T>(tx: Transaction, origin: string | undefined, change: (tx: Transaction) => T, upcoming: number): {readonly result: T; readonly publish: () => void} {
-    if (this.#listeners.size === 0) return {result: change(tx), publish: nothing};
+    if (!this.#isHeard(origin)) return {result: change(tx), publish: nothing};
     const noted = new NotedTransaction(tx, upcoming);
     const result = change(noted);
     return {result, publish: () => this.#publish(noted, origin)};
+  }
+
+  /** By anybody but who makes the change. */
+  #isHeard(origin: string | undefined): boolean {
+    for (const listener of this.#listeners) if (listener.origin !== origin) return true;
+    return false;
   }
 
   /** When what was published up to now has been taken in. */

@@ -9,7 +9,7 @@ import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#con
 import type {
   Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, Observation, OpenResult, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
 } from '#contracts/master-api.ts';
-import type {MasterOnTheSpot} from '#contracts/on-the-spot.ts';
+import type {ChangedNow, MadeNow, MasterOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
 import {asKnown, explain} from '#master/explain.ts';
@@ -17,11 +17,12 @@ import {usageAt} from '#master/loader/usages.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {locate} from '#master/namespace/locate.ts';
 import type {FileLock} from '#model/file-locks.ts';
-import type {AttributePatch, Settings} from '#model/inode.ts';
+import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import type {Mount} from '#model/mount.ts';
 import {parsePath, type PathKind} from '#model/path.ts';
 import {isSealed} from '#model/seal.ts';
 import type {SpecialFile} from '#model/special-file.ts';
+import type {Commit} from '#metastore/metastore.ts';
 import type {StoreProvider} from '#understore/store-provider.ts';
 
 /** How long an end waits for what its stores can still get. */
@@ -205,7 +206,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.attributes.set(path, patch, options, context), context);
   }
 
-  setInodeAttributesNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
+  setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined {
     return this.#parts.attributes.setNow(inode, patch, context);
   }
 
@@ -267,8 +268,26 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return await this.#told(this.#parts.seals.makeFile(path, options, context), context);
   }
 
+  makeFileNow(directory: InodeId, name: ByteString, {holder, ...options}: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined {
+    const {seals, held, lookups} = this.#parts;
+    const commit = context.origin === undefined ? undefined : seals.makeFileNow(directory, name, options, context);
+    if (!commit) return undefined;
+    held.retainNamed(commit.result.inode.id, holder);
+    return {...this.#changed(commit), validUntil: lookups.validUntil(directory, commit.result.inode)};
+  }
+
   beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined {
     return this.#parts.seals.beginNow(inode, options);
+  }
+
+  commitSealNow(inode: InodeId, sealed: SealedDraft, context: CallContext): ChangedNow | undefined {
+    // Whoever is no mount is answered when mounts have heard of it.
+    const commit = context.origin === undefined ? undefined : this.#parts.seals.commitNow(inode, sealed, context);
+    return commit && this.#changed(commit);
+  }
+
+  #changed(commit: Commit<FileInfo>): ChangedNow {
+    return this.#parts.transactions.isSafe(commit) ? {info: commit.result} : {info: commit.result, safe: commit.safe};
   }
 
   async beginSeal(inode: InodeId, options: SealOptions, context: CallContext): Promise<ContentId | undefined> {

@@ -63,6 +63,46 @@ test('nobody is shown on the spot what he may not see', async () => {
   });
 });
 
+test('a file is made, and gets its content, on the spot for a mount', async () => {
+  const world = new World();
+  world.store('mem://bucket/');
+  await world.life(async (master, runtime) => {
+    await mountBucket(master);
+    await master.makeDirectory(bytes('/b/d'), {}, context);
+    const mount = {...context, origin: 'mount-1', moment: 'safe'} as const;
+    const how = {mode: 0o640, holder: 'mount-1', writeTypeDefault: 'ASYNC_THROUGH'} as const;
+    const {inode: {id: directory}} = await master.stat(bytes('/b/d/'), {}, context);
+    assert.equal(master.makeFileNow(directory, bytes('a'), how, context), undefined, 'others wait for what is durable');
+    const request = {client: 'mount-1', counter: 7, acknowledged: 0};
+    const made = master.makeFileNow(directory, bytes('a'), how, {...mount, request, owner: {uid: 5, gid: 6, umask: 0o22}});
+    assert.ok(made);
+    await made.safe;
+    const {info} = made;
+    assert.deepEqual([info.path, info.length, info.inode.mode, info.inode.uid], ['/b/d/a', 0, 0o640, 5]);
+    assert.ok(made.validUntil > runtime.clock.nowMs());
+    assert.deepEqual(await master.stat(bytes('/b/d/a'), {}, context), info);
+    assert.deepEqual(await master.earlier({...mount, request}), {info});
+    assert.equal(master.makeFileNow(directory, bytes('a'), how, mount), undefined, 'the ordinary way says why not');
+    assert.equal(master.makeFileNow(info.inode.id, bytes('b'), how, mount), undefined);
+
+    const content = master.beginSealNow(info.inode.id, how);
+    assert.ok(content);
+    world.cache.set(content, Buffer.from('one'));
+    const sealed = {content, length: 3, etag: 'e', metadata: {}, mtime: 5n, durable: false};
+    assert.equal(master.commitSealNow(info.inode.id, sealed, context), undefined);
+    const changed = master.commitSealNow(info.inode.id, sealed, mount);
+    assert.ok(changed);
+    await changed.safe;
+    assert.deepEqual([changed.info.length, changed.info.inode.mtime], [3, 5n]);
+    assert.deepEqual(await master.stat(bytes('/b/d/a'), {}, context), changed.info);
+    await master.remove(bytes('/b/d/a'), {kind: 'file'}, context);
+    assert.equal(master.commitSealNow(info.inode.id, sealed, mount), undefined, 'it has no name any more');
+    assert.equal((await master.retain(info.inode.id, 'mount-1', context)).path, '', 'and is open');
+    assert.ok(master.releaseNow(info.inode.id, 'mount-1') === false);
+    await master.release(info.inode.id, 'mount-1', context);
+  });
+});
+
 test('attributes are changed on the spot for a mount, of what is known', async () => {
   const world = new World();
   world.store('mem://bucket/').outside.put(bytes('dir/a'), Buffer.from('one'));
@@ -70,17 +110,17 @@ test('attributes are changed on the spot for a mount, of what is known', async (
     await mountBucket(master);
     const {inode} = await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context);
     const mount = {...context, origin: 'mount-1', moment: 'safe'} as const;
-    assert.equal(master.setInodeAttributesNow(inode.id, {mode: 0o600}, context), undefined, 'others wait for what is durable');
+    assert.equal(master.setInodeAttributesNow(inode.id, () => ({mode: 0o600}), context), undefined, 'others wait for what is durable');
     // Where the disk wants to be waited for it is asked for again, as it may be.
-    const changed = master.setInodeAttributesNow(inode.id, {mode: 0o640, mtime: 5n}, mount) ?? (await master.setAttributes(bytes('/b/dir/a'), {mode: 0o640, mtime: 5n}, {kind: 'file'}, mount));
+    const changed = master.setInodeAttributesNow(inode.id, () => ({mode: 0o640, mtime: 5n}), mount) ?? (await master.setAttributes(bytes('/b/dir/a'), {mode: 0o640, mtime: 5n}, {kind: 'file'}, mount));
     assert.deepEqual([changed.path, changed.inode.mode, changed.inode.mtime], ['/b/dir/a', 0o640, 5n]);
     assert.deepEqual(await master.stat(bytes('/b/dir/a'), {kind: 'file'}, context), changed);
-    assert.throws(() => master.setInodeAttributesNow(inode.id, {mode: 0o70000}, mount), error => isKind(error, 'InvalidArgument'));
+    assert.throws(() => master.setInodeAttributesNow(inode.id, () => ({mode: 0o70000}), mount), error => isKind(error, 'InvalidArgument'));
     await master.remove(bytes('/b/dir/a'), {kind: 'file'}, context);
-    assert.equal(master.setInodeAttributesNow(inode.id, {mode: 0o600}, mount), undefined);
+    assert.equal(master.setInodeAttributesNow(inode.id, () => ({mode: 0o600}), mount), undefined);
     await put(master, '/b/dir/b', 'two');
     const other = await master.stat(bytes('/b/dir/b'), {kind: 'file'}, context);
     await runtime.clock.sleep(61_000);
-    assert.equal(master.setInodeAttributesNow(other.inode.id, {mode: 0o600}, mount), undefined, 'its store is asked first');
+    assert.equal(master.setInodeAttributesNow(other.inode.id, () => ({mode: 0o600}), mount), undefined, 'its store is asked first');
   });
 });

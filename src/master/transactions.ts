@@ -2,16 +2,18 @@
  * How the master speaks to its metastore: synchronous functions, run at once, answered when what they read or wrote is
  * durable, or safe for callers who are content with that. Repeated request ids get the result that was stored with the first.
  */
-import {toBytes, fromBytes} from '#base/byte-string.ts';
+import {decodeResult, encodeResult} from '#codec/namespace/request-result.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {ChangeFeed} from '#master/change-feed.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {IdAllocator} from '#master/namespace/ids.ts';
 import type {EventSink, Operation} from '#master/namespace/operation.ts';
 import {checkExpected} from '#master/namespace/locate.ts';
-import type {Commit, Metastore, Reader, ResultCodec, Transaction} from '#metastore/metastore.ts';
+import type {Commit, Metastore, Reader, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
 
+const safely: TransactOptions = {unhurried: true, awaited: true};
+const durably: TransactOptions = {};
 const rolledBack = new Error('this transaction was only tried');
 
 export class Transactions {
@@ -116,7 +118,7 @@ export class Transactions {
       const result = run(tx, inner => this.#watch(inner, watched => fn(watched, op)));
       if (this.#rehearsing) throw rolledBack;
       return result;
-    }, request, {unhurried: context?.moment === 'safe'});
+    }, request, context?.moment === 'safe' ? safely : durably);
   }
 
   /** What a change would answer or refuse, without making it. */
@@ -216,23 +218,4 @@ async function answered<T>(commit: Commit<T>): Promise<T> {
   return commit.result;
 }
 
-/** What JSON can say. A function that JSON.stringify would call for each value costs three times as much. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return {$bigint: value.toString()};
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return {$bytes: fromBytes(value)};
-  if (Array.isArray(value)) return value.map(plain);
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) copy[key] = plain((value as Record<string, unknown>)[key]);
-  return copy;
-}
-
-/** Results are plain data with bigints and byte arrays in them. */
-const resultCodec: ResultCodec<unknown> = {
-  encode: result => Buffer.from(JSON.stringify({result: plain(result)})),
-  decode: bytes => (JSON.parse(Buffer.from(bytes).toString(), (_key, value: unknown) => {
-    if (typeof value !== 'object' || value === null) return value;
-    if ('$bigint' in value) return BigInt(value.$bigint as string);
-    return '$bytes' in value ? new Uint8Array(toBytes(value.$bytes as ReturnType<typeof fromBytes>)) : value;
-  }) as {result: unknown}).result,
-};
+const resultCodec: ResultCodec<unknown> = {encode: encodeResult, decode: decodeResult};

@@ -130,10 +130,18 @@ function commitOne(store: Metastore, history: History, fault: Fault, random: () 
     }
     return result;
   };
-  const options = {unhurried: random() < 0.4};
-  const commit = fault.dropsRequests ? store.transact(fn, undefined, options) : store.transact(fn, {id: {...request, acknowledged: 0}, codec: textCodec}, options);
-  history.transactions[commit.sequence - 1] = {changes, request, result};
-  return commit;
+  const unhurried = random() < 0.4;
+  const options = {unhurried, awaited: unhurried && random() < 0.5};
+  const before = store.sequence;
+  try {
+    const commit = fault.dropsRequests ? store.transact(fn, undefined, options) : store.transact(fn, {id: {...request, acknowledged: 0}, codec: textCodec}, options);
+    history.transactions[commit.sequence - 1] = {changes, request, result};
+    return commit;
+  } catch (error) {
+    // It may be written and not answered any more.
+    history.transactions[before] ??= {changes, request, result};
+    throw error;
+  }
 }
 
 /** An engine whose batches take long enough that the log rolls meanwhile. */

@@ -64,6 +64,8 @@ export interface RequestId {
   readonly counter: number;
   /** Results of this client up to this counter may be forgotten. */
   readonly acknowledged: number;
+  /** No result can be stored: it was never made before. */
+  readonly isNew?: boolean;
 }
 
 export interface MetastoreStatus {
@@ -114,6 +116,8 @@ export interface TransactOptions {
   readonly relearnable?: boolean;
   /** Nobody waits for its `durable` for now, which comes within a second. */
   readonly unhurried?: boolean;
+  /** Beside that: somebody waits for its `safe` in this very turn. */
+  readonly awaited?: boolean;
 }
 
 export interface ResultCodec<T> {

@@ -48,6 +48,8 @@ export interface MetastoreOptions {
 
 const settled = Promise.resolve();
 
+const noRequest: RequestId = {client: '', counter: 0, acknowledged: 0};
+
 function requestKey(client: string, counter: number): ByteString {
   const tail = Buffer.alloc(8);
   tail.writeBigUInt64BE(BigInt(counter));
@@ -124,7 +126,7 @@ class LoggedMetastore implements Metastore {
     this.#enter();
     try {
       if (request) {
-        const stored = this.#get(requestKey(request.id.client, request.id.counter));
+        const stored = request.id.isNew ? undefined : this.#get(requestKey(request.id.client, request.id.counter));
         if (stored) return this.#readCommit(request.codec.decode(stored));
       }
       const changes = new Changes(this.#reader, this.#recollections);
@@ -266,14 +268,14 @@ class LoggedMetastore implements Metastore {
     return new UnhurriedCommit(result, sequence, moment, this.#log);
   }
 
-  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false}: TransactOptions = {}): Commit<T> {
+  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false, awaited = false}: TransactOptions = {}): Commit<T> {
     const mutations = changes.mutations();
     this.#recollections?.written(mutations);
-    const {client, counter, acknowledged} = request?.id ?? {client: '', counter: 0, acknowledged: 0};
+    const {client, counter, acknowledged} = request?.id ?? noRequest;
     const forgotten = acknowledged > 0 ? this.#forgettable(client, acknowledged) : [];
     for (const old of forgotten) mutations.push({key: requestKey(client, old), value: null, sequence: 0, waitFor: 0});
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
-    const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at), unhurried);
+    const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at), !unhurried ? 'durable' : awaited ? 'safe' : 'nothing');
     if (request) {
       mutations.push({key: requestKey(client, counter), value: request.result, sequence, waitFor: sequence});
       this.#requests.committed(client, counter, forgotten);

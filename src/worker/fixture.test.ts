@@ -253,6 +253,9 @@ export class MemoryBlocks implements BlockStore {
     if (kept) this.dirty.add(content.id);
     return kept;
   }
+  keepNow(): boolean {
+    return false;
+  }
   async leftDirty(): Promise<readonly ContentId[]> {
     return [];
   }

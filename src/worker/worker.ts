@@ -267,6 +267,18 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     return this.#drafts.writeNow(draft, position, bytes);
   }
 
+  sealDraftNow(draft: number, content: ContentId): SealedBytes | undefined {
+    return this.#drafts.sealNow(draft, content);
+  }
+
+  rebaseDraftNow(draft: number, base: ContentId): boolean {
+    return this.#drafts.rebaseNow(draft, base);
+  }
+
+  closeDraftNow(draft: number): boolean {
+    return this.#drafts.closeNow(draft);
+  }
+
   truncateDraft(draft: number, length: number): Promise<void> {
     return this.#changes.note(draft, this.#drafts.truncate(draft, length));
   }

@@ -20,6 +20,7 @@ import {decodeEvent, decodeRenamedTree, decodeWebhook, decodeWebhookState, encod
 import {decodeRelocation, decodeVersion, encodeRelocation, encodeVersion} from '#codec/namespace/version-record.ts';
 import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record.ts';
 import {decodeQuota, encodeQuota} from '#codec/namespace/quota-record.ts';
+import {decodeResult, encodeResult} from '#codec/namespace/request-result.ts';
 import {decodePosixAcl, encodePosixAcl} from '#codec/namespace/posix-acl.ts';
 import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
@@ -347,6 +348,7 @@ export const targets: Readonly<Record<string, Target>> = {
   'identity-realm': record([{accountId: '1', ownerId: '2', seal: Uint8Array.of(1, 2)}], encodeRealm, decodeRealm),
   'identity-user': record([{account: 'own' as const, accountId: '1', ownerId: '2', uid: 20_000, active: true, groups: ['g'], policies: ['p'], inline: {a: '{}'}, createdAt: 5}], encodeUser, decodeUser),
   'namespace-inode': record(inodes, (inode) => encodeInode(inode, somewhere), (bytes) => (outcome(() => peekInode(bytes)), decodeInode(5 as InodeId, bytes, somewhere))),
+  'namespace-result': record([{path: name('/m/f'), inode: inodes[0]!, length: 3, mount: 2 as MountId}, {versionId: '7'}], encodeResult, decodeResult),
   'namespace-mount': record([
     {id: 2 as MountId, path: name('/m'), uri: 's3://b/', options: {a: 'b'}, readOnly: false, freshness: {kind: 'maxAge', ms: 5}, writeType: 'CACHE_THROUGH', createdAt: 1},
   ], encodeMount, decodeMount),

@@ -67,19 +67,21 @@ export class SegmentWriter {
     const need = entryHeaderBytes + length;
     while (this.#batch.used + need > this.#batchBytes) await this.#batch.done.promise;
     const batch = this.#batch;
-    const at = batch.used;
-    let end = at + entryHeaderBytes;
-    for (const part of bytes) {
-      batch.buffer.set(part, end);
-      end += part.length;
-    }
-    writeEntryHeader(batch.buffer, at, {id, length, checksum: crc32c(batch.buffer.subarray(at + entryHeaderBytes, end))});
-    batch.used = end;
-    batch.entries.push({id, at, length, written});
+    addTo(batch, id, bytes, length, written);
     batch.durable ||= durable;
     if (this.#writtenNow(batch)) return true;
     this.#run();
     return await batch.done.promise;
+  }
+
+  /** The same on the spot, not durably; false, and it is not kept, where that takes waiting. */
+  appendNow(id: ContentId, bytes: Uint8Array): boolean {
+    const batch = this.#batch;
+    if (batch.used > 0 || entryHeaderBytes + bytes.length > this.#batchBytes) return false;
+    addTo(batch, id, [bytes], bytes.length, this.#written);
+    if (this.#writtenNow(batch)) return true;
+    batch.entries.length = batch.used = 0;
+    return false;
   }
 
   /** On the spot, where it is the only one, the segment is there and has room, and the disk lets us. */
@@ -184,6 +186,19 @@ export class SegmentWriter {
       this.#tier.failed(error);
     }
   }
+}
+
+/** There is room. */
+function addTo(batch: Batch, id: ContentId, bytes: readonly Uint8Array[], length: number, written: Written): void {
+  const at = batch.used;
+  let end = at + entryHeaderBytes;
+  for (const part of bytes) {
+    batch.buffer.set(part, end);
+    end += part.length;
+  }
+  writeEntryHeader(batch.buffer, at, {id, length, checksum: crc32c(batch.buffer.subarray(at + entryHeaderBytes, end))});
+  batch.used = end;
+  batch.entries.push({id, at, length, written});
 }
 
 export async function writeSegmentIndex(segment: Segment, index: SegmentIndexWriter): Promise<void> {

@@ -82,6 +82,11 @@ export class SmallContents {
     return tier.writable && (await this.#writers[tier.number]!.append(id, bytes, length));
   }
 
+  /** The same on the spot, of one that is not here; false where that takes waiting. */
+  fillNow(tier: Tier, id: ContentId, bytes: Uint8Array): boolean {
+    return tier.writable && this.#writers[tier.number]!.appendNow(id, bytes);
+  }
+
   /** The same, and survives power loss then; the tier is one that lasts. False when it could not be kept. */
   async fillDurably(tier: Tier, id: ContentId, bytes: readonly Uint8Array[], length: number): Promise<boolean> {
     let own: Segment | undefined;

@@ -108,6 +108,10 @@ export class SucceedingStore implements BlockStore {
     return this.#blocks.makeDurable(ids);
   }
 
+  keepNow(id: ContentId, bytes: Uint8Array): boolean {
+    return this.#blocks.keepNow(id, bytes);
+  }
+
   keep(content: ContentHandle, bytes: readonly Uint8Array[], options?: {readonly durable: boolean}): Promise<boolean> {
     return this.#blocks.keep(content, bytes, options);
   }

@@ -27,6 +27,9 @@ const attributesBytes = 88;
 const entryBytes = 40 + attributesBytes;
 const direntHeadBytes = 24;
 
+/** From the common pool: memory of its own costs more than all that is written to it. */
+const zeros = (bytes: number): Buffer => Buffer.allocUnsafe(bytes).fill(0);
+
 /** The header of a reply whose body is sent beside it. `error` is a positive errno, 0 for success. */
 export function replyHead(unique: bigint, error: number, bodyBytes: number): Buffer {
   const head = Buffer.allocUnsafe(outHeaderBytes);
@@ -75,7 +78,7 @@ function writeValidity(into: Buffer, secondsAt: number, nanosecondsAt: number, m
 
 /** The answer to LOOKUP, MKDIR and their like. Node 0 with a validity says that there is no such name. */
 export function entryBody(attributes: FuseAttributes | undefined, validMs: number): Buffer {
-  const body = Buffer.alloc(entryBytes);
+  const body = zeros(entryBytes);
   writeEntry(body, 0, attributes, validMs);
   return body;
 }
@@ -90,7 +93,7 @@ function writeEntry(into: Buffer, at: number, attributes: FuseAttributes | undef
 
 /** The answer to GETATTR and SETATTR. */
 export function attributesBody(attributes: FuseAttributes, validMs: number): Buffer {
-  const body = Buffer.alloc(16 + attributesBytes);
+  const body = zeros(16 + attributesBytes);
   writeValidity(body, 0, 8, validMs);
   writeAttributes(body, 16, attributes);
   return body;
@@ -98,7 +101,7 @@ export function attributesBody(attributes: FuseAttributes, validMs: number): Buf
 
 /** The answer to OPEN and OPENDIR. `backing`: the id of a registered file, with the passthrough flag. */
 export function openBody(handle: number, flags: number, backing = 0): Buffer {
-  const body = Buffer.alloc(16);
+  const body = zeros(16);
   body.writeBigUInt64LE(BigInt(handle), 0);
   body.writeUInt32LE(flags, 8);
   body.writeInt32LE(backing, 12);
@@ -205,7 +208,7 @@ export class DirentBuffer {
 
 /** Forget cached pages of a node from `offset` on (all from 0); a negative offset means attributes only. */
 export function invalidateInodeBody(node: number, offset: bigint, length: bigint): Buffer {
-  const body = Buffer.alloc(24);
+  const body = zeros(24);
   body.writeBigUInt64LE(BigInt(node), 0);
   body.writeBigInt64LE(offset, 8);
   body.writeBigInt64LE(length, 16);
@@ -214,7 +217,7 @@ export function invalidateInodeBody(node: number, offset: bigint, length: bigint
 
 /** To WRITE and COPY_FILE_RANGE: how many bytes. */
 export function writtenBody(bytes: number): Buffer {
-  const body = Buffer.alloc(8);
+  const body = zeros(8);
   body.writeUInt32LE(bytes, 0);
   return body;
 }

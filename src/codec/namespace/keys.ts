@@ -82,6 +82,8 @@ export const isOnPaths = (key: ByteString): boolean => {
 
 export const isInodeKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x69;
 
+export const isSettingKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x73;
+
 /** Of the name of a directory; of a file's that is empty, perhaps. */
 export const isDirectoryEntryKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x65 && key.charCodeAt(key.length - 1) === 0x2f;
 

@@ -14,6 +14,7 @@ import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeM
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
+import {decodeResult, encodeResult} from '#codec/namespace/request-result.ts';
 import {decodeTimer, encodeTimer, type Timer} from '#codec/namespace/timer-record.ts';
 import {decodePart, decodeUpload, encodePart, encodeUpload} from '#codec/namespace/upload-record.ts';
 import {decodeNextId, decodeUsage, encodeNextId, encodeUsage} from '#codec/namespace/usage-record.ts';
@@ -109,6 +110,10 @@ const persist: fc.Arbitrary<Persist> = fc.record(
   },
   {requiredKeys: ['id', 'content', 'mount', 'state', 'base', 'since', 'failures', 'attempts'], noNullPrototype: true},
 );
+const requestResult: fc.Arbitrary<unknown> = fc.oneof(
+  fc.record({path: byteString, inode, length: number, mount: id<MountId>()}, {noNullPrototype: true}),
+  fc.record({path: byteString, inode, length: number, mount: id<MountId>(), versioned: always}, {noNullPrototype: true}), fc.constantFrom(null, {}, {versionId: '7', since: 5n}),
+);
 const list = fc.array(text, {maxLength: 3});
 const user: fc.Arbitrary<UserRecord> = fc.record(
   {account: fc.constantFrom('own' as const, 'instance' as const), accountId: text, ownerId: text, uid: number, active: fc.boolean(), groups: list, policies: list, inline: texts, createdAt: number},
@@ -152,6 +157,7 @@ const codecs: readonly Codec[] = [
   codecOf('timer', timer, encodeTimer, decodeTimer),
   codecOf('version', versionRecord, encodeVersion, decodeVersion),
   codecOf('persist', persist, encodePersist, (record) => decodePersist(5 as InodeId, record)),
+  codecOf('request result', requestResult, encodeResult, decodeResult),
   codecOf('relocation', relocation, encodeRelocation, (record) => decodeRelocation(5, record)),
   codecOf('usage', usage, encodeUsage, decodeUsage),
   codecOf('next id', number, encodeNextId, decodeNextId),

@@ -4,7 +4,7 @@ import type {InodeId} from '#base/ids.ts';
 import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {attributesBody} from '#codec/fuse/reply.ts';
 import type {FuseHead, SetattrBody} from '#codec/fuse/request.ts';
-import {type CallContext, systemContext} from '#contracts/context.ts';
+import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {patched} from '#frontends/fuse/by-inode.ts';
@@ -32,7 +32,7 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
     if (info.inode.content && info.path !== '') info = await infoOfNode(services, node, context);
   }
   const patch = patchOf(body, info.inode, services.clock.nowNs());
-  if (Object.keys(patch).length > 0) {
+  if (isSomething(patch)) {
     info = info.path === '' ? patchedOrphan(services, node, patch) : await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
   }
@@ -40,13 +40,12 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
 };
 
 /** On the spot: all but the size, of what has a name. */
-export function setattrNow(services: MountServices, head: FuseHead, body: BodyOf<'setattr'>): Answer {
+export function setattrNow(services: MountServices, head: FuseHead, body: BodyOf<'setattr'>, context: CallContext): Answer {
   const node = nodeOf(head);
-  const {files, handles, clock, origin} = services;
-  const known = body.size === undefined ? files.statInodeNow(node)?.info : undefined;
-  const patch = known && patchOf(body, known.inode, clock.nowNs());
-  if (!patch || Object.keys(patch).length === 0) return undefined;
-  const info = files.setInodeAttributesNow(node, patch, {...systemContext, origin, moment: 'safe'});
+  const {files, handles, clock} = services;
+  if (body.size !== undefined) return undefined;
+  let patch: AttributePatch = {};
+  const info = files.setInodeAttributesNow(node, inode => (isSomething(patch = patchOf(body, inode, clock.nowNs())) ? patch : undefined), context);
   if (!info) return undefined;
   const open = handles.inode(node);
   if (open) open.info = info;
@@ -82,6 +81,8 @@ function patchOf({mode: asked, uid, gid, atime, mtime, killSetId}: SetattrBody, 
     ...(atime === undefined ? {} : {atime: atime === 'now' ? now : atime}), ...(mtime === undefined ? {} : {mtime: mtime === 'now' ? now : mtime}),
   };
 }
+
+const isSomething = (patch: AttributePatch): boolean => Object.keys(patch).length > 0;
 
 /** A file that nobody has open is changed and published at once. */
 async function resize(services: MountServices, info: FileInfo, size: number, context: CallContext): Promise<void> {

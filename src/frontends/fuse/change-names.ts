@@ -3,18 +3,19 @@ import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {openFlag} from '#codec/fuse/abi.ts';
-import {openBody} from '#codec/fuse/reply.ts';
+import {entryBody, openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {SpecialFile} from '#model/special-file.ts';
+import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
 import {giveName} from '#frontends/fuse/unnamed.ts';
-import {firstUnique, isResent, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type AnswerNow, type BodyOf, firstUnique, isResent, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const typeMask = 0o170000;
 const specialTypes = new Map<number, SpecialFile['type']>([[0o010000, 'fifo'], [0o020000, 'character'], [0o060000, 'block'], [0o140000, 'socket']]);
@@ -82,6 +83,25 @@ async function makeFile(services: MountServices, head: FuseHead, made: New & {re
 }
 
 export const create: Operation<'create'> = async (services, head, made, context) => await openedNew(services, head, made, await makeFile(services, head, made, context), context);
+
+/** On the spot, also that it is open. Read by who has made it it is opened when he reads. */
+export function createNow(services: MountServices, head: FuseHead, {name, mode, umask, flags}: BodyOf<'create'>, context: CallContext): AnswerNow {
+  const {files, handles, origin, writing, remembered} = services;
+  const {uid, gid} = head;
+  const made = files.makeFileNow(nodeOf(head), plainName(name), {mode: mode & 0o7777, holder: origin, ...writing}, {...context, owner: {uid, gid, umask}});
+  if (!made) return undefined;
+  const {info, validUntil, safe} = made;
+  const {id} = info.inode;
+  let handle;
+  try {
+    handle = handles.addFile({node: id, flags, unique: head.unique}, info, undefined);
+  } catch (error) {
+    files.releaseNow(id, origin);
+    throw error;
+  }
+  const answer = Buffer.concat([entryBody(attributesOf(info, services), remembered.node(id, validUntil)), openBody(handle, openFlag.keepCache)]);
+  return safe ? safe.then(() => answer) : answer;
+}
 
 /** The answer about a file that was just made, open. */
 export async function openedNew(services: MountServices, head: FuseHead, {flags}: {readonly flags: number}, info: FileInfo, context: CallContext): Promise<Buffer> {

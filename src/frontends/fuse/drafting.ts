@@ -98,9 +98,13 @@ export async function publish(services: MountServices, node: InodeId, context: C
  * one holds its directory, which that may wait for.
  */
 export async function forget({device, numbered}: Pick<MountServices, 'device' | 'numbered'>, node: InodeId, {inode}: FileInfo): Promise<void> {
+  forgetAttributes({device, numbered}, node);
+  if (inode.id !== node) await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(inode.parent), shownName(inode.name, inode.id, false)));
+}
+
+export function forgetAttributes({device, numbered}: Pick<MountServices, 'device' | 'numbered'>, node: InodeId): void {
   const body = invalidateInodeBody(numbered(node), -1n, 0n);
   device.send(notificationHead(notification.invalidateInode, body.length), body);
-  if (inode.id !== node) await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(inode.parent), shownName(inode.name, inode.id, false)));
 }
 
 /** Nobody has the file open any more. What could not be published is kept, and said: there is nobody left to tell. */

@@ -11,7 +11,7 @@ import type {OpenFile} from '#client/file-system.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {draftNow, draftOf, endDraft, publish} from '#frontends/fuse/drafting.ts';
+import {draftNow, draftOf, endDraft, forgetAttributes, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
@@ -20,7 +20,7 @@ import type {FileLease} from '#model/file-lease.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
-import {type Answer, type BodyOf, firstUnique, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type AnswerNow, type BodyOf, firstUnique, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
 import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
@@ -58,16 +58,20 @@ export async function openedHandle(services: MountServices, info: FileInfo, {fla
   const {handles, files, origin} = services;
   const node = info.inode.id;
   if (isWritable(flags) && handles.inode(node)?.backing) throw new Errno('ETXTBSY');
-  if (!handles.inode(node)) await files.retain(node, origin, context);
   let file: OpenFile | undefined;
+  using opening = new DisposableStack();
+  // Who closes it meanwhile does not let go of it for us.
+  opening.use(handles.opening(node));
   try {
+    if (!handles.inode(node)) await files.retain(node, origin, context);
     // What is being written is read from its draft, by everybody.
     file = !isReadable(flags) || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
     const backing = file && !isWritable(flags) && !handles.inode(node) ? await handOver(services, file, context) : undefined;
     return handles.addFile({node, flags, unique, ...(file ? {file} : {})}, info, backing);
   } catch (error) {
     await file?.[Symbol.asyncDispose]();
-    if (!handles.inode(node)) await files.release(node, origin, context);
+    opening.dispose();
+    if (!handles.isHeld(node)) await files.release(node, origin, context);
     throw error;
   }
 }
@@ -210,6 +214,18 @@ export const flush: Operation<'flush'> = async (services, _head, {handle, lockOw
   return undefined;
 };
 
+/** On the spot, of what was opened to be written. */
+export function flushNow(services: MountServices, _head: FuseHead, {handle}: BodyOf<'flush'>, context: CallContext): AnswerNow {
+  const open = services.handles.file(handle);
+  if (!open || services.locks) return undefined;
+  const draft = isWritable(open.flags) ? services.handles.inode(open.node)?.draft : undefined;
+  const published = draft ? draft.publishNow(context) : 'unchanged';
+  if (published === undefined) return undefined;
+  if (published === 'unchanged') return nothingToSay;
+  if (draft!.isShown) forgetAttributes(services, open.node);
+  return published.safe ? published.safe.then(() => undefined) : nothingToSay;
+}
+
 export const fsync: Operation<'fsync'> = async (services, _head, {handle}, context) => {
   const {node} = handleOf(services, handle);
   await Promise.all([services.handles.inode(node)?.draft?.sync(context), services.files.sync(node, context)]);
@@ -223,12 +239,19 @@ export const release: Operation<'release'> = async (services, _head, {handle, fl
   return undefined;
 };
 
-/** On the spot: of what was only read, without a trace. */
+/** On the spot: of what was only read, without a trace, or is published. */
 export function releaseNow({handles, files, origin}: MountServices, {handle, flags}: BodyOf<'release'>): boolean {
   const open = handles.file(handle);
-  if (!open || isWritable(open.flags) || flags & endsFlock) return false;
-  const {handles: count, draft, drafting, backing} = handles.inode(open.node)!;
-  if (count === 1 && (draft || drafting || backing || handles.isEnding(open.node) || !files.releaseNow(open.node, origin))) return false;
+  if (!open || flags & endsFlock) return false;
+  const inode = handles.inode(open.node)!;
+  if (inode.handles === 1) {
+    if (inode.drafting || inode.backing || handles.isEnding(open.node)) return false;
+    if (inode.draft) {
+      if (!inode.draft.closeNow()) return false;
+      delete inode.draft;
+    }
+    if (handles.isOpening(open.node) || !files.releaseNow(open.node, origin)) return false;
+  }
   handles.closeFile(handle);
   return true;
 }
@@ -241,7 +264,7 @@ async function close(services: MountServices, number: number, context: CallConte
   if (!last) return;
   await services.handles.ending(node, endDraft(services, last, context), draft);
   // Opened again meanwhile: then it is let go by that one's end.
-  if (!services.handles.inode(node)) await services.files.release(node, services.origin, context);
+  if (!services.handles.isHeld(node)) await services.files.release(node, services.origin, context);
 }
 
 export function handleOf({handles}: MountServices, number: number): FileHandle {

@@ -87,6 +87,8 @@ export class Handles {
   readonly #files = new Map<number, Kept<FileHandle>>();
   readonly #directories = new Map<number, Kept<DirectoryHandle>>();
   readonly #inodes = new Map<InodeId, OpenInode>();
+  /** How many are about to open an inode; no more than there are requests. */
+  readonly #opening = new Map<InodeId, number>();
   /** Of inodes that nobody has open any more, until their drafts are put away; no more than there are requests. */
   readonly #ending = new Map<InodeId, Ending>();
   /** Handles by the requests that opened them, for those that the kernel sends again. Empty once nothing can come again. */
@@ -160,6 +162,25 @@ export class Handles {
     // What was read ahead for it goes by itself.
     void handle.file?.[Symbol.asyncDispose]();
     return last ? open : undefined;
+  }
+
+  /** Somebody is about to open it: until disposed, it is not let go of. */
+  opening(node: InodeId): Disposable {
+    this.#opening.set(node, (this.#opening.get(node) ?? 0) + 1);
+    return {[Symbol.dispose]: () => {
+      const left = this.#opening.get(node)! - 1;
+      if (left > 0) this.#opening.set(node, left);
+      else this.#opening.delete(node);
+    }};
+  }
+
+  isOpening(node: InodeId): boolean {
+    return this.#opening.has(node);
+  }
+
+  /** Whether somebody has it open, or is about to. */
+  isHeld(node: InodeId): boolean {
+    return this.#inodes.has(node) || this.#opening.has(node);
   }
 
   /** Whether something of an inode that nobody has open any more is still put away. */

@@ -10,6 +10,7 @@ import type {FuseAttributes} from '#codec/fuse/reply.ts';
 import {blockBytes} from '#codec/fuse/reply.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
+import type {ChangedNow} from '#contracts/on-the-spot.ts';
 import type {Unnamed} from '#contracts/writing.ts';
 import type {TimeNs} from '#model/content.ts';
 import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
@@ -33,6 +34,8 @@ export class InodeDraft {
   #dirty: boolean;
   #touched: TimeNs;
   #changedAt: TimeNs | undefined;
+  /** The kernel was told its attributes since it was changed last: what changes a file lets it forget them. */
+  #shown = false;
   /** Changes wait for it, and publications for changes. */
   #last: Promise<unknown> = Promise.resolve();
   /** Steps that have not ended. */
@@ -51,6 +54,10 @@ export class InodeDraft {
   /** The file's, which is another once it was published where versions are kept. */
   get inode(): InodeId {
     return this.#draft.inode;
+  }
+
+  get isShown(): boolean {
+    return this.#shown;
   }
 
   get length(): number {
@@ -104,6 +111,26 @@ export class InodeDraft {
     this.#note();
   }
 
+  /** The same on the spot; undefined where somebody is before it, or it takes waiting before anything is published. */
+  publishNow(context: CallContext): ChangedNow | 'unchanged' | undefined {
+    if (this.#waiting > 0) return undefined;
+    if (!this.#dirty) return 'unchanged';
+    const made = this.#draft.publishNow(context);
+    if (!made) return undefined;
+    this.#dirty = false;
+    this.#note();
+    const {safe} = made;
+    // Nothing is changed before it is done.
+    return safe ? {...made, safe: this.#inTurn(() => safe)} : made;
+  }
+
+  /** `close` on the spot, of one that was published; false, and it is open, where that takes waiting. */
+  closeNow(): boolean {
+    if (this.#waiting > 0 || this.#dirty || !this.#draft.closeNow()) return false;
+    this.#keep(undefined);
+    return true;
+  }
+
   /** Undefined when nothing had changed, or nobody can reach the file any more. */
   publish(context: CallContext): Promise<FileInfo | undefined> {
     return unlessKilled(this.#inTurn(async () => {
@@ -132,6 +159,7 @@ export class InodeDraft {
 
   /** What the file is to those who have it open or look at it. */
   over(attributes: FuseAttributes): FuseAttributes {
+    this.#shown = true;
     const size = this.#draft.length;
     // A rename or a new mode may be later than the last change of the bytes.
     const ctime = this.#changedAt !== undefined && this.#changedAt > attributes.ctime ? this.#changedAt : attributes.ctime;
@@ -140,6 +168,7 @@ export class InodeDraft {
   }
 
   #changed(): void {
+    this.#shown = false;
     this.#changedAt = this.#draft.modified = this.#clock.nowNs();
     if (this.#dirty && this.#touched === 0n) return;
     this.#dirty = true;

@@ -25,7 +25,7 @@ import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {prune} from '#frontends/fuse/prune.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
 import {Rooms} from '#frontends/fuse/rooms.ts';
-import {type Answer, type BodyOf, firstUnique, isResent, type MountServices, type OperationName} from '#frontends/fuse/request.ts';
+import {type Answer, type BodyOf, firstUnique, isResent, type MountServices, type OperationName, type OperationNow} from '#frontends/fuse/request.ts';
 import {type LeftMount, takeOver} from '#frontends/fuse/take-over.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -114,7 +114,7 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
       room: Buffer.alloc(readBytesMax), rooms: new Rooms(Math.max(readBytesMax, device.writeBytesMax)), clock: runtime.clock, log: runtime.log,
-      remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept,
+      remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept, context: {...systemContext, origin: kept.origin, moment: 'safe'},
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };
   }
@@ -247,7 +247,7 @@ export class Mount implements AsyncDisposable {
         return this.#releaseSoon(head, body);
       default:
         if (this.#released.length > 0 && !mayOvertake(body)) this.#release();
-        void this.#serve(head, body);
+        this.#answer(head, body);
         if (!this.#pruning && this.#services.remembered.crowded) void this.#prune();
     }
   }
@@ -297,11 +297,17 @@ export class Mount implements AsyncDisposable {
     this.#agreed.resolve();
   }
 
-  async #serve(head: FuseHead, body: FuseBody): Promise<void> {
+  /** On the spot, where it can be. */
+  #answer(head: FuseHead, body: FuseBody): void {
+    if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
+    const now = this.#now(head, body);
+    if (now !== 'answered') void this.#serve(head, body, now);
+  }
+
+  /** `done`: it is, and the answer comes. */
+  async #serve(head: FuseHead, body: FuseBody, done?: Promise<Answer>): Promise<void> {
     const operation = operationOf(body);
     if (!operation) return this.#reply(head.unique, errno.ENOSYS);
-    if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
-    if (this.#answeredNow(head, body)) return;
     const {turn} = this.#services.remembered;
     const abort = new AbortController();
     this.#running.set(head.unique, {thread: head.pid, abort, interruptible: body.op === 'setlkw'});
@@ -310,8 +316,8 @@ export class Mount implements AsyncDisposable {
     try {
       const {origin, files} = this.#services;
       const context = {principal: rootPrincipal, signal: abort.signal, origin, moment: 'safe', turn, ...this.#once(head, body)} as const;
-      const made = context.request && isResent(head) ? await files.earlier(context) : undefined;
-      answer = await (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context));
+      const made = !done && context.request && isResent(head) ? await files.earlier(context) : undefined;
+      answer = await (done ?? (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context)));
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {
@@ -331,7 +337,7 @@ export class Mount implements AsyncDisposable {
     let oldest = head.unique;
     if (this.#allCame) for (const unique of this.#running.keys()) if ((unique & ~resentBit) < (oldest & ~resentBit)) oldest = unique;
     const counter = Number(firstUnique(head));
-    return {request: {client: this.#services.origin, counter, acknowledged: this.#allCame ? Number(oldest & ~resentBit) - 1 : 0}};
+    return {request: {client: this.#services.origin, counter, isNew: !isResent(head), acknowledged: this.#allCame ? Number(oldest & ~resentBit) - 1 : 0}};
   }
 
   /**
@@ -347,21 +353,21 @@ export class Mount implements AsyncDisposable {
     }
   }
 
-  /** Without a promise, or anything that an interruption could end. */
-  #answeredNow(head: FuseHead, body: FuseBody): boolean {
-    const answerNow = answersNow[body.op] as ((services: MountServices, head: FuseHead, body: FuseBody) => Answer) | undefined;
-    if (!answerNow) return false;
+  /** Without a promise, or anything that an interruption could end. Undefined: it was not tried, or takes waiting first. */
+  #now(head: FuseHead, body: FuseBody): 'answered' | Promise<Answer> | undefined {
+    const answerNow = answersNow[body.op] as OperationNow<OperationName> | undefined;
+    // What was perhaps made is looked for first.
+    if (!answerNow || (isResent(head) && madeOnce.has(body.op))) return undefined;
     try {
-      const answer = answerNow(this.#services, head, body);
-      if (answer) {
-        this.#listingsChanged(head, body);
-        this.#reply(head.unique, 0, answer);
-      }
-      return answer !== undefined;
+      const {context} = this.#services;
+      const answer = answerNow(this.#services, head, body, madeOnce.has(body.op) ? {...context, ...this.#once(head, body)} : context);
+      if (!answer || answer instanceof Promise) return answer;
+      this.#listingsChanged(head, body);
+      this.#reply(head.unique, 0, answer);
     } catch (failure) {
       this.#reply(head.unique, this.#explain(failure, body));
-      return true;
     }
+    return 'answered';
   }
 
   async #prune(): Promise<void> {

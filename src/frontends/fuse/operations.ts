@@ -3,16 +3,16 @@ import {assert} from '#base/assert.ts';
 import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {removexattr, setattr, setattrNow, setxattr} from '#frontends/fuse/change-attributes.ts';
-import {create, link, mkdir, mknod, openedNew, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
+import {create, createNow, link, mkdir, mknod, openedNew, rename, rmdir, symlink, unlink} from '#frontends/fuse/change-names.ts';
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
-import {flush, fsync, open, openNow, read, readNow, release, write, writeNow} from '#frontends/fuse/files.ts';
+import {flush, flushNow, fsync, open, openNow, read, readNow, release, write, writeNow} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, madeBody, readlink} from '#frontends/fuse/names.ts';
 import {getlk, setlk, setlkw} from '#frontends/fuse/locks.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
 import {tmpfile} from '#frontends/fuse/unnamed.ts';
-import type {Answer, BodyOf, MountServices, Operation, OperationName, RequestContext} from '#frontends/fuse/request.ts';
+import type {Answer, MountServices, Operation, OperationName, OperationNow, RequestContext} from '#frontends/fuse/request.ts';
 
 type Operations = {readonly [Name in OperationName]?: Operation<Name>};
 
@@ -28,8 +28,8 @@ export const changes: ReadonlySet<OperationName> = new Set(['setattr', 'symlink'
 export const namesChange: ReadonlySet<OperationName> = new Set(['create', 'mknod', 'mkdir', 'symlink', 'link', 'unlink', 'rmdir', 'rename']);
 
 /** What is tried on the spot first: undefined when that takes waiting. */
-export const answersNow: {readonly [Name in OperationName]?: (services: MountServices, head: FuseHead, body: BodyOf<Name>) => Answer} = {
-  lookup: lookupNow, getattr: getattrNow, setattr: setattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow,
+export const answersNow: {readonly [Name in OperationName]?: OperationNow<Name>} = {
+  create: createNow, lookup: lookupNow, getattr: getattrNow, setattr: setattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow, flush: flushNow,
 };
 
 /** Changes that must not be made twice: when the kernel asks again because nobody answered, the first answer is given again. All others may be repeated. */

@@ -25,6 +25,8 @@ export interface MountServices {
   readonly readOnly: boolean;
   /** How what is written here comes to its store, where nobody has said so. */
   readonly writing: SealOptions;
+  /** Of changes that are made on the spot. */
+  readonly context: CallContext;
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Where bytes are put that are answered on the spot: room for the largest READ. */
   readonly room: Uint8Array;
@@ -48,6 +50,15 @@ export interface RequestContext extends CallContext {
 
 /** The body of the reply; undefined where success says it all. Throws Errno or WeirError. */
 export type Answer = Uint8Array | undefined;
+
+/** Of what is tried on the spot: undefined where it takes waiting before anything is done; a promise where it is done, and must not be answered before that. */
+export type AnswerNow = Answer | Promise<Answer>;
+
+/** `context`: of whoever is content that a change is safe. */
+export type OperationNow<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: CallContext) => AnswerNow;
+
+/** On the spot: done. */
+export const nothingToSay: Uint8Array = new Uint8Array(0);
 
 export type OperationName = FuseBody['op'];
 export type BodyOf<Name extends OperationName> = Named<FuseBody, Name>;

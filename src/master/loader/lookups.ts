@@ -11,7 +11,7 @@ import type {LookupResult, NodeInfo} from '#contracts/master-api.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {type Located, locate} from '#master/namespace/locate.ts';
-import {childOf, inodeAt, isReserved, lookAt} from '#master/namespace/place.ts';
+import {childOf, inodeAt, isReserved, lookAt, placeOf} from '#master/namespace/place.ts';
 import {resolve, shown} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
@@ -42,6 +42,14 @@ export class Lookups {
     return this.#now(reader => {
       const where = locate(reader, id);
       return where && this.#info(reader, where, inodeAt(reader, where.place), true);
+    });
+  }
+
+  /** Until when may be believed what stands in a directory and was just made there; 0: not at all. */
+  validUntil(directory: InodeId, inode: Inode): number {
+    return this.#services.transactions.peek(reader => {
+      const parent = locate(reader, directory)?.place;
+      return parent ? this.#loader.validUntil(reader, placeOf(reader, parent, inode.name, inode), inode, parent) : 0;
     });
   }
 

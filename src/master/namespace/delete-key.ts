@@ -11,7 +11,7 @@ import {inodeAt} from '#master/namespace/place.ts';
 import {checkPrecondition} from '#master/namespace/precondition.ts';
 import {archivedInode} from '#master/namespace/put-file.ts';
 import {checkRemoval, deleteInode, detach} from '#master/namespace/remove.ts';
-import {resolve, shown} from '#master/namespace/resolve.ts';
+import {resolve} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Keeping} from '#master/namespace/versioning.ts';
 import {addDeleteMarker, addVersion, type Noncurrent} from '#master/namespace/versions.ts';
@@ -31,7 +31,7 @@ export function deleteKey(tx: Transaction, op: Operation, path: Path, keeping: K
   const resolution = resolve(tx, {names: path.names, kind: 'file'}, op.principal);
   const {place} = resolution;
   const inode = place && inodeAt(tx, place);
-  checkPrecondition(inode?.content, options.precondition, shown(path));
+  checkPrecondition(inode?.content, options.precondition, path);
   if (!place || !inode) {
     mustWrite(tx, op, resolution.parent);
     return {marker: hide(tx, op, path, keeping), vanished: []};

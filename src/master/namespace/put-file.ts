@@ -72,17 +72,23 @@ export function checkPut(reader: Reader, op: Pick<Operation, 'principal'>, path:
   if (names.length === 0) throw new WeirError('IsADirectory', '/ is a directory');
   if (target.kind === 'file' && names.at(-1) === '') throw new WeirError('InvalidPath', 'a file must have a name');
   const resolution = resolve(reader, target, op.principal);
-  if (resolution.place?.mountPoint) throw new WeirError('IsADirectory', `${shown(target)} is a mount point and has no content of its own`);
-  const old = resolution.place && inodeAt(reader, resolution.place);
-  checkPrecondition(old?.content, options.precondition, shown(target));
-  if (target.kind === 'file') {
-    if (old && options.existing === 'fail') throw new WeirError('AlreadyExists', `${shown(target)} exists`);
+  checkAt(reader, resolution, options);
+  return resolution;
+}
+
+/** The same of a path that was resolved. */
+export function checkAt(reader: Reader, {path, place, parent, depth}: Resolution, options: PutFileOptions): void {
+  const {names, kind} = path;
+  if (place?.mountPoint) throw new WeirError('IsADirectory', `${shown(path)} is a mount point and has no content of its own`);
+  const old = place && inodeAt(reader, place);
+  checkPrecondition(old?.content, options.precondition, path);
+  if (kind === 'file') {
+    if (old && options.existing === 'fail') throw new WeirError('AlreadyExists', `${shown(path)} exists`);
     const posix = (options.parents ?? 'implied') !== 'implied';
-    if (posix && !old && resolution.depth === names.length - 1 && childOf(reader, resolution.parent, names.at(-1)!, 'directory')) {
-      throw new WeirError('IsADirectory', `${shown(target)} is a directory`);
+    if (posix && !old && depth === names.length - 1 && childOf(reader, parent, names.at(-1)!, 'directory')) {
+      throw new WeirError('IsADirectory', `${shown(path)} is a directory`);
     }
   }
-  return resolution;
 }
 
 function putPlainFile(tx: Transaction, op: Operation, path: Path, options: PutFileOptions): FileInfo {

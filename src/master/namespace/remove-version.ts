@@ -55,7 +55,7 @@ function removeOne(tx: Transaction, op: Operation, path: Path, keeping: Keeping,
   if (place && current?.kind === 'file' && versionIdOf(current) === options.version) return removeCurrent(tx, op, resolution, place, current, keeping, options);
   const row = noncurrentOf(tx, keeping, options.version);
   if (!row) throw noSuchVersion(file);
-  checkPrecondition(row.inode.content, options.precondition, shown(file));
+  checkPrecondition(row.inode.content, options.precondition, file);
   checkUnlocked(op, row.inode, file, options);
   mustWrite(tx, op, resolution.parent);
   const shownBefore = !place && row.deleteMarker && newestOf(tx, keeping)?.order === row.order;
@@ -76,7 +76,7 @@ export function noSuchVersion(path: Path): WeirError {
 
 function removeCurrent(tx: Transaction, op: Operation, resolution: Resolution, place: Place, inode: Inode, keeping: Keeping, options: RemoveVersionOptions): RemovedVersion {
   const {path, parent} = resolution;
-  checkPrecondition(inode.content, options.precondition, shown(path));
+  checkPrecondition(inode.content, options.precondition, path);
   checkUnlocked(op, inode, path, options);
   checkRemoval(tx, op, resolution, place, inode);
   const info: FileInfo = {...infoOf(formatPath(path), inode, place.mount), versioned: true};

@@ -49,7 +49,7 @@ export function remove(tx: Transaction, op: Operation, path: Path, options: Remo
   const place = existing(tx, resolution);
   const inode = inodeAt(tx, place);
   checkRemoval(tx, op, resolution, place, inode);
-  checkPrecondition(inode.content, options.precondition, shown(path));
+  checkPrecondition(inode.content, options.precondition, path);
   const canonical = canonicalPath(path, place);
   const removed = {info: infoOf(canonical, inode, place.mount), storeKey: inode.content?.storeKey ?? place.storeKey};
   if (place.kind !== 'directory') {
@@ -82,7 +82,7 @@ export function removeMarker(tx: Transaction, op: Operation, path: Path, options
   const resolution = resolve(tx, {names: path.names, kind: 'directory'}, op.principal);
   const {place} = resolution;
   const inode = place && inodeAt(tx, place);
-  checkPrecondition(inode?.content, options.precondition, shown(path));
+  checkPrecondition(inode?.content, options.precondition, path);
   if (!place || !inode || (!inode.content && !isEmpty(tx, place.id))) return false;
   checkRemoval(tx, op, resolution, place, inode);
   dropMarker(tx, place, inode);

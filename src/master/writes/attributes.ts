@@ -12,7 +12,7 @@ import {setLock} from '#master/namespace/set-lock.ts';
 import {quotaSetting, readSettings, setSetting} from '#master/namespace/settings.ts';
 import type {Quotas} from '#master/quotas.ts';
 import type {Transactions} from '#master/transactions.ts';
-import type {AttributePatch, Settings} from '#model/inode.ts';
+import type {AttributePatch, Inode, Settings} from '#model/inode.ts';
 import {parsePath, type Path, type PathKind} from '#model/path.ts';
 
 export interface AttributeServices {
@@ -36,10 +36,11 @@ export class Attributes {
   }
 
   /** On the spot and safe, for a mount; undefined where it must wait. */
-  setNow(inode: InodeId, patch: AttributePatch, context: CallContext): FileInfo | undefined {
+  setNow(inode: InodeId, patchOf: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined {
     const {lookups, transactions} = this.#services;
-    const known = lookups.infoNow(inode);
-    if (!known || context.origin === undefined) return undefined;
+    const known = context.origin === undefined ? undefined : lookups.infoNow(inode);
+    const patch = known && patchOf(known.inode);
+    if (!patch) return undefined;
     const path = parsePath(known.path, 'file');
     const commit = transactions.changeNow(context, (tx, op) => setAttributes(tx, op, path, patch));
     return transactions.isSafe(commit) ? commit.result : undefined;

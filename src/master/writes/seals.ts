@@ -16,8 +16,8 @@ import {noteCreated} from '#master/namespace/object-events.ts';
 import {millisecondsOf} from '#master/namespace/operation.ts';
 import {getPersist, inheritedFrom, notePending} from '#master/namespace/persists.ts';
 import {inodeAt} from '#master/namespace/place.ts';
-import {checkPut, putFile} from '#master/namespace/put-file.ts';
-import {resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
+import {checkAt, checkPut, putFile, type PutFileOptions} from '#master/namespace/put-file.ts';
+import {type Resolution, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {lasting} from '#master/transactions.ts';
 import {beginStoreChange, takeKey} from '#master/writes/store-change.ts';
@@ -28,6 +28,13 @@ import {parsePath, type Path} from '#model/path.ts';
 
 /** As S3 says of an object without bytes. */
 const emptyEtag = 'd41d8cd98f00b204e9800998ecf8427e';
+
+interface NewFileOptions extends SealOptions {
+  readonly mode: number;
+}
+
+/** As on any disk. */
+const newFile = {parents: 'none', precondition: {ifNoneMatch: '*'}} as const;
 
 /** Whether versions of the file are kept. */
 function isKept(reader: Reader, inode: InodeId): boolean {
@@ -53,24 +60,51 @@ export class Seals {
     this.#services = services;
   }
 
-  /** A new file; its parent has been checked by whoever asks. AlreadyExists. */
-  async makeFile(text: ByteString, {mode, writeTypeDefault}: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo | undefined> {
-    const {transactions, mounts, loader, persister} = this.#services;
+  /** A new file; its parent has been checked by whoever asks. PreconditionFailed when there is one. */
+  async makeFile(text: ByteString, options: NewFileOptions, context: CallContext): Promise<FileInfo | undefined> {
+    const {transactions, loader, persister} = this.#services;
     const path: Path = {names: parsePath(text, 'file').names, kind: 'file'};
     const askedAt = transactions.now();
-    const options = {parents: 'none', mode, precondition: {ifNoneMatch: '*'}} as const;
     if (loader.questions(path, {askedAt, complete: true}).length > 0) await loader.freshen(path, {askedAt, signal: context.signal, complete: true});
-    const {mount, storeKey, keeping} = transactions.peek((reader) => {
+    const resolution = transactions.peek((reader) => {
       checkExpected(reader, context.expects);
-      const resolution = checkPut(reader, {principal: context.principal}, path, options);
-      return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path}), keeping: keepingOf(reader, path, resolution.top)};
+      return checkPut(reader, {principal: context.principal}, path, newFile);
     });
-    mounts.writable(mount);
-    if (keeping || this.#services.types.of(path, mount, {writeTypeDefault}) !== 'ASYNC_THROUGH') return undefined;
+    if (!this.#isPending(resolution, options)) return undefined;
     await persister.room(context.signal);
+    const otherwise = loader.questions(path, {askedAt}).length === 0 ? 'absent' : 'unknown';
+    const commit = this.#make(resolution, otherwise, {...newFile, mode: options.mode}, context);
+    if (commit) await lasting(commit, context);
+    return commit?.result;
+  }
+
+  /** The same in a directory, on the spot; undefined, and nothing is made, also where it takes waiting first, or something is there. */
+  makeFileNow(directory: InodeId, name: ByteString, options: NewFileOptions, context: CallContext): Commit<FileInfo> | undefined {
+    const {transactions, loader, persister} = this.#services;
+    const above = transactions.peek((reader) => locate(reader, directory));
+    if (above?.place.kind !== 'directory' || !persister.hasRoom) return undefined;
+    const path: Path = {names: parsePath((above.path + name) as ByteString, 'file').names, kind: 'file'};
+    const found = transactions.peek((reader) => resolve(reader, path));
+    if (found.place || loader.questionsAt(found, {askedAt: transactions.now(), complete: true}).length > 0) return undefined;
+    transactions.peek((reader) => checkAt(reader, found, newFile));
+    return this.#isPending(found, options) ? this.#make(found, 'absent', {...newFile, mode: options.mode, found}, context) : undefined;
+  }
+
+  /** Whether what comes to be there is brought to its store behind. */
+  #isPending({path, place, parent, top}: Resolution, {writeTypeDefault}: NewFileOptions): boolean {
+    const {transactions, mounts, types} = this.#services;
+    const {mount} = place ?? parent;
+    mounts.writable(mount);
+    return !transactions.peek((reader) => keepingOf(reader, path, top)) && types.of(path, mount, {writeTypeDefault}) === 'ASYNC_THROUGH';
+  }
+
+  #make(resolution: Resolution, otherwise: 'absent' | 'unknown', options: PutFileOptions, context: CallContext): Commit<FileInfo> | undefined {
+    const {transactions, persister} = this.#services;
+    const {path, place, parent} = resolution;
+    const {mount} = place ?? parent;
+    const storeKey = storeKeyOfPath(resolution);
     using turn = takeKey(this.#services, mount, storeKey);
     if (!turn) return undefined;
-    const otherwise = loader.questions(path, {askedAt}).length === 0 ? 'absent' : 'unknown';
     const commit = transactions.changeNow(context, (tx, op) => {
       const content: Content = {
         id: op.ids.next<ContentId>(), length: 0, mount, storeKey, fingerprint: '', etag: emptyEtag, checksums: {}, metadata: {}, committedAt: op.now, pending: 'pending',
@@ -82,8 +116,7 @@ export class Seals {
     });
     const {id, content} = commit.result.inode;
     persister.added({id, mount, content: content!.id, length: 0, since: transactions.now()}, undefined, commit.eventually, {});
-    await lasting(commit, context);
-    return commit.result;
+    return commit;
   }
 
   /** The id that the content of a draft is to have. NotFound when its file has no name any more. */
@@ -134,10 +167,27 @@ export class Seals {
     if (transactions.peek((reader) => getPersist(reader, inode))?.content !== content) await persister.abandoned(content);
   }
 
+  /** The same on the spot; undefined, and nothing has changed, where it takes waiting before it can be committed, or more than this. */
+  commitNow(inode: InodeId, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
+    const place = this.#services.transactions.peek((reader) => locate(reader, inode))?.place;
+    using turn = place && takeKey(this.#services, place.mount, place.storeKey);
+    if (!turn) return undefined;
+    try {
+      return this.#commitInTurn(inode, sealed, context);
+    } catch (error) {
+      void this.#services.persister.abandoned(sealed.content);
+      throw error;
+    }
+  }
+
   async #commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<Commit<FileInfo> | undefined> {
+    using _turn = await this.#turnOf(inode, context.signal);
+    return this.#commitInTurn(inode, sealed, context);
+  }
+
+  #commitInTurn(inode: InodeId, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
     const {transactions, runtime, persister} = this.#services;
     const {content: id, length, etag, metadata, mtime, durable, over} = sealed;
-    using _turn = await this.#turnOf(inode, context.signal);
     // Who has died by now does not come after whoever goes on with his draft.
     context.signal.throwIfAborted();
     const path = transactions.peek((reader) => locate(reader, inode))?.path;

@@ -1,5 +1,6 @@
 /** Programs on a mount: files opened, written anywhere, cut, synced and closed. */
 import assert from 'node:assert/strict';
+import type {ByteString} from '#base/byte-string.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
 import {isMixedOf, summary} from '#process/machine/history.test.ts';
 import {type Ledger, mount, type Session} from '#process/machine/ledger.test.ts';
@@ -29,13 +30,13 @@ export class MountUser {
       const made = (file = ledger.newFile(Buffer.alloc(0)));
       const mark = ledger.changed((names) => void names.set(name, made), true);
       ledger.tell(`make ${name}, file ${file.number}`);
-      await files.makeFile(ledger.path(name), {mode: 0o644, ...writing}, mount);
+      await this.#make(instance, ledger.path(name));
       ledger.answered(instance, mark, false);
     }
     const info = await files.stat(ledger.path(name), {kind: 'file'}, mount);
     await files.retain(info.inode.id, mount.origin!, mount);
     ledger.tell(`open ${name}, file ${file.number}${empty ? ', empty' : ''}`);
-    const draft = await files.openDraft(info, {empty, ...writing}, mount);
+    const draft = (empty && info.length === 0 ? this.#perhaps(() => files.openDraftNow(info, writing, mount)) : undefined) ?? (await files.openDraft(info, {empty, ...writing}, mount));
     const session = {file, inode: info.inode.id, draft};
     ledger.sessions.push(session);
     // As by open(2) with O_TRUNC: published like any change.
@@ -55,7 +56,7 @@ export class MountUser {
     const bytes = ledger.stamped(file.number, at, length);
     bytes.copy(after, at);
     ledger.tell(`write file ${file.number} at ${at}: ${summary(bytes)}`);
-    await this.#change(instance, session, after, () => draft.write(at, bytes, mount));
+    await this.#change(instance, session, after, async () => void (this.#perhaps(() => draft.writeNow(at, bytes)) || (await draft.write(at, bytes, mount))));
   }
 
   async truncate(instance: Instance, session: Session): Promise<void> {
@@ -103,7 +104,8 @@ export class MountUser {
     const mark = file.bytes.show();
     ledger.tell(`flush file ${file.number}`);
     try {
-      await draft.publish(mount);
+      const published = this.#perhaps(() => draft.publishNow(mount));
+      await (published ? published.safe : draft.publish(mount));
     } catch (error) {
       file.doubtful = true;
       throw error;
@@ -118,7 +120,7 @@ export class MountUser {
     const {file, inode, draft} = session;
     await this.flush(instance, session);
     this.#ledger.tell(`close file ${file.number}`);
-    await draft.close({keep: false}, mount);
+    if (!this.#perhaps(() => draft.closeNow())) await draft.close({keep: false}, mount);
     sessions.splice(sessions.indexOf(session), 1);
     await instance.files.release(inode, mount.origin!, mount);
     this.#ledger.tell('closed');
@@ -126,6 +128,19 @@ export class MountUser {
 
   async end(instance: Instance): Promise<void> {
     for (const session of this.#ledger.sessions.slice()) await this.close(instance, session);
+  }
+
+  /** What can be done on the spot is, mostly, as by a mount. */
+  #perhaps<T>(onTheSpot: () => T): T | undefined {
+    return this.#ledger.random() < 0.7 ? onTheSpot() : undefined;
+  }
+
+  async #make({files}: Instance, path: ByteString): Promise<void> {
+    const end = path.lastIndexOf('/') + 1;
+    const directory = (await files.stat(path.slice(0, end) as ByteString, {kind: 'directory'}, mount)).inode.id;
+    const holder = mount.origin!;
+    const made = this.#perhaps(() => files.makeFileNow(directory, path.slice(end) as ByteString, {mode: 0o644, holder, ...writing}, mount));
+    await (made ? made.safe : files.makeFile(path, {mode: 0o644, ...writing}, mount));
   }
 
   async #change(instance: Instance, session: Session, after: Buffer, call: () => Promise<void>): Promise<void> {

@@ -4,7 +4,7 @@
  * left. After a start the earlier ones are read, and removed when what they tell is told again.
  */
 import {isKind} from '#base/errors.ts';
-import {MiB} from '#base/units.ts';
+import {KiB, MiB} from '#base/units.ts';
 import {decodeDraftRecord, type DraftRecord, encodeDraftRecord} from '#codec/draft/log-record.ts';
 import {makeLastingDirectory} from '#journal/lasting-directory.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
@@ -13,6 +13,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 const rotateBytes = 32 * MiB;
 /** Of one write. */
 const groupBytesMax = 8 * MiB;
+const scratchBytes = 64 * KiB;
 const namePattern = /^([1-9][0-9]{0,8})[.]log$/;
 
 interface LogFile {
@@ -45,6 +46,8 @@ export class DraftLog {
   #last = 0;
   #queue: Queued[] = [];
   #notes: Uint8Array[] = [];
+  /** For what is written on the spot: memory of its own costs more than the copy. */
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes);
   #running: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -119,6 +122,14 @@ export class DraftLog {
     await this.#remove(log);
   }
 
+  /** The same on the spot; false, and it is not counted, where a file goes with it. */
+  endedNow({number}: LogPlace): boolean {
+    const log = this.#files.get(number);
+    if (log?.live === 1 && log !== this.#current) return false;
+    if (log) log.live--;
+    return true;
+  }
+
   /** What has not ended stays on disk. */
   async close(): Promise<void> {
     while (this.#running) await this.#running;
@@ -135,7 +146,7 @@ export class DraftLog {
   #writeNow(buffers: readonly Uint8Array[], begins: boolean): LogFile | undefined {
     const log = this.#current;
     if (!log || this.#running || this.#queue.length > 0 || this.#size >= rotateBytes) return undefined;
-    const bytes = Buffer.concat([...this.#notes, ...buffers]);
+    const bytes = this.#together([...this.#notes, ...buffers]);
     this.#runtime.crashPoint('drafts.beforeWrite');
     if (!log.file.writeNow(bytes, this.#size)) return undefined;
     this.#runtime.crashPoint('drafts.afterWrite');
@@ -144,6 +155,17 @@ export class DraftLog {
     log.unsynced = true;
     if (begins) log.live++;
     return log;
+  }
+
+  /** Valid until the next call, where they are few. */
+  #together(buffers: readonly Uint8Array[]): Uint8Array {
+    let end = 0;
+    for (const buffer of buffers) {
+      if (end + buffer.length > scratchBytes) return Buffer.concat(buffers);
+      this.#scratch.set(buffer, end);
+      end += buffer.length;
+    }
+    return this.#scratch.subarray(0, end);
   }
 
   #run(): void {

@@ -95,6 +95,16 @@ export class DraftNotes {
     } else this.#log.note({kind: 'end', inode});
     await this.#log.ended(place);
   }
+
+  /** The same on the spot, of one that was not synced; false, and nothing is told, where that takes waiting. */
+  endedNow(draft: OpenDraft): boolean {
+    const {place, inode} = draft;
+    if (!place) return true;
+    if (draft.lasts || !this.#log.endedNow(place)) return false;
+    draft.place = undefined;
+    this.#log.note({kind: 'end', inode});
+    return true;
+  }
 }
 
 /** What makes a draft of an earlier life again what it was. */

@@ -62,6 +62,30 @@ describe('drafts', () => {
     });
   });
 
+  it('are sealed and put away on the spot', async () => {
+    await life(createSimulation(1), async (drafts, blocks) => {
+      const {draft} = await drafts.open(inode, undefined, seal, 0, undefined);
+      await drafts.write(draft, 0, Buffer.from('hello'));
+      assert.equal(drafts.sealNow(draft, base), undefined, 'it was to be another content');
+      // Where the disk wants to be waited for, it is sealed the ordinary way.
+      const sealed = drafts.sealNow(draft, seal) ?? (await drafts.seal(draft, seal));
+      assert.deepEqual(sealed, {length: 5, etag: '5d41402abc4b2a76b9719d911017c592', durable: false});
+      assert.deepEqual([text((await blocks.read({id: seal, length: 5}, 0, 5))!), blocks.presence(seal)?.dirty], ['hello', true]);
+      assert.equal(drafts.sealNow(draft, seal), undefined, 'it is kept already');
+      assert.ok(drafts.rebaseNow(draft, seal));
+      await drafts.write(draft, 0, Buffer.from('J'));
+      assert.equal(text(await readAll(drafts, draft)), 'Jello');
+      assert.ok(drafts.closeNow(draft));
+      await assert.rejects(drafts.read(draft, {offset: 0, length: 1}), (error) => isKind(error, 'NotFound'));
+      const again = await drafts.open(inode, undefined, seal, 0, undefined);
+      await drafts.write(again.draft, 2, Buffer.from('!'));
+      assert.equal(text(await readAll(drafts, again.draft)), '\0\0!', 'nothing of the one before is in its memory');
+      await drafts.sync(again.draft);
+      assert.equal(drafts.closeNow(again.draft), false, 'what was synced ends by way of the disk');
+      await drafts.close(again.draft, false);
+    });
+  });
+
   it('are begun and written on the spot once the log has begun, and found again after kill -9', async () => {
     const simulation = createSimulation(1);
     const other = 8 as InodeId;

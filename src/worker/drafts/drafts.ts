@@ -41,7 +41,7 @@ export interface Begun {
 
 export interface DraftsParts {
   readonly runtime: Pick<Runtime, 'disk' | 'clock' | 'random' | 'crashPoint' | 'boot'>;
-  readonly blocks: Pick<BlockStore, 'drafts' | 'keep' | 'succeed'>;
+  readonly blocks: Pick<BlockStore, 'drafts' | 'keep' | 'keepNow' | 'succeed'>;
   /** Of the log. Absolute. */
   readonly directory: string;
   /** Bytes of contents, wherever they are. */
@@ -263,6 +263,13 @@ export class Drafts {
     return {length, etag: `${id.toString(16).padStart(32, '0')}-1`, durable: false, ...over};
   }
 
+  /** The same on the spot, of a small one that was to be that content; undefined, and nothing is kept, where that takes waiting. */
+  sealNow(number: number, id: ContentId): SealedBytes | undefined {
+    const {bytes, place, seal} = this.#get(number);
+    if (!(bytes instanceof SmallDraft) || !place || seal !== id || !this.#parts.blocks.keepNow(id, bytes.bytes)) return undefined;
+    return {length: bytes.length, etag: hash('md5', bytes.bytes, 'hex'), durable: false};
+  }
+
   /** It was sealed as `base`, or published so: what comes next changes that. */
   async rebase(number: number, inode: InodeId, base: ContentId): Promise<void> {
     const draft = this.#get(number);
@@ -282,6 +289,15 @@ export class Drafts {
     this.#inodes.add((draft.inode = inode));
   }
 
+  /** The same of one that was sealed on the spot, of the same inode; false, and nothing has changed, where that takes waiting. */
+  rebaseNow(number: number, base: ContentId): boolean {
+    const draft = this.#get(number);
+    if (draft.former || !this.#notes.endedNow(draft)) return false;
+    draft.base = base;
+    draft.seal = 0;
+    return true;
+  }
+
   /** The bytes are not needed any more, or (`keep`) stay for the next start. */
   async close(number: number, keep: boolean): Promise<void> {
     const draft = this.#get(number);
@@ -297,6 +313,18 @@ export class Drafts {
       if (bytes instanceof SmallDraft) this.#memory -= bytes.room;
       this.#inodes.delete(draft.inode);
     }
+  }
+
+  /** Of a small one, whose bytes are not needed any more, on the spot; false, and it is open, where that takes waiting. */
+  closeNow(number: number): boolean {
+    const draft = this.#get(number);
+    const {bytes, former, inode} = draft;
+    if (!(bytes instanceof SmallDraft) || former || !this.#notes.endedNow(draft)) return false;
+    this.#open.delete(number);
+    this.#memory -= bytes.room;
+    bytes.letGo();
+    this.#inodes.delete(inode);
+    return true;
   }
 
   /** What is open stays on disk. */

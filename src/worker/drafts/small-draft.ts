@@ -2,9 +2,16 @@
 import type {TimeNs} from '#model/content.ts';
 
 const firstBytes = 4096;
+/** Memory of drafts that were closed, of `firstBytes` each: most files that are made are small, and one made anew for each has the collector look for it. */
+const spares: Buffer[] = [];
+const sparesMax = 64;
+
+const nothing = Buffer.alloc(0);
 
 export class SmallDraft {
   #bytes: Buffer;
+  /** Its memory was made here. */
+  #isOurs = false;
   #length: number;
   modified: TimeNs;
 
@@ -53,10 +60,19 @@ export class SmallDraft {
     this.modified = modified;
   }
 
+  /** Nobody looks at it, or at `bytes`, any more. */
+  letGo(): void {
+    if (this.#bytes.length === firstBytes && this.#isOurs && spares.length < sparesMax) spares.push(this.#bytes);
+    this.#bytes = nothing;
+    this.#length = 0;
+  }
+
   #grow(length: number): void {
     if (length <= this.#bytes.length) return;
-    const larger = Buffer.alloc(Math.max(firstBytes, length, Math.min(this.#bytes.length * 2, length + 256 * 1024)));
+    const spare = length <= firstBytes ? spares.pop() : undefined;
+    const larger = spare?.fill(0) ?? Buffer.alloc(Math.max(firstBytes, length, Math.min(this.#bytes.length * 2, length + 256 * 1024)));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
+    this.#isOurs = true;
   }
 }
