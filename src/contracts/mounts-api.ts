@@ -34,16 +34,12 @@ export interface DirectoryOptions extends FuseOptions {
 
 export interface ServeOptions {
   readonly from: Whereabouts;
-  /** Nothing is mounted where the mount that was there has gone. */
+  /** There was a mount: where it has been taken away none is made. */
   readonly goOn: boolean;
 }
 
 /** First what there is to say of it to whoever asked, a line each; then, once, that it is mounted. */
-export type ServeNews = {readonly said: string} | {
-  readonly mounted: true;
-  /** It survives its instance. */
-  readonly kept: boolean;
-};
+export type ServeNews = {readonly said: string} | {readonly mounted: true};
 
 export interface ServedMountInfo {
   readonly directory: string;
@@ -58,7 +54,7 @@ export interface ServedMountInfo {
 export interface MountsApi {
   /**
    * Serves a mount for as long as it is there, also when the caller has gone: another one may come for it then. Ends when the mount has gone;
-   * without having said that it is mounted, when only one that is left was to be gone on with, and none is. Busy while another caller, or another process, has
+   * without having said that it is mounted, where there was one to go on with and it has been taken away. Busy while another caller, or another process, has
    * the mount; PermissionDenied to callers elsewhere; Unavailable when the instance goes and leaves it to the next one; Unsupported, NotFound, NotADirectory, Overloaded.
    */
   serve(options: DirectoryOptions, how: ServeOptions, context: CallContext): AsyncIterable<ServeNews>;

@@ -15,7 +15,7 @@ export interface InstanceMountParts {
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** Undefined when there was nothing to go on with, and that was asked. As MountsApi.serve. */
+/** Undefined where the mount to go on with has been taken away. As MountsApi.serve. */
 export async function serveByInstance({client, options, from, log}: InstanceMountParts, {goOn}: {readonly goOn: boolean}): Promise<Served | undefined> {
   const mounts = client.stub('mounts', mountsWire);
   const news = mounts.serve(options, {from, goOn}, systemContext)[Symbol.asyncIterator]();
@@ -27,7 +27,6 @@ export async function serveByInstance({client, options, from, log}: InstanceMoun
       }
       return {
         over: news.next().then(() => 'gone', () => 'lost'),
-        kept: next.value.kept,
         // The instance goes on serving it.
         leave: () => Promise.resolve(),
         unmount: () => mounts.unmount(options.directory, systemContext),

@@ -13,7 +13,7 @@ export interface OwnMountParts extends Omit<MountParts, 'files'> {
   readonly connect: (onLost: () => void) => FileSystem & AsyncDisposable;
 }
 
-/** Undefined when there was nothing to go on with, and that was asked. As serveMount. */
+/** As serveMount. */
 export async function serveOwn({connect, ...parts}: OwnMountParts, how: {readonly goOn: boolean}): Promise<Served | undefined> {
   const lost = Promise.withResolvers<void>();
   let mount: Mount | undefined;
@@ -44,7 +44,6 @@ export async function serveOwn({connect, ...parts}: OwnMountParts, how: {readonl
   };
   return {
     over: over(),
-    kept: true,
     // One that is not kept cannot be left.
     leave: async () => {
       await served.leave();

@@ -24,13 +24,14 @@ export interface MountParts {
 
 const nothing: LeftToServe['recovering'] = {inodes: [], done: Promise.resolve()};
 
-/** `goOn`: nothing is made, and undefined answered, where none was left. Busy, Unsupported, PermissionDenied, NotFound, NotADirectory, Unavailable. */
+/** `goOn`: there was a mount; undefined where it has been taken away. One that died with its keeper is made anew. Busy, Unsupported, PermissionDenied, NotFound, NotADirectory, Unavailable. */
 export async function serveMount({files, fuse, runtime, options, foreground, keeper, recovering = nothing}: MountParts, {goOn}: {readonly goOn: boolean}): Promise<Mount | undefined> {
   const {readOnly, passthrough, sharedLocks, shownAs, subdirectory} = options;
   const asked = {...options, source: 'weir', keeper};
   const common = {files, runtime, foreground, readOnly, passthrough, sharedLocks, shownAs};
   const kept = await keptMount(fuse, asked, runtime.log);
-  if (!kept) return goOn ? undefined : Mount.begin({...common, root: await rootOf(files, subdirectory, systemContext), device: await fuse.mount(asked)});
+  if (!kept && goOn && !(await fuse.isDead(options.directory))) return undefined;
+  if (!kept) return Mount.begin({...common, root: await rootOf(files, subdirectory, systemContext), device: await fuse.mount(asked)});
   const {device, left} = kept;
   try {
     const {origin} = left.kept;

@@ -35,7 +35,7 @@ interface Served {
   readonly asked: string;
   readonly options: DirectoryOptions;
   readonly said: readonly string[];
-  /** Undefined: there was nothing to go on with. */
+  /** Undefined: there was a mount to go on with, which has been taken away. */
   readonly starting: Promise<Mount | undefined>;
   mount?: Mount;
   /** Resolves when its supervisor has gone; undefined while there is none. */
@@ -84,8 +84,7 @@ export class ServedMounts implements MountsApi, AsyncDisposable {
       const mount = await served.starting;
       for (const line of served.said) yield {said: line};
       if (!mount) return;
-      await Promise.race([mount.agreed, mount.ended]);
-      yield {mounted: true, kept: mount.isKept};
+      yield {mounted: true};
       await Promise.race([mount.ended, aborted(signal)]);
       if (this.#leaving) throw new WeirError('Unavailable', 'the instance goes, and leaves the mount to the next one');
     } finally {

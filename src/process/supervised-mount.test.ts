@@ -7,7 +7,7 @@ import {whyElsewhere} from '#process/whereabouts.ts';
 type Over = 'gone' | 'lost';
 
 /** Who serves, in order: each is over when it is told to be; an error is what it is refused with. */
-function supervised(rounds: readonly (PromiseWithResolvers<Over> | WeirError | undefined)[], {keep = false, kept = true, dies = false} = {}) {
+function supervised(rounds: readonly (PromiseWithResolvers<Over> | WeirError | undefined)[], {keep = false, dies = false} = {}) {
   const did: string[] = [];
   let next = 0;
   const note = (what: string) => async (): Promise<undefined> => void did.push(what);
@@ -23,7 +23,7 @@ function supervised(rounds: readonly (PromiseWithResolvers<Over> | WeirError | u
         did.push('unmount');
         round.resolve('gone');
       };
-      return {over: round.promise, kept, leave: note('leave'), unmount, close: note('close')};
+      return {over: round.promise, leave: note('leave'), unmount, close: note('close')};
     },
     takeOver: note('end what is left'),
     keepMount: () => keep,
@@ -53,16 +53,6 @@ describe('a supervised mount', () => {
     assert.deepEqual(did, ['begin', 'close', 'go on', 'go on', 'close', 'go on']);
   });
 
-  it('is made anew when it was not kept', async () => {
-    const rounds = [Promise.withResolvers<Over>(), Promise.withResolvers<Over>()] as const;
-    const {did, start} = supervised(rounds, {kept: false});
-    const mount = await start();
-    rounds[0].resolve('lost');
-    rounds[1].resolve('gone');
-    await mount.ended;
-    assert.deepEqual(did, ['begin', 'close', 'begin', 'close']);
-  });
-
   it('is unmounted at the end of its supervisor, or left', async () => {
     for (const [keep, how] of [[false, 'unmount'], [true, 'leave']] as const) {
       const {did, start} = supervised([Promise.withResolvers()], {keep});
@@ -85,6 +75,14 @@ describe('a supervised mount', () => {
     while (!did.includes('go on')) await Promise.resolve();
     await mount[Symbol.asyncDispose]();
     assert.deepEqual(did.slice(0, 4), ['begin', 'close', 'go on', 'unmount']);
+  });
+
+  it('fails where its directory has gone meanwhile', async () => {
+    const round = Promise.withResolvers<Over>();
+    const mount = await supervised([round, new WeirError('NotFound', 'there is no such directory')]).start();
+    round.resolve('lost');
+    await assert.rejects(mount.ended, {kind: 'NotFound'});
+    await mount[Symbol.asyncDispose]();
   });
 
   it('is not begun where that is refused', async () => {

@@ -11,10 +11,8 @@ const retryMs = 200;
 
 /** A mount that somebody serves. */
 export interface Served {
-  /** The mount has gone, or, of one that may be gone on with, who serves it has lost its instance. */
+  /** The mount has gone, or only the instance. */
   readonly over: Promise<'gone' | 'lost'>;
-  /** It can be gone on with; else it is made anew. */
-  readonly kept: boolean;
   /** It is to stay when this process ends. */
   leave(): Promise<void>;
   /** Takes it away. Unavailable when who serves it has just gone. */
@@ -38,7 +36,7 @@ export class SupervisedMount implements AsyncDisposable {
   readonly #over = new AbortController();
   #served: Served | undefined;
   #gone = false;
-  /** Resolves when the mount has gone, or this process has nothing to do with it any more. */
+  /** Resolves when the mount has gone, or this process has nothing to do with it any more. NotFound, NotADirectory. */
   readonly ended: Promise<void>;
 
   private constructor(parts: SupervisedMountParts, served: Served) {
@@ -55,7 +53,7 @@ export class SupervisedMount implements AsyncDisposable {
   }
 
   async #run(first: Served): Promise<void> {
-    for (let served: Served | undefined = first; served; served = await this.#return(served)) {
+    for (let served: Served | undefined = first; served; served = await this.#return()) {
       this.#served = served;
       if (this.#over.signal.aborted) return await this.#end(served);
       this.#gone = (await served.over) === 'gone';
@@ -67,18 +65,16 @@ export class SupervisedMount implements AsyncDisposable {
     this.#gone = true;
   }
 
-  /** Undefined when the mount is kept no more. */
-  async #return({kept}: Served): Promise<Served | undefined> {
+  /** Undefined when the mount has been taken away meanwhile. NotFound, NotADirectory: its directory has gone, too. */
+  async #return(): Promise<Served | undefined> {
     const {runtime, serve} = this.#parts;
     runtime.log.warn('fuse: the instance has gone; whoever uses the mount waits for the next one');
     const {signal} = this.#over;
     while (!signal.aborted) {
       try {
-        const served = await serve({goOn: kept});
-        if (!served) runtime.log.warn('fuse: the mount has gone with the instance, or meanwhile');
-        return served;
+        return await serve({goOn: true});
       } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
+        if (!(error instanceof WeirError) || isKind(error, 'NotFound', 'NotADirectory')) throw error;
         await runtime.clock.sleep(retryMs, {signal}).catch(() => undefined);
       }
     }
@@ -103,7 +99,7 @@ export class SupervisedMount implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort();
     if (this.#served) return await this.#end(this.#served);
-    await this.ended;
+    await this.ended.catch(() => undefined);
     if (!this.#gone && !this.#parts.keepMount()) await this.#endLeft();
   }
 }

@@ -56,6 +56,8 @@ export const keptHeadBytes = 256;
 export interface Fuse {
   /** The mount that an earlier process has left there, as it was asked for here; undefined when there is none. One that was made otherwise is ended. Busy while another process serves it. */
   takeOver(options: FuseMountOptions): Promise<FuseDevice | undefined>;
+  /** Whether a mount is there that nobody serves or keeps. Busy where it does not answer. */
+  isDead(directory: string): Promise<boolean>;
   /** Ends all mounts that were left in a place of keepers and that nobody serves; answers where they were. */
   endLeft(keeper: string): Promise<readonly string[]>;
   /** What the mounts remember that are kept in a place, served or not: to be looked at, and disposed of at once. For a start: a keeper that was stopped is waited for. */

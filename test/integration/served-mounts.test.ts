@@ -122,6 +122,17 @@ describe('mounts that an instance serves for others', {skip: unmountable() ?? fa
     await rm(place, {recursive: true});
   });
 
+  it('are made anew when their keeper dies with the instance', async () => {
+    await using mount = await OwnMount.served(weir);
+    // Until it is dead it starts another keeper.
+    process.kill(weir.pid, 'SIGSTOP');
+    process.kill((await keeperOf(mount.place))!, 'SIGKILL');
+    await weir.restart();
+    await eventually('it is mounted anew', async () => await readdir(mount.place).then(() => isMounted(mount.place), code('never')));
+    await mount.end('SIGINT');
+    assert.equal(await isMounted(mount.place), false);
+  });
+
   it('stay when the instance leaves them, and end when it ends', async () => {
     await using mount = await OwnMount.served(weir);
     await weir.command('down', '--keep-mount');

@@ -87,7 +87,6 @@ export class Mount implements AsyncDisposable {
   readonly #options: Omit<MountOptions, 'root'>;
   readonly #handles: Handles;
   readonly #ended = Promise.withResolvers<void>();
-  readonly #agreed = Promise.withResolvers<void>();
   /** Requests under way that may be interrupted. */
   readonly #running = new Map<bigint, Running>();
   readonly #following = new AbortController();
@@ -138,7 +137,6 @@ export class Mount implements AsyncDisposable {
     await device.notify(notification.resend, new Uint8Array(0));
     mount.#start();
     mount.#follow();
-    mount.#agreed.resolve();
     // What changed just before the end may not have been told.
     void device.notify(notification.nextEpoch, new Uint8Array(0));
     runtime.log.info('fuse: going on with a mount', {open: mount.#handles.count, drafts: drafts.length});
@@ -163,11 +161,6 @@ export class Mount implements AsyncDisposable {
     return this.#ended.promise;
   }
 
-  /** Resolves when the kernel and we have agreed on how (INIT). */
-  get agreed(): Promise<void> {
-    return this.#agreed.promise;
-  }
-
   /** Files and directories that are open. */
   get openCount(): number {
     return this.#handles.count;
@@ -183,7 +176,7 @@ export class Mount implements AsyncDisposable {
     return this.#requests;
   }
 
-  /** The next daemon can go on with it. Known when it is `agreed`. */
+  /** The next daemon can go on with it. */
   get isKept(): boolean {
     return this.#options.device.kept !== undefined && agreedOn(this.#services.kept.flags, 'hasResend');
   }
@@ -294,7 +287,6 @@ export class Mount implements AsyncDisposable {
     this.#follow();
     runtime.log.info('fuse: mounted', {protocol: `${major}.${Math.min(minor, protocol.minor)}`, passthrough});
     this.#reply(head.unique, 0, answer);
-    this.#agreed.resolve();
   }
 
   /** On the spot, where it can be. */

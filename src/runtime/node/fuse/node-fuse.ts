@@ -95,7 +95,7 @@ export class NodeFuse implements Fuse {
 
   async #mount(options: FuseMountOptions): Promise<FuseDevice> {
     const {directory} = options;
-    await this.#prepare(directory);
+    if (await this.isDead(directory)) await this.#mounting.unmount(directory);
     const place = await fs.promises.realpath(directory);
     const device = await this.#mounting.make(options);
     try {
@@ -108,17 +108,18 @@ export class NodeFuse implements Fuse {
     }
   }
 
-  async #prepare(directory: string): Promise<void> {
+  async isDead(directory: string): Promise<boolean> {
     try {
       // Not by its attributes, which the kernel may remember of a mount that is dead.
       const opened = fs.promises.opendir(directory).then(async found => await found.close());
       const {promise: late, reject} = Promise.withResolvers<void>();
       const timer = setTimeout(() => reject(new WeirError('Busy', `${directory} is a mount that does not answer, kept for another daemon; take it away with ${this.#mounting.lazily}`)), answerMs);
       await Promise.race([opened, late]).finally(() => clearTimeout(timer));
+      return false;
     } catch (error) {
       if (error instanceof WeirError) throw error;
-      if ((error as NodeJS.ErrnoException).code !== 'ENOTCONN') throw systemError(error, `cannot mount on ${directory}`);
-      await this.#mounting.unmount(directory);
+      if ((error as NodeJS.ErrnoException).code === 'ENOTCONN') return true;
+      throw systemError(error, `cannot mount on ${directory}`);
     }
   }
 
