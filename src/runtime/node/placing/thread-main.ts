@@ -1,7 +1,7 @@
 /**
  * A placing thread: blocking calls, one after the other, in an order that makes syncs few. All drafts are written and on their way to the medium
  * before the first is synced, so that a journaling file system makes them durable by one commit; then all get their names, and each directory is synced once.
- * Only the syncs of drafts go on beside each other, by the pool: a disk does some together in the time of one (measured: 64 take 8 ms instead of 100).
+ * Only syncs go on beside each other, by the pool: a disk does some together in the time of one (measured: of 64 drafts 8 ms instead of 100).
  */
 import * as fs from 'node:fs';
 import {promisify} from 'node:util';
@@ -14,6 +14,7 @@ const {O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY} = fs.consta
 const memory = new PlacingMemory(workerData as SharedArrayBuffer);
 
 const datasync = promisify(fs.fdatasync);
+const sync = promisify(fs.fsync);
 /** Half of the pool's threads (bin/weir.mjs): others come to their turn. */
 const syncsAtOnce = 8;
 
@@ -81,31 +82,34 @@ class Placing {
   }
 }
 
-function syncDirectory(path: string): void {
+async function syncDirectory(path: string): Promise<void> {
   const fd = fs.openSync(Buffer.from(path, 'latin1'), O_RDONLY | O_DIRECTORY);
   try {
-    fs.fsyncSync(fd);
+    await sync(fd);
   } finally {
     fs.closeSync(fd);
   }
 }
 
+/** Some at once. */
+async function together<T>(all: Iterable<T>, work: (each: T) => Promise<void>): Promise<void> {
+  const left = all[Symbol.iterator]() as IterableIterator<T>;
+  await Promise.all(Array.from({length: syncsAtOnce}, async () => {
+    for (const each of left) await work(each);
+  }));
+}
+
 async function place(order: PlacingOrder): Promise<PlacingFailure[]> {
   const all = memory.files(order).map((file) => new Placing(file));
   for (const each of all) each.try(() => each.write());
-  const unsynced = all.values();
-  await Promise.all(Array.from({length: syncsAtOnce}, async () => {
-    for (const each of unsynced) await each.sync();
-  }));
+  await together(all, async (each) => await each.sync());
   for (const each of all) each.try(() => each.name());
   const directories = Map.groupBy(all.filter(({failure}) => !failure), ({directory}) => directory);
-  for (const [directory, named] of directories) {
-    try {
-      syncDirectory(directory);
-    } catch (error) {
-      for (const each of named) each.fail(error as NodeJS.ErrnoException);
-    }
-  }
+  await together(directories, async ([directory, named]) => {
+    await syncDirectory(directory).catch((error: NodeJS.ErrnoException) => {
+      for (const each of named) each.fail(error);
+    });
+  });
   return all.flatMap((each, number) => each.end(number) ?? []);
 }
 
