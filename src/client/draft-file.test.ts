@@ -10,6 +10,7 @@ import {FileSystemClient} from '#client/file-system-client.ts';
 import {bytes, context, mountBucket, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {MemoryUnderStore} from '#understore/memory/memory-store.ts';
+import type {Capabilities} from '#understore/under-store.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
 import {Worker} from '#worker/worker.ts';
 
@@ -17,6 +18,7 @@ const path = bytes('/b/large');
 const key = bytes('large');
 const before = Buffer.from(Uint8Array.from({length: 2 * MiB + 77}, (_, i) => (i * 7 + (i >>> 10) * 3) & 0xff));
 
+const thatRenames: Partial<Capabilities> = {directories: true, recursiveList: false, rename: 'tree', metadata: false};
 const inStore = (store: MemoryUnderStore): Buffer => Buffer.from(store.outside.bytes(key)!);
 
 interface Play {
@@ -28,9 +30,9 @@ interface Play {
   readonly readAll: () => Promise<Buffer>;
 }
 
-async function play(play: (stage: Play) => Promise<void>): Promise<void> {
+async function play(play: (stage: Play) => Promise<void>, capabilities: Partial<Capabilities> = {}): Promise<void> {
   const world = new World();
-  const store = world.store('mem://bucket/');
+  const store = world.store('mem://bucket/', capabilities);
   const faults = new Faults();
   await world.life(async (master, runtime) => {
     world.wrap = (inner) => withFaults(inner, runtime.clock, faults);
@@ -62,7 +64,7 @@ async function play(play: (stage: Play) => Promise<void>): Promise<void> {
 
 describe('a small change of a large file by way of the store', () => {
   it('is made of the version that the store has, and of what was changed', async () => {
-    await play(async ({store, open, readAll}) => {
+    for (const capabilities of [{}, thatRenames]) await play(async ({store, open, readAll}) => {
       const draft = await open();
       assert.equal(store.counters.bytesRead, 0, 'nothing is copied');
       const expected = Buffer.from(before);
@@ -79,7 +81,7 @@ describe('a small change of a large file by way of the store', () => {
       }
       await draft.close({keep: false}, context);
       assert.ok((await readAll()).equals(expected));
-    });
+    }, capabilities);
   });
 
   it('leaves in the cache what it had', async () => {
@@ -102,7 +104,7 @@ describe('a small change of a large file by way of the store', () => {
       do: fc.constantFrom('write' as const, 'write' as const, 'truncate' as const, 'punch' as const, 'publish' as const, 'reopen' as const, 'read' as const),
       at: fc.nat(2 * MiB + 200_000), length: fc.integer({min: 1, max: 150_000}),
     });
-    await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 12}), fc.boolean(), async (steps, versioned) => {
+    await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 12}), fc.boolean(), fc.boolean(), async (steps, versioned, renames) => {
       await play(async ({store, master, open, readAll}) => {
         if (versioned) await master.setSetting(bytes('/b/'), 'versioning', 'Enabled', context);
         let expected = Buffer.from(before);
@@ -137,7 +139,7 @@ describe('a small change of a large file by way of the store', () => {
         await publish();
         await draft.close({keep: false}, context);
         assert.ok((await readAll()).equals(expected), 'read back at the end');
-      });
+      }, renames ? thatRenames : {});
     }), {numRuns: 30});
   });
 

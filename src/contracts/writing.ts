@@ -74,6 +74,8 @@ export interface WriteTicket {
   readonly storeKey: ByteString;
   readonly metadata: ContentMetadata;
   readonly writeType: WriteType;
+  /** A file is written in place, and no version is kept: what the store has at the key stays there until the new object takes its place. */
+  readonly inPlace?: true;
 }
 
 /** What the worker knows when the store has the whole object, or (`pending`, without a fingerprint) the cache has it durably. */

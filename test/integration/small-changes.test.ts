@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtemp, open, readFile, rm, stat, truncate} from 'node:fs/promises';
+import {mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {test} from 'node:test';
 import {promisify} from 'node:util';
 import {unmountable} from '../conformance/posix/places.ts';
-import {eventually, type Stack, startStack} from './harness.ts';
+import {eventually, type Stack, startStack, Weir} from './harness.ts';
 import {startLink} from '#runtime/node/link/link.ts';
 
 const MiB = 1 << 20;
@@ -195,3 +195,34 @@ for (const versioned of [false, true]) {
     }, (why) => context.skip(why), ['writeType=CACHE_THROUGH']);
   });
 }
+
+test('a small change of a large file in a directory is there at the close (CACHE_THROUGH)', {skip: unmountable() ?? false, timeout: 120_000}, async () => {
+  const root = await mkdtemp(path.join(tmpdir(), 'weir-changes-'));
+  const [place, store] = [path.join(root, 'mnt'), path.join(root, 'store')];
+  for (const each of [place, store]) await mkdir(each);
+  const expected = pattern(40 * MiB + 77, 1);
+  await writeFile(path.join(store, 'large'), expected);
+  try {
+    await using _weir = await Weir.start({args: ['--fuse', place, `file://${store}=/store`, '-o', 'writeType=CACHE_THROUGH']});
+    const file = path.join(place, 'store', 'large');
+    const check = async (what: string): Promise<void> => {
+      assert.ok((await readFile(path.join(store, 'large'))).equals(expected), `${what}: in the directory`);
+      assert.ok((await readFile(file)).equals(expected), `${what}: on the mount`);
+    };
+    for (const position of [20 * MiB + 5, 20 * MiB + 9, 3]) {
+      await change(file, position, Buffer.from(`at ${position}`));
+      expected.write(`at ${position}`, position);
+      await check(`changed at ${position}`);
+    }
+    // Somebody else has changed it there since it was opened.
+    await using handle = await open(file, 'r+');
+    await handle.write(Buffer.from('mine'), 0, 4, MiB);
+    expected.write('theirs', 30 * MiB);
+    await writeFile(path.join(store, 'large'), expected);
+    await assert.rejects(handle.close(), /ESTALE|-116/);
+    assert.ok((await readFile(path.join(store, 'large'))).equals(expected), 'it was not overwritten');
+  } finally {
+    await run('umount', ['-l', place]).catch(() => undefined);
+    await rm(root, {recursive: true, force: true});
+  }
+});

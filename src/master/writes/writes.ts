@@ -104,9 +104,10 @@ export class Writes {
     if (this.#tickets.size >= ticketsMax) throw new WeirError('Overloaded', `${ticketsMax} writes are under way`);
     await this.#load(path, options, context);
     for (;;) {
-      const {mount, storeKey} = transactions.peek(reader => {
+      const {mount, storeKey, inPlace} = transactions.peek(reader => {
         const resolution = checkTarget(reader, path, options, context);
-        return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path})};
+        const stays = options.inode !== undefined && keepingOf(reader, path, resolution.top) === undefined;
+        return {mount: (resolution.place ?? resolution.parent).mount, storeKey: storeKeyOfPath({...resolution, path}), inPlace: stays ? {inPlace: true as const} : {}};
       });
       mounts.writable(mount);
       if (following.busy(mount, storeKey)) {
@@ -120,7 +121,7 @@ export class Writes {
       transactions.ids.ensure(transactions.metastore);
       const room = this.#services.quotas.setAside(path, options.length ?? 1);
       const ticket: WriteTicket = {
-        writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType,
+        writeId: transactions.ids.next<ContentId>(), path: text, content: upload?.content ?? transactions.ids.next<ContentId>(), mount, storeKey, metadata: options.metadata ?? {}, writeType, ...inPlace,
       };
       this.#keep({ticket, path, options, upload, otherwise, turn: undefined, room, timer: nothing}, ticketMs);
       return ticket;

@@ -48,19 +48,20 @@ async function publishWhole({drafts, draft, writes, ticket, ready, signal}: Publ
 
 /** Undefined: that is nothing for this store, or for this draft. */
 async function publishChanges(work: PublishDraft): Promise<WrittenObject | undefined> {
-  const {drafts, draft, store, blocks, ticket: {content, mount, writeType}} = work;
+  const {drafts, draft, store, blocks, ticket: {content, mount, writeType, inPlace}} = work;
   const {base, changed, length} = drafts.changes(draft) ?? {};
   const {capabilities} = store;
-  // A store that renames has moved the version away, where it is kept, before it makes the object.
-  const can = capabilities.multipart && capabilities.copyParts && capabilities.rename === 'none' && writeType !== 'ASYNC_THROUGH';
+  // A store that renames moves a version that is kept away before it makes the object.
+  const stays = inPlace === true || capabilities.rename === 'none';
+  const can = capabilities.multipart && capabilities.copyParts && stays && writeType !== 'ASYNC_THROUGH';
   if (!can || !base || base.mount !== mount) return undefined;
   const parts = changedParts(length!, changed!, capabilities);
   if (!parts || !(await drafts.seal(draft, content))) return undefined;
   try {
     const {length: made, fingerprint, etag, checksums} = await upload(work, base, parts);
     if (made !== length) throw new WeirError('Io', `the store keeps ${made} of ${length} bytes that it was given in parts`);
-    // The store has it: what is here may be evicted.
-    await blocks.clean(content);
+    // The store has it: what is here may be evicted, or is not looked at.
+    await (capabilities.localFile ? blocks.drop(content) : blocks.clean(content));
     return {length, fingerprint, etag, checksums};
   } catch (error) {
     await blocks.drop(content);
