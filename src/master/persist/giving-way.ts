@@ -14,9 +14,12 @@ export interface GivingWayParts {
   readonly presses: () => boolean;
 }
 
-/** While somebody works: so long after some files, or after one step of a large one. Some hundred small files, or 40 MB, a second: a few per cent of a core. */
+/** While somebody works: so long after some files, or after one step of a large one. 80 small files, or 10 MB, a second: a few per cent of a core, and of a disk. */
 const restMs = 400;
-/** So many bytes of a large file at a time. */
+/** Small files before a rest. */
+export const filesBeforeRest = 32;
+/** Of a large file, before a rest, and at a time while nobody works. */
+const sparingStepBytes = 4 * MiB;
 export const stepBytes = 16 * MiB;
 /** Requests are counted for so long, at least. */
 const lookMs = 50;
@@ -51,17 +54,18 @@ export class GivingWay {
     return this.#mayRest(since) ? restMs : 0;
   }
 
-  /** Resolves when a step of a large file may be taken; at once while nobody works. `isAwaited`: somebody waits for the file. */
-  async turn(file: {readonly since: number; readonly isAwaited: boolean}, signal: AbortSignal): Promise<void> {
+  /** Resolves when a step of a large file may be taken, of so many bytes; at once while nobody works. `isAwaited`: somebody waits for the file. */
+  async turn(file: {readonly since: number; readonly isAwaited: boolean}, signal: AbortSignal): Promise<number> {
     const {clock} = this.#parts;
     while (!file.isAwaited && this.#mayRest(file.since)) {
       const now = clock.monotonicMs();
       if (now >= this.#stepMs) {
         this.#stepMs = now + restMs;
-        return;
+        return sparingStepBytes;
       }
       await clock.sleep(this.#stepMs - now, {signal, unref: true});
     }
+    return stepBytes;
   }
 
   #mayRest(since: number | undefined): boolean {

@@ -14,8 +14,9 @@ export interface Pace {
   readonly uploadsAtOnce: number;
   /** Of those, that are not small. */
   readonly largeAtOnce: number;
-  /** How long nothing more is begun after some were, but what somebody waits for; `since`: of what would be next, wall ms. */
+  /** How long nothing more is begun after so many were, but what somebody waits for; `since`: of what would be next, wall ms. */
   readonly restMs: (since: number | undefined) => number;
+  readonly beforeRest: number;
 }
 
 export class PersistLane {
@@ -180,7 +181,7 @@ export class PersistLane {
       this.#awaited.delete(entry);
       this.#take(entry, together);
     }
-    const before = this.#running.size;
+    let begun = 0;
     while (!this.#rest && this.#running.size < most) {
       const entry = this.#next();
       if (!entry) break;
@@ -190,8 +191,9 @@ export class PersistLane {
       }
       this.#ready.delete(entry);
       this.#take(entry, together);
+      if (++begun % this.#pace.beforeRest === 0) this.#restAfter();
     }
-    if (this.#running.size > before) this.#restAfter();
+    if (begun % this.#pace.beforeRest > 0) this.#restAfter();
     if (together.length > 0) this.#attempt(together, this);
   }
 

@@ -15,7 +15,7 @@ import {locate} from '#master/namespace/locate.ts';
 import {getPersist, isUnborn, listPersists, pendingFile, putPersist} from '#master/namespace/persists.ts';
 import {Backlog, type BacklogLimits, type BacklogEntry as Entry} from '#master/persist/backlog.ts';
 import {DropLater} from '#master/persist/drop-later.ts';
-import {GivingWay} from '#master/persist/giving-way.ts';
+import {filesBeforeRest, GivingWay} from '#master/persist/giving-way.ts';
 import {noCache, type PendingCache} from '#master/persist/pending-cache.ts';
 import {PersistAttempts, type PersistAttemptsParts} from '#master/persist/persist-attempts.ts';
 import {type Pace, PersistLane} from '#master/persist/persist-lane.ts';
@@ -290,7 +290,7 @@ export class Persister {
     let lane = this.#lanes.get(mount);
     if (!lane) {
       const here = mounts.has(mount) && mounts.get(mount).capabilities.localFile;
-      const pace: Pace = {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, largeAtOnce: uploadsAtOnce, restMs: (since) => (here ? this.#givingWay.restMs(since) : 0)};
+      const pace: Pace = {uploadsAtOnce: here ? localUploadsAtOnce : uploadsAtOnce, largeAtOnce: uploadsAtOnce, beforeRest: filesBeforeRest, restMs: (since) => (here ? this.#givingWay.restMs(since) : 0)};
       this.#lanes.set(mount, (lane = new PersistLane(runtime.clock, pace, (entries, from) => this.#attempts.run(entries, from))));
     }
     return lane;

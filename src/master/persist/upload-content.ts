@@ -39,8 +39,8 @@ export interface UploadContent {
   /** Called before the store could make the object visible; may throw. */
   readonly finishing: () => void;
   readonly sent: (bytes: number) => void;
-  /** Awaited before each `stepBytes` of a large content. */
-  readonly turn?: () => Promise<void>;
+  /** Awaited before each step of a large content; answers how many bytes it may have. */
+  readonly turn?: () => Promise<number>;
   /** Notes for the next attempt, durably, what the store will call the object. */
   readonly expected: (etag: string) => Promise<void>;
 }
@@ -135,9 +135,9 @@ async function sendFile({content, file, signal, sent, turn}: UploadContent, writ
   using lease = length < fileBytesMin ? undefined : await file(content);
   let taken = 0;
   while (lease && taken < length) {
-    await turn?.();
+    const most = (await turn?.()) ?? stepBytes;
     signal.throwIfAborted();
-    const step = Math.min(stepBytes, length - taken);
+    const step = Math.min(most, length - taken);
     if (!(await writeFile(lease.file, lease.offset + taken, step))) break;
     sent((taken += step));
   }
