@@ -201,7 +201,7 @@ test('a small change of a large file in a directory is there at the close (CACHE
   const [place, store] = [path.join(root, 'mnt'), path.join(root, 'store')];
   for (const each of [place, store]) await mkdir(each);
   const expected = pattern(40 * MiB + 77, 1);
-  await writeFile(path.join(store, 'large'), expected);
+  await writeFile(path.join(store, 'large'), expected, {mode: 0o640});
   try {
     await using _weir = await Weir.start({args: ['--fuse', place, `file://${store}=/store`, '-o', 'writeType=CACHE_THROUGH']});
     const file = path.join(place, 'store', 'large');
@@ -213,7 +213,17 @@ test('a small change of a large file in a directory is there at the close (CACHE
       await change(file, position, Buffer.from(`at ${position}`));
       expected.write(`at ${position}`, position);
       await check(`changed at ${position}`);
+      assert.equal((await stat(path.join(store, 'large'))).mode & 0o777, 0o640);
     }
+    // Who has it open goes on with it when another takes its name.
+    await using old = await open(file, 'r+');
+    await old.write(Buffer.from('old'), 0, 3, 30 * MiB);
+    await run('sh', ['-c', 'cp large next && mv next large'], {cwd: path.join(place, 'store')});
+    const seen = await old.read(Buffer.alloc(2 * MiB), 0, 2 * MiB, 29 * MiB);
+    expected.write('old', 30 * MiB);
+    assert.ok(seen.buffer.equals(expected.subarray(29 * MiB, 31 * MiB)));
+    await old.close();
+    await check('replaced');
     // Somebody else has changed it there since it was opened.
     await using handle = await open(file, 'r+');
     await handle.write(Buffer.from('mine'), 0, 4, MiB);
