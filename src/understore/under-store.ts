@@ -194,7 +194,7 @@ export interface UnderStore extends AsyncDisposable {
   makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void>;
   /** Capability `multipart`. */
   createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string>;
-  /** The body yields exactly `length` bytes. */
+  /** The body yields exactly `length` bytes. Who asks for its next piece is done with the one before: its memory may be used again. */
   uploadPart(key: ByteString, uploadId: string, partNumber: number, body: AsyncIterable<Uint8Array>, length: number, options: StoreCallOptions): Promise<StorePart>;
   /** Capability `copyParts`: the part is made of what the store has, whose bytes travel nowhere. NotFound, ContentChanged: here, or from `completeUpload`. */
   copyPart(key: ByteString, uploadId: string, partNumber: number, source: StoreRange, options: StoreCallOptions): Promise<StorePart>;

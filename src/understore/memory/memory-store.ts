@@ -112,7 +112,7 @@ export class MemoryUnderStore implements UnderStore {
       write: async chunk => {
         options.signal.throwIfAborted();
         this.counters.bytesWritten += chunk.length;
-        if (state === 'open') chunks.push(chunk.slice());
+        if (state === 'open') chunks.push(Uint8Array.prototype.slice.call(chunk));
       },
       finish: async () => {
         options.signal.throwIfAborted();
@@ -212,7 +212,7 @@ export class MemoryUnderStore implements UnderStore {
     for await (const chunk of body) {
       options.signal.throwIfAborted();
       this.counters.bytesWritten += chunk.length;
-      chunks.push(chunk.slice());
+      chunks.push(Uint8Array.prototype.slice.call(chunk));
     }
     const bytes = Buffer.concat(chunks);
     if (bytes.length !== length) throw new WeirError('IncompleteBody', `part ${partNumber} of ${toText(key)}: ${bytes.length} of ${length} announced bytes came`);

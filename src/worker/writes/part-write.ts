@@ -1,5 +1,5 @@
 /**
- * One part of a multipart upload on its way to the store's own upload, and to the draft beside it. The last chunk is held back
+ * One part of a multipart upload on its way to the store's own upload, and to the draft beside it. The last bytes are held back
  * until the digests agree, so that the store never has a part that the client did not mean.
  */
 import {WeirError} from '#base/errors.ts';
@@ -23,7 +23,9 @@ export interface PartWriteParts {
 }
 
 export class PartWrite implements PartStream {
+  readonly copies = true;
   readonly #parts: PartWriteParts;
+  #taken = 0;
   #heldBack: Uint8Array | undefined;
   #state: 'open' | 'finishing' | 'done' | 'aborted' = 'open';
 
@@ -37,10 +39,11 @@ export class PartWrite implements PartStream {
     if (chunk.length === 0) return;
     const {digests, draft, length} = this.#parts;
     try {
-      if (digests.length + chunk.length > length) throw new WeirError('IncompleteBody', `more than the announced ${length} bytes came`);
-      const before = this.#heldBack;
-      this.#heldBack = chunk;
-      const [, , sent] = await Promise.allSettled([draft.write(chunk), digests.update(chunk), before && this.#send(before)]);
+      if (this.#taken + chunk.length > length) throw new WeirError('IncompleteBody', `more than the announced ${length} bytes came`);
+      this.#taken += chunk.length;
+      const isLast = this.#taken === length;
+      if (isLast) this.#heldBack = Uint8Array.prototype.slice.call(chunk);
+      const [, , sent] = await Promise.allSettled([draft.write(chunk), digests.update(chunk), isLast ? undefined : this.#send(chunk)]);
       if (sent.status === 'rejected') throw sent.reason;
     } catch (error) {
       await this.abort();
