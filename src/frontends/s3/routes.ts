@@ -97,7 +97,7 @@ export function subResourceOf({query}: S3Target, method: string): string {
 
 const changing: ReadonlySet<string> = new Set(['PUT', 'POST', 'DELETE']);
 /** Parameters that may be empty and yet say something about the request itself. */
-const detail = /^(x-.*|response-.*|versionId|AWSAccessKeyId|Signature|Expires)$/i;
+const detail = /^(x-.*|response-.*|content-.*|versionId|AWSAccessKeyId|Signature|Expires)$/i;
 
 /**
  * Of a request that changes something: a name alone, which Weir does not know. It may be of a part of the bucket or object that S3 has got since:
