@@ -45,6 +45,9 @@ export interface ClientServices {
   readonly elsewhere?: {readonly findAhead: (...question: Parameters<FileSystem['findAhead']>) => Promise<FoundAhead>; readonly together: Pick<FileSystem, 'completeUpload'>};
 }
 
+/** Versions of a file that may replace each other before a read of one begins. */
+const changesMax = 8;
+
 export class FileSystemClient extends PassedCalls implements FileSystem {
   readonly #master: MasterApi;
   readonly #worker: WorkerApi;
@@ -237,17 +240,16 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
 
   /** Starts the first read with the open, so that a version which the store no longer has is noticed before anything is delivered. */
   async #start(info: FileInfo, {range, sealed}: OpenOptions, probeId: number | undefined, context: CallContext): Promise<OpenFile> {
-    try {
-      const content = contentOf(info);
+    for (let [now, probe, changes] = [info, probeId, 0]; ; changes++) {
+      const content = contentOf(now);
       if (sealed !== true) refuseSealed(content);
-      return new OpenedFile(this.#services, info, content, await this.#firstRead(content, range, probeId, context));
-    } catch (error) {
-      const known = info.inode.content;
-      if (!known || !isKind(error, 'ContentChanged')) throw error;
-      const fresh = await this.#master.contentChanged(info.path, known.id, context);
-      const content = contentOf(fresh);
-      if (sealed !== true) refuseSealed(content);
-      return new OpenedFile(this.#services, fresh, content, await this.#firstRead(content, range, undefined, context));
+      try {
+        return new OpenedFile(this.#services, now, content, await this.#firstRead(content, range, probe, context));
+      } catch (error) {
+        if (changes >= changesMax || !isKind(error, 'ContentChanged')) throw error;
+        now = await this.#master.contentChanged(now.path, content.id, context);
+        probe = undefined;
+      }
     }
   }
 

@@ -29,6 +29,26 @@ interface Step {
 const name = fc.constantFrom('a', 'b', 'c');
 const step: fc.Arbitrary<Step> = fc.record({what: fc.constantFrom('put', 'put', 'remove', 'rename', 'retain', 'retain', 'release'), name, other: name, holder: fc.constantFrom('x', 'y'), now: fc.boolean()});
 
+test('who opens a file that is about to be replaced waits for that', async () => {
+  const world = new World();
+  world.store('mem://bucket/');
+  await world.life(async master => {
+    await mountBucket(master);
+    await put(master, '/b/file', 'first');
+    const id = await idOf(master, '/b/file');
+    const ticket = await master.beginWrite(bytes('/b/file'), {}, context);
+    const write = await master.stores.get(ticket.mount).write({key: ticket.storeKey, metadata: {}}, context);
+    await write.write(Buffer.from('second'));
+    await master.prepareCommit(ticket, context);
+    assert.equal(master.retainNow(id, 'mount'), undefined);
+    const opening = assert.rejects(master.retain(id, 'mount', context), {kind: 'NotFound'}, 'its bytes would go with the next step');
+    const object = await write.finish();
+    await master.commitWrite(ticket, {...object, mtime: object.modified}, context);
+    await opening;
+    assert.equal((await master.retain(await idOf(master, '/b/file'), 'mount', context)).length, 6);
+  });
+});
+
 test('random names come and go over open files', async () => {
   await fc.assert(fc.asyncProperty(fc.array(step, {maxLength: 25}), fc.boolean(), async (steps, directories) => {
     const world = new World(4);

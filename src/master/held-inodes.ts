@@ -5,14 +5,16 @@
  */
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
-import type {InodeId} from '#base/ids.ts';
+import type {InodeId, MountId} from '#base/ids.ts';
 import {inodeKey} from '#codec/namespace/keys.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {listOpenReplaced} from '#master/namespace/file-renames.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {getOrphan, keepingHeld, listOrphans, reapOrphan} from '#master/namespace/orphans.ts';
-import {infoOf, inodeAt} from '#master/namespace/place.ts';
+import {infoOf, inodeAt, objectKeyOf} from '#master/namespace/place.ts';
+import type {Following} from '#master/jobs/following.ts';
 import type {Transactions} from '#master/transactions.ts';
+import type {Turns} from '#master/writes/turns.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 
 /** Inodes times holders: 100 bytes each. */
@@ -25,13 +27,22 @@ interface Held {
   named: boolean;
 }
 
+export interface HeldInodesServices {
+  readonly transactions: Transactions;
+  readonly following: Pick<Following, 'changes'>;
+  readonly turns: Pick<Turns, 'acquire'>;
+}
+
 export class HeldInodes {
   readonly #transactions: Transactions;
+  readonly #services: HeldInodesServices;
   readonly #held = new Map<InodeId, Held>();
   readonly #inodes = new Map<string, Set<InodeId>>();
   #holds = 0;
 
-  constructor(transactions: Transactions) {
+  constructor(services: HeldInodesServices) {
+    const {transactions} = services;
+    this.#services = services;
     this.#transactions = transactions;
     transactions.watch((tx, change) => (this.#held.size === 0 ? change(tx) : this.#watched(tx, change)));
   }
@@ -53,8 +64,23 @@ export class HeldInodes {
     this.#retain(id, holder, false);
   }
 
-  /** The same, and what it is now. NotFound. */
-  hold(id: InodeId, holder: string): FileInfo {
+  /** The same, and what it is now. A change of its object that is under way is waited for: whether anybody has it open was asked already. NotFound. */
+  async hold(id: InodeId, holder: string, signal: AbortSignal): Promise<FileInfo> {
+    const {turns} = this.#services;
+    const at = this.isHeld(id) ? undefined : this.#transactions.peek(reader => {
+      const place = locate(reader, id)?.place;
+      return place && {mount: place.mount, key: objectKeyOf(place, inodeAt(reader, place))};
+    });
+    using _turn = at && this.isChanging(at.mount, at.key) ? await turns.acquire({mount: at.mount, keys: [at.key]}, signal) : undefined;
+    return this.#hold(id, holder);
+  }
+
+  /** Whether the object of that key is being changed. */
+  isChanging(mount: MountId, key: ByteString): boolean {
+    return this.#services.following.changes(mount, key);
+  }
+
+  #hold(id: InodeId, holder: string): FileInfo {
     const info = this.#transactions.peek(reader => {
       const found = locate(reader, id);
       if (found) return infoOf(found.path, inodeAt(reader, found.place), found.place.mount);

@@ -96,7 +96,7 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   retainNow(inode: InodeId, holder: string): FileInfo | undefined {
     const info = this.#parts.lookups.infoNow(inode);
     const content = info?.inode.content;
-    if (info?.inode.kind !== 'file' || !content || isSealed(content)) return undefined;
+    if (info?.inode.kind !== 'file' || !content || isSealed(content) || this.#parts.held.isChanging(content.mount, content.storeKey)) return undefined;
     this.#parts.held.retainNamed(inode, holder);
     return info;
   }
@@ -142,8 +142,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return result;
   }
 
-  async retain(inode: InodeId, holder: string, _context: CallContext): Promise<FileInfo> {
-    return this.#parts.held.hold(inode, holder);
+  async retain(inode: InodeId, holder: string, {signal}: CallContext): Promise<FileInfo> {
+    return await this.#parts.held.hold(inode, holder, signal);
   }
 
   async release(inode: InodeId, holder: string, _context: CallContext): Promise<void> {

@@ -109,7 +109,7 @@ export function assemble(services: MasterServices) {
   const moving = {...loading, written, gate, persister, runtime, loader, forget, arrived};
   const persistRequests = new PersistRequests(moving);
   const jobs = new Jobs(moving);
-  const held = new HeldInodes(transactions);
+  const held = new HeldInodes({transactions, following, turns});
   const locks = new Locks();
   const quotas = new Quotas(transactions, runtime.log);
   const attributes = new Attributes({transactions, loader, lookups, events, quotas});

@@ -17,7 +17,7 @@ import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
 import type {Rooms} from '#frontends/fuse/rooms.ts';
 import type {FileLease} from '#model/file-lease.ts';
-import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
+import {gone, infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type AnswerNow, type BodyOf, firstUnique, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
@@ -30,7 +30,15 @@ const endsFlock = 2;
 /** Closing what was only read brings no FLUSH: there is nothing to publish, and locks are the kernel's own, unless the mount shares them. */
 const unflushed = ({locks}: MountServices): number => (locks ? 0 : openFlag.noFlush);
 
-export const open: Operation<'open'> = async (services, head, {flags}, context) => {
+export const open: Operation<'open'> = async (services, head, body, context) => {
+  try {
+    return await openNode(services, head, body, context);
+  } catch (error) {
+    throw gone(error);
+  }
+};
+
+const openNode: Operation<'open'> = async (services, head, {flags}, context) => {
   const {handles} = services;
   const node = nodeOf(head);
   if (isWritable(flags) && services.readOnly) throw new Errno('EROFS');

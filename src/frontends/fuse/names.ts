@@ -70,10 +70,15 @@ export const getattr: Operation<'getattr'> = async (services, head, _body, conte
   }
 };
 
+/** Of a node that has gone. Another may have taken its name since that was looked up: at this the kernel looks again, where it has come by a path. */
+export function gone(error: unknown): unknown {
+  return isKind(error, 'NotFound') ? new Errno('ESTALE') : error;
+}
+
 /** What an inode is that is open and has no name any more, which is what `error` said of it; throws it otherwise. */
 export function orphanOf({handles}: Pick<MountServices, 'handles'>, node: InodeId, error: unknown): FileInfo {
   const open = handles.inode(node);
-  if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw error;
+  if (!open || !(isKind(error, 'NotFound') || error instanceof Errno)) throw gone(error);
   return {...open.info, path: '' as ByteString};
 }
 

@@ -13,7 +13,8 @@ function path(call: RouteCall) {
 
 async function answerBytes(call: RouteCall): Promise<void> {
   const range = parseRange(call.exchange.header('range'));
-  await using file = await call.files.open(path(call), {kind: 'either', ...(range ? {range} : {})}, call.context);
+  // With what will be read: what is replaced in this very moment is read as it is then.
+  await using file = await call.files.open(path(call), {kind: 'either', range: range ?? {offset: 0}}, call.context);
   const {length, inode} = file.info;
   const {content} = inode;
   const headers = ['Content-Type', content?.metadata['content-type'] ?? 'application/octet-stream', 'Accept-Ranges', 'bytes', ...(content ? ['ETag', `"${content.etag}"`] : [])];

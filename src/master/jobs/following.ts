@@ -92,8 +92,13 @@ export class Following {
     };
   }
 
+  /** Whether a request is about to change what the store has under this very key. */
+  changes(mount: MountId, key: ByteString): boolean {
+    return this.#keys.size > 0 && this.#keys.has(`${mount}:${key}`);
+  }
+
   covers(mount: MountId, key: ByteString): boolean {
-    return (this.#keys.size > 0 && this.#keys.has(`${mount}:${key}`)) || this.#treeOver(mount, key) !== undefined;
+    return this.changes(mount, key) || this.#treeOver(mount, key) !== undefined;
   }
 
   /** Whether a key lies in a tree that is being moved and of which the namespace may not know all. */
