@@ -69,15 +69,50 @@ async function killing(weir: Weir, env: Record<string, string>, until: () => boo
   await weir.restart();
 }
 
+/** How a mount of its own process loses that, or its instance. */
+const ends: readonly ((weir: Weir, mount: OwnMount) => Promise<void>)[] = [
+  async (_, mount) => {
+    await mount.end();
+    await mount.up();
+  },
+  async weir => {
+    await weir.kill();
+    await weir.up();
+  },
+  async (weir, mount) => {
+    await Promise.all([mount.end(), weir.kill()]);
+    await weir.up();
+    await mount.up();
+  },
+  // By its own hand, between a commit and its answer.
+  async (_, mount) => {
+    await mount.end('SIGUSR2');
+    mount.env = {NODE_OPTIONS: crashing};
+    // It may be its fate before it is mounted.
+    await mount.up().catch(() => undefined);
+    const late = Date.now() + crashMsMax;
+    while (mount.running && Date.now() < late) await sleep(20);
+    await mount.end();
+    mount.env = {};
+    await mount.up();
+  },
+  // To make room for the next one.
+  async (_, mount) => {
+    await mount.end('SIGUSR2');
+    await mount.up();
+  },
+  async weir => {
+    await weir.kill('SIGUSR2');
+    await weir.up();
+  },
+];
+
 /** Lets the mount's process die, its instance, or both, again and again, while `until` is not done. */
 async function killingOwn(weir: Weir, mount: OwnMount, until: () => boolean): Promise<void> {
   const random = seededRandom(seed);
   for (let kill = 0; kill < kills && !until(); kill++) {
     await sleep(200 + random() * 1_500);
-    const [own, instance] = [kill % 3 !== 1, kill % 3 !== 0];
-    await Promise.all([own && mount.end(), instance && weir.kill()]);
-    if (instance) await weir.up();
-    if (own) await mount.up();
+    await ends[kill % ends.length]!(weir, mount);
   }
 }
 
@@ -104,11 +139,32 @@ async function survived(weir: Weir, box: string, kill: (until: () => boolean) =>
   await rm(outside, {recursive: true});
 }
 
-it(`kill -9 of a mount of its own process, of its instance, and of both, fails no program, does nothing twice and loses nothing (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, async () => {
-  await using weir = await Weir.start({args: []});
-  await weir.s3.must('PUT', '/box');
-  await using mount = await OwnMount.start(weir, '-o', 'shared_locks');
-  await survived(weir, mount.at(), until => killingOwn(weir, mount, until));
+/** What fsx has written is what it reads, while `kill` does its work. */
+async function unchanged(fsx: string, box: string, kill: (until: () => boolean) => Promise<void>): Promise<void> {
+  let ended = false;
+  const running = runFsx(fsx, box, 'sparse', {seed: seed % 1000, operations: 300 * kills, msMax: msMax - 60_000}).finally(() => (ended = true));
+  await kill(() => ended);
+  const {state, why} = await running;
+  assert.equal(state, 'passed', why);
+}
+
+describe(`kill -9 of a mount of its own process, of its instance, and of both (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, () => {
+  async function mounted(use: (weir: Weir, mount: OwnMount) => Promise<void>): Promise<void> {
+    await using weir = await Weir.start({args: []});
+    await weir.s3.must('PUT', '/box');
+    await using mount = await OwnMount.start(weir, '-o', 'shared_locks');
+    await use(weir, mount);
+  }
+
+  it('fails no program, does nothing twice and loses nothing', async () => {
+    await mounted((weir, mount) => survived(weir, mount.at(), until => killingOwn(weir, mount, until)));
+  });
+
+  it('changes no byte that fsx has written', async context => {
+    const fsx = await need('fsx', 'random operations on a mount whose process is killed', fsxProgram);
+    if (fsx === undefined) return context.skip('needs fsx');
+    await mounted((weir, mount) => unchanged(fsx, mount.at(), until => killingOwn(weir, mount, until)));
+  });
 });
 
 it(`kill -9 of an instance that serves two mounts, and of who supervises one, fails no program on either, does nothing twice and loses nothing (seed ${seed})`, {skip: missing(), timeout: 2 * msMax}, async () => {
@@ -151,12 +207,6 @@ for (const writeType of writeTypes) describe(`kill -9 under a mount, written as 
   it('changes no byte that fsx has written', async context => {
     const fsx = await need('fsx', 'random operations on a mount whose daemon is killed', fsxProgram);
     if (fsx === undefined) return context.skip('needs fsx');
-    await mounted(async (weir, box, env) => {
-      let ended = false;
-      const running = runFsx(fsx, box, 'sparse', {seed: seed % 1000, operations: 300 * kills, msMax: msMax - 60_000}).finally(() => (ended = true));
-      await killing(weir, env, () => ended);
-      const {state, why} = await running;
-      assert.equal(state, 'passed', why);
-    });
+    await mounted((weir, box, env) => unchanged(fsx, box, until => killing(weir, env, until)));
   });
 });

@@ -17,6 +17,8 @@ export class OwnMount implements AsyncDisposable {
   #child: ChildProcess | undefined;
   /** What it has printed. */
   said = '';
+  /** Of the processes that begin from now on, beside the environment. */
+  env: Readonly<Record<string, string>> = {};
 
   private constructor(place: string, weir: Weir, options: readonly string[]) {
     this.place = place;
@@ -40,8 +42,13 @@ export class OwnMount implements AsyncDisposable {
     return path.join(this.place, 'box', ...names);
   }
 
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Rejects when it ends before it is mounted. */
   async up(): Promise<void> {
-    const child = spawn(process.execPath, ['--conditions=source', main, 'fuse', this.place, '--home', this.#weir.home, ...this.#options], {stdio: ['ignore', 'pipe', 'inherit']});
+    const child = spawn(process.execPath, ['--conditions=source', main, 'fuse', this.place, '--home', this.#weir.home, ...this.#options], {stdio: ['ignore', 'pipe', 'inherit'], env: {...process.env, ...this.env}});
     this.#child = child;
     const failed = once(child, 'exit').then(([status]) => Promise.reject(new Error(`weir fuse ended with ${status}`)));
     const [said] = (await Promise.race([once(child.stdout, 'data'), failed])) as [Buffer];
@@ -58,7 +65,7 @@ export class OwnMount implements AsyncDisposable {
 
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child!;
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (!this.running) return;
     const gone = once(child, 'exit');
     child.kill(signal);
     await gone;
