@@ -186,7 +186,7 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
     const {here} = this.#services;
     const content = contentOf(file);
     if (!here || content.length > 0 || isSealed(content)) return undefined;
-    const seal = here.master.beginSealNow(file.inode.id, options);
+    const seal = here.master.beginSealNow(file, options);
     const opened = seal === undefined ? undefined : here.worker.openDraftNow(file.inode.id, content.id, seal, origin);
     return opened && new DraftFile(this.#services, opened, content.metadata, options);
   }

@@ -222,7 +222,7 @@ export interface FileSystem extends NamespaceCalls {
 
   /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
   openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft>;
-  /** The same of a file that has no bytes, on the spot; undefined where it takes waiting, or fails. */
+  /** The same of a file that has no bytes, as it was found in this very turn, on the spot; undefined where it takes waiting, or fails. */
   openDraftNow(file: FileInfo, options: SealOptions, context: Pick<CallContext, 'origin'>): FileDraft | undefined;
   /** What a mount (CallContext.origin) was writing, for the process that goes on with it (WorkerApi.handOverDrafts). */
   handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]>;

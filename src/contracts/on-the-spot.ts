@@ -26,8 +26,8 @@ export interface MasterOnTheSpot {
   setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined;
   /** MasterApi.makeFile and `retain`, by the directory, of callers who are content that it is safe; undefined, and nothing is made, where that takes waiting first, or fails. */
   makeFileNow(directory: InodeId, name: ByteString, options: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined;
-  /** MasterApi.beginSeal. */
-  beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined;
+  /** MasterApi.beginSeal, of what was found in this very turn. */
+  beginSealNow(file: FileInfo, options: SealOptions): ContentId | undefined;
   /** MasterApi.commitSeal, of callers who are content that it is safe; undefined, and nothing has changed, where that takes waiting first. */
   commitSealNow(inode: InodeId, sealed: SealedDraft, context: CallContext): ChangedNow | undefined;
   /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */

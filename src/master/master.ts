@@ -276,8 +276,8 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
     return {...this.#changed(commit), validUntil: lookups.validUntil(directory, commit.result.inode)};
   }
 
-  beginSealNow(inode: InodeId, options: SealOptions): ContentId | undefined {
-    return this.#parts.seals.beginNow(inode, options);
+  beginSealNow(file: FileInfo, options: SealOptions): ContentId | undefined {
+    return this.#parts.seals.beginNow(file, options);
   }
 
   commitSealNow(inode: InodeId, sealed: SealedDraft, context: CallContext): ChangedNow | undefined {

@@ -85,7 +85,7 @@ test('a file is made, and gets its content, on the spot for a mount', async () =
     assert.equal(master.makeFileNow(directory, bytes('a'), how, mount), undefined, 'the ordinary way says why not');
     assert.equal(master.makeFileNow(info.inode.id, bytes('b'), how, mount), undefined);
 
-    const content = master.beginSealNow(info.inode.id, how);
+    const content = master.beginSealNow(info, how);
     assert.ok(content);
     world.cache.set(content, Buffer.from('one'));
     const sealed = {content, length: 3, etag: 'e', metadata: {}, mtime: 5n, durable: false};

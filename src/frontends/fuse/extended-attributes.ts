@@ -11,6 +11,8 @@ import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const own = 'weir.';
+/** The answer to most that is asked: the kernel looks for capabilities of each file that is written. */
+const noData = new Errno('ENODATA');
 /** Security modules' own: a mount has one label for all its files, or none. Programs that learn so do not ask again file by file. */
 const label = 'security.selinux';
 /** Asked for by its name, and in no list: copies of a file do not have it. JSON; absent on what is no file. */
@@ -31,7 +33,7 @@ export function getxattrNow({files}: MountServices, head: FuseHead, {name, size}
 function valueOf({xattrs}: Inode, name: ByteString): Uint8Array {
   if (name === label) throw new Errno('ENOTSUP');
   const value = name.startsWith(own) || !xattrs || !Object.hasOwn(xattrs, name) ? undefined : xattrs[name];
-  if (!value) throw new Errno('ENODATA');
+  if (!value) throw noData;
   return value;
 }
 

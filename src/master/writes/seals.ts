@@ -11,16 +11,16 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import type {SealedDraft, SealOptions} from '#contracts/writing.ts';
 import {denied, mayAccess} from '#master/namespace/access.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
-import {checkExpected, locate} from '#master/namespace/locate.ts';
+import {checkExpected, locate, type Located} from '#master/namespace/locate.ts';
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {millisecondsOf} from '#master/namespace/operation.ts';
 import {getPersist, inheritedFrom, notePending} from '#master/namespace/persists.ts';
 import {inodeAt} from '#master/namespace/place.ts';
 import {checkAt, checkPut, putFile, type PutFileOptions} from '#master/namespace/put-file.ts';
 import {type Resolution, resolve, storeKeyOfPath} from '#master/namespace/resolve.ts';
-import {setContent} from '#master/namespace/set-content.ts';
+import {setContentAt} from '#master/namespace/set-content.ts';
 import {lasting} from '#master/transactions.ts';
-import {beginStoreChange, takeKey} from '#master/writes/store-change.ts';
+import {beginStoreChange, inTurnNow, takeKey} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
 import type {Commit, Reader} from '#metastore/metastore.ts';
 import type {Content, ContentBase, SealedOver} from '#model/content.ts';
@@ -36,13 +36,20 @@ interface NewFileOptions extends SealOptions {
 /** As on any disk. */
 const newFile = {parents: 'none', precondition: {ifNoneMatch: '*'}} as const;
 
-/** Whether versions of the file are kept. */
-function isKept(reader: Reader, inode: InodeId): boolean {
-  const path = locate(reader, inode)?.path;
-  if (path === undefined) return false;
-  const parsed = parsePath(path, 'file');
-  return keepingOf(reader, parsed, resolve(reader, parsed).top) !== undefined;
+interface Found extends Located {
+  readonly names: Path;
+  /** Versions of the file are kept. */
+  readonly isKept: boolean;
 }
+
+function find(reader: Reader, inode: InodeId): Found | undefined {
+  const at = locate(reader, inode);
+  if (!at) return undefined;
+  const names = parsePath(at.path, 'file');
+  return {...at, names, isKept: isKept(reader, names)};
+}
+
+const isKept = (reader: Reader, path: Path): boolean => keepingOf(reader, path, resolve(reader, path).top) !== undefined;
 
 /** What a content that was sealed is over, as the store has it now: the file's content may have moved since, or its store may have got it. */
 function overNow(old: Content | undefined, {base: {storeKey, ...base}, after}: SealedOver, key: ByteString): ContentBase {
@@ -103,9 +110,7 @@ export class Seals {
     const {path, place, parent} = resolution;
     const {mount} = place ?? parent;
     const storeKey = storeKeyOfPath(resolution);
-    using turn = takeKey(this.#services, mount, storeKey);
-    if (!turn) return undefined;
-    const commit = transactions.changeNow(context, (tx, op) => {
+    const commit = inTurnNow(this.#services, mount, storeKey, () => transactions.changeNow(context, (tx, op) => {
       const content: Content = {
         id: op.ids.next<ContentId>(), length: 0, mount, storeKey, fingerprint: '', etag: emptyEtag, checksums: {}, metadata: {}, committedAt: op.now, pending: 'pending',
       };
@@ -113,7 +118,8 @@ export class Seals {
       notePending(tx, info.inode.id, content, inheritedFrom(tx, undefined, storeKey, otherwise), millisecondsOf(op.now));
       noteCreated(tx, op, 'ObjectCreated:Put', path, info.inode);
       return info;
-    });
+    }));
+    if (!commit) return undefined;
     const {id, content} = commit.result.inode;
     persister.added({id, mount, content: content!.id, length: 0, since: transactions.now()}, undefined, commit.eventually, {});
     return commit;
@@ -128,10 +134,13 @@ export class Seals {
     return transactions.ids.next<ContentId>();
   }
 
-  /** The same on the spot; undefined also where it must wait. */
-  beginNow(inode: InodeId, options: SealOptions): ContentId | undefined {
-    const {transactions, persister} = this.#services;
-    if (!persister.hasRoom || !this.#mayBegin(inode, options)) return undefined;
+  /** The same on the spot, of what was just found; undefined also where it must wait, or has no name. */
+  beginNow({path: text, mount, inode}: FileInfo, options: SealOptions): ContentId | undefined {
+    const {transactions, persister, mounts, types} = this.#services;
+    if (!persister.hasRoom || text === '' || inode.kind !== 'file' || !inode.content) return undefined;
+    const path = parsePath(text, 'file');
+    mounts.writable(mount);
+    if (transactions.peek((reader) => isKept(reader, path)) || types.of(path, mount, options) !== 'ASYNC_THROUGH') return undefined;
     transactions.ids.ensure(transactions.metastore);
     return transactions.ids.next<ContentId>();
   }
@@ -170,10 +179,9 @@ export class Seals {
   /** The same on the spot; undefined, and nothing has changed, where it takes waiting before it can be committed, or more than this. */
   commitNow(inode: InodeId, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
     const place = this.#services.transactions.peek((reader) => locate(reader, inode))?.place;
-    using turn = place && takeKey(this.#services, place.mount, place.storeKey);
-    if (!turn) return undefined;
+    if (!place) return undefined;
     try {
-      return this.#commitInTurn(inode, sealed, context);
+      return inTurnNow(this.#services, place.mount, place.storeKey, () => this.#commitInTurn(inode, sealed, context));
     } catch (error) {
       void this.#services.persister.abandoned(sealed.content);
       throw error;
@@ -190,29 +198,27 @@ export class Seals {
     const {content: id, length, etag, metadata, mtime, durable, over} = sealed;
     // Who has died by now does not come after whoever goes on with his draft.
     context.signal.throwIfAborted();
-    const path = transactions.peek((reader) => locate(reader, inode))?.path;
-    if (path === undefined || transactions.peek((reader) => isKept(reader, inode))) return undefined;
-    using _room = this.#services.quotas.setAside(parsePath(path, 'file'), length);
+    const found = transactions.peek((reader) => find(reader, inode));
+    if (!found || found.isKept) return undefined;
+    const {place: {mount, storeKey}, names} = found;
+    using _room = this.#services.quotas.setAside(names, length);
     runtime.crashPoint('master.seal.commit');
     let before: ContentId | undefined;
     const commit = transactions.changeNow(context, (tx, op) => {
-      const found = locate(tx, inode);
-      if (!found) throw new WeirError('NotFound', `the file that was being written (inode ${inode}) does not exist any more`);
-      const {mount, storeKey} = found.place;
       const old = inodeAt(tx, found.place);
       if (!mayAccess(old, context.principal, 'write')) throw denied(context.principal, 'write', old);
       const inherited = inheritedFrom(tx, old, storeKey, 'unknown');
       const content: Content = {id, length, mount, storeKey, fingerprint: '', etag, checksums: {}, metadata, committedAt: op.now, pending: 'pending', ...(over ? {over: overNow(old.content, over, storeKey)} : {})};
       // What lasts; of several contents within some seconds the last that did.
       const kept = getPersist(tx, inode)?.before ?? old.content;
-      const info = setContent(tx, op, inode, content, mtime);
+      const info = setContentAt(tx, op, found, old, content, mtime);
       notePending(tx, inode, content, inherited, millisecondsOf(op.now), durable ? undefined : kept);
       before = durable ? undefined : kept?.id;
-      noteCreated(tx, op, 'ObjectCreated:Put', parsePath(found.path, 'file'), info.inode);
+      noteCreated(tx, op, 'ObjectCreated:Put', names, info.inode);
       return info;
     });
     runtime.crashPoint('master.seal.committed');
-    const {mount, over: made} = commit.result.inode.content!;
+    const {over: made} = commit.result.inode.content!;
     persister.added({id: inode, mount, content: id, length, since: transactions.now(), ...(made ? {over: made} : {})}, inode, commit.eventually, durable ? undefined : before === undefined ? {} : {before});
     return commit;
   }

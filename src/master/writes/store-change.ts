@@ -60,6 +60,17 @@ export function takeKey(services: StoreChangeServices, mount: MountId, key: Byte
   }};
 }
 
+/** The same for what is done before anybody else can ask: runs it, or answers undefined. */
+export function inTurnNow<T>({turns, following, recent, beliefs}: StoreChangeServices, mount: MountId, key: ByteString, change: () => T): T | undefined {
+  if (following.busy(mount, key) || !turns.isFree(mount, key)) return undefined;
+  try {
+    return change();
+  } finally {
+    recent.note(mount, key);
+    beliefs.exists(mount, key);
+  }
+}
+
 /** The turn of keys that may become others while one waits for it, because a tree above has followed its rename. Throws what `keysOf` does. */
 export async function turnOfCurrent(keysOf: () => readonly ByteString[], begin: (keys: readonly ByteString[]) => Promise<Disposable>): Promise<Disposable> {
   for (;;) {

@@ -56,6 +56,13 @@ export class Turns {
     return {[Symbol.dispose]: release};
   }
 
+  /** Whether nobody has the turn of a single key, or waits for it: then it can be taken for what is done in this very turn of the event loop without being claimed. */
+  isFree(mount: MountId, key: ByteString): boolean {
+    if (this.#tails.has(tailKey(mount, key))) return false;
+    for (const other of this.#trees) if (other.mount === mount && other.trees.some(tree => key.startsWith(tree))) return false;
+    return true;
+  }
+
   /** The turn of single keys, where nobody else has it or waits for it. */
   take(mount: MountId, keys: readonly ByteString[]): Disposable | undefined {
     const {promise: done, resolve: finish} = Promise.withResolvers<void>();

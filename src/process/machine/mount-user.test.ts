@@ -1,6 +1,8 @@
 /** Programs on a mount: files opened, written anywhere, cut, synced and closed. */
 import assert from 'node:assert/strict';
 import type {ByteString} from '#base/byte-string.ts';
+import type {FileDraft} from '#client/file-system.ts';
+import type {FileInfo} from '#contracts/file-info.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
 import {isMixedOf, summary} from '#process/machine/history.test.ts';
 import {type Ledger, mount, type Session} from '#process/machine/ledger.test.ts';
@@ -36,7 +38,7 @@ export class MountUser {
     const info = await files.stat(ledger.path(name), {kind: 'file'}, mount);
     await files.retain(info.inode.id, mount.origin!, mount);
     ledger.tell(`open ${name}, file ${file.number}${empty ? ', empty' : ''}`);
-    const draft = (empty && info.length === 0 ? this.#perhaps(() => files.openDraftNow(info, writing, mount)) : undefined) ?? (await files.openDraft(info, {empty, ...writing}, mount));
+    const draft = (empty && info.length === 0 ? this.#perhaps(() => this.#openDraftNow(instance, info)) : undefined) ?? (await files.openDraft(info, {empty, ...writing}, mount));
     const session = {file, inode: info.inode.id, draft};
     ledger.sessions.push(session);
     // As by open(2) with O_TRUNC: published like any change.
@@ -133,6 +135,11 @@ export class MountUser {
   /** What can be done on the spot is, mostly, as by a mount. */
   #perhaps<T>(onTheSpot: () => T): T | undefined {
     return this.#ledger.random() < 0.7 ? onTheSpot() : undefined;
+  }
+
+  #openDraftNow({files}: Instance, {inode}: FileInfo): FileDraft | undefined {
+    const now = files.statInodeNow(inode.id)?.info;
+    return now?.length === 0 ? files.openDraftNow(now, writing, mount) : undefined;
   }
 
   async #make({files}: Instance, path: ByteString): Promise<void> {
