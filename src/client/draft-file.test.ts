@@ -5,10 +5,12 @@ import fc from 'fast-check';
 import {WeirError} from '#base/errors.ts';
 import {KiB, MiB} from '#base/units.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
+import {recoverDrafts} from '#client/draft-recovery.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {bytes, context, mountBucket, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
+import type {Log} from '#runtime/log.ts';
 import type {MemoryUnderStore} from '#understore/memory/memory-store.ts';
 import type {Capabilities} from '#understore/under-store.ts';
 import {Faults, withFaults} from '#understore/layers/with-faults.ts';
@@ -189,6 +191,24 @@ describe('a small change of a large file by way of the store', () => {
     }
   });
 
+  it('goes whole to a store that says that it copies parts, and does not', async () => {
+    await play(async ({store, faults, open, readAll}) => {
+      const draft = await open();
+      const expected = Buffer.from(before);
+      faults.add({call: 'copyPart', times: 1_000, error: () => new WeirError('Unsupported', 'not here')});
+      for (const at of [5, MiB, 9]) {
+        await draft.write(at, Buffer.from('mine'), context);
+        expected.write('mine', at);
+        await draft.publish(context);
+        assert.ok(inStore(store).equals(expected));
+        assert.ok(Buffer.from(await draft.read({offset: 0, length: expected.length}, context)).equals(expected));
+      }
+      await draft.close({keep: false}, context);
+      assert.ok((await readAll()).equals(expected));
+      assert.deepEqual(store.outside.uploads(), []);
+    });
+  });
+
   it('fails with its store, and can be tried again', async () => {
     await play(async ({store, faults, open}) => {
       const draft = await open();
@@ -203,5 +223,58 @@ describe('a small change of a large file by way of the store', () => {
       assert.equal(inStore(store).toString('latin1', 5, 23), 'minecompleteUpload');
       await draft.close({keep: false}, context);
     });
+  });
+});
+
+describe('a process that dies while a small change of a large file goes to its store', () => {
+  /** The file, as the next process has it when it has recovered what was left, and what it has complained of. */
+  async function recovered(die: (master: Master, worker: Worker, draft: FileDraft, died: () => void) => void): Promise<{readonly content: Buffer; readonly said: number; readonly left: number}> {
+    const world = new World();
+    const store = world.store('mem://bucket/');
+    const life = async <T>(use: (master: Master, worker: Worker, client: FileSystemClient, log: Log) => Promise<T>): Promise<T> => await world.life(async (master, runtime) => {
+      for (const directory of ['/cache', '/drafts']) await runtime.disk.makeDirectory(directory, {recursive: true});
+      await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 64 * MiB}]});
+      await blocks.loaded();
+      await using worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts', partialBytesMin: 300 * KiB});
+      return await use(master, worker, new FileSystemClient({master, worker}), runtime.log);
+    });
+    await life(async (master, worker, client) => {
+      await mountBucket(master);
+      store.outside.put(key, before);
+      const draft = await client.openDraft(await client.stat(path, {kind: 'file'}, context), {empty: false}, context);
+      await draft.write(5, Buffer.from('mine'), context);
+      const {promise, resolve} = Promise.withResolvers<void>();
+      die(master, worker, draft, resolve);
+      void draft.publish(context).catch(() => undefined);
+      await promise;
+    });
+    return await life(async (master, worker, client, log) => {
+      let said = 0;
+      const counting: Log = {...log, warn: () => void said++, error: () => void said++};
+      await recoverDrafts({master, worker}, await worker.leftDrafts(), counting, context);
+      const {length} = await client.stat(path, {kind: 'file'}, context);
+      assert.equal(length, before.length);
+      return {content: Buffer.from(store.outside.bytes(key)!), said, left: (await worker.leftDrafts()).length};
+    });
+  }
+  const expected = Buffer.from(before);
+  expected.write('mine', 5);
+
+  it('before the store gets anything', async () => {
+    assert.deepEqual(await recovered((master, _worker, _draft, died) => {
+      master.beginWrite = async () => (died(), await new Promise(() => {}));
+    }), {content: expected, said: 0, left: 0});
+  });
+
+  it('when the store has it, and nobody says so', async () => {
+    assert.deepEqual(await recovered((master, _worker, _draft, died) => {
+      master.commitWrite = async () => (died(), await new Promise(() => {}));
+    }), {content: expected, said: 1, left: 0});
+  });
+
+  it('when the file has it, and the draft does not know', async () => {
+    assert.deepEqual(await recovered((_master, worker, _draft, died) => {
+      worker.rebaseDraft = async () => (died(), await new Promise(() => {}));
+    }), {content: expected, said: 0, left: 0});
   });
 });

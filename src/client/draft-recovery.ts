@@ -61,6 +61,11 @@ async function tryAll(services: DraftServices, drafts: readonly WaitingDraft[], 
       await draft?.publish(context);
       await draft?.close({keep: false}, context);
     } catch (error) {
+      if (draft && isKind(error, 'ContentChanged', 'PreconditionFailed') && (await isReplaced(services, inode, context))) {
+        log.warn('drafts: a file was replaced in its store while it was being written, perhaps by the very change', {inode});
+        await draft.close({keep: false}, context);
+        continue;
+      }
       if (error instanceof WeirError && error.retry === 'later' && error.kind !== 'Conflict') {
         again.push(draft ? {left: waiting.left, draft} : waiting);
         log.warn('drafts: what was written before the last end could not be published, and is tried again', {error, inode});
@@ -71,6 +76,16 @@ async function tryAll(services: DraftServices, drafts: readonly WaitingDraft[], 
     }
   }
   return again;
+}
+
+/** The store has another version: the one that was being made when the process died, or somebody else's. It is a file of its own, as one that is renamed over another. */
+async function isReplaced(services: DraftServices, inode: InodeId, context: CallContext): Promise<boolean> {
+  try {
+    await services.master.refresh(await services.master.pathOf(inode, context), context);
+    return (await infoOf(services, inode, context)) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Answers one that is to be published. */
