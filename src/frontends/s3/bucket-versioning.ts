@@ -8,9 +8,9 @@ import {parseVersioning, parseVersionList, type VersionListParameters} from '#co
 import {element, escapeXml, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {VersionEntry, VersionPage} from '#contracts/listings.ts';
-import {ownerXml} from '#codec/s3/access-documents.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumTypeOfValues, storageClassXml} from '#frontends/s3/object-headers.ts';
+import {checksumOf, ownersOf} from '#frontends/s3/listed-objects.ts';
+import {storageClassXml} from '#frontends/s3/object-headers.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {restoreStatusOf} from '#frontends/s3/restore-object.ts';
@@ -53,12 +53,12 @@ export const listObjectVersions: Operation = async (request) => {
   const {entries, next} = await page(request, bucket, parameters);
   const {prefix, delimiter, keyMarker, versionMarker, limit, urlEncoding} = parameters;
   const show = urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
-  const owner = ownerXml(request.access.rules.owner);
+  const ownerOf = ownersOf(request);
   const restored = restoreStatusOf(request);
   let versions = '';
   let prefixes = '';
   for (const entry of entries) {
-    if ('info' in entry) versions += versionXml(entry, show(entry.key), owner, restored);
+    if ('info' in entry) versions += versionXml(entry, show(entry.key), ownerOf(entry.info), restored);
     else prefixes += `<CommonPrefixes><Prefix>${show(entry.key)}</Prefix></CommonPrefixes>`;
   }
   const nextXml = next === undefined ? '' : `<NextKeyMarker>${show(next.key)}</NextKeyMarker>${optionalElement('NextVersionIdMarker', next.version)}`;
@@ -72,9 +72,6 @@ function versionXml({info, latest}: Extract<VersionEntry, {info: unknown}>, key:
   const {inode, deleteMarker} = info;
   const what = `<Key>${key}</Key>${element('VersionId', versionIdOf(inode))}${element('IsLatest', latest)}${element('LastModified', xmlDate(modifiedOf(info)))}`;
   if (deleteMarker) return `<DeleteMarker>${what}${owner}</DeleteMarker>`;
-  const checksums = inode.content?.checksums ?? {};
-  const type = checksumTypeOfValues(checksums);
-  const summed = type ? Object.keys(checksums).map((name) => element('ChecksumAlgorithm', name.toUpperCase())).join('') + element('ChecksumType', type) : '';
   const sized = `${element('Size', inode.content?.length ?? info.length)}${owner}${storageClassXml(inode.content?.metadata)}`;
-  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${summed}${sized}${restored(info)}</Version>`;
+  return `<Version>${what}<ETag>&quot;${escapeXml(etagOf(info))}&quot;</ETag>${checksumOf(info)}${sized}${restored(info)}</Version>`;
 }

@@ -2,13 +2,11 @@
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {xmlDate} from '#codec/s3/http-date.ts';
 import {encodeKey, encodeToken, type ListParameters, parseList} from '#codec/s3/listing.ts';
-import {ownerXml} from '#codec/s3/access-documents.ts';
 import {element, escapeXml, XmlWriter} from '#codec/s3/xml-write.ts';
-import type {FileInfo} from '#contracts/file-info.ts';
 import type {ListEntry, ListPage} from '#contracts/listings.ts';
-import {aclAttribute, aclOf} from '#frontends/s3/access/request-access.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
-import {checksumTypeOfValues, storageClassXml} from '#frontends/s3/object-headers.ts';
+import {checksumOf, ownersOf} from '#frontends/s3/listed-objects.ts';
+import {storageClassXml} from '#frontends/s3/object-headers.ts';
 import {bucketOf, bucketPath, etagOf, modifiedOf, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {restoreStatusOf} from '#frontends/s3/restore-object.ts';
 
@@ -30,24 +28,12 @@ async function page(request: S3Request, bucket: ByteString, parameters: ListPara
   );
 }
 
-/** Which checksum the object has, and of what. */
-function checksumOf({inode}: FileInfo): string {
-  const checksums = inode.content?.checksums;
-  const type = checksums && checksumTypeOfValues(checksums);
-  if (!type) return '';
-  let algorithms = '';
-  for (const name in checksums) algorithms += `<ChecksumAlgorithm>${name.toUpperCase()}</ChecksumAlgorithm>`;
-  return `${algorithms}<ChecksumType>${type}</ChecksumType>`;
-}
-
 export const listObjects: Operation = async (request) => {
   const bucket = bucketOf(request);
   const parameters = parseList(request.target.query);
   const {entries, next} = await page(request, bucket, parameters);
   const show = parameters.urlEncoding ? encodeKey : (key: ByteString) => escapeXml(toText(key));
-  const {access} = request;
-  const bucketOwner = ownerXml(access.rules.owner);
-  const ownerOf = (info: FileInfo) => (info.inode.xattrs?.[aclAttribute] === undefined ? bucketOwner : ownerXml(access.ownerOf(aclOf(info))));
+  const ownerOf = ownersOf(request);
   const restored = restoreStatusOf(request);
   const contents = (entry: Extract<ListEntry, {info: unknown}>) =>
     `<Contents><Key>${show(entry.key)}</Key><LastModified>${xmlDate(modifiedOf(entry.info))}</LastModified><ETag>&quot;${escapeXml(etagOf(entry.info))}&quot;</ETag>${checksumOf(entry.info)}` +

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {after, before, describe, it, test} from 'node:test';
 import {
   CopyObjectCommand, CreateBucketCommand, DeleteBucketPolicyCommand, DeleteObjectCommand, DeleteObjectsCommand, GetBucketAclCommand, GetObjectAclCommand, GetObjectCommand, ListBucketsCommand, ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutBucketAclCommand, PutBucketOwnershipControlsCommand, PutBucketPolicyCommand, PutObjectAclCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client,
 } from '@aws-sdk/client-s3';
 import {knownActions} from '#codec/s3/policy/actions.ts';
@@ -93,6 +94,8 @@ describe('a user with an account of its own', () => {
     await alice.send(new PutObjectCommand({Bucket: 'data', Key: 'drop/k', Body: Buffer.from('x')}));
     assert.equal(await get(alice, 'data', 'drop/k'), 'none');
     assert.equal(await get(gateway.sdk, 'data', 'drop/k'), 'AccessDenied');
+    const [keys, versions] = [await gateway.sdk.send(new ListObjectsV2Command({Bucket: 'data', FetchOwner: true})), await gateway.sdk.send(new ListObjectVersionsCommand({Bucket: 'data'}))];
+    for (const list of [keys.Contents!, versions.Versions!]) assert.deepEqual(list.map(({Key, Owner}) => [Key, Owner?.DisplayName === 'alice']).filter(([, hers]) => hers), [['drop/k', true]]);
     await gateway.sdk.send(new PutBucketOwnershipControlsCommand({Bucket: 'data', OwnershipControls: {Rules: [{ObjectOwnership: 'BucketOwnerEnforced'}]}}));
     assert.equal(await get(gateway.sdk, 'data', 'drop/k'), 'none');
     assert.equal(await get(alice, 'data', 'drop/k'), 'AccessDenied');
