@@ -8,6 +8,7 @@ import {openBlockStore} from '#blockstore/open-block-store.ts';
 import {recoverDrafts} from '#client/draft-recovery.ts';
 import type {FileDraft} from '#client/file-system.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {OpenDrafts} from '#client/open-drafts.ts';
 import {bytes, context, mountBucket, World} from '#master/fixture.test.ts';
 import type {Master} from '#master/master.ts';
 import type {Log} from '#runtime/log.ts';
@@ -43,7 +44,7 @@ async function play(play: (stage: Play) => Promise<void>, capabilities: Partial<
     await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 256 * MiB}]});
     await blocks.loaded();
     await using worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts', partialBytesMin: 300 * KiB});
-    const client = new FileSystemClient({master, worker});
+    const client = new FileSystemClient({master, worker, drafts: new OpenDrafts({master, worker, here: {master, worker}})});
     store.outside.put(key, before);
     const open = async () => await client.openDraft(await client.stat(path, {kind: 'file'}, context), {empty: false}, context);
     const readAll = async (): Promise<Buffer> => {
@@ -236,7 +237,7 @@ describe('a process that dies while a small change of a large file goes to its s
       await using blocks = await openBlockStore({runtime, tiers: [{name: 'SSD', directory: '/cache', quotaBytes: 64 * MiB}]});
       await blocks.loaded();
       await using worker = new Worker({runtime, blocks, stores: master.stores, drafts: '/drafts', partialBytesMin: 300 * KiB});
-      return await use(master, worker, new FileSystemClient({master, worker}), runtime.log);
+      return await use(master, worker, new FileSystemClient({master, worker, drafts: new OpenDrafts({master, worker, here: {master, worker}})}), runtime.log);
     });
     await life(async (master, worker, client) => {
       await mountBucket(master);

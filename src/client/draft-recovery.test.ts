@@ -4,6 +4,7 @@ import {WeirError} from '#base/errors.ts';
 import type {DraftServices} from '#client/draft-file.ts';
 import {closePublished, recoverDrafts, retryDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {OpenDrafts} from '#client/open-drafts.ts';
 import {bytes, context, World} from '#master/fixture.test.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
 import type {Master} from '#master/master.ts';
@@ -26,7 +27,7 @@ async function recovered(then: (master: Master, client: FileSystemClient, publis
     const make = (): Worker => new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => store, isOurs: () => false}});
     {
       await using worker = make();
-      const client = new FileSystemClient({master, worker});
+      const client = new FileSystemClient({master, worker, drafts: new OpenDrafts({master, worker, here: {master, worker}})});
       const writer = await client.create(path, {kind: 'file', length: 6}, context);
       await writer.write(Buffer.from('before'));
       const info = await writer.commit({length: 6});
@@ -87,7 +88,7 @@ test('what meets a store that is down is tried again while the instance runs', a
     const make = (): Worker => new Worker({runtime, blocks: new MemoryBlocks(), drafts: '/drafts', stores: {get: () => withFaults(store, runtime.clock, faults), isOurs: () => false}});
     {
       await using worker = make();
-      const client = new FileSystemClient({master, worker});
+      const client = new FileSystemClient({master, worker, drafts: new OpenDrafts({master, worker, here: {master, worker}})});
       const writer = await client.create(path, {kind: 'file', length: 6}, context);
       await writer.write(Buffer.from('before'));
       const draft = await client.openDraft(await writer.commit({length: 6}), {empty: false}, context);

@@ -9,18 +9,18 @@ import {MiB} from '#base/units.ts';
 import {DraftFile, type DraftServices} from '#client/draft-file.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
-import type {DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
+import type {DraftInfo, WorkerDrafts} from '#contracts/worker-api.ts';
 import type {SealOptions} from '#contracts/writing.ts';
 import type {Content} from '#model/content.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {Log} from '#runtime/log.ts';
 
 const chunkBytes = MiB;
-const retryMsMin = 2_000;
-const retryMsMax = 60_000;
+export const retryMsMin = 2_000;
+export const retryMsMax = 60_000;
 
 /** Drafts that a process left behind. Never fails: what cannot be looked at is logged and kept. */
-export async function leftDrafts(worker: WorkerApi, log: Log, context: CallContext): Promise<readonly DraftInfo[]> {
+export async function leftDrafts(worker: Pick<WorkerDrafts, 'leftDrafts'>, log: Log, context: CallContext): Promise<readonly DraftInfo[]> {
   try {
     return await worker.leftDrafts(context);
   } catch (error) {
@@ -28,6 +28,9 @@ export async function leftDrafts(worker: WorkerApi, log: Log, context: CallConte
     return [];
   }
 }
+
+/** Its store is down, and may take it later. */
+export const isForLater = (error: unknown): boolean => error instanceof WeirError && error.retry === 'later' && error.kind !== 'Conflict';
 
 /** One that met a store which is down: it is open, busy for others, and is tried again. */
 export interface WaitingDraft {
@@ -66,7 +69,7 @@ async function tryAll(services: DraftServices, drafts: readonly WaitingDraft[], 
         await draft.close({keep: false}, context);
         continue;
       }
-      if (error instanceof WeirError && error.retry === 'later' && error.kind !== 'Conflict') {
+      if (isForLater(error)) {
         again.push(draft ? {left: waiting.left, draft} : waiting);
         log.warn('drafts: what was written before the last end could not be published, and is tried again', {error, inode});
         continue;

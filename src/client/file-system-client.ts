@@ -7,11 +7,9 @@ import type {ByteString} from '#base/byte-string.ts';
 import {assert} from '#base/assert.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {InodeId, MountId} from '#base/ids.ts';
-import {DraftFile} from '#client/draft-file.ts';
-import {closePublished, reopened} from '#client/draft-recovery.ts';
 import {
-  type CompletedPart, type CompleteUploadOptions, type CopyOptions, type CreateOptions, type FileDraft, type FileSystem, type FoundAhead, type FileWriter, type OpenedNow, type OpenFile, type OpenOptions,
-  type PartWriter, type RangeSpec, smallBytesMax,
+  type CompletedPart, type CompleteUploadOptions, type CopyOptions, type CreateOptions, type DraftSource, type FileDraft, type FileSystem, type FoundAhead, type FileWriter, type OpenedNow, type OpenFile,
+  type OpenOptions, type PartWriter, type RangeSpec, smallBytesMax,
 } from '#client/file-system.ts';
 import {namesInOnePiece} from '#client/names-in-one-piece.ts';
 import {TicketWriter} from '#client/file-writer.ts';
@@ -29,7 +27,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {LookupResult, MasterApi, NodeInfo} from '#contracts/master-api.ts';
 import type {MadeNow, MasterOnTheSpot, WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {CacheLocation, DraftInfo, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
+import type {CacheLocation, Ready, WorkerApi, WorkerStatus} from '#contracts/worker-api.ts';
 import type {SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Checksums, Content} from '#model/content.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
@@ -41,6 +39,8 @@ export interface ClientServices {
   readonly worker: WorkerApi;
   /** The same two, where they are in this process. */
   readonly here?: {readonly master: MasterOnTheSpot; readonly worker: WorkerOnTheSpot};
+  /** Files that are written in place; absent: none are, by this client. */
+  readonly drafts?: DraftSource;
   /** Where they are in another thread of this process: what is asked of both at once (FileSystem.findAhead), and what must be done by one client for all. */
   readonly elsewhere?: {readonly findAhead: (...question: Parameters<FileSystem['findAhead']>) => Promise<FoundAhead>; readonly together: Pick<FileSystem, 'completeUpload'>};
 }
@@ -53,6 +53,12 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
   readonly #worker: WorkerApi;
   readonly #uploads: Uploads;
   readonly #services: ClientServices;
+
+  get #drafts(): DraftSource {
+    const {drafts} = this.#services;
+    assert(drafts !== undefined, 'who writes files in place brings their drafts');
+    return drafts;
+  }
 
   constructor(services: ClientServices) {
     super(services.master);
@@ -173,22 +179,20 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
     return this.#uploads.abort(path, uploadId, context);
   }
 
-  async openDraft(file: FileInfo, {empty, ...options}: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft> {
-    const content = empty ? file.inode.content : contentOf(file);
-    if (!empty && content) refuseSealed(content);
-    const base = empty && content ? {...content, length: 0} : content;
-    // What has no name is sealed when it has got one, or never.
-    const seal = file.path === '' ? undefined : ((await this.#master.beginSeal(file.inode.id, options, context)) ?? undefined);
-    return new DraftFile(this.#services, await this.#worker.openDraft(file.inode.id, base, seal === undefined ? {} : {seal}, context), content?.metadata ?? {}, options);
+  openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft> {
+    return this.#drafts.openDraft(file, options, context);
   }
-
-  openDraftNow(file: FileInfo, options: SealOptions, {origin}: Pick<CallContext, 'origin'>): FileDraft | undefined {
-    const {here} = this.#services;
-    const content = contentOf(file);
-    if (!here || content.length > 0 || isSealed(content)) return undefined;
-    const seal = here.master.beginSealNow(file, options);
-    const opened = seal === undefined ? undefined : here.worker.openDraftNow(file.inode.id, content.id, seal, origin);
-    return opened && new DraftFile(this.#services, opened, content.metadata, options);
+  openDraftNow(file: FileInfo, options: SealOptions, context: Pick<CallContext, 'origin'>): FileDraft | undefined {
+    return this.#drafts.openDraftNow(file, options, context);
+  }
+  isWrittenNow(inode: InodeId): boolean {
+    return this.#drafts.isWrittenNow(inode);
+  }
+  joinDraft(inode: InodeId, context: CallContext): Promise<FileDraft | undefined> {
+    return this.#drafts.joinDraft(inode, context);
+  }
+  handOverDrafts(holder: string, context: CallContext): Promise<readonly FileDraft[]> {
+    return this.#drafts.handOverDrafts(holder, context);
   }
 
   async makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo> {
@@ -205,18 +209,6 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
 
   makeFileNow(directory: InodeId, name: ByteString, options: {readonly mode: number; readonly holder: string} & SealOptions, context: CallContext): MadeNow | undefined {
     return this.#services.here?.master.makeFileNow(directory, name, options, context);
-  }
-
-  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]> {
-    return this.#worker.handOverDrafts(holder, context);
-  }
-
-  async continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined> {
-    if (content && content.id === left.seal) {
-      await closePublished(this.#services, left, true, context);
-      return undefined;
-    }
-    return await reopened(this.#services, left, content, options, context);
   }
 
   load(path: ByteString, options: PathOptions, context: CallContext): AsyncIterable<TreeLoadProgress> {

@@ -9,10 +9,10 @@ import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {LookupResult, MasterApi, NodeInfo} from '#contracts/master-api.ts';
 import type {ChangedNow, MadeNow} from '#contracts/on-the-spot.ts';
-import type {Body, ByteRange, DraftInfo, WorkerApi} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, WorkerApi} from '#contracts/worker-api.ts';
 import type {BeginWriteOptions, PartRecord, Precondition, SealOptions, Unnamed, UploadRecord} from '#contracts/writing.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
-import type {Checksums, Content, ContentMetadata, TimeNs} from '#model/content.ts';
+import type {Checksums, ContentMetadata, TimeNs} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import type {WriteType} from '#model/mount.ts';
 import type {PathKind} from '#model/path.ts';
@@ -92,21 +92,30 @@ export interface FileDraft {
   readonly length: number;
   /** Of the last change: the file's mtime when it is published. */
   modified: TimeNs;
+  /** Somebody has given the file this mtime by hand. */
+  touch(mtime: TimeNs): void;
+  /** It was changed, by whomever, since it was opened or published. */
+  readonly dirty: boolean;
+  /** Learns what others have made of it, of whom was told (Changes.written). */
+  refresh(context: CallContext): Promise<void>;
   /** Cut at the end. */
   read(range: ByteRange, context: CallContext): Promise<Uint8Array>;
-  /** Beyond the end there are zeros in between. NoSpace. */
-  write(position: number, bytes: Uint8Array, context: CallContext): Promise<void>;
-  /** The same on the spot, of some bytes, beside no other change; false where that takes waiting: then `write`. The bytes may be changed afterwards. */
+  /**
+   * Beyond the end there are zeros in between; at the end where no position is given. Answers where. Seen by all who have it open when it is answered.
+   * `id` names what is appended by a process that may die, for the next one: the second time nothing is written. NoSpace.
+   */
+  write(position: number | undefined, bytes: Uint8Array, context: CallContext, id?: number): Promise<number>;
+  /** The same on the spot, of some bytes; false where that takes waiting, for other changes or other mounts: then `write`. The bytes may be changed afterwards. */
   writeNow(position: number, bytes: Uint8Array): boolean;
   truncate(length: number, context: CallContext): Promise<void>;
-  /** The range, which lies within the file, becomes zeros, and takes no room where that can be had. */
+  /** The range becomes zeros, as far as the file reaches, and takes no room where that can be had. */
   punch(position: number, length: number, context: CallContext): Promise<void>;
   /** Where data, or a hole, begins at or behind a position within the file; the end is a hole. Undefined: only holes follow. */
   seek(position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined>;
   /** What was written before survives power loss. */
   sync(context: CallContext): Promise<void>;
   /**
-   * Makes the bytes the next content of the same inode, whole; they can be changed and published again. Must not run beside changes. Undefined
+   * Makes the bytes the next content of the same inode, whole; they can be changed and published again. Undefined
    * when the file has no name any more: then nobody could read it. Whatever else fails leaves the draft as it was.
    */
   publish(context: CallContext): Promise<FileInfo | undefined>;
@@ -172,7 +181,24 @@ export interface CompleteUploadOptions {
   readonly partBytesMin?: number;
 }
 
-export interface FileSystem extends NamespaceCalls {
+/** Files that are written in place. */
+export interface DraftSource {
+  /**
+   * To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet); while others write it, their draft, as it is.
+   * AlreadyExists while this mount (CallContext.origin) does, or it is being recovered; PermissionDenied for the bytes of a sealed file.
+   */
+  openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft>;
+  /** The same of a file that has no bytes, as it was found in this very turn, and that nobody else has open, on the spot; undefined where it takes waiting, or fails. */
+  openDraftNow(file: FileInfo, options: SealOptions, context: Pick<CallContext, 'origin'>): FileDraft | undefined;
+  /** Whether somebody writes the file: then whoever has opened it reads the draft (`joinDraft`). True also where that takes asking. */
+  isWrittenNow(inode: InodeId): boolean;
+  /** The draft that others write, for one who has the file open (`retain`); undefined when there is none. */
+  joinDraft(inode: InodeId, context: CallContext): Promise<FileDraft | undefined>;
+  /** What a mount was writing, or others write of what it has open, for the process that goes on with it: when all that the one before has begun is done, and it can do no more. */
+  handOverDrafts(holder: string, context: CallContext): Promise<readonly FileDraft[]>;
+}
+
+export interface FileSystem extends NamespaceCalls, DraftSource {
   /**
    * Opens a file for reading. `range` is what will be read first (a whole file: `{offset: 0}`), and reading it begins with the
    * open: where nothing is known of the path yet, it is asked of the store together with the metadata, in one round trip; and where
@@ -220,14 +246,6 @@ export interface FileSystem extends NamespaceCalls {
   completeUpload(path: ByteString, uploadId: string, parts: readonly CompletedPart[], options: CompleteUploadOptions, context: CallContext): Promise<FileInfo>;
   abortUpload(path: ByteString, uploadId: string, context: CallContext): Promise<void>;
 
-  /** To write a file in place: with its bytes, or `empty` (also one without a name, which has no content yet). AlreadyExists while somebody else does; PermissionDenied for the bytes of a sealed file. */
-  openDraft(file: FileInfo, options: {readonly empty: boolean} & SealOptions, context: CallContext): Promise<FileDraft>;
-  /** The same of a file that has no bytes, as it was found in this very turn, on the spot; undefined where it takes waiting, or fails. */
-  openDraftNow(file: FileInfo, options: SealOptions, context: Pick<CallContext, 'origin'>): FileDraft | undefined;
-  /** What a mount (CallContext.origin) was writing, for the process that goes on with it (WorkerApi.handOverDrafts). */
-  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]>;
-  /** A draft that an earlier process left, to be gone on with by whoever has the file open, whose `content` is this now; undefined, and put away, when the draft has become that. */
-  continueDraft(left: DraftInfo, content: Content | undefined, options: SealOptions, context: CallContext): Promise<FileDraft | undefined>;
   /** A new file, empty, where nothing is; its directory is there. AlreadyExists or PreconditionFailed. */
   makeFile(path: ByteString, options: {readonly mode: number} & SealOptions, context: CallContext): Promise<FileInfo>;
 

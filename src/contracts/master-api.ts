@@ -41,11 +41,19 @@ export interface NameChange {
   readonly was?: InodeId;
 }
 
+/** Bytes of a file, from one up to another: Infinity, to its end and the end itself. */
+export interface ChangedRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What those must know who remember answers. `lost`: more has changed than could be told, perhaps anything. */
 export interface Changes {
   /** Whose attributes or bytes have changed, or who are gone. */
   readonly inodes: readonly InodeId[];
   readonly names: readonly NameChange[];
+  /** Files that the listener has open and another mount has begun to write, or has written: what is read of them is their draft from now on. */
+  readonly written?: readonly ({readonly inode: InodeId} & ChangedRange)[];
   readonly lost?: true;
 }
 

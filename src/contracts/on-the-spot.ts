@@ -7,7 +7,7 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
-import type {LookupResult, NodeInfo} from '#contracts/master-api.ts';
+import type {ChangedRange, LookupResult, NodeInfo} from '#contracts/master-api.ts';
 import type {Body, ByteRange, DraftInfo, SealedBytes} from '#contracts/worker-api.ts';
 import type {BeginWriteOptions, SealedDraft, SealOptions, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {ReadableContent} from '#model/content.ts';
@@ -54,6 +54,17 @@ export interface ChangedNow {
 
 export interface MadeNow extends ChangedNow, NodeInfo {}
 
+/** The mounts of an instance: which has what open, and what they must hear of what is written and not published. */
+export interface MountsOnTheSpot {
+  /** Mounts that have the inode open (MasterApi.retain), but for that one. */
+  othersWith(inode: InodeId, origin: string | undefined): readonly string[];
+  openBy(holder: string): readonly InodeId[];
+  /** Changes.written, to these alone. */
+  tellWritten(inode: InodeId, range: ChangedRange, to: readonly string[]): void;
+  /** When all that was told up to now has been taken in, but for what that one has not. */
+  told(except: string | undefined): Promise<void>;
+}
+
 export interface WorkerOnTheSpot {
   /** Bytes that are cached and known to be sound. `range` lies within the content. */
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
@@ -64,7 +75,7 @@ export interface WorkerOnTheSpot {
   /** Brings a small content to the store of such a ticket, whole. As StoreWrite.finish. */
   storeSmall(ticket: WriteTicket, chunks: readonly Uint8Array[], length: number, context: CallContext): Promise<{readonly fingerprint: string}>;
   /** WorkerApi.openDraft, of a file without bytes. */
-  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined;
+  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId): DraftInfo | undefined;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
   /** WorkerApi.sealDraft, of a small one; undefined: the ordinary way. */

@@ -4,6 +4,7 @@
  *
  *   call     arguments → one value
  *   items    arguments → values, one after the other
+ *   paced    the same, each when whoever asked has taken in the one before and asks for the next
  *   bytes    arguments → a stream of bytes
  *   body     arguments → a Body
  *   publish  arguments, among them the `ready` callback → one value; the other side asks back when it is ready
@@ -12,26 +13,27 @@
  * The CallContext is always the last argument; principal and signal do not travel: the server knows who is connected, and a
  * cancelled stream aborts the signal there.
  */
+import type {DraftsApi} from '#contracts/drafts-api.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {MasterApi} from '#contracts/master-api.ts';
 import type {MountsApi} from '#contracts/mounts-api.ts';
 import type {WorkerApi} from '#contracts/worker-api.ts';
 
-export type Shape = 'call' | 'items' | 'bytes' | 'body' | 'publish' | 'writer';
+export type Shape = 'call' | 'items' | 'paced' | 'bytes' | 'body' | 'publish' | 'writer';
 export type Wire<T> = {readonly [K in keyof T & string]: Shape};
 
 /** What the other side of `publish` and `writer` sends to ask whether it may, followed by the write type when that is not the ticket's. */
 export const readyQuestion = 'ready?';
 
 /** Raised with every change of a contract that an older side would misunderstand. */
-export const wireVersion = 1;
+export const wireVersion = 2;
 
 export const masterWire: Wire<MasterApi> = {
   stat: 'call',
   pathOf: 'call',
   statInode: 'call',
   lookup: 'call',
-  watch: 'items',
+  watch: 'paced',
   retain: 'call',
   earlier: 'call',
   release: 'call',
@@ -121,21 +123,6 @@ export const workerWire: Wire<WorkerApi> = {
   abortUpload: 'call',
   dropPart: 'call',
   settleUpload: 'call',
-  openDraft: 'call',
-  leftDrafts: 'call',
-  handOverDrafts: 'call',
-  reopenDraft: 'call',
-  moveDraft: 'call',
-  readDraft: 'call',
-  writeDraft: 'call',
-  truncateDraft: 'call',
-  punchDraft: 'call',
-  seekDraft: 'call',
-  syncDraft: 'call',
-  sealDraft: 'call',
-  publishDraft: 'publish',
-  rebaseDraft: 'call',
-  closeDraft: 'call',
   load: 'items',
   free: 'call',
   pin: 'call',
@@ -147,4 +134,21 @@ export const mountsWire: Wire<MountsApi> = {
   serve: 'items',
   unmount: 'call',
   listServed: 'call',
+};
+
+export const draftsWire: Wire<DraftsApi> = {
+  open: 'call',
+  join: 'call',
+  handOver: 'call',
+  state: 'call',
+  touch: 'call',
+  read: 'call',
+  write: 'call',
+  truncate: 'call',
+  punch: 'call',
+  seek: 'call',
+  sync: 'call',
+  publish: 'call',
+  publishAs: 'call',
+  close: 'call',
 };

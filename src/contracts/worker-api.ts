@@ -120,41 +120,12 @@ export interface SealedBytes {
   readonly over?: SealedOver;
 }
 
-export interface LoadProgress {
-  readonly loadedBytes: number;
-  readonly totalBytes: number;
-}
-
-export interface WorkerApi {
-  /** `range` must lie within the content. ContentChanged when the store no longer has this version and the bytes are not all cached. */
-  read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body>;
-  /** Asks the store for an object of which nothing is known, and starts reading it. A missing object is an observation, not an error. `ageMsMax`: Unknown. */
-  probe(mount: MountId, storeKey: ByteString, range: ProbeRange, options: {readonly ageMsMax: number}, context: CallContext): Promise<Probe>;
-  /** Starts a new object. `length` when known; the store may need it to choose between one request and parts. */
-  write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream>;
-  /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */
-  copy(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject>;
-
-  /** Opens a multipart upload in the store; returns its name there. Empty: it is kept in the cache, as the ticket's write type wants, until it is completed. */
-  createUpload(ticket: WriteTicket, context: CallContext): Promise<string>;
-  uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
-  /** The parts become `content`, the ticket's. Of a kept upload: ContentChanged when a part was replaced meanwhile; `settleUpload` must follow. */
-  completeUpload(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject>;
-  abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
-  /** Of a kept upload: no record names this part any more. */
-  dropPart(upload: UploadRecord, part: PartRecord, context: CallContext): Promise<void>;
-  /** A kept upload is a file now; or the completion that made `content` of it failed, and it goes on. */
-  settleUpload(upload: UploadRecord, content: ContentId, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
-
+/** Drafts, one a file, for who gives mounts their share of them in the same process (client/open-drafts.ts). */
+export interface WorkerDrafts {
   /** A draft with the bytes of `base`, or empty. AlreadyExists when that file has one; NoSpace. */
   openDraft(inode: InodeId, base: ReadableContent | undefined, options: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo>;
   /** Drafts that a process left behind when it died, once: to be closed, or opened again. */
   leftDrafts(context: CallContext): Promise<readonly DraftInfo[]>;
-  /**
-   * What a mount has open, handed over to the process that goes on with it after another one: when all that the one before has begun is done, and
-   * by other numbers, so that it can do no more. To be closed, or opened again.
-   */
-  handOverDrafts(holder: string, context: CallContext): Promise<readonly DraftInfo[]>;
   /** One of those goes on, as no content has come of it; of a file, with the true length and time. `content`: what its file has now. */
   reopenDraft(draft: number, content: ReadableContent | undefined, context: CallContext): Promise<DraftInfo>;
   /** What the draft was opened over is here now, or its store has got it. False: that is nothing new, or no answer. */
@@ -181,6 +152,33 @@ export interface WorkerApi {
   rebaseDraft(draft: number, inode: InodeId, base: ContentId, context: CallContext): Promise<void>;
   /** `keep`: the bytes stay on disk, for the next `leftDrafts`. */
   closeDraft(draft: number, options: {readonly keep: boolean}, context: CallContext): Promise<void>;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface WorkerApi {
+  /** `range` must lie within the content. ContentChanged when the store no longer has this version and the bytes are not all cached. */
+  read(content: ReadableContent, range: ByteRange, options: {readonly probeId?: number}, context: CallContext): Promise<Body>;
+  /** Asks the store for an object of which nothing is known, and starts reading it. A missing object is an observation, not an error. `ageMsMax`: Unknown. */
+  probe(mount: MountId, storeKey: ByteString, range: ProbeRange, options: {readonly ageMsMax: number}, context: CallContext): Promise<Probe>;
+  /** Starts a new object. `length` when known; the store may need it to choose between one request and parts. */
+  write(ticket: WriteTicket, options: {readonly length?: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<WriteStream>;
+  /** Server-side copy where the store can, else through this worker. `ready` as in WriteStream.finish. */
+  copy(source: ReadableContent, ticket: WriteTicket, ready: Ready, context: CallContext): Promise<WrittenObject>;
+
+  /** Opens a multipart upload in the store; returns its name there. Empty: it is kept in the cache, as the ticket's write type wants, until it is completed. */
+  createUpload(ticket: WriteTicket, context: CallContext): Promise<string>;
+  uploadPart(upload: UploadRecord, partNumber: number, options: {readonly length: number; readonly checksums?: readonly (keyof Checksums)[]}, context: CallContext): Promise<PartStream>;
+  /** The parts become `content`, the ticket's. Of a kept upload: ContentChanged when a part was replaced meanwhile; `settleUpload` must follow. */
+  completeUpload(upload: UploadRecord, content: ContentId, parts: readonly PartRecord[], ready: Ready, context: CallContext): Promise<WrittenObject>;
+  abortUpload(upload: UploadRecord, context: CallContext): Promise<void>;
+  /** Of a kept upload: no record names this part any more. */
+  dropPart(upload: UploadRecord, part: PartRecord, context: CallContext): Promise<void>;
+  /** A kept upload is a file now; or the completion that made `content` of it failed, and it goes on. */
+  settleUpload(upload: UploadRecord, content: ContentId, options: {readonly committed: boolean}, context: CallContext): Promise<void>;
 
   /** Brings the content into the cache whole; yields progress. */
   load(content: ReadableContent, context: CallContext): AsyncIterable<LoadProgress>;

@@ -39,6 +39,22 @@ test('a change is answered when each listener has taken it in, and not told to w
   assert.equal(feed.count, 0);
 });
 
+test('what a mount writes is told to those that have the file open, as one range, and not waited for by who has it in hand himself', async () => {
+  const feed = new ChangeFeed(patience().clock);
+  const [a, b] = ['a', 'b'].map(name => feed.watch(name, systemContext)[Symbol.asyncIterator]());
+  await Promise.all([a!.next(), b!.next()]);
+  feed.written(id(5), {from: 10, to: 20}, ['a']);
+  feed.written(id(5), {from: 40, to: Infinity}, ['a']);
+  await feed.told('a');
+  let told = false;
+  const telling = feed.told('b').then(() => (told = true));
+  assert.deepEqual((await a!.next()).value, {inodes: [], names: [], written: [{inode: 5, from: 10, to: Infinity}]});
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(told, false);
+  void a!.next();
+  await telling;
+});
+
 test('who is slow is told that it has lost something, and not waited for until it has heard that', async () => {
   const {clock, runOut} = patience();
   const feed = new ChangeFeed(clock);

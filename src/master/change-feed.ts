@@ -9,7 +9,7 @@ import type {InodeId} from '#base/ids.ts';
 import {decodeEntry} from '#codec/namespace/entry-record.ts';
 import {idOfKey, nameOfEntryKey} from '#codec/namespace/keys.ts';
 import type {CallContext} from '#contracts/context.ts';
-import type {Changes, NameChange} from '#contracts/master-api.ts';
+import type {ChangedRange, Changes, NameChange} from '#contracts/master-api.ts';
 import type {RecallKey, Transaction} from '#metastore/metastore.ts';
 import type {Clock} from '#runtime/clock.ts';
 
@@ -25,6 +25,7 @@ interface Listener {
   readonly origin: string;
   inodes: Set<InodeId>;
   names: Map<ByteString, NameChange>;
+  written: Map<InodeId, ChangedRange>;
   lost: boolean;
   /** Numbers of the first change that waits, and of the first that it has been handed and not taken in; `none` without. */
   waiting: number;
@@ -62,17 +63,17 @@ export class ChangeFeed {
     return false;
   }
 
-  /** When what was published up to now has been taken in. */
-  async told(): Promise<void> {
+  /** When what was published up to now has been taken in; `except`: by all but that one. */
+  async told(except?: string): Promise<void> {
     if (this.#listeners.size === 0) return;
     const last = this.#last;
-    const open = (): boolean => [...this.#listeners].some(({waiting, inHand, lagging}) => !lagging && Math.min(waiting, inHand) <= last);
+    const open = (): boolean => [...this.#listeners].some(({origin, waiting, inHand, lagging}) => origin !== except && !lagging && Math.min(waiting, inHand) <= last);
     if (!open()) return;
     const {promise, resolve} = Promise.withResolvers<void>();
     const check = (): void => void (open() || resolve());
     this.#waiting.add(check);
     using _patience = this.#clock.after(patienceMs, () => {
-      for (const listener of this.#listeners) if (Math.min(listener.waiting, listener.inHand) <= last) this.#lose(listener);
+      for (const listener of this.#listeners) if (listener.origin !== except && Math.min(listener.waiting, listener.inHand) <= last) this.#lose(listener);
       resolve();
     });
     await promise;
@@ -81,7 +82,7 @@ export class ChangeFeed {
 
   /** MasterApi.watch. Asking for the next item says that the one before was taken in. */
   async *watch(origin: string, {signal}: CallContext): AsyncGenerator<Changes> {
-    const listener: Listener = {origin, inodes: new Set(), names: new Map(), lost: false, waiting: none, inHand: none, lagging: false, wake: nothing};
+    const listener: Listener = {origin, inodes: new Set(), names: new Map(), written: new Map(), lost: false, waiting: none, inHand: none, lagging: false, wake: nothing};
     const onAbort = (): void => listener.wake();
     signal.addEventListener('abort', onAbort);
     this.#listeners.add(listener);
@@ -98,14 +99,28 @@ export class ChangeFeed {
           await promise;
         }
         if (signal.aborted) throw new WeirError('Cancelled', 'the listener has gone');
-        const {inodes, names, lost, waiting} = listener;
-        Object.assign(listener, {inodes: new Set(), names: new Map(), lost: false, waiting: none, inHand: waiting});
-        yield {inodes: [...inodes], names: [...names.values()], ...(lost ? {lost} : {})};
+        const {inodes, names, written, lost, waiting} = listener;
+        Object.assign(listener, {inodes: new Set(), names: new Map(), written: new Map(), lost: false, waiting: none, inHand: waiting});
+        const ranges = written.size > 0 ? {written: Array.from(written, ([inode, range]) => ({inode, ...range}))} : {};
+        yield {inodes: [...inodes], names: [...names.values()], ...ranges, ...(lost ? {lost} : {})};
       }
     } finally {
       this.#listeners.delete(listener);
       signal.removeEventListener('abort', onAbort);
       for (const check of this.#waiting) check();
+    }
+  }
+
+  /** Changes.written, to those listeners. */
+  written(inode: InodeId, range: ChangedRange, to: readonly string[]): void {
+    this.#last++;
+    for (const listener of this.#listeners) {
+      if (!to.includes(listener.origin)) continue;
+      listener.waiting = Math.min(listener.waiting, this.#last);
+      const before = listener.written.get(inode);
+      listener.written.set(inode, before ? {from: Math.min(before.from, range.from), to: Math.max(before.to, range.to)} : range);
+      if (listener.written.size > pendingMax) this.#lose(listener);
+      listener.wake();
     }
   }
 
@@ -145,6 +160,7 @@ export class ChangeFeed {
     listener.waiting = Math.min(listener.waiting, this.#last);
     listener.inodes = new Set();
     listener.names = new Map();
+    listener.written = new Map();
     listener.wake();
   }
 }

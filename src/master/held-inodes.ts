@@ -20,6 +20,7 @@ import type {Transaction} from '#metastore/metastore.ts';
 /** Inodes times holders: 100 bytes each. */
 const holdsMax = 1_000_000;
 const orphansAtOnce = 100;
+const nobody: readonly string[] = [];
 
 interface Held {
   readonly holders: Set<string>;
@@ -57,6 +58,17 @@ export class HeldInodes {
 
   isHeld(id: InodeId): boolean {
     return this.#held.has(id);
+  }
+
+  /** Who holds it beside that one. */
+  othersOf(id: InodeId, holder: string | undefined): readonly string[] {
+    const held = this.#held.get(id);
+    if (!held || (held.holders.size === 1 && holder !== undefined && held.holders.has(holder))) return nobody;
+    return Array.from(held.holders).filter(other => other !== holder);
+  }
+
+  heldBy(holder: string): readonly InodeId[] {
+    return [...(this.#inodes.get(holder) ?? [])];
   }
 
   /** The inode, or orphan, is there. Again is harmless. Overloaded. */

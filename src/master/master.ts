@@ -7,9 +7,9 @@ import type {CallContext, Principal} from '#contracts/context.ts';
 import type {FileInfo, PathOptions} from '#contracts/file-info.ts';
 import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {
-  Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, Observation, OpenResult, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
+  ChangedRange, Changes, LockChange, LockInfo, LockRequest, LookupResult, MakeDirectoryOptions, MasterApi, NodeInfo, Observation, OpenResult, QuotaInfo, RemoveOptions, RemoveResult, RenamePathOptions, RoomInfo,
 } from '#contracts/master-api.ts';
-import type {ChangedNow, MadeNow, MasterOnTheSpot} from '#contracts/on-the-spot.ts';
+import type {ChangedNow, MadeNow, MasterOnTheSpot, MountsOnTheSpot} from '#contracts/on-the-spot.ts';
 import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOptions, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
 import {asKnown, explain} from '#master/explain.ts';
@@ -28,7 +28,7 @@ import type {StoreProvider} from '#understore/store-provider.ts';
 /** How long an end waits for what its stores can still get. */
 const persistAtEndMs = 4_000;
 
-export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
+export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, AsyncDisposable {
   readonly #services: MasterServices;
   readonly #parts: Parts;
 
@@ -133,6 +133,22 @@ export class Master implements MasterApi, MasterOnTheSpot, AsyncDisposable {
   /** Whether a mount listens (`watch`). */
   isListening(origin: string): boolean {
     return this.#parts.feed.hears(origin);
+  }
+
+  othersWith(inode: InodeId, origin: string | undefined): readonly string[] {
+    return this.#parts.held.othersOf(inode, origin);
+  }
+
+  openBy(holder: string): readonly InodeId[] {
+    return this.#parts.held.heldBy(holder);
+  }
+
+  tellWritten(inode: InodeId, range: ChangedRange, to: readonly string[]): void {
+    this.#parts.feed.written(inode, range, to);
+  }
+
+  async told(except: string | undefined): Promise<void> {
+    await this.#parts.feed.told(except);
   }
 
   /** What is answered is seen by all who remember answers. Mounts do not wait for each other: each may hold what the other would have to forget first. */

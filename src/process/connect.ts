@@ -2,10 +2,11 @@
 import type {RootKey} from '#cli/environment.ts';
 import type {FileSystem} from '#client/file-system.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {RemoteDrafts} from '#client/remote-drafts.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {IdentityApi} from '#contracts/identity-api.ts';
 import type {ServedMountInfo} from '#contracts/mounts-api.ts';
-import {identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
+import {draftsWire, identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
 import {RpcClient} from '#rpc/client.ts';
 import type {Address} from '#runtime/net.ts';
 import type {Runtime} from '#runtime/runtime.ts';
@@ -13,7 +14,7 @@ import type {Runtime} from '#runtime/runtime.ts';
 /** Connects when first used. `onLost`: RpcClientOptions. Unavailable, Unauthenticated. */
 export function connectFiles(runtime: Pick<Runtime, 'net' | 'random'>, address: Address, key: RootKey, onLost?: () => void): FileSystem & AsyncDisposable {
   const client = new RpcClient(runtime, {address, ...key, ...(onLost ? {onLost} : {})});
-  const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire)});
+  const files = new FileSystemClient({master: client.stub('master', masterWire), worker: client.stub('worker', workerWire), drafts: new RemoteDrafts(client.stub('drafts', draftsWire))});
   return Object.assign(files, {[Symbol.asyncDispose]: () => client.close()});
 }
 

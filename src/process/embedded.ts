@@ -14,11 +14,13 @@ import {leftDrafts, recoverDrafts, retryDrafts} from '#client/draft-recovery.ts'
 import {EndedMounts} from '#client/ended-mounts.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
 import {InventorySchedule} from '#client/inventory/inventories.ts';
+import {OpenDrafts} from '#client/open-drafts.ts';
+import {ServedDrafts} from '#client/served-drafts.ts';
 import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {isOnPaths} from '#codec/namespace/keys.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
 import type {Whereabouts} from '#contracts/mounts-api.ts';
-import {identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
+import {draftsWire, identityWire, masterWire, mountsWire, workerWire} from '#contracts/wire.ts';
 import {openInodes} from '#frontends/fuse/take-over.ts';
 import {restHandler} from '#frontends/rest/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
@@ -34,7 +36,7 @@ import {cacheTiers} from '#process/cache-tiers.ts';
 import {connectors} from '#process/connectors.ts';
 import {type Home, homeAt, lockHome, writeInstance} from '#process/home.ts';
 import {checkHomePermissions} from '#process/home-permissions.ts';
-import {isKeptIn, leftMounts, ownerOf, restoreLocks} from '#process/kept-mounts.ts';
+import {isKeptIn, leftMounts, restoreLocks, takeUpDrafts} from '#process/kept-mounts.ts';
 import {administrators, rootKey} from '#process/keys.ts';
 import {type OwnPort, refuseOwnEndpoint} from '#process/own-endpoint.ts';
 import {exists, removeFile} from '#process/small-files.ts';
@@ -147,13 +149,17 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
     const worker = (running = new Worker({runtime, blocks, stores: master.stores, drafts: home.drafts, ...(openFilesMax === undefined ? {} : {openFilesMax})}));
     void restoreUploads(worker, master, runtime.log);
     down.push('worker', () => worker[Symbol.asyncDispose]());
-    const files = new FileSystemClient({master, worker, here: {master, worker}});
+    const here = {master, worker};
+    const openDrafts = new OpenDrafts({master, worker, here});
+    const servedDrafts = new ServedDrafts({drafts: openDrafts, clock: runtime.clock, random: runtime.random});
+    const files = new FileSystemClient({master, worker, here, drafts: openDrafts});
     const {clock, log} = runtime;
     const whose = {
-      draftsOf: (holder: string) => worker.draftsOf(holder), isBack: (holder: string) => master.isListening(holder), letGo: (holder: string) => master.endHolder(holder),
+      draftsOf: (holder: string) => openDrafts.of(holder), isBack: (holder: string) => master.isListening(holder), letGo: (holder: string) => master.endHolder(holder),
+      ended: (holder: string) => servedDrafts.ended(holder),
       isKept: async (holder: string) => fuse !== undefined && (await isKeptIn(fuse, home.mounts, holder)),
     };
-    const endedMounts = await down.add('mounts that ended', Promise.resolve(new EndedMounts({master, worker, clock, log, ...whose}, systemContext)));
+    const endedMounts = await down.add('mounts that ended', Promise.resolve(new EndedMounts({clock, log, ...whose}, systemContext)));
     signal.throwIfAborted();
 
     const baseDomains = ['localhost', ...(/[a-z]/i.test(up.host) && !up.host.includes(':') && up.host !== 'localhost' ? [up.host] : [])];
@@ -172,12 +178,8 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
         : await down.add('websites', http.serve({address: {host: up.host, port: up.websitePort}, ...tls}, foreground.counted(websiteHandler({files, runtime, identity: identity.directory}))));
     const recovery = new AbortController();
     const recoveryContext = {principal: rootPrincipal, signal: recovery.signal};
-    const drafts = Map.groupBy(await leftDrafts(worker, runtime.log, recoveryContext), draft => ownerOf(draft, left));
-    const lost = drafts.get(undefined) ?? [];
-    for (const each of left) {
-      for (const {draft} of drafts.get(each) ?? []) worker.adoptDraft(draft, each.kept.origin);
-      endedMounts.gone(each.kept.origin);
-    }
+    const lost = await takeUpDrafts(openDrafts, await leftDrafts(worker, log, recoveryContext), left, log);
+    for (const origin of origins) endedMounts.gone(origin);
     const tried = recoverDrafts({master, worker}, lost, runtime.log, recoveryContext);
     const recovering = tried.then(() => undefined);
     const retrying = tried.then((waiting) => retryDrafts({master, worker}, waiting, clock, log, recoveryContext));
@@ -185,7 +187,7 @@ export async function startEmbedded(options: EmbeddedOptions, {runtime, http, fu
       recovery.abort();
       await retrying;
     });
-    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('identity', identityWire, identity)];
+    const services = [rpcService('master', masterWire, master), rpcService('worker', workerWire, worker), rpcService('drafts', draftsWire, servedDrafts), rpcService('identity', identityWire, identity)];
     if (makeFuse) {
       mounts = new ServedMounts({files, runtime, foreground, fuse: makeFuse, whereabouts: options.whereabouts, keeper: home.mounts, recovering: {inodes: lost.map(({inode}) => inode), done: recovering}});
       services.push(rpcService('mounts', mountsWire, mounts));

@@ -2,9 +2,10 @@
 import type {InodeId} from '#base/ids.ts';
 import {decodeHeader} from '#codec/fuse/kept-state.ts';
 import {systemContext} from '#contracts/context.ts';
+import type {OpenDrafts} from '#client/open-drafts.ts';
 import type {LockRequest} from '#contracts/master-api.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
-import {sharesLocks} from '#frontends/fuse/mount.ts';
+import {asMounted, sharesLocks} from '#frontends/fuse/mount.ts';
 import {isOfMount, leftMount, type LeftMount} from '#frontends/fuse/take-over.ts';
 import type {Master} from '#master/master.ts';
 import type {Fuse, FuseDevice, FuseMountOptions} from '#runtime/fuse.ts';
@@ -56,10 +57,20 @@ export async function isKeptIn(fuse: Fuse, place: string, origin: string): Promi
   });
 }
 
-/** Which mount goes on with a draft: the one that has written it, else one that has the file open and was about to. */
-export function ownerOf({inode}: DraftInfo, mounts: readonly LeftMount[]): LeftMount | undefined {
-  const isWriter = ({slots}: LeftMount): boolean => slots.some(({what}) => what.kind === 'draft' && what.inode === inode);
-  return mounts.find(isWriter) ?? mounts.find(left => isOfMount(left)({inode}));
+/** The drafts that an earlier life has left go on with all mounts that were writing them, or have their files open. Answers those of nobody. */
+export async function takeUpDrafts(drafts: OpenDrafts, left: readonly DraftInfo[], mounts: readonly LeftMount[], log: Log): Promise<readonly DraftInfo[]> {
+  const lost: DraftInfo[] = [];
+  for (const draft of left) {
+    const {inode} = draft;
+    const owners = mounts.filter(mount => isOfMount(mount)(draft));
+    const isDirty = ({slots}: LeftMount): boolean => slots.some(({what}) => what.kind === 'draft' && what.inode === inode && what.dirty);
+    if (owners.length === 0) lost.push(draft);
+    else {
+      await drafts.adopt(draft, owners.map(mount => ({holder: mount.kept.origin, dirty: isDirty(mount)})), asMounted, systemContext).catch((error: unknown) =>
+        log.error('drafts: what a mount was writing cannot be gone on with; it is kept for the next start', {error, inode}));
+    }
+  }
+  return lost;
 }
 
 /** Its locks are its own, from before anybody else can ask for them. */

@@ -65,7 +65,9 @@ export class Calls {
       case 'publish':
         return (...args) => this.#call(name, args);
       case 'items':
-        return (...args) => this.#items(name, args);
+        return (...args) => this.#items(name, args, false);
+      case 'paced':
+        return (...args) => this.#items(name, args, true);
       case 'bytes':
         return (...args) => this.#bytes(name, args);
       case 'body':
@@ -108,12 +110,16 @@ export class Calls {
     }
   }
 
-  async *#items(name: string, args: readonly unknown[]): AsyncGenerator<unknown> {
+  async *#items(name: string, args: readonly unknown[], paced: boolean): AsyncGenerator<unknown> {
     const {stream, channel, context} = await this.#open(name, args);
     using _watch = cancelOn(context.signal, stream);
     let over = false;
     try {
-      for (let item = await stream.next(); item; item = await stream.next()) if ('message' in item) yield item.message;
+      for (let item = await stream.next(); item; item = await stream.next()) {
+        if (!('message' in item)) continue;
+        yield item.message;
+        if (paced) stream.send(null);
+      }
       over = true;
     } finally {
       if (!over) stream.cancel();

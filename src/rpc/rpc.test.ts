@@ -92,13 +92,14 @@ interface Toy {
   bug(context: CallContext): Promise<void>;
   waits(context: CallContext): Promise<void>;
   count(to: number, context: CallContext): AsyncIterable<number>;
+  pace(context: CallContext): AsyncIterable<number>;
   pour(bytes: number, context: CallContext): AsyncIterable<Uint8Array>;
   body(context: CallContext): Promise<Body>;
   publish(value: string, ready: () => Promise<void>, context: CallContext): Promise<string>;
   write(name: string, context: CallContext): Promise<{write(chunk: Uint8Array): Promise<void>; finish(ready: () => Promise<void>, expected?: {length: number}): Promise<number>; abort(): Promise<void>}>;
 }
 
-const wire: Wire<Toy> = {add: 'call', echo: 'call', fails: 'call', bug: 'call', waits: 'call', count: 'items', pour: 'bytes', body: 'body', publish: 'publish', write: 'writer'};
+const wire: Wire<Toy> = {add: 'call', echo: 'call', fails: 'call', bug: 'call', waits: 'call', count: 'items', pace: 'paced', pour: 'bytes', body: 'body', publish: 'publish', write: 'writer'};
 
 class ToyService implements Toy {
   aborted = 0;
@@ -121,6 +122,10 @@ class ToyService implements Toy {
   };
   async *count(to: number) {
     for (let i = 0; i < to; i++) yield i;
+  }
+  paced = 0;
+  async *pace() {
+    for (; ; this.paced++) yield this.paced;
   }
   async *pour(bytes: number) {
     for (; this.poured < bytes; this.poured += 65_536) yield new Uint8Array(65_536).fill(this.poured >> 16);
@@ -164,6 +169,18 @@ describe('rpc', () => {
     const {toy, client} = await connected();
     assert.equal((await toy.echo(Buffer.alloc(dataBytesMax, 7), systemContext)).length, dataBytesMax);
     await assert.rejects(toy.echo(Buffer.alloc(2 * dataBytesMax), systemContext), {kind: 'TooLarge'});
+    await client.close();
+  });
+
+  it('hands out what is paced when the one before was taken in', async () => {
+    const {toy, service, client} = await connected();
+    const numbers = toy.pace(systemContext)[Symbol.asyncIterator]();
+    for (const wanted of [0, 1, 2]) {
+      assert.equal((await numbers.next()).value, wanted);
+      await toy.add(1, 1, systemContext);
+      assert.equal(service.paced, wanted);
+    }
+    await numbers.return?.();
     await client.close();
   });
 

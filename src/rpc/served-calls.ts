@@ -72,9 +72,11 @@ export class ServedCalls {
       case 'publish':
         return stream.end(await result);
       case 'items':
+      case 'paced':
         for await (const item of result as AsyncIterable<unknown>) {
           stream.abort.signal.throwIfAborted();
           stream.send(item);
+          if (shape === 'paced') await stream.next();
         }
         return stream.end(null);
       case 'bytes':

@@ -17,7 +17,7 @@ import {type BlockStore, pageBytes} from '#blockstore/block-store.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {WorkerOnTheSpot} from '#contracts/on-the-spot.ts';
-import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, SealedBytes, WorkerApi, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
+import type {Body, ByteRange, CacheLocation, DraftInfo, LoadProgress, PartStream, Probe, ProbeRange, Ready, SealedBytes, WorkerApi, WorkerDrafts, WorkerStatus, WriteStream} from '#contracts/worker-api.ts';
 import type {PartRecord, UploadRecord, WriteTicket, WrittenObject} from '#contracts/writing.ts';
 import type {Checksums, ReadableContent} from '#model/content.ts';
 import type {FileLease} from '#model/file-lease.ts';
@@ -26,7 +26,6 @@ import type {StoreProvider} from '#understore/store-provider.ts';
 import type {FlightSource} from '#worker/fills/flight.ts';
 import {Drafts} from '#worker/drafts/drafts.ts';
 import {publishDraft} from '#worker/drafts/publish-draft.ts';
-import {UnderWay} from '#worker/drafts/under-way.ts';
 import {type FillLimits, Fills} from '#worker/fills/fills.ts';
 import {RangeReader} from '#worker/fills/range-reader.ts';
 import {registerWorkerMetrics} from '#worker/metrics.ts';
@@ -60,7 +59,7 @@ export interface WorkerParts {
   readonly partialBytesMin?: number;
 }
 
-export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
+export class Worker implements WorkerApi, WorkerDrafts, WorkerOnTheSpot, AsyncDisposable {
   readonly #blocks: BlockStore;
   readonly #stores: StoreProvider;
   readonly #fills: Fills;
@@ -68,8 +67,6 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   readonly #inPlace: InPlaceReads;
   readonly #writes: Writes;
   readonly #drafts: Drafts;
-  /** Of drafts, by their number; those that are being opened by their holder. */
-  readonly #changes = new UnderWay<number | string>();
   readonly #wholeLeases: WholeLeases;
   readonly #partial: PartialSources;
   readonly #partialBytesMin: number;
@@ -208,43 +205,19 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
     void this.#writes.kept.end(content, 'aborted').catch(() => {});
   }
 
-  openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
-    const {origin} = context;
-    const opened = this.#openDraft(inode, base, seal, context);
-    return origin === undefined ? opened : this.#changes.note(origin, opened);
+  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId): DraftInfo | undefined {
+    return this.#drafts.openNow({inode, base, seal});
   }
 
-  openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId, holder: string | undefined): DraftInfo | undefined {
-    return this.#drafts.openNow({inode, base, seal, holder});
-  }
-
-  async #openDraft(inode: InodeId, base: ReadableContent | undefined, seal: ContentId | undefined, context: CallContext): Promise<DraftInfo> {
+  async openDraft(inode: InodeId, base: ReadableContent | undefined, {seal}: {readonly seal?: ContentId}, context: CallContext): Promise<DraftInfo> {
     const whole = base?.pending && !base.over;
-    if (base && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal, context.origin);
+    if (base && !whole && base.length >= this.#partialBytesMin) return await this.#drafts.openOver(inode, base, seal);
     const bytes = base && base.length > 0 ? bodyChunks(await this.read(base, {offset: 0, length: base.length}, {}, context)) : undefined;
-    return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes, context.origin);
+    return await this.#drafts.open(inode, base?.id, seal, base?.length ?? 0, bytes);
   }
 
   leftDrafts(): Promise<readonly DraftInfo[]> {
     return this.#drafts.left();
-  }
-
-  /** Drafts of this process's life that a mount (CallContext.origin) has open. */
-  draftsOf(holder: string): readonly DraftInfo[] {
-    return this.#drafts.heldBy(holder);
-  }
-
-  /** Of an earlier life: that mount goes on with it. */
-  adoptDraft(draft: number, holder: string): void {
-    this.#drafts.adopt(draft, holder);
-  }
-
-  async handOverDrafts(holder: string): Promise<readonly DraftInfo[]> {
-    await this.#changes.settled([holder]);
-    const before = this.#drafts.heldBy(holder).map(({draft}) => draft);
-    this.#drafts.handOver(holder);
-    await this.#changes.settled(before);
-    return this.#drafts.heldBy(holder);
   }
 
   reopenDraft(draft: number, content: ReadableContent | undefined): Promise<DraftInfo> {
@@ -260,7 +233,7 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   writeDraft(draft: number, position: number, bytes: Uint8Array): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.write(draft, position, bytes));
+    return this.#drafts.write(draft, position, bytes);
   }
 
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean {
@@ -280,11 +253,11 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   truncateDraft(draft: number, length: number): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.truncate(draft, length));
+    return this.#drafts.truncate(draft, length);
   }
 
   punchDraft(draft: number, range: ByteRange): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.punch(draft, range));
+    return this.#drafts.punch(draft, range);
   }
 
   seekDraft(draft: number, position: number, to: 'data' | 'hole'): Promise<number | undefined> {
@@ -292,24 +265,24 @@ export class Worker implements WorkerApi, WorkerOnTheSpot, AsyncDisposable {
   }
 
   syncDraft(draft: number): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.sync(draft));
+    return this.#drafts.sync(draft);
   }
 
   sealDraft(draft: number, content: ContentId): Promise<SealedBytes | undefined> {
-    return this.#changes.note(draft, this.#drafts.seal(draft, content));
+    return this.#drafts.seal(draft, content);
   }
 
   rebaseDraft(draft: number, inode: InodeId, base: ContentId): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.rebase(draft, inode, base));
+    return this.#drafts.rebase(draft, inode, base);
   }
 
   publishDraft(draft: number, ticket: WriteTicket, ready: Ready, {signal}: CallContext): Promise<WrittenObject> {
     const [store, drafts, blocks, writes] = [this.#stores.get(ticket.mount), this.#drafts, this.#blocks, this.#writes];
-    return this.#changes.note(draft, publishDraft({drafts, draft, store, blocks, writes, ticket, ready, signal}));
+    return publishDraft({drafts, draft, store, blocks, writes, ticket, ready, signal});
   }
 
   closeDraft(draft: number, options: {readonly keep: boolean}): Promise<void> {
-    return this.#changes.note(draft, this.#drafts.close(draft, options.keep));
+    return this.#drafts.close(draft, options.keep);
   }
 
   async *load(content: ReadableContent, context: CallContext): AsyncGenerator<LoadProgress, void, undefined> {

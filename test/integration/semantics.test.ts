@@ -12,6 +12,7 @@ import {promisify} from 'node:util';
 import {writeTypes} from '#model/mount.ts';
 import {unmountable} from '../conformance/posix/places.ts';
 import {Weir} from './harness.ts';
+import {OwnMount} from './own-mount.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const scriptMsMax = 60_000;
@@ -59,7 +60,8 @@ for (const writeType of writeTypes) describe(`what programs may rely on, written
   const run = async (script: string, name: string): Promise<void> => {
     const cwd = path.join(place, 'box', name);
     await mkdir(cwd);
-    const env = {...process.env, PATH: `${commands}:${process.env['PATH']}`, WEIR_HOME: weir.home, OBJECTS: `/box/${name}`};
+    await using other = script.includes('$OTHER') ? await OwnMount.start(weir) : undefined;
+    const env = {...process.env, OTHER: other?.at(name), PATH: `${commands}:${process.env['PATH']}`, WEIR_HOME: weir.home, OBJECTS: `/box/${name}`};
     const child = spawn('bash', ['-xc', prelude + script], {cwd, env, timeout: scriptMsMax, stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'ignore', 'ignore', 'ignore', 'ignore', 'pipe', 'pipe']});
     let said = '';
     child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()));

@@ -31,6 +31,12 @@ export const setattrValid = {mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime:
 
 /** Of a WRITE: who writes may not keep set-user-id and set-group-id. */
 export const writeKillsSetId = 4;
+/** Of a WRITE: it comes from the page cache, at its place, whatever the file was opened with. */
+export const writeFromCache = 1;
+/** Of the flags that a file was opened with, or was given since: all that is written goes to its end (O_APPEND). */
+export const appendFlag = 0o2000;
+/** Of CREATE: what is there already is not to be opened (O_EXCL). */
+export const exclusiveFlag = 0o200;
 
 /** Messages that the daemon sends without having been asked. */
 export const notification = {poll: 1, invalidateInode: 2, invalidateEntry: 3, store: 4, retrieve: 5, delete: 6, resend: 7, nextEpoch: 8, prune: 9} as const;

@@ -215,6 +215,16 @@ export function invalidateInodeBody(node: number, offset: bigint, length: bigint
   return body;
 }
 
+/** Bytes of a file as they are, to be remembered where the page is: the file is known to reach behind them. */
+export function storeBody(node: number, offset: number, bytes: Uint8Array): Buffer {
+  const body = Buffer.alloc(24 + bytes.length);
+  body.writeBigUInt64LE(BigInt(node), 0);
+  body.writeBigUInt64LE(BigInt(offset), 8);
+  body.writeUInt32LE(bytes.length, 16);
+  body.set(bytes, 24);
+  return body;
+}
+
 /** To WRITE and COPY_FILE_RANGE: how many bytes. */
 export function writtenBody(bytes: number): Buffer {
   const body = zeros(8);

@@ -51,7 +51,7 @@ export type FuseBody =
   | {readonly op: 'open' | 'opendir'; readonly flags: number}
   | {readonly op: 'create' | 'tmpfile'; readonly name: ByteString; readonly flags: number; readonly mode: number; readonly umask: number}
   | {readonly op: 'read' | 'readdir' | 'readdirplus'; readonly handle: number; readonly offset: bigint; readonly size: number}
-  | {readonly op: 'write'; readonly handle: number; readonly offset: number; readonly data: Uint8Array; readonly flags: number}
+  | {readonly op: 'write'; readonly handle: number; readonly offset: number; readonly data: Uint8Array; readonly flags: number; readonly openFlags: number}
   | {readonly op: 'release' | 'releasedir'; readonly handle: number; readonly flags: number; readonly lockOwner: bigint}
   | {readonly op: 'flush'; readonly handle: number; readonly lockOwner: bigint}
   | {readonly op: 'fsync' | 'fsyncdir'; readonly handle: number; readonly dataOnly: boolean}
@@ -177,7 +177,7 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
       need(40);
       const size = u32(16);
       need(40 + size);
-      return {op: 'write', handle: u64(0), offset: u64(8), flags: u32(20), data: message.subarray(at + 40, at + 40 + size)};
+      return {op: 'write', handle: u64(0), offset: u64(8), flags: u32(20), openFlags: u32(32), data: message.subarray(at + 40, at + 40 + size)};
     }
     case opcode.release:
     case opcode.releasedir:

@@ -2,7 +2,8 @@
 import type {ByteString} from '#base/byte-string.ts';
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {openFlag} from '#codec/fuse/abi.ts';
+import {exclusiveFlag, openFlag} from '#codec/fuse/abi.ts';
+import {errno} from '#codec/fuse/errno.ts';
 import {entryBody, openBody} from '#codec/fuse/reply.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
@@ -10,7 +11,7 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import type {SpecialFile} from '#model/special-file.ts';
 import {attributesOf} from '#frontends/fuse/attributes.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {Errno} from '#frontends/fuse/failure.ts';
+import {Errno, errnoOf} from '#frontends/fuse/failure.ts';
 import {openedHandle} from '#frontends/fuse/files.ts';
 import {fileNameBytesMax, meantName} from '#frontends/fuse/file-names.ts';
 import {madeBody} from '#frontends/fuse/names.ts';
@@ -82,7 +83,13 @@ async function makeFile(services: MountServices, head: FuseHead, made: New & {re
   }
 }
 
-export const create: Operation<'create'> = async (services, head, made, context) => await openedNew(services, head, made, await makeFile(services, head, made, context), context);
+export const create: Operation<'create'> = async (services, head, made, context) => {
+  const info = await makeFile(services, head, made, context).catch((error: unknown) => {
+    // Somebody on another mount was quicker: the kernel looks again, and opens what is there, if the program may.
+    throw (made.flags & exclusiveFlag) === 0 && errnoOf(error) === errno.EEXIST ? new Errno('ESTALE') : error;
+  });
+  return await openedNew(services, head, made, info, context);
+};
 
 /** On the spot, also that it is open. Read by who has made it it is opened when he reads. */
 export function createNow(services: MountServices, head: FuseHead, {name, mode, umask, flags}: BodyOf<'create'>, context: CallContext): AnswerNow {

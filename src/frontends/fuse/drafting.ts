@@ -19,17 +19,39 @@ import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 /** What a file has may be put elsewhere so often between finding it and opening it. */
 const changesMax = 8;
 
+type JoiningServices = Pick<MountServices, 'files' | 'handles' | 'clock' | 'kept' | 'origin' | 'log'>;
+
 export interface DraftingServices extends Pick<MountServices, 'writing'> {
   readonly files: Pick<MountServices['files'], 'openDraft' | 'statInodeNow' | 'statInode'>;
   readonly handles: Pick<MountServices['handles'], 'endingAs'>;
 }
 
-/** The draft of an inode that is open; made when it is first changed. EBUSY while another mount writes it. */
+/** The draft of an inode that is open; made when it is first changed, on whatever mount. */
 export async function draftOf(services: MountServices, node: InodeId, options: {readonly empty: boolean}, context: CallContext): Promise<InodeDraft> {
   const open = services.handles.inode(node);
   if (!open) throw new Errno('EBADF');
   if (open.backing) throw new Errno('ETXTBSY');
-  return open.draft ?? (await unlessKilled(open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting), context));
+  for (;;) {
+    const draft = open.draft ?? (await unlessKilled(open.drafting ??= make(services, open, node, options, context).finally(() => delete open.drafting), context));
+    if (draft) return draft;
+  }
+}
+
+/** The draft of a file that is open here and that others write: from now on it is read. Never rejects. */
+export async function joinDraft({files, handles, clock, kept, origin, log}: JoiningServices, node: InodeId): Promise<InodeDraft | undefined> {
+  const open = handles.inode(node);
+  // What was handed to the kernel stays what it was.
+  if (!open || open.draft || open.backing || open.unnamed) return open?.draft;
+  const join = async (): Promise<InodeDraft | undefined> => {
+    const draft = await files.joinDraft(node, {...systemContext, origin, moment: 'safe'});
+    return draft && (open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(kept, node)));
+  };
+  try {
+    return await (open.drafting ??= join().finally(() => delete open.drafting));
+  } catch (error) {
+    log.warn('fuse: what others write of a file that is open cannot be read', {error, inode: node});
+    return undefined;
+  }
 }
 
 async function make(services: MountServices, open: OpenInode, node: InodeId, {empty}: {readonly empty: boolean}, {principal, origin}: CallContext): Promise<InodeDraft> {
@@ -65,7 +87,7 @@ export function keepDraft(kept: KeptState, node: InodeId, slot?: number): KeepDr
   };
 }
 
-/** EBUSY. Where versions are kept, whoever has just closed the file has left another inode, whose draft may not be put away yet. */
+/** EBUSY while it is being recovered. Where versions are kept, whoever has just closed the file has left another inode, whose draft may not be put away yet. */
 export async function openDraft({files, writing, handles}: DraftingServices, known: FileInfo, empty: boolean, context: CallContext): Promise<FileDraft> {
   let info = known;
   for (let changes = 0; ; ) {

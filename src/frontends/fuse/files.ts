@@ -4,14 +4,14 @@
  */
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
-import {openFlag, writeKillsSetId} from '#codec/fuse/abi.ts';
+import {appendFlag, openFlag, writeFromCache, writeKillsSetId} from '#codec/fuse/abi.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
-import type {CallContext} from '#contracts/context.ts';
+import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
-import {draftNow, draftOf, endDraft, forgetAttributes, publish} from '#frontends/fuse/drafting.ts';
+import {draftNow, draftOf, endDraft, forgetAttributes, joinDraft, publish} from '#frontends/fuse/drafting.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
@@ -19,9 +19,11 @@ import type {Rooms} from '#frontends/fuse/rooms.ts';
 import type {FileLease} from '#model/file-lease.ts';
 import {gone, infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
 import {letGo} from '#frontends/fuse/locks.ts';
+import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
-import {type Answer, type AnswerNow, type BodyOf, firstUnique, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type AnswerNow, type BodyOf, firstUnique, isResent, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
 import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
+import {takeBackBytes} from '#frontends/fuse/shared-bytes.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 /** Of RELEASE: the last of descriptors that had a lock of the whole file. */
@@ -45,8 +47,11 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
   // Also by its descriptor, in /proc, when it has no name any more.
   const info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
+  const before = handles.inode(node)?.draft;
   const handle = handles.openedBy(firstUnique(head)) ?? (await openedHandle(services, info, {flags, unique: firstUnique(head)}, context));
-  const backing = handles.inode(node)?.backing;
+  const {backing, draft} = handles.inode(node)!;
+  // Of what others write the kernel has only what it was before.
+  if (draft && !before) await takeBackBytes(services, node, draft, {from: 0, to: Infinity}, context);
   // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
   return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (isWritable(flags) ? 0 : unflushed(services)), backing?.id);
 };
@@ -55,7 +60,7 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
 export function openNow(services: MountServices, head: FuseHead, {flags}: BodyOf<'open'>): Answer {
   const {handles, files, origin} = services;
   const node = nodeOf(head);
-  if (isWritable(flags) || handles.inode(node)) return undefined;
+  if (isWritable(flags) || handles.inode(node) || files.isWrittenNow(node)) return undefined;
   const file = files.openInodeNow(node, origin);
   if (!file || mayHandOver(services, file.info)) return undefined;
   return openBody(handles.addFile({node, flags, unique: firstUnique(head), file}, file.info, undefined), openFlag.keepCache | unflushed(services));
@@ -74,8 +79,11 @@ export async function openedHandle(services: MountServices, info: FileInfo, {fla
     if (!handles.inode(node)) await files.retain(node, origin, context);
     // What is being written is read from its draft, by everybody.
     file = !isReadable(flags) || handles.inode(node)?.draft ? undefined : await opened(services, node, context);
-    const backing = file && !isWritable(flags) && !handles.inode(node) ? await handOver(services, file, context) : undefined;
-    return handles.addFile({node, flags, unique, ...(file ? {file} : {})}, info, backing);
+    const backing = file && !isWritable(flags) && !handles.inode(node) && !files.isWrittenNow(node) ? await handOver(services, file, context) : undefined;
+    const handle = handles.addFile({node, flags, unique, ...(file ? {file} : {})}, info, backing);
+    // Who begins to write it from now on tells us.
+    if (files.isWrittenNow(node)) await joinDraft(services, node);
+    return handle;
   } catch (error) {
     await file?.[Symbol.asyncDispose]();
     opening.dispose();
@@ -189,26 +197,45 @@ async function readLease(leased: FileLease, into: Uint8Array): Promise<number> {
   return at;
 }
 
-export const write: Operation<'write'> = async (services, _head, {handle, offset, data, flags: how}, context) => {
+/** Where a program appends is the end, whatever its kernel takes for that: others may have appended. */
+const appends = ({flags, openFlags}: BodyOf<'write'>): boolean => (openFlags & appendFlag) !== 0 && (flags & writeFromCache) === 0;
+
+/** What the kernel sends again may have been appended by the daemon before, whole or in part, and others may have appended since. */
+async function appendedBefore(draft: InodeDraft, {offset, data}: BodyOf<'write'>, context: CallContext): Promise<'whole' | 'partly' | 'not'> {
+  const end = offset + data.length;
+  if (draft.length <= end) return 'partly';
+  return Buffer.compare(await draft.read(offset, data.length, context), data) === 0 ? 'whole' : 'not';
+}
+
+export const write: Operation<'write'> = async (services, head, body, context) => {
+  const {handle, offset, data, flags: how} = body;
   // The message's buffer is the next request's too.
   const bytes = services.rooms.take(data.length);
   bytes.set(data);
   const {node, flags} = handleOf(services, handle);
   if (!isWritable(flags)) throw new Errno('EBADF');
   const draft = await draftOf(services, node, {empty: false}, context);
-  await checkRoom(services, node, offset + bytes.length, context);
+  const before = appends(body) && isResent(head) ? await appendedBefore(draft, {...body, data: bytes}, context) : 'not';
+  if (before === 'whole') return writtenBody(bytes.length);
+  const appended = appends(body) && before === 'not';
+  await checkRoom(services, node, (appended ? Math.max(offset, draft.length) : offset) + bytes.length, context);
   if (how & writeKillsSetId) await dropSetId(services, node, context);
-  await draft.write(offset, bytes, context);
+  const at = appended ? await draft.write(undefined, bytes, context, Number(firstUnique(head))) : await draft.write(offset, bytes, context);
   services.rooms.give(bytes);
+  // The kernel has put them where it thinks, and may hold that page until it is answered.
+  if (at !== offset) void takeBackBytes(services, node, draft, {from: Math.min(at, offset), to: Infinity}, {...context, signal: systemContext.signal}).catch(() => undefined);
   return writtenBody(bytes.length);
 };
 
 /** On the spot: to a draft that is being written already, or of a file that has no bytes yet. */
-export function writeNow(services: MountServices, _head: FuseHead, {handle, offset, data, flags}: BodyOf<'write'>): Answer {
+export function writeNow(services: MountServices, _head: FuseHead, body: BodyOf<'write'>): Answer {
+  const {handle, offset, data, flags} = body;
   const open = services.handles.file(handle);
   if (!open || !isWritable(open.flags) || !hasRoomNow(services, open.node, offset + data.length)) return undefined;
   if (flags & writeKillsSetId && hasSetIdNow(services, open.node) !== false) return undefined;
-  return draftNow(services, open.node)?.writeNow(offset, data) ? writtenBody(data.length) : undefined;
+  const draft = draftNow(services, open.node);
+  if (!draft || (appends(body) && draft.length !== offset)) return undefined;
+  return draft.writeNow(offset, data) ? writtenBody(data.length) : undefined;
 }
 
 /** Every close of a descriptor brings one: its errors are what close(2) says. */

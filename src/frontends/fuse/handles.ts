@@ -28,8 +28,8 @@ export interface OpenInode {
   lengthMax?: number;
   /** It was made without a name and has not got one yet: nobody but this mount knows of it. */
   unnamed?: true;
-  /** Being made, or there. */
-  drafting?: Promise<InodeDraft>;
+  /** Being made, or there; undefined where it turns out that nobody writes the file. */
+  drafting?: Promise<InodeDraft | undefined>;
   draft?: InodeDraft;
 }
 

@@ -1,7 +1,7 @@
 /**
- * A file that is open and has been changed: everybody on the mount reads and writes the one draft, until the last of them closes it. A
- * FLUSH, which every close brings, publishes what has changed since the last one; meanwhile nothing changes. Who is killed while he waits for
- * a store, or for others, goes at once; what he has begun goes on.
+ * A file that is open and has been changed, here or on another mount: everybody reads and writes the one draft, until the last of them closes it.
+ * A FLUSH, which every close brings, publishes it when this mount has changed it since the last one. Who is killed while he waits for a store, or
+ * for others, goes at once; what he has begun goes on.
  */
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
@@ -30,16 +30,16 @@ export class InodeDraft {
   readonly #draft: FileDraft;
   readonly #clock: Pick<Clock, 'nowNs'>;
   readonly #keep: KeepDraft;
-  /** Changes since the last publication. */
+  /** Changes by this mount since the last publication. */
   #dirty: boolean;
   #touched: TimeNs;
   #changedAt: TimeNs | undefined;
   /** The kernel was told its attributes since it was changed last: what changes a file lets it forget them. */
   #shown = false;
-  /** Changes wait for it, and publications for changes. */
-  #last: Promise<unknown> = Promise.resolve();
-  /** Steps that have not ended. */
-  #waiting = 0;
+  /** Counts them. */
+  #changes = 0;
+  /** How long it was when the kernel was told of it last. */
+  #told = 0;
 
   constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft) {
     this.#draft = draft;
@@ -47,7 +47,7 @@ export class InodeDraft {
     this.#dirty = dirty;
     this.#touched = touched;
     this.#keep = keep;
-    if (touched !== 0n) draft.modified = touched;
+    if (touched !== 0n) draft.touch(touched);
     this.#note();
   }
 
@@ -68,33 +68,37 @@ export class InodeDraft {
     return unlessKilled(this.#draft.read({offset, length: Math.max(0, Math.min(size, this.#draft.length - offset))}, context), context);
   }
 
-  write(offset: number, bytes: Uint8Array, context: CallContext): Promise<void> {
-    return unlessKilled(this.#inTurn(async () => {
-      await this.#draft.write(offset, bytes, context);
-      this.#changed();
-    }), context);
+  /** At the end without an offset. Answers where. `id`: of FileDraft.write. */
+  write(offset: number | undefined, bytes: Uint8Array, context: CallContext, id?: number): Promise<number> {
+    this.#changed();
+    return unlessKilled(this.#draft.write(offset, bytes, context, id), context);
   }
 
   /** The same on the spot; false where somebody is before it, or it takes waiting. The bytes may be changed afterwards. */
   writeNow(offset: number, bytes: Uint8Array): boolean {
-    if (this.#waiting > 0 || bytes.length === 0 || !this.#draft.writeNow(offset, bytes)) return false;
+    if (bytes.length === 0 || !this.#draft.writeNow(offset, bytes)) return false;
     this.#changed();
     return true;
   }
 
   truncate(length: number, context: CallContext): Promise<void> {
-    return unlessKilled(this.#inTurn(async () => {
-      await this.#draft.truncate(length, context);
-      this.#changed();
-    }), context);
+    this.#changed();
+    return unlessKilled(this.#draft.truncate(length, context), context);
   }
 
   /** Zeros, within the file as long as it is. */
   punch(offset: number, length: number, context: CallContext): Promise<void> {
-    return unlessKilled(this.#inTurn(async () => {
-      await this.#draft.punch(offset, Math.max(0, Math.min(length, this.#draft.length - offset)), context);
-      this.#changed();
-    }), context);
+    this.#changed();
+    return unlessKilled(this.#draft.punch(offset, length, context), context);
+  }
+
+  /** Others have changed it: answers how long it is, where the kernel, which is about to be told, cannot think so. */
+  async changedElsewhere(context: CallContext): Promise<number | undefined> {
+    await this.#draft.refresh(context);
+    const {length} = this.#draft;
+    const longer = length > this.#told;
+    this.#told = length;
+    return longer ? length : undefined;
   }
 
   seek(offset: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {
@@ -102,59 +106,58 @@ export class InodeDraft {
   }
 
   sync(context: CallContext): Promise<void> {
-    return unlessKilled(this.#inTurn(() => this.#draft.sync(context)), context);
+    return unlessKilled(this.#draft.sync(context), context);
   }
 
   /** Somebody has set the file's times by hand. */
   touched(mtime: TimeNs): void {
-    this.#draft.modified = this.#touched = mtime;
+    this.#draft.touch((this.#touched = mtime));
     this.#note();
   }
 
   /** The same on the spot; undefined where somebody is before it, or it takes waiting before anything is published. */
   publishNow(context: CallContext): ChangedNow | 'unchanged' | undefined {
-    if (this.#waiting > 0) return undefined;
     if (!this.#dirty) return 'unchanged';
     const made = this.#draft.publishNow(context);
     if (!made) return undefined;
     this.#dirty = false;
     this.#note();
-    const {safe} = made;
-    // Nothing is changed before it is done.
-    return safe ? {...made, safe: this.#inTurn(() => safe)} : made;
+    return made;
   }
 
   /** `close` on the spot, of one that was published; false, and it is open, where that takes waiting. */
   closeNow(): boolean {
-    if (this.#waiting > 0 || this.#dirty || !this.#draft.closeNow()) return false;
+    if (this.#dirty || !this.#draft.closeNow()) return false;
     this.#keep(undefined);
     return true;
   }
 
   /** Undefined when nothing had changed, or nobody can reach the file any more. */
-  publish(context: CallContext): Promise<FileInfo | undefined> {
-    return unlessKilled(this.#inTurn(async () => {
-      if (!this.#dirty) return undefined;
-      const info = await this.#draft.publish(context);
-      this.#dirty = false;
-      this.#note();
-      return info;
-    }), context);
+  async publish(context: CallContext): Promise<FileInfo | undefined> {
+    if (!this.#dirty) return undefined;
+    return await unlessKilled(this.#published(this.#draft.publish(context)), context);
   }
 
   /** The first name of a file that was made without one. */
   publishAs(path: ByteString, unnamed: Unnamed, context: CallContext): Promise<FileInfo> {
-    return this.#inTurn(async () => {
-      const info = await this.#draft.publishAs(path, unnamed, context);
-      this.#dirty = false;
-      return info;
-    });
+    return this.#published(this.#draft.publishAs(path, unnamed, context));
   }
 
   /** What could not be published stays on disk. */
   async close(context: CallContext): Promise<void> {
-    await this.#inTurn(() => this.#draft.close({keep: this.#dirty}, context));
+    await this.#draft.close({keep: this.#dirty}, context);
     this.#keep(undefined);
+  }
+
+  /** What is changed meanwhile waits until that has ended. */
+  async #published<T>(publication: Promise<T>): Promise<T> {
+    const changes = this.#changes;
+    const info = await publication;
+    if (changes === this.#changes) {
+      this.#dirty = false;
+      this.#note();
+    }
+    return info;
   }
 
   /** What the file is to those who have it open or look at it. */
@@ -163,12 +166,13 @@ export class InodeDraft {
     const size = this.#draft.length;
     // A rename or a new mode may be later than the last change of the bytes.
     const ctime = this.#changedAt !== undefined && this.#changedAt > attributes.ctime ? this.#changedAt : attributes.ctime;
-    const changed = this.#dirty ? {mtime: this.#draft.modified, ctime} : {};
+    const changed = this.#dirty || this.#draft.dirty ? {mtime: this.#draft.modified, ctime} : {};
     return {...attributes, size, blocks: Math.ceil(size / blockBytes) * (blockBytes / 512), ...changed};
   }
 
   #changed(): void {
     this.#shown = false;
+    this.#changes++;
     this.#changedAt = this.#draft.modified = this.#clock.nowNs();
     if (this.#dirty && this.#touched === 0n) return;
     this.#dirty = true;
@@ -178,12 +182,5 @@ export class InodeDraft {
 
   #note(): void {
     this.#keep({inode: this.#draft.inode, dirty: this.#dirty, touched: this.#touched});
-  }
-
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    this.#waiting++;
-    const done = this.#last.then(step, step).finally(() => this.#waiting--);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 }

@@ -5,13 +5,13 @@
 import {WeirError} from '#base/errors.ts';
 import type {Foreground} from '#base/foreground.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {FileSystem} from '#client/file-system.ts';
+import type {FileDraft, FileSystem} from '#client/file-system.ts';
 import {initFlag, type InitFlag, notification, protocol, resentBit} from '#codec/fuse/abi.ts';
 import {errno} from '#codec/fuse/errno.ts';
 import {initBody, replyHead} from '#codec/fuse/reply.ts';
 import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.ts';
 import {type CallContext, rootPrincipal, systemContext} from '#contracts/context.ts';
-import type {DraftInfo} from '#contracts/worker-api.ts';
+import type {SealOptions} from '#contracts/writing.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
 import {errnoOf} from '#frontends/fuse/failure.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
@@ -49,8 +49,8 @@ export interface MountOptions {
 /** Of a mount that an earlier daemon has left. */
 export interface LeftToServe {
   readonly left: LeftMount;
-  /** What it was writing (`isOfMount`). */
-  readonly drafts: readonly DraftInfo[];
+  /** What it was writing, or others write of what it has open (DraftSource.handOverDrafts). */
+  readonly drafts: readonly FileDraft[];
   /** Drafts of others that are being recovered: who changes one of these files waits. */
   readonly recovering: {readonly inodes: readonly InodeId[]; readonly done: Promise<void>};
 }
@@ -111,7 +111,7 @@ export class Mount implements AsyncDisposable {
     const remembered = new Remembered(() => runtime.clock.steadyMs(), {root: kept.root, inherited});
     remembered.minor = kept.minor;
     this.#services = {
-      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: {writeTypeDefault: 'ASYNC_THROUGH'},
+      files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: asMounted,
       room: Buffer.alloc(readBytesMax), rooms: new Rooms(Math.max(readBytesMax, device.writeBytesMax)), clock: runtime.clock, log: runtime.log,
       remembered, numbered: nodeNumbers(kept.root), origin: kept.origin, kept, context: {...systemContext, origin: kept.origin, moment: 'safe'},
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
@@ -397,6 +397,9 @@ export class Mount implements AsyncDisposable {
 
 /** Whether it may be answered before a file is closed that was closed earlier. */
 const mayOvertake = (body: FuseBody): boolean => body.op === 'lookup' || body.op === 'getattr' || body.op === 'read' || (body.op === 'open' && !isWritable(body.flags));
+
+/** How what is written on a mount comes to its store, where nobody has said so. */
+export const asMounted: SealOptions = {writeTypeDefault: 'ASYNC_THROUGH'};
 
 /** Whether a mount was agreed on to share its locks. */
 export const sharesLocks = (flags: readonly [low: number, high: number]): boolean => agreedOn(flags, 'posixLocks');

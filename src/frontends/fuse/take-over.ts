@@ -8,6 +8,7 @@ import type {KeptDraft, KeptFile} from '#codec/fuse/kept-state.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {DraftInfo} from '#contracts/worker-api.ts';
+import type {FileDraft} from '#client/file-system.ts';
 import {endDraft, keepDraft} from '#frontends/fuse/drafting.ts';
 import {restoredBacking} from '#frontends/fuse/files.ts';
 import {InodeDraft} from '#frontends/fuse/inode-draft.ts';
@@ -37,8 +38,8 @@ export function isOfMount(left: LeftMount): (draft: Pick<DraftInfo, 'inode'>) =>
   return ({inode}) => inodes.has(inode);
 }
 
-/** Makes everything as it was. `drafts`: those of the mount. What was being put away goes on being put away behind. */
-export async function takeOver(services: MountServices, {kept, slots}: LeftMount, drafts: readonly DraftInfo[], context: CallContext): Promise<void> {
+/** Makes everything as it was. `drafts`: what the mount was writing, or others write of what it has open. What was being put away goes on being put away behind. */
+export async function takeOver(services: MountServices, {kept, slots}: LeftMount, drafts: readonly FileDraft[], context: CallContext): Promise<void> {
   const {handles} = services;
   for (const {slot, what} of slots) {
     if (what.kind === 'directory') handles.restoreDirectory(what.handle, slot, what.node as InodeId, what.unique);
@@ -52,11 +53,14 @@ export async function takeOver(services: MountServices, {kept, slots}: LeftMount
     const found = left.get(what.inode as InodeId);
     left.delete(what.inode as InodeId);
     if (found) await restoreDraft(services, slot, what, found, context);
+    // It was published when the daemon ended: the file is what was written.
     else kept.remove(slot);
   }
-  // It was being made, and nobody was told that anything had been written to it.
+  // Others write it; or it was being made, and nobody was told that anything had been written to it.
   for (const unused of left.values()) {
-    await (await services.files.continueDraft(unused, handles.inode(unused.inode)?.info.inode.content, services.writing, context))?.close({keep: false}, context);
+    const open = handles.inode(unused.inode);
+    if (open) open.draft = new InodeDraft(unused, services.clock, {dirty: false, touched: 0n}, keepDraft(kept, unused.inode));
+    else await unused.close({keep: false}, context);
   }
 }
 
@@ -75,15 +79,12 @@ async function restoreFile(services: MountServices, slot: number, {handle, node,
   }
 }
 
-async function restoreDraft(services: MountServices, slot: number, {node, dirty, touched}: KeptDraft, found: DraftInfo, context: CallContext): Promise<void> {
-  const {files, handles, clock, kept} = services;
+async function restoreDraft(services: MountServices, slot: number, {node, dirty, touched}: KeptDraft, found: FileDraft, context: CallContext): Promise<void> {
+  const {handles, clock, kept} = services;
   const inode = node as InodeId;
   const open = handles.inode(inode);
   const info = open?.info ?? (await named(services, inode, context));
-  const left = await files.continueDraft(found, info?.inode.content, services.writing, context);
-  // It was published when the daemon ended: the file is what was written.
-  if (!left) return kept.remove(slot);
-  const draft = new InodeDraft(left, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot));
+  const draft = new InodeDraft(found, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot));
   if (open) open.draft = draft;
   else void handles.ending(inode, info ? endDraft(services, {handles: 0, info, backing: undefined, draft}, context) : draft.close(context));
 }

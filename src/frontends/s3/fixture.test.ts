@@ -8,6 +8,7 @@ import {Readable} from 'node:stream';
 import {S3Client, S3ServiceException} from '@aws-sdk/client-s3';
 import {SignatureV4} from '@smithy/signature-v4';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {OpenDrafts} from '#client/open-drafts.ts';
 import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {s3Handler} from '#frontends/s3/server.ts';
 import {websiteHandler} from '#frontends/s3/website/server.ts';
@@ -78,7 +79,7 @@ export class Gateway implements AsyncDisposable {
     const stores = {schemes: ['mem'], describe: async (uri: string) => ({place: uri, defaultName: 'mem', secrets: []}), open: async (): Promise<UnderStore> => store};
     const master = await Master.open({metastore, runtime, stores, root: {uri: 'mem://home/', options: {}, freshness: {kind: 'immutable'}}});
     const worker = new Worker({runtime, blocks: new MemoryBlocks(), stores: master.stores, drafts: '/drafts'});
-    const files = new FileSystemClient({master, worker, here: {master, worker}});
+    const files = new FileSystemClient({master, worker, here: {master, worker}, drafts: new OpenDrafts({master, worker, here: {master, worker}})});
     const identity = await Identity.open({metastore, runtime, rootKey: {accessKeyId: 'key', secretAccessKey: 'secret'}});
     const lines: LogLine[] = [];
     const audit: Readonly<Record<string, unknown>>[] = [];

@@ -10,6 +10,7 @@ import type {Random} from '#blockstore/fixture.test.ts';
 import {openBlockStore} from '#blockstore/open-block-store.ts';
 import {leftDrafts, recoverDrafts} from '#client/draft-recovery.ts';
 import {FileSystemClient} from '#client/file-system-client.ts';
+import {OpenDrafts} from '#client/open-drafts.ts';
 import {isDirectoryRow} from '#codec/namespace/directory-rows.ts';
 import {connector as fileConnector} from '#connectors/file/connector.ts';
 import {rootPrincipal, systemContext} from '#contracts/context.ts';
@@ -105,7 +106,7 @@ export class Machine {
       void forgetLeftovers(blocks, master, runtime.log);
       const worker = (made.worker = new Worker({runtime, blocks, stores: master.stores, drafts: `${home}/drafts`, partialBytesMin}));
       void restoreUploads(worker, master, runtime.log);
-      const files = new FileSystemClient({master, worker, here: {master, worker}});
+      const files = new FileSystemClient({master, worker, here: {master, worker}, drafts: new OpenDrafts({master, worker, here: {master, worker}})});
       const context = {...systemContext, principal: rootPrincipal};
       await recoverDrafts({master, worker}, await leftDrafts(worker, runtime.log, context), runtime.log, context);
       starting[Symbol.dispose]();

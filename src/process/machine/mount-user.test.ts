@@ -150,7 +150,7 @@ export class MountUser {
     await (made ? made.safe : files.makeFile(path, {mode: 0o644, ...writing}, mount));
   }
 
-  async #change(instance: Instance, session: Session, after: Buffer, call: () => Promise<void>): Promise<void> {
+  async #change(instance: Instance, session: Session, after: Buffer, call: () => Promise<unknown>): Promise<void> {
     const {file} = session;
     const before = file.bytes.last;
     const mark = file.bytes.push(after, false);

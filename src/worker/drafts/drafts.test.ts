@@ -91,12 +91,12 @@ describe('drafts', () => {
     const other = 8 as InodeId;
     const crashed = simulation.run(async (runtime) => {
       const {drafts} = await begin(runtime);
-      assert.equal(drafts.openNow({inode, base, seal, holder: undefined}), undefined, 'what earlier lives have left is not known yet');
+      assert.equal(drafts.openNow({inode, base, seal}), undefined, 'what earlier lives have left is not known yet');
       const {draft: first} = await drafts.open(inode, base, undefined, 0, undefined);
       await drafts.write(first, 0, Buffer.from('first'));
-      const begun = drafts.openNow({inode: other, base, seal, holder: undefined});
+      const begun = drafts.openNow({inode: other, base, seal});
       assert.ok(begun);
-      assert.equal(drafts.openNow({inode: other, base, seal, holder: undefined}), undefined, 'it is being written');
+      assert.equal(drafts.openNow({inode: other, base, seal}), undefined, 'it is being written');
       assert.ok(drafts.writeNow(begun.draft, 2, Buffer.from('second')));
       assert.equal(text(await readAll(drafts, begun.draft)), '\0\0second');
       simulation.kill();

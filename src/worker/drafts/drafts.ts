@@ -36,7 +36,6 @@ export interface Begun {
   readonly inode: InodeId;
   readonly base: ContentId | undefined;
   readonly seal: ContentId | undefined;
-  readonly holder: string | undefined;
 }
 
 export interface DraftsParts {
@@ -73,8 +72,8 @@ export class Drafts {
   }
 
   /** `base`: with its bytes, `length` of them. `seal`: the content that it is to be. */
-  async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined, holder?: string): Promise<DraftInfo> {
-    return await this.#begin({inode, base, seal, holder}, async (draft) => {
+  async open(inode: InodeId, base: ContentId | undefined, seal: ContentId | undefined, length: number, bytes: AsyncIterable<Uint8Array> | undefined): Promise<DraftInfo> {
+    return await this.#begin({inode, base, seal}, async (draft) => {
       if (length <= segmentContentBytesMax && this.#memory < memoryBytesMax) {
         draft.bytes = new SmallDraft(await collect(bytes, length), draft.modified);
         this.#memory += length;
@@ -90,8 +89,8 @@ export class Drafts {
   }
 
   /** One over a large content, of which only is read what must be: it was changed itself and no store has it, or lies around what is changed. */
-  async openOver(inode: InodeId, content: ReadableContent, seal: ContentId | undefined, holder?: string): Promise<DraftInfo> {
-    return await this.#begin({inode, base: content.id, seal, holder}, async (draft) => {
+  async openOver(inode: InodeId, content: ReadableContent, seal: ContentId | undefined): Promise<DraftInfo> {
+    return await this.#begin({inode, base: content.id, seal}, async (draft) => {
       const {id, length, over} = content;
       const own = new OwnPages();
       const pieces = piecesOf(over ? decodeRuns(over.own) : [], 0, length);
@@ -129,25 +128,6 @@ export class Drafts {
   async left(): Promise<readonly DraftInfo[]> {
     await (this.#replayed ??= this.#replay());
     return this.#left.splice(0).map((number) => this.#info(number));
-  }
-
-  /** What that mount is writing. */
-  heldBy(holder: string): readonly DraftInfo[] {
-    return Array.from(this.#open).flatMap(([number, draft]) => (draft.holder === holder ? [this.#info(number)] : []));
-  }
-
-  /** Of an earlier life, and to be gone on with by that mount. */
-  adopt(number: number, holder: string): void {
-    this.#get(number).holder = holder;
-  }
-
-  /** What that mount was writing, to another process that goes on with it: by numbers that the one before does not know. */
-  handOver(holder: string): void {
-    const held = Array.from(this.#open).filter(([, draft]) => draft.holder === holder);
-    for (const [number, draft] of held) {
-      this.#open.delete(number);
-      this.#add(draft);
-    }
   }
 
   /** One of `left` goes on: what it was to be sealed as it has not become. `content`: what its file has now. */
@@ -349,9 +329,9 @@ export class Drafts {
     }
   }
 
-  #empty({inode, base, seal, holder}: Begun): OpenDraft {
+  #empty({inode, base, seal}: Begun): OpenDraft {
     const modified = this.#parts.runtime.clock.nowNs();
-    return {inode, holder, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+    return {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
   }
 
   /** Resolves before the draft is changed: to the small draft, when it is one still and fits `end`. */
@@ -396,7 +376,7 @@ export class Drafts {
       const left = bytes instanceof SmallDraft ? bytes : new LeftFile(file!.name, file!.length, partial);
       const former = typeof lasting?.bytes === 'string' && lasting.bytes !== bytes ? files.get(lasting.bytes) : undefined;
       const draft: OpenDraft = {
-        inode, holder: undefined, base, seal, laterSeals: [...(later ?? [])], bytes: left, former: former && new LeftFile(former.name, former.length, lasting!.partial), place: undefined, sealed: false, synced,
+        inode, base, seal, laterSeals: [...(later ?? [])], bytes: left, former: former && new LeftFile(former.name, former.length, lasting!.partial), place: undefined, sealed: false, synced,
         lasts: synced || lasting !== undefined, modified: bytes instanceof SmallDraft ? bytes.modified : 0n,
       };
       // Until it is synced again, power loss makes it what it was when it was synced before.

@@ -13,8 +13,6 @@ export type LargeDraft = NamedDraft | PartialDraft;
 
 export interface OpenDraft {
   inode: InodeId;
-  /** The mount that writes it (CallContext.origin). */
-  holder: string | undefined;
   base: ContentId | 0;
   seal: ContentId | 0;
   /** Of an earlier life: what it told to be sealed as after this. */

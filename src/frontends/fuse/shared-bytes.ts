@@ -1,0 +1,22 @@
+/**
+ * What the kernel has of a file that is written on other mounts too. Its pages are taken back, and it is told how long the file is when that has become
+ * longer, which it would not ask before it appends: by the last byte, as nothing else says so.
+ */
+import type {InodeId} from '#base/ids.ts';
+import {notification} from '#codec/fuse/abi.ts';
+import {invalidateInodeBody, storeBody} from '#codec/fuse/reply.ts';
+import type {CallContext} from '#contracts/context.ts';
+import type {ChangedRange} from '#contracts/master-api.ts';
+import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
+import type {MountServices} from '#frontends/fuse/request.ts';
+
+export async function takeBackBytes(
+  {device, numbered}: Pick<MountServices, 'device' | 'numbered'>, node: InodeId, draft: InodeDraft, {from, to}: ChangedRange, context: CallContext,
+): Promise<void> {
+  const longer = await draft.changedElsewhere(context);
+  const length = to === Infinity ? 0n : BigInt(to - from);
+  await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(from), length));
+  if (longer === undefined) return;
+  const last = await draft.read(longer - 1, 1, context);
+  if (last.length === 1) await device.notify(notification.store, storeBody(numbered(node), longer - 1, last));
+}
