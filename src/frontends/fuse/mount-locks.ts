@@ -29,7 +29,12 @@ export class MountLocks {
     const key = `${whole}${inode}`;
     const file = this.#files.get(key) ?? {inode, whole, locks: new FileLocks(), slots: new Map<FileLock, number>()};
     if (type === 'none') file.locks.unlock(owner, {start, end});
-    else file.locks.set({owner, type, pid, start, end});
+    else {
+      const granted = {owner, type, pid, start, end};
+      // Others of this mount have let go of it, though the answer to that may be lost.
+      for (const held of file.locks.conflicts(granted)) file.locks.unlock(held.owner, granted);
+      file.locks.set(granted);
+    }
     this.#keep(file);
     if (file.locks.held.length > 0) this.#files.set(key, file);
     else this.#files.delete(key);
