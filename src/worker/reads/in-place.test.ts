@@ -35,7 +35,7 @@ async function version(): Promise<ReadableContent> {
   const object = (await store.stat(storeKey, {signal}))!;
   return {id: 1 as ContentId, length: object.length, mount: 1 as MountId, storeKey, fingerprint: object.fingerprint};
 }
-const read = async (content: ReadableContent, inline = 100) => reads.read(store, content, {offset: 0, length: content.length}, {inlineBytesMax: inline, isOurs: false}, signal);
+const read = async (content: ReadableContent, inline = 100, isOurs = false) => reads.read(store, content, {offset: 0, length: content.length}, {inlineBytesMax: inline, isOurs}, signal);
 const isChanged = (error: unknown): boolean => isKind(error, 'ContentChanged');
 
 const changes: Readonly<Record<string, () => Promise<void>>> = {
@@ -105,6 +105,29 @@ test('a file that was renamed while it is open is still the version that its new
   const object = (await store.stat(moved, {signal}))!;
   const body = await read({...before, storeKey: moved, fingerprint: object.fingerprint});
   assert.equal(body.kind === 'bytes' && Buffer.from(body.bytes).toString(), 'first');
+});
+
+for (const isOurs of [true, false]) {
+  test(`a file of ${isOurs ? 'ours' : 'others'} that is renamed while it is read ${isOurs ? 'is read on' : 'may be another version'}`, async () => {
+    const body = await read(await version(), 0, isOurs);
+    assert.ok(body.kind === 'lease');
+    using lease = body.lease;
+    // Changes within one tick of the kernel's clock look alike.
+    await runtime.clock.sleep(10);
+    await rename(path.join(directory, 'file'), path.join(directory, 'elsewhere'));
+    const validated = async (): Promise<void> => await lease.validate?.();
+    if (isOurs) await validated();
+    else await assert.rejects(validated, isChanged);
+  });
+}
+
+test('a file of ours that is written all the same is another version', async () => {
+  const body = await read(await version(), 0, true);
+  assert.ok(body.kind === 'lease');
+  using lease = body.lease;
+  await runtime.clock.sleep(10);
+  await writeFile(path.join(directory, 'file'), 'other');
+  await assert.rejects(async () => lease.validate?.(), isChanged);
 });
 
 test('keeps so many files open as it may, and none whose content was dropped', async () => {

@@ -19,6 +19,7 @@ interface OpenFile {
   readonly file: DiskFile;
   /** What the open file was when its version was last compared by name. */
   readonly stat: FileStat;
+  readonly isOurs: boolean;
   /** Reads and leases under way; closed by the last of them once evicted. */
   users: number;
   evicted: boolean;
@@ -61,7 +62,7 @@ export class InPlaceReads {
     if (range.length > inlineBytesMax) {
       if (!isUnchanged(open, open.file.statNow())) return undefined;
       open.users++;
-      return this.#lease(open, content, range, false, systemContext.signal);
+      return this.#lease(open, content, range, systemContext.signal);
     }
     const bytes = Buffer.allocUnsafe(range.length);
     return this.readInto(content, range.offset, bytes) ? {kind: 'bytes', length: range.length, bytes} : undefined;
@@ -74,7 +75,7 @@ export class InPlaceReads {
   }
 
   async #read(store: UnderStore, content: ReadableContent, range: ByteRange, {inlineBytesMax, isOurs}: InPlaceOptions, signal: AbortSignal): Promise<Body> {
-    const open = await this.#acquire(store, content);
+    const open = await this.#acquire(store, content, isOurs);
     try {
       if (range.length <= inlineBytesMax) {
         const bytes = Buffer.allocUnsafe(range.length);
@@ -90,11 +91,11 @@ export class InPlaceReads {
       this.#release(open);
       throw error;
     }
-    return this.#lease(open, content, range, isOurs, signal);
+    return this.#lease(open, content, range, signal);
   }
 
   /** `open` is in use by the lease until that ends. */
-  #lease(open: OpenFile, content: ReadableContent, range: ByteRange, isOurs: boolean, signal: AbortSignal): Body {
+  #lease(open: OpenFile, content: ReadableContent, range: ByteRange, signal: AbortSignal): Body {
     let disposed = false;
     const lease: FileLease = {
       file: open.file.descriptor,
@@ -103,7 +104,7 @@ export class InPlaceReads {
       resident: false,
       read: (into, position) => open.file.read(into, position),
       validate: () => validate(open, content, signal),
-      ...(isOurs ? {lend: () => Promise.resolve(open.file.descriptor)} : {}),
+      ...(open.isOurs ? {lend: () => Promise.resolve(open.file.descriptor)} : {}),
       [Symbol.dispose]: () => {
         if (disposed) return;
         disposed = true;
@@ -126,14 +127,14 @@ export class InPlaceReads {
     for (const id of this.#files.keys()) this.#forget(id);
   }
 
-  async #acquire(store: UnderStore, content: ReadableContent): Promise<OpenFile> {
+  async #acquire(store: UnderStore, content: ReadableContent, isOurs: boolean): Promise<OpenFile> {
     for (;;) {
       let opening = this.#files.get(content.id);
       if (opening) {
         // Moved to the end: the map's order is the order of use.
         this.#files.delete(content.id);
       } else {
-        opening = openChecked(store, content);
+        opening = openChecked(store, content, isOurs);
         if (this.#files.size >= this.#openFilesMax) this.#forget(this.#files.keys().next().value!);
       }
       this.#files.set(content.id, opening);
@@ -172,7 +173,7 @@ export class InPlaceReads {
   }
 }
 
-async function openChecked(store: UnderStore, content: ReadableContent): Promise<OpenFile> {
+async function openChecked(store: UnderStore, content: ReadableContent, isOurs: boolean): Promise<OpenFile> {
   const {signal} = systemContext;
   try {
     const {file} = await store.openLocal(content.storeKey, {signal});
@@ -180,7 +181,7 @@ async function openChecked(store: UnderStore, content: ReadableContent): Promise
       // First what is open, then what the name has: so a change between the two is seen.
       const stat = await file.stat();
       const object = await store.stat(content.storeKey, {signal});
-      if (object?.fingerprint === content.fingerprint) return {file, stat, users: 0, evicted: false};
+      if (object?.fingerprint === content.fingerprint) return {file, stat, isOurs, users: 0, evicted: false};
     } catch (error) {
       await file.close();
       throw error;
@@ -194,15 +195,16 @@ async function openChecked(store: UnderStore, content: ReadableContent): Promise
 
 /**
  * Asks the open file alone, which costs one call: a write changes its times, and so does another file taking its name, which
- * unlinks it.
+ * unlinks it. A file of ours is written by nobody once it has its name, and the time of its inode changes when we rename it, as when
+ * the version before becomes the current one: who reads it then reads on.
  */
 async function validate(open: OpenFile, content: ReadableContent, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   if (!isUnchanged(open, open.file.statNow() ?? (await open.file.stat()))) throw changed(content);
 }
 
-function isUnchanged({stat}: OpenFile, now: FileStat | undefined): boolean {
-  return now !== undefined && now.inode === stat.inode && now.size === stat.size && now.mtimeNs === stat.mtimeNs && now.ctimeNs === stat.ctimeNs;
+function isUnchanged({stat, isOurs}: OpenFile, now: FileStat | undefined): boolean {
+  return now !== undefined && now.inode === stat.inode && now.size === stat.size && now.mtimeNs === stat.mtimeNs && (isOurs || now.ctimeNs === stat.ctimeNs);
 }
 
 function changed(content: ReadableContent): WeirError {
