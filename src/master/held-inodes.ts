@@ -76,10 +76,10 @@ export class HeldInodes {
     this.#retain(id, holder, false);
   }
 
-  /** The same, and what it is now. A change of its object that is under way is waited for: whether anybody has it open was asked already. NotFound. */
+  /** The same, and what it is now. A change of its object that is under way is waited for: whether anybody has it open was asked already, and what is open is on its way to where it is kept. NotFound. */
   async hold(id: InodeId, holder: string, signal: AbortSignal): Promise<FileInfo> {
     const {turns} = this.#services;
-    const at = this.isHeld(id) ? undefined : this.#transactions.peek(reader => {
+    const at = this.#transactions.peek(reader => {
       const place = locate(reader, id)?.place;
       return place && {mount: place.mount, key: objectKeyOf(place, inodeAt(reader, place))};
     });

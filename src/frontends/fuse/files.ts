@@ -160,7 +160,8 @@ async function readFile({rooms}: Pick<MountServices, 'rooms'>, file: OpenFile, f
 
 /** A file that was renamed, or has lost its name, lies elsewhere in its store. It is the same inode, which only this mount changes; undefined when it is gone. */
 async function reopened(services: MountServices, open: FileHandle, context: CallContext): Promise<OpenFile | undefined> {
-  const file = await opened(services, open.node, context).catch(() => undefined);
+  // What is just being moved out of the way of another is waited for.
+  const file = await services.files.retain(open.node, services.origin, context).then(() => opened(services, open.node, context)).catch(() => undefined);
   if (!file) return undefined;
   await open.file?.[Symbol.asyncDispose]();
   return (open.file = file);
