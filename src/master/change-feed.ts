@@ -10,7 +10,8 @@ import {decodeEntry} from '#codec/namespace/entry-record.ts';
 import {idOfKey, nameOfEntryKey} from '#codec/namespace/keys.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {ChangedRange, Changes, NameChange} from '#contracts/master-api.ts';
-import type {RecallKey, Transaction} from '#metastore/metastore.ts';
+import type {Transaction} from '#metastore/metastore.ts';
+import {WatchedTransaction} from '#metastore/watched-transaction.ts';
 import type {Clock} from '#runtime/clock.ts';
 
 /** Changes that wait for one listener. */
@@ -165,48 +166,17 @@ export class ChangeFeed {
   }
 }
 
-class NotedTransaction implements Transaction {
+class NotedTransaction extends WatchedTransaction {
   readonly inodes = new Set<InodeId>();
   readonly names = new Map<ByteString, NameChange>();
-  readonly #tx: Transaction;
   readonly #upcoming: number;
 
   constructor(tx: Transaction, upcoming: number) {
-    this.#tx = tx;
+    super(tx);
     this.#upcoming = upcoming;
   }
 
-  get(key: ByteString): Uint8Array | undefined {
-    return this.#tx.get(key);
-  }
-
-  look(key: ByteString): Uint8Array | undefined {
-    return this.#tx.look(key);
-  }
-
-  range(options: Parameters<Transaction['range']>[0]): ReturnType<Transaction['range']> {
-    return this.#tx.range(options);
-  }
-
-  recall(key: RecallKey): unknown {
-    return this.#tx.recall(key);
-  }
-
-  keep(key: RecallKey, found: unknown): void {
-    this.#tx.keep(key, found);
-  }
-
-  put(key: ByteString, value: Uint8Array): void {
-    this.#note(key);
-    this.#tx.put(key, value);
-  }
-
-  delete(key: ByteString): void {
-    this.#note(key);
-    this.#tx.delete(key);
-  }
-
-  #note(key: ByteString): void {
+  protected override changing(key: ByteString): void {
     const table = key.charCodeAt(0);
     if (table === inodeLetter) {
       const id = idOfKey(key) as InodeId;
@@ -215,7 +185,7 @@ class NotedTransaction implements Transaction {
       const isDirectory = key.endsWith('/');
       const plain = (isDirectory ? key.slice(0, -1) : key) as ByteString;
       // Who looks for a name without saying which kind is shown the directory before the file.
-      const before = this.#tx.look(key) ?? (isDirectory ? this.#tx.look(plain) : undefined);
+      const before = this.tx.look(key) ?? (isDirectory ? this.tx.look(plain) : undefined);
       this.names.set(key, {directory: idOfKey(key) as InodeId, name: nameOfEntryKey(plain), ...(before ? {was: decodeEntry(before).id} : {})});
     }
   }

@@ -10,7 +10,8 @@ import {garbageKey, idOfKey, inodeKey, isInodeKey, orphanKey, orphanTable} from 
 import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
 import {discard} from '#master/namespace/garbage.ts';
 import {inodeAt, writeInode} from '#master/namespace/place.ts';
-import type {KeyValue, RangeOptions, Reader, RecallKey, Transaction} from '#metastore/metastore.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import {WatchedTransaction} from '#metastore/watched-transaction.ts';
 import type {Inode} from '#model/inode.ts';
 
 /** The store key of bytes that went with their name: what of them is not cached is lost. Nothing is ever written there, and every store can be asked for it. */
@@ -18,7 +19,7 @@ const nowhere = '.weir/versions/gone' as ByteString;
 
 /** Runs a change; of the files whose records it deletes, those for which `holdersOf` answers somebody become orphans. */
 export function keepingHeld<T>(tx: Transaction, holdersOf: (id: InodeId) => readonly string[] | undefined, change: (tx: Transaction) => T): T {
-  const watched = new WatchedTransaction(tx, id => holdersOf(id) !== undefined);
+  const watched = new HeldTransaction(tx, id => holdersOf(id) !== undefined);
   const result = change(watched);
   for (const [id, record] of watched.deleted) {
     const inode = decodeInode(id, record, nowhere);
@@ -57,45 +58,23 @@ export function reapOrphan(tx: Transaction, id: InodeId): void {
 }
 
 /** Remembers the records of held inodes that are deleted and not written again. */
-class WatchedTransaction implements Transaction {
+class HeldTransaction extends WatchedTransaction {
   readonly deleted = new Map<InodeId, Uint8Array>();
-  readonly #tx: Transaction;
   readonly #isHeld: (id: InodeId) => boolean;
 
   constructor(tx: Transaction, isHeld: (id: InodeId) => boolean) {
-    this.#tx = tx;
+    super(tx);
     this.#isHeld = isHeld;
   }
 
-  get(key: ByteString): Uint8Array | undefined {
-    return this.#tx.get(key);
-  }
-
-  look(key: ByteString): Uint8Array | undefined {
-    return this.#tx.look(key);
-  }
-
-  range(options: RangeOptions): Iterable<KeyValue> {
-    return this.#tx.range(options);
-  }
-
-  recall(key: RecallKey): unknown {
-    return this.#tx.recall(key);
-  }
-
-  keep(key: RecallKey, found: unknown): void {
-    this.#tx.keep(key, found);
-  }
-
-  put(key: ByteString, value: Uint8Array): void {
-    if (isInodeKey(key)) this.deleted.delete(idOfKey(key) as InodeId);
-    this.#tx.put(key, value);
-  }
-
-  delete(key: ByteString): void {
+  protected override changing(key: ByteString, change: 'put' | 'delete'): void {
+    if (!isInodeKey(key)) return;
     const id = idOfKey(key) as InodeId;
-    const record = isInodeKey(key) && this.#isHeld(id) ? this.#tx.get(key) : undefined;
+    if (change === 'put') {
+      this.deleted.delete(id);
+      return;
+    }
+    const record = this.#isHeld(id) ? this.tx.get(key) : undefined;
     if (record) this.deleted.set(id, record);
-    this.#tx.delete(key);
   }
 }

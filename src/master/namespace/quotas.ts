@@ -13,7 +13,8 @@ import {decodeInode} from '#codec/namespace/inode-record.ts';
 import {idOfKey, inodeKey, inodesFrom, quotaKey, quotaTable} from '#codec/namespace/keys.ts';
 import {decodeQuota, encodeQuota, type Quota} from '#codec/namespace/quota-record.ts';
 import {isEmpty} from '#master/namespace/place.ts';
-import type {KeyValue, RangeOptions, Reader, RecallKey, Transaction} from '#metastore/metastore.ts';
+import type {Reader, Transaction} from '#metastore/metastore.ts';
+import {WatchedTransaction} from '#metastore/watched-transaction.ts';
 import type {Inode} from '#model/inode.ts';
 
 const inodeLetter = 0x69;
@@ -76,14 +77,13 @@ interface Was {
 }
 
 /** A transaction that remembers how the inodes were that it changes. */
-export class QuotaTransaction implements Transaction {
-  readonly #tx: Transaction;
+export class QuotaTransaction extends WatchedTransaction {
   readonly #known: ReadonlySet<InodeId>;
   readonly #touched = new Map<InodeId, Was>();
   readonly #above = new Map<InodeId, readonly InodeId[]>();
 
   constructor(tx: Transaction, known: ReadonlySet<InodeId>) {
-    this.#tx = tx;
+    super(tx);
     this.#known = known;
   }
 
@@ -91,31 +91,31 @@ export class QuotaTransaction implements Transaction {
   settle(enforcing: boolean): void {
     const changes = new Map<InodeId, number>();
     const add = (quota: InodeId, id: InodeId, bytes: number): void => {
-      const {countedTo} = getQuota(this.#tx, quota) ?? {};
+      const {countedTo} = getQuota(this.tx, quota) ?? {};
       if (bytes !== 0 && (countedTo === undefined || id <= countedTo)) changes.set(quota, (changes.get(quota) ?? 0) + bytes);
     };
     for (const [id, {inode: was, quotas}] of this.#touched) {
       const inode = this.#inode(id);
       const now = inode ? this.#quotasOf(inode) : [];
-      if (was && inode?.kind === 'directory' && !isSame(quotas, now) && !isEmpty(this.#tx, id)) throw new WeirError('CrossMount', 'a directory that is not empty cannot be moved between directories of different quotas');
+      if (was && inode?.kind === 'directory' && !isSame(quotas, now) && !isEmpty(this.tx, id)) throw new WeirError('CrossMount', 'a directory that is not empty cannot be moved between directories of different quotas');
       for (const quota of quotas) add(quota, id, -bytesOf(was!));
       for (const quota of now) add(quota, id, bytesOf(inode!));
       if (enforcing && was && inode && !isSame(quotas, now)) this.#refuse(now.filter(quota => !quotas.includes(quota)), bytesOf(inode));
     }
     for (const [id, change] of changes) {
-      const quota = getQuota(this.#tx, id);
-      if (quota) putQuota(this.#tx, id, {...quota, used: Math.max(0, quota.used + change)});
+      const quota = getQuota(this.tx, id);
+      if (quota) putQuota(this.tx, id, {...quota, used: Math.max(0, quota.used + change)});
     }
   }
 
   #refuse(quotas: readonly InodeId[], bytes: number): void {
     for (const id of quotas) {
-      const quota = getQuota(this.#tx, id);
+      const quota = getQuota(this.tx, id);
       if (quota && quota.used + bytes > quota.limit) throw new WeirError('QuotaExceeded', `the quota of ${quota.limit} bytes has no room for ${bytes} more`);
     }
   }
 
-  #touch(key: ByteString): void {
+  protected override changing(key: ByteString): void {
     if (key.charCodeAt(0) !== inodeLetter) return;
     const id = idOfKey(key) as InodeId;
     if (this.#touched.has(id)) return;
@@ -124,7 +124,7 @@ export class QuotaTransaction implements Transaction {
   }
 
   #inode(id: InodeId): Inode | undefined {
-    const record = this.#tx.get(inodeKey(id));
+    const record = this.tx.get(inodeKey(id));
     return record && decodeInode(id, record, noKey);
   }
 
@@ -132,38 +132,8 @@ export class QuotaTransaction implements Transaction {
   #quotasOf({id, parent}: Inode): readonly InodeId[] {
     if (id === rootInodeId) return [];
     let above = this.#above.get(parent);
-    if (!above) this.#above.set(parent, (above = quotasAbove(this.#tx, parent, this.#known, gone => this.#touched.get(gone)?.inode)));
+    if (!above) this.#above.set(parent, (above = quotasAbove(this.tx, parent, this.#known, gone => this.#touched.get(gone)?.inode)));
     return above;
-  }
-
-  get(key: ByteString): Uint8Array | undefined {
-    return this.#tx.get(key);
-  }
-
-  look(key: ByteString): Uint8Array | undefined {
-    return this.#tx.look(key);
-  }
-
-  range(options: RangeOptions): Iterable<KeyValue> {
-    return this.#tx.range(options);
-  }
-
-  recall(key: RecallKey): unknown {
-    return this.#tx.recall(key);
-  }
-
-  keep(key: RecallKey, found: unknown): void {
-    this.#tx.keep(key, found);
-  }
-
-  put(key: ByteString, value: Uint8Array): void {
-    this.#touch(key);
-    this.#tx.put(key, value);
-  }
-
-  delete(key: ByteString): void {
-    this.#touch(key);
-    this.#tx.delete(key);
   }
 }
 
