@@ -79,12 +79,20 @@ export class HeldInodes {
   /** The same, and what it is now. A change of its object that is under way is waited for: whether anybody has it open was asked already, and what is open is on its way to where it is kept. NotFound. */
   async hold(id: InodeId, holder: string, signal: AbortSignal): Promise<FileInfo> {
     const {turns} = this.#services;
-    const at = this.#transactions.peek(reader => {
+    for (;;) {
+      const at = this.#objectOf(id);
+      if (!at || !this.isChanging(at.mount, at.key)) return this.#hold(id, holder);
+      using _turn = await turns.acquire({mount: at.mount, keys: [at.key]}, signal);
+      // It may have been renamed meanwhile, to where somebody else has the turn.
+      if (this.#objectOf(id)?.key === at.key) return this.#hold(id, holder);
+    }
+  }
+
+  #objectOf(id: InodeId): {readonly mount: MountId; readonly key: ByteString} | undefined {
+    return this.#transactions.peek(reader => {
       const place = locate(reader, id)?.place;
       return place && {mount: place.mount, key: objectKeyOf(place, inodeAt(reader, place))};
     });
-    using _turn = at && this.isChanging(at.mount, at.key) ? await turns.acquire({mount: at.mount, keys: [at.key]}, signal) : undefined;
-    return this.#hold(id, holder);
   }
 
   /** Whether the object of that key is being changed. */

@@ -181,6 +181,9 @@ export const rmdir: Operation<'rmdir'> = async (services, head, {name}, context)
 export const rename: Operation<'rename'> = async (services, head, {name, newParent, newName, flags}, context) => {
   // A whiteout is made where a union of file systems keeps its upper layer, which is not what this is.
   if (flags & ~(noReplace | exchanging)) throw new Errno('EINVAL');
+  const [source, target] = [{directory: nodeOf(head), name}, {directory: newParent as InodeId, name: newName}];
+  services.renames.note(source, target);
+  if (flags & exchanging) services.renames.note(target, source);
   if (flags & exchanging) {
     await atShown(services, nodeOf(head), name, context, (from, found) =>
       atShown(services, newParent as InodeId, newName, found, (to, at) => services.files.rename(from, to, {replace: false, exchange: true, kind: 'either'}, at)));

@@ -92,20 +92,26 @@ export async function openedHandle(services: MountServices, info: FileInfo, {fla
   }
 }
 
+/** Moves of one file that may come between while one request is carried out. */
+const movesMax = 8;
+
 /** The file, read as it is now; also one that has lost its name, by those who retain it. */
 async function opened({files, origin}: MountServices, node: InodeId, context: CallContext): Promise<OpenFile> {
-  try {
-    return await atInode({files}, node, context, async path => {
-      const file = await files.open(path, {kind: 'file'}, context);
-      if (file.info.inode.id === node) return file;
-      await file[Symbol.asyncDispose]();
-      throw new Errno('ESTALE');
-    });
-  } catch (error) {
-    if (!isKind(error, 'NotFound') && !(error instanceof Errno)) throw error;
-    const info = await files.retain(node, origin, context);
-    if (info.path !== '') throw error;
-    return files.openRetained(info);
+  for (let moves = 0; ; moves++) {
+    try {
+      return await atInode({files}, node, context, async path => {
+        const file = await files.open(path, {kind: 'file'}, context);
+        if (file.info.inode.id === node) return file;
+        await file[Symbol.asyncDispose]();
+        throw new Errno('ESTALE');
+      });
+    } catch (error) {
+      if (!isKind(error, 'NotFound') && !(error instanceof Errno)) throw error;
+      const info = await files.retain(node, origin, context);
+      if (info.path === '') return files.openRetained(info);
+      // It has got another name between the question for that and the opening.
+      if (moves === movesMax) throw error;
+    }
   }
 }
 
@@ -137,18 +143,15 @@ export async function readHandle(services: MountServices, open: FileHandle, from
   const {draft} = services.handles.inode(open.node)!;
   if (draft) return await draft.read(from, size, context);
   if (!isReadable(open.flags)) throw new Errno('EBADF');
-  const file = open.file ?? (await reopened(services, open, context));
-  if (!file) throw new Errno('ESTALE');
-  try {
-    return await readFile(services, file, from, size, context);
-  } catch (error) {
-    if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
-    const again = await reopened(services, open, context);
-    if (!again) throw error;
+  let file = open.file ?? (await reopened(services, open, context));
+  for (let moves = 0; ; moves++) {
+    if (!file) throw new Errno('ESTALE');
     try {
-      return await readFile(services, again, from, size, context);
-    } catch (gone) {
-      throw isKind(gone, 'NotFound') ? new Errno('ESTALE') : gone;
+      return await readFile(services, file, from, size, context);
+    } catch (error) {
+      if (!isKind(error, 'ContentChanged', 'NotFound')) throw error;
+      if (moves === movesMax) throw new Errno('ESTALE');
+      file = await reopened(services, open, context);
     }
   }
 }

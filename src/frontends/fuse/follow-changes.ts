@@ -9,6 +9,7 @@ import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {ChangedRange, Changes} from '#contracts/master-api.ts';
 import {joinDraft} from '#frontends/fuse/drafting.ts';
 import {shownName} from '#frontends/fuse/file-names.ts';
+import type {ShownName} from '#frontends/fuse/own-renames.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 import {takeBackBytes} from '#frontends/fuse/shared-bytes.ts';
 import type {Clock} from '#runtime/clock.ts';
@@ -18,7 +19,7 @@ const retryMs = 1_000;
 const nobody = 0 as InodeId;
 const attributesOnly = -1n;
 
-type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'log' | 'origin' | 'locks' | 'numbered' | 'kept'> & {readonly clock: Pick<Clock, 'sleep' | 'nowNs'>};
+type Services = Pick<MountServices, 'files' | 'device' | 'handles' | 'remembered' | 'renames' | 'log' | 'origin' | 'locks' | 'numbered' | 'kept'> & {readonly clock: Pick<Clock, 'sleep' | 'nowNs'>};
 
 /** Until the signal aborts. While nothing can be heard, nothing is valid. */
 export async function followChanges(services: Services, context: CallContext): Promise<void> {
@@ -53,23 +54,31 @@ async function takeBack(services: Services, {inodes, names, written = [], lost}:
     await joinAll(services);
     return await takeBackAll(services);
   }
-  const {device, handles, remembered, numbered} = services;
+  const {device, handles, remembered, renames, numbered} = services;
   // Found out in this turn: what is answered from now on is as it is after the changes.
   const [whole, attributes] = [new Set<InodeId>(), new Set<InodeId>()];
-  const gone: Uint8Array[] = [];
+  const gone: ShownName[] = [];
   for (const {directory, name, was} of names) {
     // What it held is remembered with the directory.
     (remembered.nameChanged(directory, name) ? whole : attributes).add(directory);
     const absent = remembered.takeAbsence(directory, name);
-    if (absent || (was !== undefined && remembered.hasNode(was))) gone.push(invalidateEntryBody(numbered(directory), shownName(name, was ?? nobody, false)));
+    if (absent || (was !== undefined && remembered.hasNode(was))) gone.push({directory, name: shownName(name, was ?? nobody, false)});
   }
   // Of what is written the draft is read, which others tell of as they change it.
   for (const node of inodes) (remembered.hasListing(node) || handles.inode(node)?.draft ? attributes : whole).add(node);
   const nodes = [...[...whole].map(node => [node, 0n] as const), ...[...attributes].filter(node => !whole.has(node)).map(node => [node, attributesOnly] as const)];
   const known = nodes.filter(([node]) => remembered.hasNode(node));
-  for (const entry of gone) await device.notify(notification.invalidateEntry, entry);
+  for (const entry of gone) {
+    await forgetName(services, entry);
+    // Renames that the kernel was making are over.
+    for (const renamed of renames.from(entry)) await forgetName(services, renamed);
+  }
   for (const [node, offset] of known) await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), offset, 0n));
   for (const {inode, ...range} of written) await writtenElsewhere(services, inode, range);
+}
+
+async function forgetName({device, numbered}: Services, {directory, name}: ShownName): Promise<void> {
+  await device.notify(notification.invalidateEntry, invalidateEntryBody(numbered(directory), name));
 }
 
 async function writtenElsewhere(services: Services, node: InodeId, range: ChangedRange): Promise<void> {

@@ -11,6 +11,7 @@ import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import type {Rooms} from '#frontends/fuse/rooms.ts';
+import type {OwnRenames} from '#frontends/fuse/own-renames.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -35,6 +36,7 @@ export interface MountServices {
   readonly log: Log;
   readonly shownAs: ShownAs;
   readonly remembered: Remembered;
+  readonly renames: OwnRenames;
   readonly numbered: NodeNumbers;
   readonly kept: KeptState;
   /** Of a mount that shares them with others. */
