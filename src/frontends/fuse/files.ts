@@ -45,7 +45,11 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
   const node = nodeOf(head);
   if (isWritable(flags) && services.readOnly) throw new Errno('EROFS');
   // Also by its descriptor, in /proc, when it has no name any more.
-  const info = await infoOfNode(services, node, context).catch(error => orphanOf(services, node, error));
+  const info = await infoOfNode(services, node, context).catch(error => {
+    const orphan = orphanOf(services, node, error);
+    if (!services.secondAsks.isSecond(node, head.pid)) throw new Errno('ESTALE');
+    return orphan;
+  });
   if (info.inode.kind === 'directory') throw new Errno('EISDIR');
   const before = handles.inode(node)?.draft;
   const handle = handles.openedBy(firstUnique(head)) ?? (await openedHandle(services, info, {flags, unique: firstUnique(head)}, context));

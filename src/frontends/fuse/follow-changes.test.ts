@@ -24,7 +24,8 @@ test('who could not hear for a while takes everything back, and says again what 
   const services = {
     files: {watch, isWrittenNow: () => false, hold: (...args: unknown[]) => Promise.resolve(void said.push(['hold', ...args.slice(0, 2)]))},
     device: {notify: (code: number, body: Uint8Array) => Promise.resolve(void said.push([code, body.length > 0 ? Number(Buffer.from(body).readBigUInt64LE(0)) : 'all']))},
-    handles: {openInodes: [7], inode: () => undefined}, remembered, renames: new OwnRenames(() => 0), numbered: nodeNumbers(5 as InodeId), origin: 'mount', log: {warn: () => undefined}, clock: {sleep: () => Promise.resolve()},
+    handles: {openInodes: [7], inode: () => undefined}, remembered, renames: new OwnRenames(() => 0), numbered: nodeNumbers(5 as InodeId), origin: 'mount',
+    log: {warn: () => undefined}, clock: {sleep: () => Promise.resolve()},
   } as unknown as Parameters<typeof followChanges>[0];
   await followChanges(services, {...systemContext, signal: stop.signal});
   const all = [[notification.nextEpoch, 'all'], [notification.invalidateInode, 7], [notification.invalidateInode, 1]];

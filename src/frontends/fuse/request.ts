@@ -12,6 +12,7 @@ import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import type {Rooms} from '#frontends/fuse/rooms.ts';
 import type {OwnRenames} from '#frontends/fuse/own-renames.ts';
+import type {SecondAsks} from '#frontends/fuse/second-asks.ts';
 import type {Remembered} from '#frontends/fuse/remembered.ts';
 import type {Clock} from '#runtime/clock.ts';
 import type {FuseDevice} from '#runtime/fuse.ts';
@@ -37,6 +38,7 @@ export interface MountServices {
   readonly shownAs: ShownAs;
   readonly remembered: Remembered;
   readonly renames: OwnRenames;
+  readonly secondAsks: SecondAsks;
   readonly numbered: NodeNumbers;
   readonly kept: KeptState;
   /** Of a mount that shares them with others. */
