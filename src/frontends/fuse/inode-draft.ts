@@ -39,10 +39,12 @@ export class InodeDraft {
   /** Counts them. */
   #changes = 0;
   /** How long it was when the kernel was told of it last. */
-  #told = 0;
+  #told: number;
 
-  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft) {
+  /** `told`: how long the kernel knows that it is. */
+  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft, told = 0) {
     this.#draft = draft;
+    this.#told = told;
     this.#clock = clock;
     this.#dirty = dirty;
     this.#touched = touched;

@@ -84,7 +84,8 @@ async function restoreDraft(services: MountServices, slot: number, {node, dirty,
   const inode = node as InodeId;
   const open = handles.inode(inode);
   const info = open?.info ?? (await named(services, inode, context));
-  const draft = new InodeDraft(found, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot));
+  // Its kernel, which may be writing it again already, knows how long it has made it.
+  const draft = new InodeDraft(found, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot), found.length);
   if (open) open.draft = draft;
   else void handles.ending(inode, info ? endDraft(services, {handles: 0, info, backing: undefined, draft}, context) : draft.close(context));
 }
