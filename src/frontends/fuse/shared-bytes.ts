@@ -18,8 +18,6 @@ export async function takeBackBytes(
   await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(from), length));
   if (longer === undefined) return;
   const last = await draft.read(longer - 1, 1, context);
-  if (last.length !== 1) return;
-  await device.notify(notification.store, storeBody(numbered(node), longer - 1, last));
-  // Its own programs may have written there since that byte was read.
-  await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(longer - 1), 1n));
+  // Not forgotten again: what its own programs have under way would be read as it was before.
+  if (last.length === 1) await device.notify(notification.store, storeBody(numbered(node), longer - 1, last));
 }
