@@ -142,4 +142,6 @@ export async function endDraft({log, ...services}: Pick<MountServices, 'log' | '
     log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
   }
   await draft.close(context);
+  // A page that was taken back while it was being written here may be there as it was before that.
+  if (draft.isShared) await services.device.notify(notification.invalidateInode, invalidateInodeBody(services.numbered(info.inode.id), 0n, 0n));
 }

@@ -38,6 +38,7 @@ export class InodeDraft {
   #shown = false;
   /** Counts them. */
   #changes = 0;
+  #isShared = false;
   /** How long it was when the kernel was told of it last. */
   #told: number;
 
@@ -60,6 +61,11 @@ export class InodeDraft {
 
   get isShown(): boolean {
     return this.#shown;
+  }
+
+  /** Others have changed it, too. */
+  get isShared(): boolean {
+    return this.#isShared;
   }
 
   get length(): number {
@@ -96,6 +102,7 @@ export class InodeDraft {
 
   /** Others have changed it: answers how long it is, where the kernel, which is about to be told, cannot think so. */
   async changedElsewhere(context: CallContext): Promise<number | undefined> {
+    this.#isShared = true;
     await this.#draft.refresh(context);
     const {length} = this.#draft;
     const longer = length > this.#told;
