@@ -14,6 +14,7 @@ import {InodeDraft, type KeepDraft} from '#frontends/fuse/inode-draft.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import {infoOfNode} from '#frontends/fuse/names.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
+import {takeBackOwn} from '#frontends/fuse/shared-bytes.ts';
 import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 
 /** What a file has may be put elsewhere so often between finding it and opening it. */
@@ -142,6 +143,6 @@ export async function endDraft({log, ...services}: Pick<MountServices, 'log' | '
     log.error('fuse: what was written could not be published; it is kept for the next start', {error, inode: info.inode.id});
   }
   await draft.close(context);
-  // A page that was taken back while it was being written here may be there as it was before that.
-  if (draft.isShared) await services.device.notify(notification.invalidateInode, invalidateInodeBody(services.numbered(info.inode.id), 0n, 0n));
+  // Also what was mapped, and written back since the last FLUSH.
+  if (draft.isShared) await takeBackOwn(services, info.inode.id, draft, {from: 0, to: Infinity});
 }

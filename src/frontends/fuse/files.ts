@@ -23,7 +23,7 @@ import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type AnswerNow, type BodyOf, firstUnique, isResent, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
 import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
-import {takeBackBytes} from '#frontends/fuse/shared-bytes.ts';
+import {takeBackBytes, takeBackOwn} from '#frontends/fuse/shared-bytes.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
 /** Of RELEASE: the last of descriptors that had a lock of the whole file. */
@@ -231,6 +231,7 @@ export const write: Operation<'write'> = async (services, head, body, context) =
   const at = appended ? await draft.write(undefined, bytes, context, Number(firstUnique(head))) : await draft.write(offset, bytes, context);
   services.rooms.give(bytes);
   // The kernel has put them where it thinks, and may hold that page until it is answered.
+  if (draft.isShared && at === offset) void takeBackOwn(services, node, draft, {from: at, to: at + bytes.length}).catch(() => undefined);
   if (at !== offset) void takeBackBytes(services, node, draft, {from: Math.min(at, offset), to: Infinity}, {...context, signal: systemContext.signal}).catch(() => undefined);
   return writtenBody(bytes.length);
 };
@@ -251,6 +252,8 @@ export const flush: Operation<'flush'> = async (services, _head, {handle, lockOw
   const {node, flags} = handleOf(services, handle);
   try {
     if (isWritable(flags)) await publish(services, node, context);
+    const draft = services.handles.inode(node)?.draft;
+    if (draft?.isShared) await takeBackOwn(services, node, draft, {from: 0, to: Infinity});
   } finally {
     await letGo(services, node, lockOwner, false, context);
   }
@@ -262,6 +265,7 @@ export function flushNow(services: MountServices, _head: FuseHead, {handle}: Bod
   const open = services.handles.file(handle);
   if (!open || services.locks) return undefined;
   const draft = isWritable(open.flags) ? services.handles.inode(open.node)?.draft : undefined;
+  if (draft?.isShared) return undefined;
   const published = draft ? draft.publishNow(context) : 'unchanged';
   if (published === undefined) return undefined;
   if (published === 'unchanged') return nothingToSay;

@@ -39,6 +39,7 @@ export class InodeDraft {
   /** Counts them. */
   #changes = 0;
   #isShared = false;
+  #takingBack: Promise<unknown> = Promise.resolve();
   /** How long it was when the kernel was told of it last. */
   #told: number;
 
@@ -108,6 +109,13 @@ export class InodeDraft {
     const longer = length > this.#told;
     this.#told = length;
     return longer ? length : undefined;
+  }
+
+  /** What the kernel is told of its bytes, one after the other: what it is told last is so. */
+  takingBack<T>(work: () => Promise<T>): Promise<T> {
+    const taken = this.#takingBack.then(work);
+    this.#takingBack = taken.catch(() => undefined);
+    return taken;
   }
 
   seek(offset: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined> {

@@ -10,14 +10,28 @@ import type {ChangedRange} from '#contracts/master-api.ts';
 import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import type {MountServices} from '#frontends/fuse/request.ts';
 
-export async function takeBackBytes(
-  {device, numbered}: Pick<MountServices, 'device' | 'numbered'>, node: InodeId, draft: InodeDraft, {from, to}: ChangedRange, context: CallContext,
-): Promise<void> {
+type Services = Pick<MountServices, 'device' | 'numbered'>;
+
+export function takeBackBytes(services: Services, node: InodeId, draft: InodeDraft, range: ChangedRange, context: CallContext): Promise<void> {
+  return draft.takingBack(() => takeBack(services, node, draft, range, context));
+}
+
+async function takeBack({device, numbered}: Services, node: InodeId, draft: InodeDraft, {from, to}: ChangedRange, context: CallContext): Promise<void> {
   const longer = await draft.changedElsewhere(context);
-  const length = to === Infinity ? 0n : BigInt(to - from);
-  await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(from), length));
+  await device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(from), lengthOf({from, to})));
   if (longer === undefined) return;
   const last = await draft.read(longer - 1, 1, context);
   // Not forgotten again: what its own programs have under way would be read as it was before.
   if (last.length === 1) await device.notify(notification.store, storeBody(numbered(node), longer - 1, last));
 }
+
+/**
+ * What a mount's own programs have written of it: a page that was taken back while its WRITE was under way may have been read again before the
+ * draft had that. Not waited for by that WRITE: the kernel may hold the page until it is answered.
+ */
+export async function takeBackOwn({device, numbered}: Services, node: InodeId, draft: InodeDraft, range: ChangedRange): Promise<void> {
+  await draft.takingBack(() => device.notify(notification.invalidateInode, invalidateInodeBody(numbered(node), BigInt(range.from), lengthOf(range))));
+}
+
+/** 0: to the end. */
+const lengthOf = ({from, to}: ChangedRange): bigint => (to === Infinity ? 0n : BigInt(to - from));
