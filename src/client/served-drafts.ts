@@ -2,7 +2,8 @@
 import {WeirError} from '#base/errors.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import type {InodeId} from '#base/ids.ts';
-import type {DraftHandle, OpenDrafts} from '#client/open-drafts.ts';
+import type {OpenDrafts} from '#client/open-drafts.ts';
+import type {DraftHandle} from '#client/shared-draft.ts';
 import {UnderWay} from '#client/under-way.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {DraftsApi, DraftState, NumberedDraft} from '#contracts/drafts-api.ts';
