@@ -1,5 +1,5 @@
 /** What follows `-o` of a mount by FUSE, as mount(8) has it: some options are Weir's, the others are flags of any mount, which the kernel carries out. */
-import {InvalidArgumentError} from 'commander';
+import {InvalidArgumentError, Option} from 'commander';
 import type {FuseOptions} from '#contracts/mounts-api.ts';
 
 /** Set-id bits and devices count only where the administrator says so: what the stores hold was written by others. */
@@ -10,6 +10,11 @@ const others = ['sync', 'dirsync', 'async', 'relatime', 'strictatime'];
 const known = new Set<string>([...opposites.flat(), ...others]);
 /** Of /etc/fstab, for those who read it. */
 const ignored = new Set(['defaults', 'rw', 'auto', 'noauto', 'user', 'nofail', '_netdev', 'default_permissions']);
+
+/** Of a command: a list that may be given several times. */
+export function fuseOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(fuseOptions).default(defaultFuseOptions, defaultFuseOptions.flags.join());
+}
 
 /** Adds a comma-separated list to what is set already; a later option wins. Throws InvalidArgumentError. */
 export function fuseOptions(list: string, before: FuseOptions = defaultFuseOptions): FuseOptions {

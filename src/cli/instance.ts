@@ -2,7 +2,7 @@
 import {type Command, Option} from 'commander';
 import {WeirError} from '#base/errors.ts';
 import {formatDuration, formatSize, parseSize} from '#base/units.ts';
-import {defaultFuseOptions, fuseOptions} from '#cli/fuse-options.ts';
+import {fuseOption} from '#cli/fuse-options.ts';
 import {example, globals, portOption, type Register, sizeOption, threadsOption} from '#cli/command.ts';
 import type {InstanceInfo, RootKey, UpOptions} from '#cli/environment.ts';
 import {writeTypeHelp} from '#cli/mount.ts';
@@ -121,7 +121,7 @@ export const registerUp: Register = (parent, environment) => {
     .option('--disk <DIR:SIZE>', 'a cache tier on disk; repeatable, fastest first', collect)
     .option('--no-audit', 'do not write down who changed what and who was denied (log/audit.log of the home)')
     .option('--fuse <DIR>', 'mount the namespace there too (Linux; root, or by fusermount3)')
-    .option('--fuse-options <LIST>', 'as `weir fuse -o`', fuseOptions, defaultFuseOptions)
+    .addOption(fuseOption('--fuse-options <LIST>', 'as `weir fuse -o`'))
     .option('--write-type <TYPE>', `${writeTypeHelp}; of the home, and of the URIs that have no -o writeType`)
     .addOption(new Option('-o <NAME=VALUE>', 'an option of the URI before it; repeatable').argParser(collect))
     .action(async (uris: string[], options: UpFlags) => {
@@ -172,7 +172,7 @@ export const registerFuse: Register = (parent, environment) => {
     .description('mount the namespace of the running instance there by FUSE (Linux; root, or by fusermount3); in the foreground until it is unmounted')
     .option('--read-only', 'nothing can be changed there')
     .option('--subdir <PATH>', 'mount that directory of the namespace, not the whole')
-    .option('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; subdir=; nopassthrough, shared_locks', fuseOptions, defaultFuseOptions)
+    .addOption(fuseOption('-o, --options <LIST>', 'as for mount(8), with commas: ro, noallow_other, dev, suid, noexec, noatime …; uid=, gid=, umask=; subdir=; nopassthrough, shared_locks'))
     .option('--own-process', 'this process serves the mount, also where the instance could: slower, and on a core of its own')
     .action(async (directory: string, {readOnly, subdir, options: chosen, ownProcess = false}: FuseFlags) => {
       const options = globals(command);

@@ -66,6 +66,7 @@ describe('the command line', () => {
       assert.equal(await runProgram(fresh, [...path, '--help']), 0);
       assert.match(said.out, /Example:/, path.join(' '));
       assert.match(said.out, /--json/, path.join(' '));
+      assert.doesNotMatch(said.out, /default: [{[]/, path.join(' '));
     }
   });
 
