@@ -21,6 +21,7 @@ export interface ObjectLock {
 
 export const retentionAttribute = 'weir.s3.retention';
 export const legalHoldAttribute = 'weir.s3.legal-hold';
+export const lockAttributeNames = [retentionAttribute, legalHoldAttribute] as const;
 
 export function encodeRetention({mode, untilMs}: Retention): Uint8Array {
   return Buffer.from(`${mode} ${untilMs}`, 'latin1');
@@ -62,7 +63,9 @@ export interface DefaultRetention {
   readonly years?: number;
 }
 
-/** As the setting `object-lock` has it: JSON, an empty object where nothing is retained by default. InvalidArgument. */
+export const objectLockSetting = 'object-lock';
+
+/** As that setting has it: JSON, an empty object where nothing is retained by default. InvalidArgument. */
 export function parseDefaultRetention(text: string): DefaultRetention | undefined {
   let value: unknown;
   try {

@@ -5,6 +5,7 @@
 import {S3Error} from '#codec/s3/s3-error.ts';
 import {child, type Element, malformed, parseXml} from '#codec/s3/xml-read.ts';
 import {element, optionalElement, xmlDocument} from '#codec/s3/xml-write.ts';
+import {requestPaymentSetting} from '#frontends/s3/access/bucket-rules.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, type Operation, xml} from '#frontends/s3/request.ts';
@@ -77,7 +78,7 @@ const encryption = methodsOf({
 });
 
 const requestPayment = methodsOf({
-  setting: 'request-payment',
+  setting: requestPaymentSetting,
   root: 'RequestPaymentConfiguration',
   parse: (root) => oneOf(child(root, 'Payer'), 'BucketOwner', 'Requester'),
   show: (value) => element('Payer', value ?? 'BucketOwner'),

@@ -16,6 +16,7 @@ import {documentOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, noSuchBucket, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {Settings} from '#model/inode.ts';
+import {objectLockSetting} from '#model/object-lock.ts';
 
 const uploadsAPage = 1000;
 
@@ -60,7 +61,7 @@ export const createBucket: Operation = async (request) => {
   const locked = request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true';
   const settings: Settings = {
     ...rulesOfNew(request), ...(tagging === '' ? {} : {tagging}), ...(locationConstraint === defaultRegion ? {} : {[locationSetting]: locationConstraint}),
-    ...(locked ? {versioning: 'Enabled', 'object-lock': '{}'} : {}),
+    ...(locked ? {versioning: 'Enabled', [objectLockSetting]: '{}'} : {}),
   };
   const path = bucketPath(bucket);
   const made = ['Location', `/${bucket}`, 'x-amz-bucket-arn', `arn:aws:s3:::${bucket}`];

@@ -1,5 +1,6 @@
 /** Presigned URLs whose headers are in the query, as the SDK for JavaScript makes them: there they mean what they mean as headers. */
 import assert from 'node:assert/strict';
+import {hash} from 'node:crypto';
 import {after, before, test} from 'node:test';
 import {
   CopyObjectCommand, CreateBucketCommand, CreateMultipartUploadCommand, GetObjectCommand, GetObjectTaggingCommand, HeadObjectCommand, ListMultipartUploadsCommand, PutObjectCommand,
@@ -21,7 +22,7 @@ const presign = getSignedUrl as unknown as (client: object, command: object, opt
 
 async function use(method: string, command: object, body?: string): Promise<{readonly answer: Answer; readonly query: URLSearchParams}> {
   const url = new URL(await presign(gateway.sdk, command, {expiresIn: 60}));
-  const headers = ['host', url.host, ...(body === undefined ? [] : ['content-length', String(body.length)])];
+  const headers = ['host', url.host, ...(body === undefined ? [] : ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64')])];
   return {answer: await gateway.send({method, target: url.pathname + url.search, headers, ...(body === undefined ? {} : {body: Buffer.from(body)})}), query: url.searchParams};
 }
 

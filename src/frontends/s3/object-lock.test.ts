@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {
-  CreateBucketCommand, DeleteObjectCommand, GetObjectLockConfigurationCommand, GetObjectRetentionCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, PutObjectLegalHoldCommand,
-  PutObjectLockConfigurationCommand, PutObjectRetentionCommand,
+  CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectLockConfigurationCommand, GetObjectRetentionCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, PutObjectLegalHoldCommand,
+  PutObjectLockConfigurationCommand, PutObjectRetentionCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import {codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
 
@@ -59,4 +59,29 @@ test('headers are looked at before the bucket is', async () => {
   const put = (days: number) => gateway.sdk.send(new PutObjectCommand({Bucket: 'plain', Key: 'a', Body: 'x', ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: later(days)}));
   assert.equal(await codeOf(put(-1)), 'InvalidArgument');
   await assert.rejects(put(1), {name: 'InvalidRequest', message: 'Bucket is missing ObjectLockConfiguration'});
+});
+
+test('bytes that are locked as they come prove to be what was sent', async () => {
+  const plain = gateway.client({accessKeyId: 'key', secretAccessKey: 'secret'}, {requestChecksumCalculation: 'WHEN_REQUIRED'});
+  await gateway.sdk.send(new CreateBucketCommand({Bucket: 'proved', ObjectLockEnabledForBucket: true}));
+  const wanted = {Bucket: 'proved', Key: 'a'};
+  const body = {...wanted, Body: Buffer.from('x')};
+  const proof = {ContentMD5: 'ndTkYSaMgDT1yFZOFVxnpg=='};
+  const said = (what: string) => ({name: 'InvalidRequest', message: `Content-MD5 OR x-amz-checksum- HTTP header is required for ${what} requests with Object Lock parameters`});
+  const held = {ObjectLockLegalHoldStatus: 'ON'} as const;
+  const put = (more: object): Promise<unknown> => plain.send(new PutObjectCommand({...body, ...more}));
+  await put({});
+  await assert.rejects(put(held), said('Put Object'));
+  await assert.rejects(put({ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: later(1)}), said('Put Object'));
+  await put({...held, ...proof});
+  await put({...held, ChecksumCRC32: 'jNwWgw=='});
+  const [locked, free] = await Promise.all([held, {}].map((lock) => plain.send(new CreateMultipartUploadCommand({...wanted, ...lock}))));
+  const part = (UploadId: string | undefined, more: object): Promise<unknown> => plain.send(new UploadPartCommand({...body, UploadId, PartNumber: 1, ...more}));
+  await assert.rejects(part(locked!.UploadId, {}), said('Put Part'));
+  await part(locked!.UploadId, proof);
+  await part(free!.UploadId, {});
+  await plain.send(new PutObjectLockConfigurationCommand({Bucket: 'proved', ObjectLockConfiguration: {ObjectLockEnabled: 'Enabled', Rule: {DefaultRetention: {Mode: 'GOVERNANCE', Days: 1}}}}));
+  await assert.rejects(put({}), said('Put Object'));
+  await assert.rejects(part(free!.UploadId, {}), said('Put Part'));
+  await put(proof);
 });

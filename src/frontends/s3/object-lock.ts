@@ -6,18 +6,16 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import {requireBucket} from '#frontends/s3/bucket.ts';
 import {remainingDays} from '#frontends/s3/access/facts.ts';
 import {needs} from '#frontends/s3/access/operations.ts';
-import {documentOf} from '#frontends/s3/request-body.ts';
+import {documentOf, type Upload} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, bucketPath, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {refuseMarker, versionOf} from '#frontends/s3/versions.ts';
-import {encodeRetention, legalHoldAttribute, legalHoldOff, legalHoldOn, lockOf, parseDefaultRetention, retentionAttribute} from '#model/object-lock.ts';
-
-const setting = 'object-lock';
+import {encodeRetention, legalHoldAttribute, legalHoldOff, legalHoldOn, lockOf, objectLockSetting, parseDefaultRetention, retentionAttribute} from '#model/object-lock.ts';
 
 async function settingOf(request: S3Request): Promise<string | undefined> {
   const bucket = bucketOf(request);
   const info = await requireBucket(request, bucket);
   if (info.inode.settings === undefined) return undefined;
-  return (await request.files.getSettings(bucketPath(bucket), request.context)).settings[setting];
+  return (await request.files.getSettings(bucketPath(bucket), request.context)).settings[objectLockSetting];
 }
 
 export const getObjectLock: Operation = async (request) => {
@@ -33,7 +31,7 @@ export const putObjectLock: Operation = async (request) => {
   if (document.length === 0) throw new S3Error('MissingRequestBodyError', 'Request Body is empty');
   const standard = parseObjectLock(document);
   try {
-    await request.files.setSetting(bucketPath(bucket), setting, JSON.stringify(standard ?? {}), request.context);
+    await request.files.setSetting(bucketPath(bucket), objectLockSetting, JSON.stringify(standard ?? {}), request.context);
   } catch (error) {
     if (!isKind(error, 'Conflict')) throw error;
     throw new S3Error('InvalidBucketState', 'Versioning must be \'Enabled\' on the bucket to apply a Object Lock configuration');
@@ -126,6 +124,15 @@ export async function lockAttributes(request: S3Request): Promise<Record<string,
   // The one word is how S3 says it of headers.
   await requireLock(request, 'Bucket is missing ObjectLockConfiguration');
   return attributes;
+}
+
+/**
+ * Bytes that are locked as they come must prove to be what was sent (PutObject, Content-MD5): where the request says so of them (`locks`), or their
+ * bucket of all. InvalidRequest.
+ */
+export function requireDigest(request: S3Request, {algorithm}: Pick<Upload, 'algorithm'>, locks: boolean, what: 'Put Object' | 'Put Part'): void {
+  if (algorithm !== undefined || request.header('content-md5') !== undefined || !(locks || request.access.rules.retains)) return;
+  throw new S3Error('InvalidRequest', `Content-MD5 OR x-amz-checksum- HTTP header is required for ${what} requests with Object Lock parameters`);
 }
 
 /** What GET and HEAD say of a locked version. */

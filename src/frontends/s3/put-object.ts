@@ -8,7 +8,7 @@ import {type Encryption, encryptionHeaders, encryptionOf, keptEncryption} from '
 import {aclAttributes} from '#frontends/s3/access/granting.ts';
 import {metadataOf, objectChecksumPairs} from '#frontends/s3/object-headers.ts';
 import {expirationHeaders} from '#frontends/s3/expiration.ts';
-import {lockAttributes} from '#frontends/s3/object-lock.ts';
+import {lockAttributes, requireDigest} from '#frontends/s3/object-lock.ts';
 import {answer, bucketOf, bucketPath, etagOf, keyOf, objectPath, type Operation, type S3Request} from '#frontends/s3/request.ts';
 import {taggingOf} from '#frontends/s3/tagging.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
@@ -29,6 +29,7 @@ export async function storeObject(request: S3Request, origin?: 'post'): Promise<
   const encryption = await encryptionOf(request, files.statNow(bucketPath(bucket), {kind: 'directory'}, context) ?? (await requireBucket(request, bucket)));
   const sealed = encryption.key && sealWhole(request, encryption.key);
   const lock = await lockAttributes(request);
+  if (origin === undefined) requireDigest(request, upload, Object.keys(lock).length > 0, 'Put Object');
   const path = objectPath(bucket, keyOf(request));
   const options: CreateOptions = {
     kind: 'file',

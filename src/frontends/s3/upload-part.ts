@@ -12,12 +12,14 @@ import {copySourceOf, sourceVersionHeaders, statSource} from '#frontends/s3/copy
 import {customerKeyOf, encryptionHeaders, encryptionOfObject, refuseEncryptionHeader} from '#frontends/s3/encryption.ts';
 import {checksumsXml, partNumberMax, shownChecksums, uploadIdOf, withUpload} from '#frontends/s3/multipart.ts';
 import {checksumHeaderPairs} from '#frontends/s3/object-headers.ts';
+import {requireDigest} from '#frontends/s3/object-lock.ts';
 import {uploadOf} from '#frontends/s3/request-body.ts';
 import {answer, bucketOf, keyOf, objectPath, type Operation, type S3Request, xml} from '#frontends/s3/request.ts';
 import {openerOf} from '#frontends/s3/opening.ts';
 import {sealingOfPart, writeSealed} from '#frontends/s3/sealing.ts';
 import {versionOption} from '#frontends/s3/versions.ts';
 import type {ChecksumAlgorithm} from '#model/content.ts';
+import {lockAttributeNames} from '#model/object-lock.ts';
 
 function partNumberOf(request: S3Request): number {
   const text = request.query('partNumber') ?? '';
@@ -52,6 +54,7 @@ export const uploadPart: Operation = async (request) => {
   await requireBucket(request, bucket);
   const path = objectPath(bucket, keyOf(request));
   const upload = await withUpload(uploadId, () => request.files.getUpload(path, uploadId, request.context));
+  requireDigest(request, body, lockAttributeNames.some((name) => upload.xattrs?.[name] !== undefined), 'Put Part');
   const sealing = sealingOfPart(request, upload, key);
   const checksums = partAlgorithms(upload, body.algorithm);
   const writer = await request.files.uploadPart(path, uploadId, partNumber, {length: body.length, checksums: sealing ? [] : checksums}, request.context);

@@ -16,10 +16,11 @@ import {canonicalPath, existing, resolve, shown} from '#master/namespace/resolve
 import {lifecycleSetting} from '#model/lifecycle.ts';
 import {notificationSetting} from '#model/notification.ts';
 import {setTimer} from '#master/namespace/timers.ts';
-import {checkVersioning, objectLockSetting, statusOf, versioningSetting} from '#master/namespace/versioning.ts';
+import {checkVersioning, statusOf, versioningSetting} from '#master/namespace/versioning.ts';
 import type {Reader, Transaction} from '#metastore/metastore.ts';
 import type {Inode, Settings} from '#model/inode.ts';
 import {parseWriteType, writeTypeSetting} from '#model/mount.ts';
+import {objectLockSetting} from '#model/object-lock.ts';
 import type {Path} from '#model/path.ts';
 
 /** How many bytes may lie below the directory. */

@@ -10,7 +10,7 @@ import {peekInode} from '#codec/namespace/inode-record.ts';
 import {inodeKey, settingKey, versionedKeyBytesMax} from '#codec/namespace/keys.ts';
 import type {Reader} from '#metastore/metastore.ts';
 import type {Inode} from '#model/inode.ts';
-import {parseDefaultRetention, retentionAttribute, encodeRetention, retentionFrom} from '#model/object-lock.ts';
+import {objectLockSetting, parseDefaultRetention, retentionAttribute, encodeRetention, retentionFrom} from '#model/object-lock.ts';
 import type {TimeNs} from '#model/content.ts';
 import type {Path} from '#model/path.ts';
 import type {VersioningStatus} from '#model/version.ts';
@@ -43,8 +43,6 @@ export function keepingOf(reader: Reader, {names, kind}: Path, top: InodeId | un
   const key = names.slice(1).join('/') as ByteString;
   return key.length > versionedKeyBytesMax || key.includes('\0') ? undefined : {status, bucket: top, key};
 }
-
-export const objectLockSetting = 'object-lock';
 
 /** Whether versions of the bucket can be locked; that is so from when it was made, or never ends. */
 export function isLockBucket(reader: Reader, bucket: InodeId): boolean {

@@ -4,7 +4,7 @@ import {after, before, describe, it, test} from 'node:test';
 import {
   CopyObjectCommand, CreateBucketCommand, DeleteBucketPolicyCommand, DeleteObjectCommand, DeleteObjectsCommand, GetBucketAclCommand, GetObjectAclCommand, GetObjectCommand, ListBucketsCommand, ListObjectsV2Command,
   ListObjectVersionsCommand,
-  PutBucketAclCommand, PutBucketOwnershipControlsCommand, PutBucketPolicyCommand, PutObjectAclCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client,
+  PutBucketAclCommand, PutBucketOwnershipControlsCommand, PutBucketPolicyCommand, PutBucketRequestPaymentCommand, PutObjectAclCommand, PutObjectCommand, PutPublicAccessBlockCommand, type S3Client,
 } from '@aws-sdk/client-s3';
 import {knownActions} from '#codec/s3/policy/actions.ts';
 import {systemContext} from '#contracts/context.ts';
@@ -102,6 +102,28 @@ describe('a user with an account of its own', () => {
     assert.equal(await codeOf(gateway.sdk.send(new PutBucketAclCommand({Bucket: 'data', ACL: 'public-read'}))), 'AccessControlListNotSupported');
     await gateway.sdk.send(new DeleteBucketPolicyCommand({Bucket: 'data'}));
   });
+});
+
+test('where requesters pay, others than the owner say that they do, and who they are', async () => {
+  const Bucket = 'paid';
+  await alice.send(new CreateBucketCommand({Bucket}));
+  for (const Key of ['k', 'l']) await alice.send(new PutObjectCommand({Bucket, Key, Body: Buffer.from('x')}));
+  await alice.send(new PutBucketPolicyCommand({Bucket, Policy: policyOf({Effect: 'Allow', Principal: '*', Action: 's3:*', Resource: ['arn:aws:s3:::paid', 'arn:aws:s3:::paid/*']})}));
+  assert.equal(await get(bob, Bucket, 'k'), 'none');
+  await alice.send(new PutBucketRequestPaymentCommand({Bucket, RequestPaymentConfiguration: {Payer: 'Requester'}}));
+  for (const [RequestPayer, code] of [[undefined, 'AccessDenied'], ['requester', 'none']] as const) {
+    const paid = {Bucket, ...(RequestPayer ? {RequestPayer} : {})};
+    assert.equal(await codeOf(bob.send(new GetObjectCommand({...paid, Key: 'k'}))), code);
+    assert.equal(await codeOf(bob.send(new ListObjectsV2Command(paid))), code);
+    assert.equal(await codeOf(bob.send(new PutObjectCommand({...paid, Key: 'of bob', Body: Buffer.from('x')}))), code);
+    assert.equal(await codeOf(gateway.sdk.send(new CopyObjectCommand({Bucket: 'data', Key: 'copy', CopySource: `${Bucket}/k`}))), 'none');
+    const {Errors = []} = await bob.send(new DeleteObjectsCommand({...paid, Delete: {Objects: [{Key: 'l'}]}}));
+    assert.deepEqual(Errors.map(({Code}) => Code), RequestPayer ? [] : [code]);
+  }
+  assert.equal((await gateway.send({method: 'GET', target: '/paid/k', headers: ['host', 's3.test', 'x-amz-request-payer', 'requester']})).status, 403);
+  for (const client of [alice, gateway.sdk]) assert.equal(await get(client, Bucket, 'k'), 'none');
+  await alice.send(new PutBucketRequestPaymentCommand({Bucket, RequestPaymentConfiguration: {Payer: 'BucketOwner'}}));
+  assert.equal(await get(bob, Bucket, 'k'), 'none');
 });
 
 describe('everybody', () => {

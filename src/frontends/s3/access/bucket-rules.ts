@@ -12,9 +12,12 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import type {IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {Settings} from '#model/inode.ts';
 import {type LifecycleRule, lifecycleSetting, parseRules} from '#model/lifecycle.ts';
+import {objectLockSetting, parseDefaultRetention} from '#model/object-lock.ts';
 
 /** Names of the settings. */
 export const accessSettings = {policy: 'policy', acl: 'acl', publicAccessBlock: 'public-access-block', ownership: 'ownership-controls'} as const;
+
+export const requestPaymentSetting = 'request-payment';
 
 /** Buckets whose rules are kept; a policy compiled is about ten times its text. */
 const bucketsKeptMax = 1000;
@@ -32,6 +35,10 @@ export interface BucketRules {
   readonly aclsOff: boolean;
   /** Absent: no object ends by itself. */
   readonly lifecycle?: readonly LifecycleRule[];
+  /** Object lock retains what is written. */
+  readonly retains?: true;
+  /** Who is not of its account pays for what it asks. */
+  readonly requesterPays?: true;
 }
 
 interface Kept {
@@ -71,6 +78,7 @@ function compile(name: ByteString, settings: Settings): Kept['rules'] {
   const document = policyText === undefined ? undefined : parseKeptBucketPolicy(policyText);
   const blockText = settings[accessSettings.publicAccessBlock];
   const lifecycle = settings[lifecycleSetting];
+  const lock = settings[objectLockSetting];
   const ownership = objectOwnershipOf(settings[accessSettings.ownership] ?? '');
   return {
     name,
@@ -81,6 +89,8 @@ function compile(name: ByteString, settings: Settings): Kept['rules'] {
     ...(blockText === undefined ? {} : {block: JSON.parse(blockText) as PublicAccessBlock}),
     ...(ownership ? {ownership} : {}),
     ...(lifecycle === undefined ? {} : {lifecycle: parseRules(lifecycle)}),
+    ...(lock !== undefined && parseDefaultRetention(lock) ? {retains: true} : {}),
+    ...(settings[requestPaymentSetting] === 'Requester' ? {requesterPays: true} : {}),
   };
 }
 

@@ -77,7 +77,13 @@ function isForeign(need: Need, bucket: BucketRules, acl: Acl | undefined): boole
 /** RestrictPublicBuckets: a public policy lets in nobody but the owner's own account. */
 function isRestricted(bucket: BucketRules, caller: Caller | undefined, directory: IdentityDirectory): boolean {
   if (!bucket.policyIsPublic || bucket.block?.RestrictPublicBuckets !== true) return false;
-  return caller === undefined || (caller.kind === 'member' ? directory.root.id : caller.owner.id) !== bucket.owner.id;
+  return !isOfItsAccount(bucket, caller, directory);
+}
+
+/** The instance's root, as the owner of every bucket, or whoever is of the account that owns it. */
+export function isOfItsAccount(bucket: BucketRules, caller: Caller | undefined, directory: IdentityDirectory): boolean {
+  if (caller === undefined) return false;
+  return caller.kind === 'root' || (caller.kind === 'member' ? directory.root.id : caller.owner.id) === bucket.owner.id;
 }
 
 const nobody: readonly GranteeGroup[] = ['AllUsers'];

@@ -9,7 +9,7 @@ import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {Caller, IdentityDirectory, Owner} from '#contracts/identity-api.ts';
 import type {BucketRules, BucketRulesCache} from '#frontends/s3/access/bucket-rules.ts';
-import {isAllowed, isUndisputed} from '#frontends/s3/access/decide.ts';
+import {isAllowed, isOfItsAccount, isUndisputed} from '#frontends/s3/access/decide.ts';
 import type {Access, ExtraFacts, Target} from '#frontends/s3/access/access.ts';
 import {FactsOfRequest, needsDocument, needsObject} from '#frontends/s3/access/facts.ts';
 import {bucketNeeds, type Need, needs, objectNeeds} from '#frontends/s3/access/operations.ts';
@@ -80,7 +80,7 @@ export class RequestAccess implements Access {
     if (!rules || !need) return false;
     this.#bucket = {rules};
     const plain = this.header('x-amz-expected-bucket-owner') === undefined && ((need !== needs.putObject && need !== needs.deleteObject) || !this.#hasExtras());
-    return plain && !this.#mayBeForeign(need, rules) && (isUndisputed(this.caller, rules) || this.#evaluate(need, this.#own(), rules, undefined, {}) === true);
+    return plain && this.#pays(rules) && !this.#mayBeForeign(need, rules) && (isUndisputed(this.caller, rules) || this.#evaluate(need, this.#own(), rules, undefined, {}) === true);
   }
 
   async admit(name: string): Promise<void> {
@@ -130,6 +130,7 @@ export class RequestAccess implements Access {
   async #decide(need: Need, at: Target, extra: Partial<ExtraFacts>): Promise<'allowed' | 'denied' | 'missing'> {
     const there = at.bucket === this.target.bucket ? this.#bucket : await this.#lookAt(at.bucket);
     const rules = there?.rules;
+    if (rules && !this.#pays(rules)) return 'denied';
     const base = this.#evaluate(need, at, rules, undefined, extra);
     const settled = base !== 'object' && (base ? !this.#mayBeForeign(need, rules) : need.existing !== true);
     if (settled || !rules || at.key === undefined) return base === true ? 'allowed' : 'denied';
@@ -161,6 +162,12 @@ export class RequestAccess implements Access {
   /** Whether it is about an object that may be somebody else's than the bucket is. */
   #mayBeForeign(need: Need, rules: BucketRules | undefined): boolean {
     return need.existing === true && this.directory.hasAccounts && rules?.aclsOff !== true;
+  }
+
+  /** Where requesters pay, others than the owner must say that they will, and be known ("Using Requester Pays general purpose buckets"). */
+  #pays(rules: BucketRules): boolean {
+    if (!rules.requesterPays || isOfItsAccount(rules, this.caller, this.directory)) return true;
+    return this.caller !== undefined && this.header('x-amz-request-payer')?.trim().toLowerCase() === 'requester';
   }
 
   get #context(): CallContext {
