@@ -14,7 +14,7 @@ import type {MountId} from '#base/ids.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {ListPage, ListRequest, ListVersionsRequest, VersionPage} from '#contracts/listings.ts';
 import type {Coverage} from '#master/freshness/coverage.ts';
-import type {Loader, LoaderServices} from '#master/loader/loader.ts';
+import {goneForGood, type Loader, type LoaderServices} from '#master/loader/loader.ts';
 import {SingleFlight} from '#master/loader/single-flight.ts';
 import {takeListing} from '#master/loader/take-listing.ts';
 import {KeyCursor} from '#master/namespace/key-cursor.ts';
@@ -257,7 +257,7 @@ export class Lister {
       const relative = (key: ByteString): ByteString => key.slice(scope.storeKey.length) as ByteString;
       await takeListing(transactions, {
         mount: scope.mount, path: scope.path, recursive: scope.recursive, directories, startedAt, changedSince, complete: () => !unknown && hidden === undefined,
-        impliedBelow: key => following.changesBelow(scope.mount, key),
+        impliedBelow: key => following.changesBelow(scope.mount, key), ...(capabilities.localFile ? {goneForGood: (key: ByteString) => goneForGood(store, key, flightSignal)} : {}),
         from: start === scope.storeKey ? ('' as ByteString) : relative(keyBefore(start)), observed: observed(fetched, relative), ...(fetched.last === undefined ? {} : {to: relative(fetched.last)}),
       });
       const end = fetched.last === undefined ? (scope.storeKey === '' ? undefined : prefixEnd(scope.storeKey)) : keyAfter(fetched.last, !scope.recursive && fetched.last.endsWith('/'));

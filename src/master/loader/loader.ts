@@ -142,9 +142,12 @@ export class Loader {
       const startedAt = this.#services.transactions.now();
       if (question.inode !== undefined) this.#services.beliefs.countRequest(question.inode);
       if (path.kind === 'directory') {
-        await this.takeInDirectory(question, await seenDirectory(store, storeKey, flightSignal), startedAt);
+        const seen = await seenDirectory(store, storeKey, flightSignal);
+        if (!seen && question.inode !== undefined) await goneForGood(store, storeKey, flightSignal);
+        await this.takeInDirectory(question, seen, startedAt);
       } else {
         const object = await statOf(store, storeKey, flightSignal);
+        if (!object && question.inode !== undefined) await goneForGood(store, storeKey, flightSignal);
         await this.takeInFile(question, object?.kind === 'directory' ? undefined : object, startedAt);
       }
     });
@@ -208,13 +211,21 @@ export class Loader {
   }
 }
 
-async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<StoreObject | undefined> {
+async function statOf(store: UnderStore, key: ByteString, signal: AbortSignal, lasting?: true): Promise<StoreObject | undefined> {
   try {
-    return await store.stat(key, {signal});
+    return await store.stat(key, {signal, ...(lasting ? {lasting} : {})});
   } catch (error) {
     if (isKind(error, 'NotFound', 'NotADirectory')) return undefined;
     throw error;
   }
+}
+
+/**
+ * Before the namespace forgets what its store has not got: a process that was killed while it removed that from a disk of ours may not have made it last, and
+ * power loss would bring it back without its attributes.
+ */
+export async function goneForGood(store: UnderStore, key: ByteString, signal: AbortSignal): Promise<void> {
+  if (store.capabilities.localFile) await statOf(store, key, signal, true);
 }
 
 /** Whether there is a directory: one that exists by itself, or keys that imply it. */

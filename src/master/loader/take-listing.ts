@@ -14,19 +14,59 @@ export interface TakenListing extends Omit<ListingMerge, 'directory' | 'confirm'
   readonly mount: MountId;
   /** The directory that was listed; made (as implied) when the page has something in it. */
   readonly path: Path;
+  /** Waited for before a key is forgotten that the store has not got, once for each directory of such. */
+  readonly goneForGood?: (storeKey: ByteString) => Promise<void>;
 }
 
 /** What a listing confirms is remembered as coverage, not inode by inode. */
 const confirm = (): void => undefined;
 
-export async function takeListing(transactions: Transactions, {mount, path, ...page}: TakenListing): Promise<void> {
+export async function takeListing(transactions: Transactions, {mount, path, goneForGood, ...page}: TakenListing): Promise<void> {
   const idsMax = 3 * (page.observed.reduce((sum, {key}) => sum + namesIn(key), 0) + path.names.length + 1);
+  const gone = goneForGood && new GoneKeys(goneForGood);
   for (let from: ByteString | undefined = page.from; from !== undefined; ) {
     const start: ByteString = from;
-    from = await transactions.learn(page.startedAt, (tx, op) => {
-      const directory = directoryAt(tx, op, mount, path, page.observed.length > 0);
-      return directory && mergeListing(tx, op, {...page, directory, confirm, from: start}).next;
-    }, idsMax);
+    try {
+      from = await transactions.learn(page.startedAt, (tx, op) => {
+        const directory = directoryAt(tx, op, mount, path, page.observed.length > 0);
+        const merged = directory && mergeListing(tx, op, {...page, directory, confirm, from: start, ...(gone ? {missed: gone.missed} : {})});
+        if (gone?.unsettled) throw notYet;
+        return merged?.next;
+      }, idsMax);
+    } catch (error) {
+      if (error !== notYet) throw error;
+      await gone!.settle();
+    }
+  }
+}
+
+const notYet = new Error('what has gone may be back after power loss');
+
+/** What a listing has not got, a key for each directory. */
+class GoneKeys {
+  readonly #settle: (storeKey: ByteString) => Promise<void>;
+  readonly #settled = new Set<string>();
+  readonly #unsettled = new Map<string, ByteString>();
+
+  constructor(settle: (storeKey: ByteString) => Promise<void>) {
+    this.#settle = settle;
+  }
+
+  get unsettled(): boolean {
+    return this.#unsettled.size > 0;
+  }
+
+  readonly missed = (storeKey: ByteString): void => {
+    const directory = storeKey.slice(0, storeKey.lastIndexOf('/') + 1);
+    if (!this.#settled.has(directory)) this.#unsettled.set(directory, storeKey);
+  };
+
+  async settle(): Promise<void> {
+    for (const [directory, storeKey] of this.#unsettled) {
+      await this.#settle(storeKey);
+      this.#settled.add(directory);
+    }
+    this.#unsettled.clear();
   }
 }
 

@@ -51,6 +51,8 @@ export interface ListingMerge {
   readonly complete?: () => boolean;
   /** Told of every inode that the listing confirms. With it, confirming writes nothing; without, `checkedAt` is written. */
   readonly confirm?: (id: InodeId) => void;
+  /** Told of the key of every file that goes. */
+  readonly missed?: (storeKey: ByteString) => void;
 }
 
 export interface MergeResult {
@@ -165,6 +167,7 @@ class Merge {
     if (this.#isRecent(place, inode)) return this.#cursor.skip();
     if (place.kind === 'directory') return this.#missDirectory(key, place, inode, below);
     if (isOnlyHere(inode, this.#merge) || isElsewhere(place, inode)) return;
+    this.#merge.missed?.(place.storeKey);
     deleteEntry(this.#tx, place.parent, place.name, place.kind);
     deleteInode(this.#tx, place, inode);
     this.#emptied.set(place.parent, prefixAbove(key));
