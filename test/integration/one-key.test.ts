@@ -187,9 +187,9 @@ class Play {
   }
 }
 
-/** What is read in place, and is replaced meanwhile, breaks off; or is refused, to be asked for again. And a name that leads to another file by each time the kernel looks is ESTALE. */
+/** What is read in place, and is replaced meanwhile, breaks off; or is refused, to be asked for again. */
 function ifReplaced(error: unknown): 'replaced' {
-  if (/terminated|503|aborted|socket hang up|system error -116.* open/.test(String(error))) return 'replaced';
+  if (/terminated|503|aborted|socket hang up/.test(String(error))) return 'replaced';
   throw error;
 }
 

@@ -86,7 +86,9 @@ async function makeFile(services: MountServices, head: FuseHead, made: New & {re
 export const create: Operation<'create'> = async (services, head, made, context) => {
   const info = await makeFile(services, head, made, context).catch((error: unknown) => {
     // Somebody on another mount was quicker: the kernel looks again, and opens what is there, if the program may.
-    throw (made.flags & exclusiveFlag) === 0 && errnoOf(error) === errno.EEXIST ? new Errno('ESTALE') : error;
+    if ((made.flags & exclusiveFlag) !== 0 || errnoOf(error) !== errno.EEXIST) throw error;
+    services.heldNames.refused(head.pid);
+    throw new Errno('ESTALE');
   });
   return await openedNew(services, head, made, info, context);
 };

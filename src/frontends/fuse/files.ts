@@ -5,6 +5,7 @@
 import {isKind} from '#base/errors.ts';
 import type {InodeId} from '#base/ids.ts';
 import {appendFlag, openFlag, writeFromCache, writeKillsSetId} from '#codec/fuse/abi.ts';
+import {errno} from '#codec/fuse/errno.ts';
 import type {FuseHead} from '#codec/fuse/request.ts';
 import {openBody, writtenBody} from '#codec/fuse/reply.ts';
 import type {OpenFile} from '#client/file-system.ts';
@@ -12,7 +13,7 @@ import {type CallContext, systemContext} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import {atInode} from '#frontends/fuse/by-inode.ts';
 import {draftNow, draftOf, endDraft, forgetAttributes, joinDraft, publish} from '#frontends/fuse/drafting.ts';
-import {Errno} from '#frontends/fuse/failure.ts';
+import {Errno, errnoOf} from '#frontends/fuse/failure.ts';
 import {type Backing, type FileHandle, isReadable, isWritable} from '#frontends/fuse/handles.ts';
 import {checkRoom, hasRoomNow} from '#frontends/fuse/quota.ts';
 import type {Rooms} from '#frontends/fuse/rooms.ts';
@@ -33,10 +34,16 @@ const endsFlock = 2;
 const unflushed = ({locks}: MountServices): number => (locks ? 0 : openFlag.noFlush);
 
 export const open: Operation<'open'> = async (services, head, body, context) => {
+  const {heldNames} = services;
   try {
-    return await openNode(services, head, body, context);
+    const answer = await openNode(services, head, body, context);
+    heldNames.opened(head.pid);
+    return answer;
   } catch (error) {
-    throw gone(error);
+    const refusal = gone(error);
+    if (errnoOf(refusal) === errno.ESTALE) heldNames.refused(head.pid);
+    else heldNames.opened(head.pid);
+    throw refusal;
   }
 };
 
@@ -46,6 +53,7 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
   if (isWritable(flags) && services.readOnly) throw new Errno('EROFS');
   // Also by its descriptor, in /proc, when it has no name any more.
   const info = await infoOfNode(services, node, context).catch(error => {
+    if (isKind(error, 'NotFound') && services.heldNames.holds(head.pid, node)) return services.files.retain(node, services.origin, context);
     const orphan = orphanOf(services, node, error);
     if (!services.secondAsks.isSecond(node, head.pid)) throw new Errno('ESTALE');
     return orphan;
@@ -62,9 +70,9 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
 
 /** On the spot: to be read, by the first who opens it. The kernel may take what it has got before for the same bytes, as in `open`. */
 export function openNow(services: MountServices, head: FuseHead, {flags}: BodyOf<'open'>): Answer {
-  const {handles, files, origin} = services;
+  const {handles, files, heldNames, origin} = services;
   const node = nodeOf(head);
-  if (isWritable(flags) || handles.inode(node) || files.isWrittenNow(node)) return undefined;
+  if (isWritable(flags) || handles.inode(node) || files.isWrittenNow(node) || heldNames.isLooking(head.pid)) return undefined;
   const file = files.openInodeNow(node, origin);
   if (!file || mayHandOver(services, file.info)) return undefined;
   return openBody(handles.addFile({node, flags, unique: firstUnique(head), file}, file.info, undefined), openFlag.keepCache | unflushed(services));

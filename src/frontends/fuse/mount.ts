@@ -25,6 +25,7 @@ import {nodeNumbers} from '#frontends/fuse/node-numbers.ts';
 import {prune} from '#frontends/fuse/prune.ts';
 import {OwnRenames} from '#frontends/fuse/own-renames.ts';
 import {Remembered} from '#frontends/fuse/remembered.ts';
+import {HeldNames} from '#frontends/fuse/held-names.ts';
 import {SecondAsks} from '#frontends/fuse/second-asks.ts';
 import {Rooms} from '#frontends/fuse/rooms.ts';
 import {type Answer, type BodyOf, firstUnique, isResent, type MountServices, type OperationName, type OperationNow} from '#frontends/fuse/request.ts';
@@ -115,7 +116,8 @@ export class Mount implements AsyncDisposable {
     this.#services = {
       files, device, handles: this.#handles, passthrough: options.passthrough && agreedOn(kept.flags, 'passthrough'), readOnly, writing: asMounted,
       room: Buffer.alloc(readBytesMax), rooms: new Rooms(Math.max(readBytesMax, device.writeBytesMax)), clock: runtime.clock, log: runtime.log,
-      remembered, renames: new OwnRenames(() => runtime.clock.steadyMs()), secondAsks: new SecondAsks(), numbered: nodeNumbers(kept.root), origin: kept.origin,
+      remembered, renames: new OwnRenames(() => runtime.clock.steadyMs()), secondAsks: new SecondAsks(),
+      heldNames: new HeldNames({files, handles: this.#handles, clock: runtime.clock, origin: kept.origin, log: runtime.log}), numbered: nodeNumbers(kept.root), origin: kept.origin,
       kept, context: {...systemContext, origin: kept.origin, moment: 'safe'},
       shownAs: {...options.shownAs, ...(device.user ? {root: device.user} : {})}, ...(options.sharedLocks ? {locks: new MountLocks(kept)} : {}),
     };

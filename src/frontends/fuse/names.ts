@@ -24,7 +24,9 @@ export const lookup: Operation<'lookup'> = async (services, head, {name}, contex
     if (info.inode.parent !== parent) throw new Errno('ENOENT');
     return named(services, parent, name, {info, validUntil}, context.turn);
   }
-  const found = await services.files.lookup(parent, meant.name, meant.kind, context);
+  const look = (): Promise<LookupResult> => services.files.lookup(parent, meant.name, meant.kind, context);
+  if (services.heldNames.isLooking(head.pid)) return named(services, parent, name, await services.heldNames.found(head.pid, look, context), context.turn);
+  const found = await look();
   // Asking the store has changed something, mostly this very file: as it is now it may be believed, and need not be asked for again.
   const again = context.turn === services.remembered.turn ? undefined : lookupNow(services, head, {op: 'lookup', name});
   return again ?? named(services, parent, name, found, context.turn);
@@ -33,7 +35,7 @@ export const lookup: Operation<'lookup'> = async (services, head, {name}, contex
 /** On the spot, or undefined. */
 export function lookupNow(services: MountServices, head: FuseHead, {name}: BodyOf<'lookup'>): Answer {
   const meant = wanted(name);
-  if ('id' in meant) return undefined;
+  if ('id' in meant || services.heldNames.isLooking(head.pid)) return undefined;
   const found = services.files.lookupNow(nodeOf(head), meant.name, meant.kind);
   return found && named(services, nodeOf(head), name, found);
 }

@@ -7,6 +7,7 @@ import type {CallContext} from '#contracts/context.ts';
 import type {SealOptions} from '#contracts/writing.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
+import type {HeldNames} from '#frontends/fuse/held-names.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
 import type {MountLocks} from '#frontends/fuse/mount-locks.ts';
 import type {NodeNumbers} from '#frontends/fuse/node-numbers.ts';
@@ -39,6 +40,7 @@ export interface MountServices {
   readonly remembered: Remembered;
   readonly renames: OwnRenames;
   readonly secondAsks: SecondAsks;
+  readonly heldNames: HeldNames;
   readonly numbered: NodeNumbers;
   readonly kept: KeptState;
   /** Of a mount that shares them with others. */

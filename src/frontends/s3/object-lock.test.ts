@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {
-  CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectLockConfigurationCommand, GetObjectRetentionCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand, PutObjectLegalHoldCommand,
+  CreateBucketCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectLockConfigurationCommand, GetObjectRetentionCommand, HeadObjectCommand, PutBucketVersioningCommand, PutObjectCommand,
+  PutObjectLegalHoldCommand,
   PutObjectLockConfigurationCommand, PutObjectRetentionCommand, UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import {codeOf, Gateway} from '#frontends/s3/fixture.test.ts';
