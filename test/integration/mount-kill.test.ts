@@ -2,7 +2,7 @@
  * kill -9 of the daemon while programs work on its mount, at any moment and between a commit and its answer: no program sees an error, nothing is
  * done twice, nothing is lost (mount-kill.py says what they do, and what they check). Then fsx, which compares every byte, under the same.
  *
- * Six kills each by default; WEIR_TEST_KILLS=N does more. Needs root, /dev/fuse and python3.
+ * Six kills each by default; WEIR_TEST_KILLS=N does more, and WEIR_TEST_LOCKS=shared_locks (or noshared_locks) sets whose the locks are. Needs root, /dev/fuse and python3.
  */
 import assert from 'node:assert/strict';
 import {spawn, spawnSync} from 'node:child_process';
@@ -11,7 +11,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {describe, it} from 'node:test';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {writeTypes} from '#model/mount.ts';
+import {type WriteType, writeTypes} from '#model/mount.ts';
 import {fsxProgram, runFsx} from '../conformance/posix/fsx.ts';
 import {unmountable} from '../conformance/posix/places.ts';
 import {need} from '../servers/tools.ts';
@@ -22,7 +22,7 @@ const kills = Number(process.env['WEIR_TEST_KILLS'] ?? 6);
 const seed = Number(process.env['WEIR_TEST_SEED'] ?? Date.now() % 1e9);
 const crashing = `--import ${new URL('crash-at-reply.ts', import.meta.url).href}`;
 /** Locks by the kernel, and by the master. */
-const locksOf = {CACHE_THROUGH: 'noshared_locks', ASYNC_THROUGH: 'shared_locks'} as const;
+const locksOf = (writeType: WriteType): string => process.env['WEIR_TEST_LOCKS'] ?? (writeType === 'CACHE_THROUGH' ? 'noshared_locks' : 'shared_locks');
 /** How long a daemon that ends by itself may live. */
 const crashMsMax = 4_000;
 /** Of a test: a start takes seconds, on a busy machine more. */
@@ -189,7 +189,7 @@ for (const writeType of writeTypes) describe(`kill -9 under a mount, written as 
   async function mounted(use: (weir: Weir, box: string, env: Record<string, string>) => Promise<void>): Promise<void> {
     const place = await mkdtemp(path.join(tmpdir(), 'weir-kill-'));
     const env: Record<string, string> = {};
-    await using weir = await Weir.start({args: ['--write-type', writeType, '--fuse', place, '--fuse-options', locksOf[writeType]], env});
+    await using weir = await Weir.start({args: ['--write-type', writeType, '--fuse', place, '--fuse-options', locksOf(writeType)], env});
     try {
       await weir.s3.must('PUT', '/box');
       await use(weir, path.join(place, 'box'), env);
