@@ -228,7 +228,8 @@ async function ownFiles(root: string, scale: Scale, say: BenchOptions['say']): P
   for (const directory of [sides.mount, sides.plain, ...(rclone ? [rclone.directory] : [])]) {
     for (const jobs of [running('ls', ['-lR'], 'tree'), running('git', ['status'], 'worktree')]) await work(jobs(directory, 0));
   }
-  const written = await compare(home, scale, say, 'sequential writes', (directory, round) => [{kind: 'sequential-write', file: path.join(directory, `written-${round}`), bytes: scale.writtenBytes}], () => freePages(root, 2 * scale.writtenBytes));
+  const writing: Jobs = (directory, round) => [{kind: 'sequential-write', file: path.join(directory, `written-${round}`), bytes: scale.writtenBytes}];
+  const written = await compare(home, scale, say, 'sequential writes', writing, () => freePages(root, 2 * scale.writtenBytes));
   const created = await compare(home, scale, say, 'creates', creating, async (directory, round) => {
     for (let i = 0; i < writers; i++) await mkdir(path.join(directory, `c${round}-${i}`));
   });
