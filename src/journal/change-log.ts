@@ -32,6 +32,8 @@ const groupBytesInitial = 256 * 1024;
 const spareBytesMax = 4 * groupBytesInitial;
 const sparesMax = 2;
 const scratchBytes = 64 * 1024;
+/** So much room is made at a time for what is to be synced: zeros, written over by records. To sync a file that grows takes several times as long. */
+const roomBytes = 1024 * 1024;
 /** How long what nobody waits for may lie unsynced. */
 const unhurriedMs = 500;
 
@@ -71,6 +73,7 @@ interface Group extends Written {
 export type Awaited = 'durable' | 'safe' | 'nothing';
 
 const settled = Promise.resolve();
+let zeros: Buffer | undefined;
 
 /** Whoever needs it waits on it; a failure with nobody waiting is remembered in #failure. */
 function moment(): PromiseWithResolvers<void> {
@@ -88,6 +91,8 @@ export class ChangeLog implements AsyncDisposable {
   readonly #segments: Segment[];
   #file: DiskFile;
   #fileBytes: number;
+  /** How long the file is: behind the last record are zeros. */
+  #room: number;
   #sequence: number;
   #safeSequence: number;
   #durableSequence: number;
@@ -111,13 +116,14 @@ export class ChangeLog implements AsyncDisposable {
   #closing = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  private constructor(machine: Machine, options: ChangeLogOptions, segments: Segment[], file: DiskFile, fileBytes: number, sequence: number) {
+  private constructor(machine: Machine, options: ChangeLogOptions, segments: Segment[], file: DiskFile, {bytes, size}: {readonly bytes: number; readonly size: number}, sequence: number) {
     this.#machine = machine;
     this.#directory = options.directory;
     this.#segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     this.#segments = segments;
     this.#file = file;
-    this.#fileBytes = fileBytes;
+    this.#fileBytes = bytes;
+    this.#room = size;
     this.#sequence = sequence;
     this.#safeSequence = sequence;
     this.#durableSequence = sequence;
@@ -137,7 +143,7 @@ export class ChangeLog implements AsyncDisposable {
     if (segments.length > 0 && beginsHere && segments[0]!.firstSequence !== after + 1) {
       throw new WeirError('Corrupt', `the change log in ${directory} is of another history: it begins at ${segments[0]!.firstSequence}, the state at ${after}`);
     }
-    let fileBytes = 0;
+    let end = {bytes: 0, size: 0};
     for (const [i, segment] of segments.entries()) {
       const last = i === segments.length - 1;
       const next = segments[i + 1]?.firstSequence;
@@ -148,19 +154,19 @@ export class ChangeLog implements AsyncDisposable {
         sequence = number;
         options.onRecord(number, payload);
       });
-      fileBytes = read.bytes;
+      end = read;
       if (!last && read.nextSequence !== next) throw new WeirError('Corrupt', `${segment.path} ends before record ${next}`);
       // Going on after a gap would make the next recovery take everything behind it for a torn end.
       if (last && read.nextSequence <= after) throw new WeirError('Corrupt', `the change log ends before record ${read.nextSequence}; the state holds ${after}`);
       if (last) sequence = Math.max(sequence, read.nextSequence - 1);
     }
     const tail = segments.at(-1);
-    if (tail && fileBytes >= segmentHeaderBytes) {
+    if (tail && end.bytes >= segmentHeaderBytes) {
       const file = await disk.open(tail.path, {mode: 'write'});
       // What was only written before is kept from now on: a reply may already have been given for it (safe), and we go on from here.
       await file.datasync();
       await disk.syncDirectory(directory);
-      return new ChangeLog(machine, options, segments, file, fileBytes, sequence);
+      return new ChangeLog(machine, options, segments, file, end, sequence);
     }
     // No segment yet, or one that was just being made: its header is not whole, so nothing in it can have been acknowledged.
     if (tail) {
@@ -169,7 +175,7 @@ export class ChangeLog implements AsyncDisposable {
     }
     const made = await makeSegment(machine, directory, sequence + 1);
     segments.push(made.segment);
-    return new ChangeLog(machine, options, segments, made.file, segmentHeaderBytes, sequence);
+    return new ChangeLog(machine, options, segments, made.file, {bytes: segmentHeaderBytes, size: segmentHeaderBytes}, sequence);
   }
 
   /** The last number that was given out. */
@@ -299,7 +305,7 @@ export class ChangeLog implements AsyncDisposable {
       this.hurry();
       if (!this.#failure) await this.#idle.promise;
     }
-    await this.#file.close();
+    await this.#leave();
     if (this.#failure) throw this.#failure;
   }
 
@@ -317,6 +323,7 @@ export class ChangeLog implements AsyncDisposable {
         if (this.#fileBytes >= this.#segmentBytes) await this.#roll(group.firstSequence);
         crashPoint('journal.beforeWrite');
         const bytes = group.buffer.subarray(0, group.length);
+        await this.#makeRoom(bytes.length);
         if (!this.#file.writeNow(bytes, this.#fileBytes)) await this.#file.write([bytes], this.#fileBytes);
         crashPoint('journal.afterWrite');
         this.#current = undefined;
@@ -328,6 +335,16 @@ export class ChangeLog implements AsyncDisposable {
       this.#fail(error);
     }
     this.#settle();
+  }
+
+  /** For so many bytes and some more, where there is none and somebody waits for a sync. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const end = this.#fileBytes + bytes;
+    if (end <= this.#room || this.#wanted <= this.#durableSequence) return;
+    zeros ??= Buffer.alloc(roomBytes);
+    const more = Math.min(roomBytes, this.#segmentBytes);
+    await this.#file.write([zeros.subarray(0, more)], end);
+    this.#room = end + more;
   }
 
   #wrote(group: Group): void {
@@ -387,10 +404,16 @@ export class ChangeLog implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
     assert(this.#written.length === 0, 'everything written is synced');
     const made = await makeSegment(this.#machine, this.#directory, firstSequence);
-    await this.#file.close();
+    await this.#leave();
     this.#segments.push(made.segment);
     this.#file = made.file;
-    this.#fileBytes = segmentHeaderBytes;
+    this.#fileBytes = this.#room = segmentHeaderBytes;
+  }
+
+  /** Nothing more is written to the file, and none of its room is needed. */
+  async #leave(): Promise<void> {
+    if (!this.#failure && this.#room > this.#fileBytes) await this.#file.truncate(this.#fileBytes);
+    await this.#file.close();
   }
 
   #fail(error: unknown): void {

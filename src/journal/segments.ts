@@ -2,7 +2,7 @@
  * The segment files of the change log: made, found, and read back after a crash.
  *
  * Files: `NNNNNNNNNNNNNNNN.log`, sixteen hexadecimal digits of the first sequence; format in codec/journal/record.ts. A torn end of the last one
- * is mended; whatever else is damaged is Corrupt.
+ * is mended; zeros behind the last record are room that a life has left; whatever else is damaged is Corrupt.
  */
 import {WeirError} from '#base/errors.ts';
 import {decodeRecord, decodeSegmentHeader, encodeSegmentHeader, recordHeaderBytes, segmentHeaderBytes} from '#codec/journal/record.ts';
@@ -42,13 +42,13 @@ export async function makeSegment(machine: SegmentMachine, directory: string, fi
   return {segment: {firstSequence, path}, file};
 }
 
-/** Reads one segment, mends its torn end if it is the last, and says where it ends and which record comes next. */
+/** Reads one segment, mends its torn end if it is the last, and says where its records end, how long it is, and which record comes next. Zeros behind the last record are room for more. */
 export async function readSegment(
   machine: SegmentMachine,
   segment: Segment,
   last: boolean,
   onRecord: (sequence: number, payload: Buffer) => void,
-): Promise<{bytes: number; nextSequence: number}> {
+): Promise<{bytes: number; size: number; nextSequence: number}> {
   await using file = await machine.disk.open(segment.path, {mode: last ? 'write' : 'read'});
   const {size} = await file.stat();
   const bytes = Buffer.allocUnsafe(size);
@@ -56,7 +56,7 @@ export async function readSegment(
   const first = decodeSegmentHeader(bytes);
   if (first === undefined || first !== segment.firstSequence) {
     // The header is synced before the first record is written: only the last segment, with nothing in it, may lack one.
-    if (last && size <= segmentHeaderBytes) return {bytes: 0, nextSequence: segment.firstSequence};
+    if (last && size <= segmentHeaderBytes) return {bytes: 0, size, nextSequence: segment.firstSequence};
     throw new WeirError('Corrupt', `${segment.path} does not begin as a segment of the change log`);
   }
   let at = segmentHeaderBytes;
@@ -68,13 +68,23 @@ export async function readSegment(
     next = record.sequence + 1;
     at = record.end;
   }
-  if (at === size) return {bytes: at, nextSequence: next};
+  if (isZero(bytes, at)) return {bytes: at, size, nextSequence: next};
   if (!last || isCalledDurable(bytes, at, next)) {
     throw new WeirError('Corrupt', `${segment.path} is damaged at byte ${at}: record ${next} was durable and cannot be read`);
   }
   machine.log.warn('the change log had a torn end', {file: segment.path, bytes: size - at, nextSequence: next});
   await file.truncate(at);
-  return {bytes: at, nextSequence: next};
+  return {bytes: at, size: at, nextSequence: next};
+}
+
+const zeros = Buffer.alloc(4096);
+
+function isZero(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at += zeros.length) {
+    const end = Math.min(bytes.length, at + zeros.length);
+    if (bytes.compare(zeros, 0, end - at, at, end) !== 0) return false;
+  }
+  return true;
 }
 
 /** Whether a valid record behind the damage says that record `sequence` had been synced. */

@@ -4,7 +4,7 @@
  * Segment file:  magic "WEIRLOG\x01" · first sequence u64 · CRC32C of the sixteen bytes before u32
  * Record:        payload length u32 · CRC32C u32 (of all that follows) · sequence u64 · durable u64 · payload
  *                `durable` is the last sequence that was synced when the record was made. Damage to a record that a later, valid record
- *                calls durable is corruption; otherwise it is the torn end of the log.
+ *                calls durable is corruption; otherwise it is the torn end of the log. Zeros to the end of the file are neither: room for more.
  * Transaction:   version u8 = 1 · mutation count varint · mutations · request flag u8 · [client, counter, acknowledged, result]
  * Mutation:      key length varint · key · value length + 1 varint (0 = delete) · value
  *
