@@ -1,7 +1,6 @@
 /**
  * Small records by key, in two blocks of memory instead of objects: half a million of them would cost the collector more than they save. Records are
- * written one behind the other; a table of places finds them, by open addressing. When either is full all are forgotten and what is
- * used comes back by itself.
+ * written one behind the other; a table of places finds them, by open addressing. When either is full nothing more is taken until all are forgotten.
  *
  * A slot: 22 bits of place (in units of 8 bytes, one up, so that 0 is empty) below 10 bits of the key's hash, so that hardly any other key is looked at.
  * A record: length of the key (2 bytes, 0 when it was removed), length of the value (2 bytes), key, value.
@@ -14,7 +13,7 @@ const placeBits = 22;
 const placeMask = 2 ** placeBits - 1;
 const headBytes = 4;
 /** Slots: half of the bytes' units would be full with records of some 60 bytes. */
-const bytesPerSlot = 64;
+const bytesPerSlot = 32;
 /** Of a record; larger ones are few, and reading them anew costs little beside what is done with them. */
 export const keptRecordBytesMax = 1024;
 
@@ -42,7 +41,7 @@ export class KeptRecords {
     return (hash ^ (hash >>> 13)) >>> 0;
   }
 
-  /** The value, in memory that later calls of `keep` may use for another. */
+  /** The value, in memory that is used for others when all are forgotten. */
   find(key: ByteString, hash: number): Uint8Array | undefined {
     const at = this.#locate(key, hash);
     if (at < 0) return undefined;
@@ -51,13 +50,12 @@ export class KeptRecords {
     return memory.subarray(start, start + (memory[at + 2]! | (memory[at + 3]! << 8)));
   }
 
-  /** The key must not be there. Copies the value. */
-  keep(key: ByteString, hash: number, value: Uint8Array): void {
+  /** The key must not be there. Copies the value, unless the record is too large. False: there is no room. */
+  keep(key: ByteString, hash: number, value: Uint8Array): boolean {
     const bytes = headBytes + key.length + value.length;
-    if (bytes > keptRecordBytesMax) return;
+    if (bytes > keptRecordBytesMax) return true;
     const memory = this.#memory;
-    if (this.#end + bytes > memory.length - unit || this.#count >= this.#slots.length / 2) this.#forget();
-    if (bytes > memory.length - unit) return;
+    if (this.#end + bytes > memory.length - unit || this.#count >= this.#slots.length / 2) return false;
     const at = this.#end;
     memory[at] = key.length & 255;
     memory[at + 1] = key.length >>> 8;
@@ -69,6 +67,14 @@ export class KeptRecords {
     const slot = this.#freeSlot(hash);
     if (this.#slots[slot] === 0) this.#count++;
     this.#slots[slot] = (at / unit + 1) | tagOf(hash);
+    return true;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#slots.fill(0);
+    this.#end = 0;
+    this.#count = 0;
   }
 
   remove(key: ByteString, hash: number): void {
@@ -108,11 +114,6 @@ export class KeptRecords {
     return true;
   }
 
-  #forget(): void {
-    this.#slots.fill(0);
-    this.#end = 0;
-    this.#count = 0;
-  }
 }
 
 const tagOf = (hash: number): number => hash & ~placeMask;

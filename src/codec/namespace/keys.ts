@@ -74,10 +74,10 @@ export function entryKey(parent: InodeId, name: ByteString): ByteString {
   return `e${idKey(parent)}${name}` as ByteString;
 }
 
-/** Of what a path leads through: an entry or an inode. */
+/** Of what a path leads through: an entry, an inode, or the number of a directory's directories. */
 export const isOnPaths = (key: ByteString): boolean => {
   const letter = key.charCodeAt(0);
-  return letter === 0x65 || letter === 0x69;
+  return letter === 0x65 || letter === 0x69 || letter === 0x71;
 };
 
 export const isInodeKey = (key: ByteString): boolean => key.charCodeAt(0) === 0x69;

@@ -8,19 +8,38 @@ import type {Observation, OpenResult} from '#contracts/master-api.ts';
 import {ageMsMax} from '#master/freshness/policy.ts';
 import type {Loader, LoaderServices} from '#master/loader/loader.ts';
 import {denied, isUnchecked, mayAccess} from '#master/namespace/access.ts';
-import {childOf, inodeAt, lookAt, objectKeyOf, isReserved} from '#master/namespace/place.ts';
+import {childOf, inodeAt, lookAt, objectKeyOf, isReserved, type Place} from '#master/namespace/place.ts';
 import {directoryAt, resolve, shown, storeKeyOfPath} from '#master/namespace/resolve.ts';
 import {noSuchVersion} from '#master/namespace/remove-version.ts';
 import {findVersion, stat} from '#master/namespace/stat.ts';
 import {isVersionPlace} from '#master/namespace/relocations.ts';
 import type {Turns} from '#master/writes/turns.ts';
+import type {Reader} from '#metastore/metastore.ts';
+import type {Inode} from '#model/inode.ts';
 import {nameBytesMax, parsePath, type Path, pathBytesMax, type PathKind} from '#model/path.ts';
 
 const roundsMax = 5;
 
+interface FoundDirectory {
+  readonly place: Place;
+  readonly parent: Place;
+  readonly inode: Inode;
+  readonly info: FileInfo;
+}
+
+/** It is so as long as nothing is committed. */
+interface KnownMoment {
+  readonly path: ByteString;
+  /** The last transaction when it was found, and the newest of which it may tell. */
+  readonly committed: number;
+  readonly observed: number;
+}
+
 export class Reading {
   readonly #services: LoaderServices & {readonly turns: Turns};
   readonly #loader: Loader;
+  /** What was found last: one request after the other is of the same bucket. */
+  #lastDirectory: (FoundDirectory & KnownMoment) | undefined;
 
   constructor(services: LoaderServices & {readonly turns: Turns}, loader: Loader) {
     this.#services = services;
@@ -52,14 +71,24 @@ export class Reading {
   #directoryNow(path: ByteString, principal: Principal): FileInfo | undefined {
     if (path.length === 1) return undefined;
     const {transactions} = this.#services;
-    const {result, sequence} = transactions.metastore.read(reader => {
-      const {place, parent} = resolve(reader, parsePath(path, 'directory'), principal);
-      if (!place) return undefined;
-      const inode = inodeAt(reader, place);
-      if (!this.#loader.believes(reader, place, inode, parent, {askedAt: transactions.now(), complete: true})) return undefined;
-      return lookAt(reader, path, place, inode);
+    const {metastore} = transactions;
+    const last = this.#lastDirectory;
+    const known = last?.path === path && last.committed === metastore.sequence && isUnchecked(principal) ? last : undefined;
+    const {result, sequence} = metastore.read(reader => {
+      const found = known ?? this.#lookAtDirectory(reader, path, principal);
+      return found && this.#loader.believes(reader, found.place, found.inode, found.parent, {askedAt: transactions.now(), complete: true}) ? found : undefined;
     });
-    return sequence <= transactions.metastore.durableSequence ? result : undefined;
+    if (!result) return undefined;
+    const observed = Math.max(sequence, known?.observed ?? 0);
+    if (!known) this.#lastDirectory = {...result, path, committed: metastore.sequence, observed};
+    return observed <= metastore.durableSequence ? result.info : undefined;
+  }
+
+  #lookAtDirectory(reader: Reader, path: ByteString, principal: Principal): FoundDirectory | undefined {
+    const {place, parent} = resolve(reader, parsePath(path, 'directory'), principal);
+    if (!place) return undefined;
+    const inode = inodeAt(reader, place);
+    return {place, parent, inode, info: lookAt(reader, path, place, inode)};
   }
 
   openNow(path: ByteString, principal: Principal): FileInfo | undefined {
