@@ -178,3 +178,8 @@ test('a listing beside a rename of a tree that is refused sees what is in both',
   const steps = [['list', 'a', 'a', 7], ['exchangeTrees', 'e/s/q', 'd/b', 0], ['renameTree', 'd/a', 'e/a', 0]] as const;
   await play(steps.map(([kind, from, to, wait]) => ({kind, key: from, to, wait})), 'immutable', directories);
 });
+
+test('a tree takes the place of no directory that has gone meanwhile with the only file that was known of it', async () => {
+  const steps = [['renameTree', 'd/b', 'e/a'], ['put', 'e/a', 'a'], ['delete', 'e/a', 'a']] as const;
+  await play(steps.map(([kind, from, to]) => ({kind, key: from, to, wait: 0})), 'immutable', {recursiveList: false, listAfter: false, copy: false});
+});

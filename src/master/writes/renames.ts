@@ -75,7 +75,7 @@ export class Renames {
     if (goal.mount !== place.mount) throw new WeirError('CrossMount', `${toText(fromText)} and ${toText(toText_)} lie in different mounts`);
     mounts.writable(place.mount);
     const renaming: RenameOptions = {replace: options.replace, parents: options.kind === 'file' ? 'implied' : 'none', trees: 'prefix'};
-    if (kind === 'directory') return await this.#renameTree(source, to, exact, place, renaming, context);
+    if (kind === 'directory') return await this.#renameTree(source, to, exact, {place, seen: goal.place}, renaming, context);
     return await this.#renameFile(source, to, place, renaming, context);
   }
 
@@ -277,8 +277,8 @@ export class Renames {
     return await transactions.change(context, (tx, op) => link(tx, op, from, to));
   }
 
-  /** `exact`: the target, as a directory's or a file's path. */
-  async #renameTree(from: Path, to: Path, exact: Path, place: Place, options: RenameOptions, context: CallContext): Promise<FileInfo> {
+  /** `exact`: the target, as a directory's or a file's path; `seen`: what was there when its store was asked. */
+  async #renameTree(from: Path, to: Path, exact: Path, {place, seen}: {place: Place; seen: Place | undefined}, options: RenameOptions, context: CallContext): Promise<FileInfo> {
     const {transactions, mounts, lister, runtime, jobs, following} = this.#services;
     const store = mounts.writable(place.mount);
     const tree = store.capabilities.rename === 'tree';
@@ -286,7 +286,7 @@ export class Renames {
     if (!tree) await lister.coverTree(from, context);
     else await lister.list({directory: `/${to.names.join('/')}/` as ByteString, view: 'children', limit: 1}, context).catch(ignoreMissing);
     using turn = await turnOfCurrent(() => this.#keysOf(from, exact), keys => beginStoreChange(this.#services, place.mount, keys, context.signal));
-    await this.#mustBeEmpty(from, to, exact, options, context);
+    await this.#mustBeEmpty(from, to, exact, seen, options, context);
     runtime.crashPoint('master.renameTree.commit');
     const commit = transactions.changeNow(context, (tx, op) => rename(tx, op, from, to, options));
     runtime.crashPoint('master.renameTree.committed');
@@ -307,13 +307,16 @@ export class Renames {
     return info;
   }
 
-  /** A directory that a tree takes the place of. Not all that it holds is known, or it has come to lie there while we waited for the turn: its store is asked. */
-  async #mustBeEmpty(from: Path, to: Path, exact: Path, options: RenameOptions, context: CallContext): Promise<void> {
+  /**
+   * The directory that a tree takes the place of. Not all that it holds is known, or it has come to lie there while we waited for the turn: its store is asked.
+   * Also where it has gone since it was `seen`, with the last file that was known of it.
+   */
+  async #mustBeEmpty(from: Path, to: Path, exact: Path, seen: Place | undefined, options: RenameOptions, context: CallContext): Promise<void> {
     const {transactions, mounts} = this.#services;
-    const {place: covered} = transactions.peek(reader => resolve(reader, exact));
-    if (!covered || covered.kind !== 'directory') return;
+    const {mount, storeKey, place: covered = seen} = transactions.peek(reader => whereabouts(reader, exact, undefined));
+    if (covered?.kind !== 'directory') return;
     const {fromKey, toKey} = transactions.rehearse(context, (tx, op) => rename(tx, op, from, to, options));
-    if (fromKey !== toKey && await holdsMore(mounts.writable(covered.mount), covered.storeKey, context.signal)) throw new WeirError('DirectoryNotEmpty', `${shown(to)} is not empty`);
+    if (fromKey !== toKey && await holdsMore(mounts.writable(mount), storeKey, context.signal)) throw new WeirError('DirectoryNotEmpty', `${shown(to)} is not empty`);
   }
 }
 
