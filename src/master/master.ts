@@ -42,6 +42,7 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     const returning = new Set(services.returningHolders);
     master.#parts.held.retainReplaced(returning);
     await master.#parts.jobs.settleRenames();
+    await master.#parts.jobs.settlePublications();
     await master.#parts.persister.mend();
     master.#parts.persister.load();
     master.#parts.jobs.resume();

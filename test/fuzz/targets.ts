@@ -22,7 +22,7 @@ import {decodeInode, encodeInode, peekInode} from '#codec/namespace/inode-record
 import {decodeQuota, encodeQuota} from '#codec/namespace/quota-record.ts';
 import {decodeResult, encodeResult} from '#codec/namespace/request-result.ts';
 import {decodePosixAcl, encodePosixAcl} from '#codec/namespace/posix-acl.ts';
-import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone} from '#codec/namespace/intent-record.ts';
+import {decodeFileRename, decodeMove, decodePublication, decodeTombstone, encodeFileRename, encodeMove, encodePublication, encodeTombstone} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodeOrphan, encodeOrphan} from '#codec/namespace/orphan-record.ts';
@@ -394,6 +394,7 @@ export const targets: Readonly<Record<string, Target>> = {
   }], encodeRenamedTree, decodeRenamedTree),
   'namespace-webhook': record([{url: 'https://h/', token: 't', secret: 's', certificates: 'c'}], encodeWebhook, decodeWebhook),
   'namespace-webhook-state': record([{next: 300, dropped: 2}], encodeWebhookState, decodeWebhookState),
+  'namespace-publication': record([{id: 5 as InodeId, mount: 1 as MountId, storeKey: name('a'), content: 6 as ContentId, length: 7}], encodePublication, (bytes) => decodePublication(5 as InodeId, bytes)),
   'namespace-tombstone': record(
     [{id: 5 as InodeId, mount: 1 as MountId, storePrefix: name('a/'), path: name('/a'), removedAt: 7, cursor: 9 as InodeId, deleted: 3}], encodeTombstone, (bytes) => decodeTombstone(5 as InodeId, bytes),
   ),

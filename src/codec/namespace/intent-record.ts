@@ -1,9 +1,10 @@
 /**
  * What has still to be done to make a store follow the namespace: tombstones of removed trees, moves of renamed ones, and
- * the renames of single files, which a store can only copy or makes in one step before the namespace shows them.
+ * the renames of single files, which a store can only copy or makes in one step before the namespace shows them; and what files that are written in
+ * place become there, also before that.
  */
 import type {ByteString} from '#base/byte-string.ts';
-import type {InodeId, MountId} from '#base/ids.ts';
+import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import {BinaryReader, BinaryWriter} from '#codec/namespace/binary.ts';
 
 /** A removed tree. It is in no directory any more; its records, and the store's objects, are deleted in pieces. */
@@ -59,6 +60,16 @@ export interface FileRename {
   readonly request?: {readonly client: string; readonly counter: number; readonly acknowledged: number};
 }
 
+/** A file's next content, noted before its store can have it; gone when the namespace shows it. */
+export interface Publication {
+  /** The file, which stays the same. */
+  readonly id: InodeId;
+  readonly mount: MountId;
+  readonly storeKey: ByteString;
+  readonly content: ContentId;
+  readonly length: number;
+}
+
 const version = 1;
 const copiedFlag = 1;
 const requestFlag = 2;
@@ -69,6 +80,7 @@ const out = new BinaryWriter();
 const tombstoneReader = new BinaryReader('tombstone');
 const moveReader = new BinaryReader('move');
 const renameReader = new BinaryReader('rename');
+const publicationReader = new BinaryReader('publication');
 
 export function encodeTombstone(tombstone: Tombstone): Uint8Array {
   out.byte(version);
@@ -148,4 +160,24 @@ export function decodeFileRename(id: InodeId, record: Uint8Array): FileRename {
   const kept = flags & keptFlag ? {storeKey: reader.byteString(), fingerprint: reader.text()} : undefined;
   reader.end();
   return {...rename, ...(flags & inStoreFlag ? {inStore: true} : {}), ...(request ? {request} : {}), ...(kept ? {kept} : {})};
+}
+
+export function encodePublication({mount, storeKey, content, length}: Publication): Uint8Array {
+  out.byte(version);
+  out.number(mount);
+  out.byteString(storeKey);
+  out.number(content);
+  out.number(length);
+  return out.take();
+}
+
+/** Throws Corrupt. */
+export function decodePublication(id: InodeId, record: Uint8Array): Publication {
+  const reader = publicationReader;
+  reader.open(record);
+  const found = reader.byte();
+  if (found !== version) throw reader.corrupt(`version ${found} is not known`);
+  const publication = {id, mount: reader.number() as MountId, storeKey: reader.byteString(), content: reader.number() as ContentId, length: reader.number()};
+  reader.end();
+  return publication;
 }

@@ -29,6 +29,7 @@
  *   x kind inode       timer: when something is to be done with an inode (L: the lifecycle of a bucket), and how far it has got
  *   y inode            quota of a directory, and how much of it is used
  *   z bucket key       order of the null version among the noncurrent ones of a key
+ *   A inode            publication: what a file's store was about to get in the place of what it has
  *   #                  next id that is not reserved
  *   l inode parent name  a second or further name of a file; the first is in its record
  *
@@ -111,6 +112,7 @@ export const settingsOf = (id: InodeId): KeyRange => ({from: settingKey(id, ''),
 export const nameOfSettingKey = (key: ByteString): string => key.slice(1 + idBytes);
 export const subdirectoriesKey = (id: InodeId): ByteString => `q${idKey(id)}` as ByteString;
 export const fileRenameKey = (id: InodeId): ByteString => `r${idKey(id)}` as ByteString;
+export const publicationKey = (id: InodeId): ByteString => `A${idKey(id)}` as ByteString;
 export const relocationKey = (id: number): ByteString => `a${idKey(id)}` as ByteString;
 export const versionUsageKey = (id: InodeId): ByteString => `k${idKey(id)}` as ByteString;
 
@@ -176,6 +178,7 @@ export const usageTable = table('n');
 export const tombstoneTable = table('t');
 export const moveTable = table('v');
 export const fileRenameTable = table('r');
+export const publicationTable = table('A');
 /** Those of inodes with ids > `after`. */
 export const persistsFrom = (after: number): KeyRange => ({from: persistKey((after + 1) as InodeId), to: 'k' as ByteString});
 export const settingsTable = table('s');

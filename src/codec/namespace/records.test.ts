@@ -10,7 +10,9 @@ import {
 } from '#codec/namespace/identity-record.ts';
 import {decodeGarbage, encodeGarbage, type Garbage} from '#codec/namespace/garbage-record.ts';
 import {decodeInode, encodeInode, peekInode, peekName} from '#codec/namespace/inode-record.ts';
-import {decodeFileRename, decodeMove, decodeTombstone, encodeFileRename, encodeMove, encodeTombstone, type FileRename, type MoveIntent, type Tombstone} from '#codec/namespace/intent-record.ts';
+import {
+  decodeFileRename, decodeMove, decodePublication, decodeTombstone, encodeFileRename, encodeMove, encodePublication, encodeTombstone, type FileRename, type MoveIntent, type Publication, type Tombstone,
+} from '#codec/namespace/intent-record.ts';
 import {decodeMount, encodeMount} from '#codec/namespace/mount-record.ts';
 import {decodeStoreUpload, encodeStoreUpload, type StoreUpload} from '#codec/namespace/store-upload-record.ts';
 import {decodeOrphan, encodeOrphan, type Orphan} from '#codec/namespace/orphan-record.ts';
@@ -93,6 +95,7 @@ const fileRename: fc.Arbitrary<FileRename> = fc.record(
   },
   {requiredKeys: ['id', 'mount', 'from', 'to', 'fromPath', 'toPath', 'fingerprint', 'startedAt', 'copied'], noNullPrototype: true},
 );
+const publication: fc.Arbitrary<Publication> = fc.record({id: fc.constant(5 as InodeId), mount: id<MountId>(), storeKey: byteString, content: id<ContentId>(), length: number}, {noNullPrototype: true});
 const storeUpload: fc.Arbitrary<StoreUpload> = fc.record({mount: id<MountId>(), storeKey: byteString, storeUploadId: text, openedAt: number}, {noNullPrototype: true});
 const orphan: fc.Arbitrary<Orphan> = fc.record({id: fc.constant(5 as InodeId), mount: id<MountId>(), holders: fc.array(text, {maxLength: 3}), shared: fc.boolean()}, {noNullPrototype: true});
 const usage = fc.record({files: number, directories: number, bytes: number}, {noNullPrototype: true});
@@ -149,6 +152,7 @@ const codecs: readonly Codec[] = [
   codecOf('mount', mount, encodeMount, decodeMount),
   codecOf('tombstone', tombstone, encodeTombstone, (record) => decodeTombstone(5 as InodeId, record)),
   codecOf('file rename', fileRename, encodeFileRename, (record) => decodeFileRename(5 as InodeId, record)),
+  codecOf('publication', publication, encodePublication, (record) => decodePublication(5 as InodeId, record)),
   codecOf('move', move, encodeMove, (record) => decodeMove(5 as InodeId, record)),
   codecOf('upload', upload, encodeUpload, decodeUpload),
   codecOf('store upload', storeUpload, encodeStoreUpload, decodeStoreUpload),

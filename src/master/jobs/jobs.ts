@@ -12,11 +12,13 @@ import type {JobInfo} from '#contracts/administration.ts';
 import {emptyPrefix} from '#master/jobs/empty-prefix.ts';
 import {type JobOutcome, JobRunner, type JobWork} from '#master/jobs/job-runner.ts';
 import {renameFile, withdrawRename} from '#master/jobs/rename-file.ts';
+import {settlePublication} from '#master/jobs/settle-publication.ts';
 import {settleStoreRename} from '#master/jobs/settle-store-rename.ts';
 import {settleRelocation} from '#master/jobs/settle-relocation.ts';
 import {asidePlace, exchangeTrees, moveTree} from '#master/jobs/move-tree.ts';
 import type {MountTable} from '#master/mounts/mount-table.ts';
 import {forgetFileRename, getFileRename, listFileRenames, replacedBy} from '#master/namespace/file-renames.ts';
+import {forgetPublication, listPublications} from '#master/namespace/publications.ts';
 import {locate} from '#master/namespace/locate.ts';
 import {forgetRelocation, listRelocations} from '#master/namespace/relocations.ts';
 import {finishMove, listMoves} from '#master/namespace/moves.ts';
@@ -74,6 +76,21 @@ export class Jobs {
       if (!intent.inStore || !mounts.isOpen(intent.mount)) continue;
       await this.#settleRename(intent, stop.signal).catch((error: unknown) => {
         runtime.log.warn('what became of a rename is not known yet', {from: toText(intent.fromPath), to: toText(intent.toPath), error: String(error)});
+      });
+    }
+  }
+
+  /** The same of contents that stores were about to get. What a store does not tell in time is found in it later, as a file that somebody else has put there. */
+  async settlePublications(): Promise<void> {
+    const {transactions, mounts, runtime} = this.#services;
+    const stop = new AbortController();
+    using _stop = runtime.clock.after(settleMsMax, () => stop.abort(new WeirError('Timeout', 'the store takes too long')));
+    for (const publication of transactions.peek(listPublications)) {
+      const {id, mount} = publication;
+      const settled = mounts.isOpen(mount) ? settlePublication({transactions, store: mounts.get(mount), signal: stop.signal}, publication) : Promise.reject(new WeirError('Unavailable', 'the store is not open'));
+      await settled.catch(async (error: unknown) => {
+        runtime.log.warn('whether a store has got what was written when the last process ended is not known', {inode: id, error: String(error)});
+        await transactions.changeOwn(tx => forgetPublication(tx, id));
       });
     }
   }

@@ -28,6 +28,7 @@ import {type Resolution, resolve, shown, storeKeyOfPath} from '#master/namespace
 import {noteCreated} from '#master/namespace/object-events.ts';
 import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
+import {forgetPublication, notePublication} from '#master/namespace/publications.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import {lasting, type Transactions} from '#master/transactions.ts';
@@ -186,9 +187,20 @@ export class Writes {
       throw error;
     }
     if (keeping) await this.#makeRoom(state, turn, context);
+    else if (ticket.inPlace && alone) await this.#note(state, turn);
     state.turn = turn;
     this.#keep(state, preparedMs);
     this.#services.runtime.crashPoint('master.write.prepared');
+  }
+
+  /** The process may end when the store has the content, and the namespace does not. Fails without the turn. */
+  async #note({ticket: {mount, storeKey, content}, options}: TicketState, turn: Disposable): Promise<void> {
+    try {
+      await this.#services.transactions.changeSafely(tx => notePublication(tx, {id: options.inode!, mount, storeKey, content, length: options.length ?? 0}));
+    } catch (error) {
+      turn[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Moves what is at the key out of the way, when its version is kept or somebody has it open. Fails without the turn. */
@@ -269,6 +281,7 @@ export class Writes {
         archives.commit(tx, state.archived);
         // Where versions are kept, the inode is the old version's, and the new one has its own.
         const inPlace = options.inode !== undefined && keepingOf(tx, path, resolve(tx, path).top) === undefined;
+        if (ticket.inPlace) forgetPublication(tx, options.inode!);
         const info = inPlace
           ? setContent(tx, op, options.inode, content, mtime)
           : putFile(tx, op, path, {
@@ -349,6 +362,8 @@ export class Writes {
     state.room = undefined;
     const {turn, archived, ticket, committed} = state;
     if (!committed && ticket.writeType === 'ASYNC_THROUGH' && state.upload?.content === undefined) void this.#services.persister.abandoned(ticket.content);
+    // Whoever goes on looks at the store.
+    if (turn && !committed && ticket.inPlace) this.#services.transactions.changeLater(tx => forgetPublication(tx, state.options.inode!));
     state.archived = undefined;
     if (turn && archived?.relocation) this.#services.archives.settle(archived.relocation, turn);
     else turn?.[Symbol.dispose]();
