@@ -90,6 +90,8 @@ export interface DiskDirectory extends AsyncDisposable {
   isThere(): boolean;
   /** As Disk.open, of a name in this very directory, wherever that may be by now; NotFound when it was removed. */
   open(name: ByteString, options: Pick<OpenOptions, 'mode' | 'permissions' | 'durable'>): Promise<DiskFile>;
+  /** As Disk.stat, of a name in this very directory, on the spot; undefined where there is none, or where that may wait for a medium that has lately held up others. */
+  statNow(name: ByteString): FileStat | undefined;
   /** A path of a name in this very directory, while it is open: nobody can lead it elsewhere. */
   at(name: ByteString): DiskPath;
   /** As Disk.syncDirectory. */

@@ -192,6 +192,9 @@ export function describeDisk(name: string, withDisk: WithDisk): void {
         const now = file.statNow();
         if (now) assert.deepEqual(now, await file.stat());
       }
+      assert.equal(open.statNow('absent' as ByteString), undefined);
+      const named = open.statNow(name);
+      if (named) assert.deepEqual(named, await disk.stat(open.at(name)));
       await open.sync();
       assert.deepEqual((await Array.fromAsync(disk.scanDirectory(`${directory}/d`))).flat(), [{name, kind: 'file'}]);
       await disk.rename(`${directory}/f`, open.at(name));

@@ -44,7 +44,8 @@ function noting(disk: Disk): Disk {
       if (!directory) return undefined;
       opened++;
       return {
-        isThere: () => directory.isThere(), at: name => directory.at(name), open: note('open', async (...args) => counted(await directory.open(...args))), sync: note('sync', () => directory.sync()),
+        isThere: () => directory.isThere(), at: name => directory.at(name), statNow: name => directory.statNow(name), open: note('open', async (...args) => counted(await directory.open(...args))),
+        sync: note('sync', () => directory.sync()),
         close: async () => {
           opened--;
           await directory.close();

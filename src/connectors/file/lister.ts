@@ -6,9 +6,11 @@ import {LRUCache} from 'lru-cache';
 import {type ByteString, toText} from '#base/byte-string.ts';
 import {WeirError, isKind} from '#base/errors.ts';
 import type {StoreListPage, StoreListRequest, StoreObject} from '#understore/under-store.ts';
+import {lookTogether} from '#connectors/file/look-together.ts';
 import {diskPath} from '#connectors/file/names.ts';
 import type {Place} from '#connectors/file/place.ts';
 import {type Found, walk} from '#connectors/file/walk.ts';
+import type {FileStat} from '#runtime/disk.ts';
 
 /** A walk holds about 100 bytes for each name of its window, once for every level of the tree that it is in. */
 const windowNames = 65_536;
@@ -79,20 +81,21 @@ export class DirectoryLister {
   async #describe(found: readonly Found[], {delimiter, prefix}: StoreListRequest): Promise<StoreListPage> {
     const folds = ({kind, key}: Found): boolean => delimiter && kind === 'directory' && key !== prefix;
     const shown = found.filter(item => !folds(item));
+    const stats = await lookTogether(this.#place.disk, shown);
     const objects: (StoreObject | undefined)[] = new Array(shown.length);
     const indexes = shown.keys();
     await Promise.all(
       Array.from({length: Math.min(statsInFlightMax, shown.length)}, async () => {
-        for (const i of indexes) objects[i] = await this.#object(shown[i]!);
+        for (const i of indexes) objects[i] = await this.#object(shown[i]!, stats[i]);
       }),
     );
     return {objects: objects.filter(object => object !== undefined), prefixes: found.filter(folds).map(item => item.key)};
   }
 
   /** Undefined when it went away since it was found. */
-  async #object({key, path}: Found): Promise<StoreObject | undefined> {
+  async #object({key, path}: Found, known: FileStat | undefined): Promise<StoreObject | undefined> {
     try {
-      const stat = await this.#place.disk.stat(diskPath(path));
+      const stat = known ?? (await this.#place.disk.stat(diskPath(path)));
       const object = await this.#place.describe(key, {path, stat});
       if (!object || (object.kind === 'directory') !== key.endsWith('/')) return undefined;
       const {metadata: _, ...listed} = object;

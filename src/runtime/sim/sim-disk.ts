@@ -8,7 +8,7 @@ import type {DirectoryEntry, Disk, DiskDirectory, DiskFile, DiskPath, FilePlacer
 import type {Life} from '#runtime/sim/life.ts';
 import {placeTogether} from '#runtime/sim/place-together.ts';
 import {type NameChange, Platter, type SimDirectory, type SimFile, type SimNode, statOf} from '#runtime/sim/platter.ts';
-import {type DiskCalls, type DiskOperation, SimOpenFile, times} from '#runtime/sim/sim-open-file.ts';
+import {type DiskCalls, type DiskOperation, residentChance, SimOpenFile, times} from '#runtime/sim/sim-open-file.ts';
 import {bytesOf, locate, missing, nodeAt, type Place, shown, split} from '#runtime/sim/sim-paths.ts';
 
 const totalBytes = 2 ** 40;
@@ -99,6 +99,11 @@ export class SimDisk implements DiskCalls {
         return {
           isThere: () => nodeAt(platter.root, path) === node,
           at,
+          statNow: (name) => {
+            life.check();
+            const named = node.seen.get(name);
+            return named && life.random.chance(residentChance) ? statOf(named) : undefined;
+          },
           open: (name, options) => open(at(name), options),
           sync: () => syncDirectory(node, path),
           close: () => wait([0, 0]),

@@ -8,7 +8,7 @@ import {type SimFile, statOf} from '#runtime/sim/platter.ts';
 /** Virtual milliseconds of each kind of call, from quickest to slowest. */
 export const times = {name: [0.01, 0.1], read: [0.02, 0.3], write: [0.01, 0.2], sync: [0.2, 4]} as const;
 /** How often what is asked for on the spot is there, or done. */
-const residentChance = 0.75;
+export const residentChance = 0.75;
 
 export type DiskOperation = 'read' | 'write' | 'sync';
 
