@@ -25,7 +25,7 @@ export interface DraftServices {
   /** In this process. */
   readonly here?: {
     readonly master: Pick<MasterOnTheSpot, 'commitSealNow'>;
-    readonly worker: Pick<WorkerOnTheSpot, 'writeDraftNow' | 'sealDraftNow' | 'rebaseDraftNow' | 'closeDraftNow'>;
+    readonly worker: Pick<WorkerOnTheSpot, 'writeDraftNow' | 'syncDraftNow' | 'sealDraftNow' | 'rebaseDraftNow' | 'closeDraftNow'>;
   };
 }
 
@@ -137,6 +137,13 @@ export class DraftFile {
       this.#unsettled = false;
       await worker.syncDraft(this.#draft, context);
     });
+  }
+
+  /** The same, begun on the spot; undefined where somebody is before it, or it takes waiting before. */
+  syncNow(): Promise<void> | undefined {
+    if (this.#waiting > 0 || this.#unsettled || !this.#synced) return undefined;
+    const synced = this.#services.here?.worker.syncDraftNow(this.#draft);
+    return synced && this.#inTurn(() => synced);
   }
 
   /** `changed`: what nobody has changed since it was published is answered again. */

@@ -108,6 +108,10 @@ export class FileSystemClient extends PassedCalls implements FileSystem {
     return this.#services.here?.master.releaseNow(inode, holder) ?? false;
   }
 
+  lastsNow(inode: InodeId): boolean {
+    return this.#services.here?.master.lastsNow(inode) ?? false;
+  }
+
   isReadOnlyNow(mount: MountId): boolean {
     return this.#services.here?.master.isReadOnlyNow(mount) ?? false;
   }

@@ -114,6 +114,8 @@ export interface FileDraft {
   seek(position: number, to: 'data' | 'hole', context: CallContext): Promise<number | undefined>;
   /** What was written before survives power loss. */
   sync(context: CallContext): Promise<void>;
+  /** The same, begun on the spot, of one that was synced before; undefined where that takes waiting for more than the disk. */
+  syncNow(): Promise<void> | undefined;
   /**
    * Makes the bytes the next content of the same inode, whole; they can be changed and published again. Undefined
    * when the file has no name any more: then nobody could read it. Whatever else fails leaves the draft as it was.
@@ -222,6 +224,8 @@ export interface FileSystem extends NamespaceCalls, DraftSource {
   setInodeAttributesNow(inode: InodeId, patch: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined;
   /** `release` on the spot; false where that takes any waiting: then it is not released. */
   releaseNow(inode: InodeId, holder: string): boolean;
+  /** Whether `sync` of an inode would wait for nothing; false where that takes asking. */
+  lastsNow(inode: InodeId): boolean;
   /** Nothing can be written below the mount of the namespace (FileInfo.mount), whoever asks; false also where that is not known here. */
   isReadOnlyNow(mount: MountId): boolean;
   /**

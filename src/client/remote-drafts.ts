@@ -104,6 +104,10 @@ class RemoteDraft implements FileDraft {
     return this.#api.sync(this.#draft, context);
   }
 
+  syncNow(): undefined {
+    return undefined;
+  }
+
   async publish(context: CallContext): Promise<FileInfo | undefined> {
     return this.#published((await this.#api.publish(this.#draft, this.modified, context)) ?? undefined);
   }

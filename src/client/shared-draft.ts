@@ -188,6 +188,10 @@ export class DraftHandle implements FileDraft {
     return this.#file.sync(context);
   }
 
+  syncNow(): Promise<void> | undefined {
+    return this.#file.syncNow();
+  }
+
   publish(context: CallContext): Promise<FileInfo | undefined> {
     return this.#shared.publish((file) => file.publish(context, this.#shared.handles.size > 1 ? 'changed' : undefined));
   }

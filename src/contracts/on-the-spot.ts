@@ -32,6 +32,8 @@ export interface MasterOnTheSpot {
   commitSealNow(inode: InodeId, sealed: SealedDraft, context: CallContext): ChangedNow | undefined;
   /** MasterApi.release; false: the ordinary way, for it may be the end of a file without a name. */
   releaseNow(inode: InodeId, holder: string): boolean;
+  /** Whether MasterApi.sync of the inode would wait for nothing. */
+  lastsNow(inode: InodeId): boolean;
   lookupNow(directory: InodeId, name: ByteString, kind: PathKind): LookupResult | undefined;
   /** Whether any directory has a quota. */
   hasQuotasNow(): boolean;
@@ -78,6 +80,8 @@ export interface WorkerOnTheSpot {
   openDraftNow(inode: InodeId, base: ContentId | undefined, seal: ContentId): DraftInfo | undefined;
   /** WorkerApi.writeDraft, of some bytes, beside no other change of the draft; false: the ordinary way, which may write some of them again. */
   writeDraftNow(draft: number, position: number, bytes: Uint8Array): boolean;
+  /** WorkerApi.syncDraft, begun on the spot: the disk alone is waited for; undefined: the ordinary way. */
+  syncDraftNow(draft: number): Promise<void> | undefined;
   /** WorkerApi.sealDraft, of a small one; undefined: the ordinary way. */
   sealDraftNow(draft: number, content: ContentId): SealedBytes | undefined;
   /** WorkerApi.rebaseDraft, of one that was sealed so and has its inode still, and of one that is not to be kept, closeDraft; false: the ordinary way. */

@@ -171,6 +171,11 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     await Promise.all([this.#parts.transactions.sync(), inode !== undefined && this.#parts.persister.sync(inode)]);
   }
 
+  lastsNow(inode: InodeId): boolean {
+    const {metastore} = this.#parts.transactions;
+    return metastore.durableSequence >= metastore.sequence && this.#parts.persister.lasts(inode);
+  }
+
   async reserveInode(_context: CallContext): Promise<InodeId> {
     const {transactions} = this.#parts;
     transactions.ids.ensure(transactions.metastore);

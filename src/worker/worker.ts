@@ -268,6 +268,10 @@ export class Worker implements WorkerApi, WorkerDrafts, WorkerOnTheSpot, AsyncDi
     return this.#drafts.sync(draft);
   }
 
+  syncDraftNow(draft: number): Promise<void> | undefined {
+    return this.#drafts.syncNow(draft);
+  }
+
   sealDraft(draft: number, content: ContentId): Promise<SealedBytes | undefined> {
     return this.#drafts.seal(draft, content);
   }

@@ -375,7 +375,8 @@ export class OpenDraft implements NamedDraft {
     runtime.crashPoint('blockstore.beforeDraftSync');
     const lasting = this.#lasting;
     this.#lasting = true;
-    await this.#on(Promise.all([this.#file.datasync(), lasting ? undefined : tierSync(this.tier, 'drafts')]), () => (this.#lasting = false));
+    const synced = this.#file.datasync();
+    await this.#on(lasting ? synced : Promise.all([synced, tierSync(this.tier, 'drafts')]).then(() => undefined), () => (this.#lasting = false));
     runtime.crashPoint('blockstore.afterDraftSync');
   }
 

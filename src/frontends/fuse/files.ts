@@ -287,6 +287,14 @@ export const fsync: Operation<'fsync'> = async (services, _head, {handle}, conte
   return undefined;
 };
 
+/** On the spot but for the disk: where nothing but what was written since the last one has to last. */
+export function fsyncNow({handles, files}: MountServices, _head: FuseHead, {handle}: BodyOf<'fsync'>): AnswerNow {
+  const open = handles.file(handle);
+  if (!open || !files.lastsNow(open.node)) return undefined;
+  const {draft} = handles.inode(open.node)!;
+  return draft ? draft.syncNow()?.then(() => undefined) : nothingToSay;
+}
+
 export const release: Operation<'release'> = async (services, _head, {handle, flags, lockOwner}, context) => {
   const node = services.handles.file(handle)?.node;
   if (node !== undefined && flags & endsFlock) await letGo(services, node, lockOwner, true, context);

@@ -126,6 +126,11 @@ export class InodeDraft {
     return unlessKilled(this.#draft.sync(context), context);
   }
 
+  /** The same, begun on the spot, and not given up; undefined where it takes waiting for more than the disk. */
+  syncNow(): Promise<void> | undefined {
+    return this.#draft.syncNow();
+  }
+
   /** Somebody has set the file's times by hand. */
   touched(mtime: TimeNs): void {
     this.#draft.touch((this.#touched = mtime));

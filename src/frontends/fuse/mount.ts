@@ -90,8 +90,8 @@ export class Mount implements AsyncDisposable {
   readonly #options: Omit<MountOptions, 'root'>;
   readonly #handles: Handles;
   readonly #ended = Promise.withResolvers<void>();
-  /** Requests under way that may be interrupted. */
-  readonly #running = new Map<bigint, Running>();
+  /** Requests under way; undefined: that cannot be interrupted. */
+  readonly #running = new Map<bigint, Running | undefined>();
   readonly #following = new AbortController();
   readonly #requests = new Map<OperationName, number>();
   /** RELEASEs that were read in this turn. */
@@ -214,7 +214,7 @@ export class Mount implements AsyncDisposable {
   async #end(failure: Error | undefined): Promise<void> {
     if (failure) this.#options.runtime.log.error('fuse: the mount failed', {error: failure});
     this.#following.abort();
-    for (const {abort} of this.#running.values()) abort.abort(new WeirError('Cancelled', 'the mount has gone'));
+    for (const running of this.#running.values()) running?.abort.abort(new WeirError('Cancelled', 'the mount has gone'));
     for (const left of this.#handles.closeAll()) await endDraft(this.#services, left, {...systemContext, origin: this.#services.origin});
     this.#ended.resolve();
   }
@@ -298,11 +298,26 @@ export class Mount implements AsyncDisposable {
   #answer(head: FuseHead, body: FuseBody): void {
     if (this.#services.readOnly && changes.has(body.op)) return this.#reply(head.unique, errno.EROFS);
     const now = this.#now(head, body);
-    if (now !== 'answered') void this.#serve(head, body, now);
+    if (now !== 'answered') void (now ? this.#settle(head, body, now) : this.#serve(head, body));
   }
 
-  /** `done`: it is, and the answer comes. */
-  async #serve(head: FuseHead, body: FuseBody, done?: Promise<Answer>): Promise<void> {
+  /** It is done, or begun, and the answer comes: nothing gives it up before. */
+  async #settle(head: FuseHead, body: FuseBody, done: Promise<Answer>): Promise<void> {
+    let error = 0;
+    let answer: Answer;
+    this.#running.set(head.unique, undefined);
+    try {
+      answer = await done;
+    } catch (failure) {
+      error = this.#explain(failure, body);
+    } finally {
+      this.#running.delete(head.unique);
+    }
+    this.#listingsChanged(head, body);
+    this.#reply(head.unique, error, answer);
+  }
+
+  async #serve(head: FuseHead, body: FuseBody): Promise<void> {
     const operation = operationOf(body);
     if (!operation) return this.#reply(head.unique, errno.ENOSYS);
     const {turn} = this.#services.remembered;
@@ -313,8 +328,8 @@ export class Mount implements AsyncDisposable {
     try {
       const {origin, files} = this.#services;
       const context = {principal: rootPrincipal, signal: abort.signal, origin, moment: 'safe', turn, ...this.#once(head, body)} as const;
-      const made = !done && context.request && isResent(head) ? await files.earlier(context) : undefined;
-      answer = await (done ?? (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context)));
+      const made = context.request && isResent(head) ? await files.earlier(context) : undefined;
+      answer = await (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context));
     } catch (failure) {
       error = this.#explain(failure, body);
     } finally {

@@ -7,7 +7,7 @@ import {create, createNow, link, mkdir, mknod, openedNew, rename, rmdir, symlink
 import {fsyncdir, opendir, readdir, readdirplus, releasedir} from '#frontends/fuse/directories.ts';
 import {getxattr, getxattrNow, listxattr} from '#frontends/fuse/extended-attributes.ts';
 import {statfs} from '#frontends/fuse/file-system-status.ts';
-import {flush, flushNow, fsync, open, openNow, read, readNow, release, write, writeNow} from '#frontends/fuse/files.ts';
+import {flush, flushNow, fsync, fsyncNow, open, openNow, read, readNow, release, write, writeNow} from '#frontends/fuse/files.ts';
 import {getattr, getattrNow, lookup, lookupNow, madeBody, readlink} from '#frontends/fuse/names.ts';
 import {getlk, setlk, setlkw} from '#frontends/fuse/locks.ts';
 import {copy, fallocate, lseek} from '#frontends/fuse/ranges.ts';
@@ -29,7 +29,7 @@ export const namesChange: ReadonlySet<OperationName> = new Set(['create', 'mknod
 
 /** What is tried on the spot first: undefined when that takes waiting. */
 export const answersNow: {readonly [Name in OperationName]?: OperationNow<Name>} = {
-  create: createNow, lookup: lookupNow, getattr: getattrNow, setattr: setattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow, flush: flushNow,
+  create: createNow, lookup: lookupNow, getattr: getattrNow, setattr: setattrNow, getxattr: getxattrNow, open: openNow, read: readNow, write: writeNow, flush: flushNow, fsync: fsyncNow,
 };
 
 /** Changes that must not be made twice: when the kernel asks again because nobody answered, the first answer is given again. All others may be repeated. */

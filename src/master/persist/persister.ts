@@ -100,6 +100,12 @@ export class Persister {
     return this.#unsynced.has(content);
   }
 
+  /** Whether `sync` of the file would wait for nothing. */
+  lasts(id: InodeId): boolean {
+    const entry = this.#backlog.get(id);
+    return !entry || !this.#unsynced.has(entry.content);
+  }
+
   /** Resolves when the file's content survives power loss. Io. */
   async sync(id: InodeId): Promise<void> {
     const entry = this.#backlog.get(id);

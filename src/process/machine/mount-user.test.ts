@@ -95,7 +95,8 @@ export class MountUser {
     const marks = [file.bytes.show(), ledger.names.show(), file.mark.show()];
     file.mixed = true;
     ledger.tell(`sync file ${file.number}`);
-    await Promise.all([draft.sync(mount), instance.files.sync(inode, mount)]);
+    const synced = this.#perhaps(() => (instance.files.lastsNow(inode) ? draft.syncNow() : undefined));
+    await (synced ?? Promise.all([draft.sync(mount), instance.files.sync(inode, mount)]));
     for (const mark of marks) mark('kill', 'crash');
     ledger.tell('synced');
   }

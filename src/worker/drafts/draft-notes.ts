@@ -65,6 +65,11 @@ export class DraftNotes {
     await this.#log.sync();
   }
 
+  /** The same, begun on the spot; undefined, and nothing is told, where that takes waiting before. */
+  syncedNow({inode}: OpenDraft): Promise<void> | undefined {
+    return this.#log.appendNow([{kind: 'synced', inode}]) && this.#log.sync();
+  }
+
   /** Before a small one is changed. */
   async change(draft: OpenDraft, small: SmallDraft, record: DraftRecord): Promise<void> {
     if (draft.place && !draft.sealed) await this.#log.append([record]);

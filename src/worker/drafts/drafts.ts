@@ -222,6 +222,16 @@ export class Drafts {
     await this.#files.dropFormer(draft);
   }
 
+  /** The same, begun on the spot, of one of which nothing is to be told anew; undefined where that takes waiting before. */
+  syncNow(number: number): Promise<void> | undefined {
+    const draft = this.#open.get(number);
+    if (!draft?.place || draft.sealed || draft.bytes instanceof LeftFile) return undefined;
+    if (!(draft.bytes instanceof SmallDraft)) return draft.synced ? draft.bytes.sync() : undefined;
+    const synced = this.#notes.syncedNow(draft);
+    if (synced) draft.lasts = true;
+    return synced;
+  }
+
   /** Its bytes are kept as that content, safe; undefined when the cache could not. */
   async seal(number: number, id: ContentId): Promise<SealedBytes | undefined> {
     const draft = this.#get(number);
