@@ -4,7 +4,7 @@ import type {Metrics, ReadMetric} from '#runtime/metrics.ts';
 import type {Fills} from '#worker/fills/fills.ts';
 
 export function registerWorkerMetrics(metrics: Metrics, fills: Fills, blocks: BlockStore): void {
-  metrics.counterFrom('weir_worker_cache_read_bytes_total', 'Bytes served from the cache.', () => fills.totals.servedBytes);
+  metrics.counterFrom('weir_worker_cache_read_bytes_total', 'Bytes served from the cache.', () => fills.servedBytes);
   metrics.counterFrom('weir_worker_store_read_bytes_total', 'Bytes received from under stores for reads.', () => fills.totals.upstreamBytes);
   metrics.counterFrom('weir_worker_store_read_requests_total', 'Read requests sent to under stores.', () => fills.totals.upstreamRequests);
   metrics.gauge('weir_worker_store_reads_in_flight', 'Read requests to under stores under way.', () => fills.flights);

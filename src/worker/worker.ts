@@ -319,7 +319,7 @@ export class Worker implements WorkerApi, WorkerDrafts, WorkerOnTheSpot, AsyncDi
   async status(): Promise<WorkerStatus> {
     const {tiers: used, contents} = this.#blocks.status();
     const tiers = used.map(({name, directory, quotaBytes, usedBytes, state}) => ({name, directory, quotaBytes, usedBytes, state}));
-    const {servedBytes, upstreamBytes, upstreamRequests} = this.#fills.totals;
+    const {servedBytes, totals: {upstreamBytes, upstreamRequests}} = this.#fills;
     return {tiers, contents, hitBytes: servedBytes, missBytes: upstreamBytes, upstreamRequests, upstreamBytes};
   }
 

@@ -3,6 +3,8 @@
  * schema library. Numbers are unsigned LEB128 up to 2^53, times are 8 bytes little-endian, strings and byte arrays carry
  * their length. A reader never trusts what it reads: whatever does not fit is WeirError Corrupt, before anything is allocated.
  */
+// The global of this name is a property that is asked for each time.
+import {Buffer} from 'node:buffer';
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';

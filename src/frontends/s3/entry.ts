@@ -29,11 +29,21 @@ export function hostReader(baseDomains: readonly string[]): (host: string | unde
   };
 }
 
+const twoDigits = Array.from({length: 256}, (_, number) => number.toString(16).toUpperCase().padStart(2, '0'));
+
 /** Unique within the process's life and across instances, without a random number a request. */
 export function requestIds(random: Random): () => string {
   const instance = random.id().slice(0, 8).toUpperCase();
-  let counter = 0;
-  return () => `${instance}${(counter++).toString(16).toUpperCase().padStart(8, '0')}`;
+  let before = '';
+  let hundreds = 0;
+  let next = twoDigits.length;
+  return () => {
+    if (next === twoDigits.length) {
+      before = `${instance}${(hundreds++).toString(16).toUpperCase().padStart(6, '0')}`;
+      next = 0;
+    }
+    return before + twoDigits[next++]!;
+  };
 }
 
 const anonymous: Principal = {name: 'anonymous', uid: 65_534, gids: [], authorized: true};

@@ -93,7 +93,7 @@ export type Operation = (request: S3Request) => Promise<void>;
 export const serverHeaders = (requestId: string): string[] => ['x-amz-request-id', requestId, 'x-amz-id-2', requestId, 'Server', 'Weir'];
 
 export function answer(request: S3Request, status: number, headers: readonly string[] = [], body?: Parameters<HttpExchange['respond']>[2]): Promise<void> {
-  return request.exchange.respond(status, serverHeaders(request.requestId).concat(request.cors, headers), body);
+  return request.exchange.respond(status, [...serverHeaders(request.requestId), ...request.cors, ...headers], body);
 }
 
 export function xml(request: S3Request, document: string | Uint8Array, headers: readonly string[] = []): Promise<void> {

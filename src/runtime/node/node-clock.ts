@@ -1,3 +1,5 @@
+// The global of this name is a property that is asked for each time.
+import {performance} from 'node:perf_hooks';
 import type {Clock} from '#runtime/clock.ts';
 
 /** The real clock. */

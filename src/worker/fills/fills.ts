@@ -8,18 +8,20 @@ import {ContentFills, type FillCounters, type FillParts} from '#worker/fills/con
 import {Fragments} from '#worker/fills/fragments.ts';
 import {HeldBytes} from '#worker/fills/held-bytes.ts';
 import {LinkEstimate} from '#worker/fills/link-estimate.ts';
+import {ServedBytes} from '#worker/fills/served-bytes.ts';
 
 /** Contents of which fills remember readers and thrift. Those with flights stay whatever their number. */
 const contentsMax = 4096;
-/** Contents of which counts are kept. */
+/** Contents of which is kept what they cost. */
 const countedContentsMax = 131_072;
 
-/** What one content cost and brought since it was first counted. */
-export class ContentCounters implements FillCounters {
+/** What one content, or all, cost since it was first counted. */
+class Costs implements FillCounters {
   upstreamRequests = 0;
   upstreamBytes = 0;
-  servedBytes = 0;
 }
+
+const noCosts = new Costs();
 
 export interface FillLimits {
   /** Bytes held in memory by all fills together. */
@@ -30,11 +32,14 @@ export interface FillLimits {
 
 export class Fills {
   readonly held: HeldBytes;
-  readonly totals = new ContentCounters();
+  /** Of all contents. */
+  readonly totals = new Costs();
+  servedBytes = 0;
   readonly #parts: FillParts;
   readonly #stores: StoreProvider;
   readonly #contents = new Map<ContentId, ContentFills>();
-  readonly #counters = new Map<ContentId, ContentCounters>();
+  readonly #costs = new Map<ContentId, Costs>();
+  readonly #servedBytes = new ServedBytes();
   readonly #links = new Map<MountId, LinkEstimate>();
 
   constructor(parts: {readonly blocks: BlockStore; readonly clock: Clock; readonly stores: StoreProvider}, limits: FillLimits) {
@@ -55,7 +60,7 @@ export class Fills {
       return known;
     }
     if (this.#contents.size >= contentsMax) this.#forgetOne();
-    const fills = new ContentFills(content, () => this.#stores.get(content.mount), this.link(content.mount), this.#parts, [this.counters(content.id), this.totals]);
+    const fills = new ContentFills(content, () => this.#stores.get(content.mount), this.link(content.mount), this.#parts, [this.#costsOf(content.id), this.totals]);
     this.#contents.set(content.id, fills);
     return fills;
   }
@@ -66,19 +71,25 @@ export class Fills {
     return link;
   }
 
-  counters(id: ContentId): ContentCounters {
-    let counters = this.#counters.get(id);
-    if (!counters) {
-      if (this.#counters.size >= countedContentsMax) this.#counters.delete(this.#counters.keys().next().value!);
-      this.#counters.set(id, (counters = new ContentCounters()));
-    }
-    return counters;
+  /** What a content cost, and how many bytes of it left from the cache. */
+  counters(id: ContentId): Readonly<FillCounters> & {readonly servedBytes: number} {
+    const {upstreamRequests, upstreamBytes} = this.#costs.get(id) ?? noCosts;
+    return {upstreamRequests, upstreamBytes, servedBytes: this.#servedBytes.of(id)};
   }
 
   /** Bytes that left from the cache. */
   served(id: ContentId, bytes: number): void {
-    this.counters(id).servedBytes += bytes;
-    this.totals.servedBytes += bytes;
+    this.#servedBytes.add(id, bytes);
+    this.servedBytes += bytes;
+  }
+
+  #costsOf(id: ContentId): Costs {
+    let costs = this.#costs.get(id);
+    if (!costs) {
+      if (this.#costs.size >= countedContentsMax) this.#costs.delete(this.#costs.keys().next().value!);
+      this.#costs.set(id, (costs = new Costs()));
+    }
+    return costs;
   }
 
   /** Requests on their way to stores. */

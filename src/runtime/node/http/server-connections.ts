@@ -1,4 +1,6 @@
 /** What the connections of one HTTP server share: settings, the Date line of this second, and the sweep that ends their time limits. */
+// The global of this name is a property that is asked for each time.
+import {performance} from 'node:perf_hooks';
 import type {HttpExchange, HttpServerOptions} from '#runtime/http.ts';
 import {HeadTemplates} from '#codec/http/head-template.ts';
 import {Turnstile} from '#runtime/node/http/turnstile.ts';

@@ -86,11 +86,16 @@ function bind(koffi: Koffi): Libc {
 
   // Memory that buffers are views of stays where it is, and the same few are used again and again: an address as a number is the cheapest argument, asking for it makes a bigint.
   const addresses = new WeakMap<ArrayBufferLike, number>();
+  let last: Uint8Array | undefined;
+  let lastAddress = 0;
   const addressOf = (buffer: Uint8Array): number => {
+    // To ask a view for its memory costs a call; the same view is asked again and again.
+    if (buffer === last) return lastAddress;
     const memory = buffer.buffer;
     let start = addresses.get(memory);
     if (start === undefined) addresses.set(memory, (start = Number(koffi.address(buffer)) - buffer.byteOffset));
-    return start + buffer.byteOffset;
+    last = buffer;
+    return (lastAddress = start + buffer.byteOffset);
   };
 
   const vectorAddress = addressOf(vector);
