@@ -160,6 +160,21 @@ describe('a small change of a large file by way of the store', () => {
     });
   });
 
+  it('is made of what was not changed where that is now', async () => {
+    for (const capabilities of [{}, thatRenames]) await play(async ({store, client, open}) => {
+      const draft = await open();
+      await draft.write(5, Buffer.from('changed'), context);
+      await client.rename(path, bytes('/b/renamed'), {kind: 'file', replace: true}, context);
+      const {bytesWritten} = store.counters;
+      await draft.publish(context);
+      assert.ok(store.counters.bytesWritten - bytesWritten < 128 * KiB);
+      const expected = Buffer.from(before);
+      expected.write('changed', 5);
+      assert.ok(Buffer.from(store.outside.bytes(bytes('renamed'))!).equals(expected));
+      await draft.close({keep: false}, context);
+    }, capabilities);
+  });
+
   it('overwrites nothing that somebody else has put there', async () => {
     for (const late of [false, true]) {
       await play(async ({store, faults, open}) => {

@@ -238,7 +238,8 @@ export class DraftFile {
       try {
         return await step();
       } catch (error) {
-        if (!isKind(error, 'ContentChanged') || moves >= movesMax) throw error;
+        // NotFound says a store of what it is to copy.
+        if (!isKind(error, 'ContentChanged', 'NotFound') || moves >= movesMax) throw error;
         const content = await this.#content(context);
         if (!content || !(await this.#services.worker.moveDraft(this.#draft, content, context))) throw error;
       }
