@@ -5,7 +5,7 @@ import type {ContentId, MountId} from '#base/ids.ts';
 import {smallBytesMax} from '#client/file-system.ts';
 import {type ClientServices, FileSystemClient} from '#client/file-system-client.ts';
 import {FakeMaster, FakeWorker, textOf} from '#client/fixture.test.ts';
-import {systemContext as context} from '#contracts/context.ts';
+import {type CallContext, systemContext as context} from '#contracts/context.ts';
 import type {FileInfo} from '#contracts/file-info.ts';
 import type {WriteTicket, WrittenObject} from '#contracts/writing.ts';
 
@@ -173,21 +173,22 @@ it('load, free and pin go over a tree, page by page', async () => {
 describe('a small object', () => {
   const small = {kind: 'file', length: 5, checksums: ['sha256']} as const;
 
-  function onTheSpot(kept: boolean, commits: boolean) {
+  function onTheSpot(kept: boolean, commits: boolean, carried = 0) {
     const {master, worker} = setUp();
     const calls: string[] = [];
     const here = {
       master: {
         beginWriteNow: (): WriteTicket => ({writeId: 7, path, content: 8 as ContentId, mount: 1 as MountId, storeKey: asciiBytes('file'), metadata: {}, writeType: 'ASYNC_THROUGH'}),
-        commitWriteNow: (ticket: WriteTicket, object: WrittenObject): Promise<FileInfo> | undefined => {
-          calls.push(`commit ${object.length} ${object.etag}`);
+        mayCarry: (length: number) => length <= carried,
+        commitWriteNow: (ticket: WriteTicket, object: WrittenObject, _context: CallContext, safe?: Uint8Array): Promise<FileInfo> | undefined => {
+          calls.push(`commit ${object.length} ${object.etag}${safe ? ` ${Buffer.from(safe).toString()}` : ''}`);
           return commits ? Promise.resolve(master.put(ticket.path, {length: object.length, fingerprint: '', etag: object.etag, checksums: object.checksums, id: ticket.content})) : undefined;
         },
       },
       worker: {
         storeSmall: () => Promise.reject(new Error('nothing goes to its store here')),
-        keepSmall: async (_content: ContentId, chunks: readonly Uint8Array[]): Promise<boolean> => {
-          calls.push(`keep ${Buffer.concat([...chunks]).toString()}`);
+        keepSmall: async (_content: ContentId, bytes: Uint8Array, {durable}: {readonly durable: boolean}): Promise<boolean> => {
+          calls.push(`keep ${Buffer.from(bytes).toString()}${durable ? '' : ', safe'}`);
           return kept;
         },
       },
@@ -207,6 +208,18 @@ describe('a small object', () => {
     assert.equal(info.inode.content?.checksums.sha256, 'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=');
     assert.deepEqual(calls, ['keep hello', 'commit 5 5d41402abc4b2a76b9719d911017c592']);
     assert.deepEqual(master.calls, []);
+  });
+
+  it('is kept safely where the log carries its bytes, and durably after all where its turn has to be waited for', async () => {
+    for (const commits of [true, false]) {
+      const {client, calls, master} = onTheSpot(true, commits, 5);
+      const writer = client.createNow(path, small, context)!;
+      await writer.write(Buffer.from('hello'));
+      assert.equal((await writer.commit({length: 5})).length, 5);
+      const steps = ['keep hello, safe', 'commit 5 5d41402abc4b2a76b9719d911017c592 hello'];
+      assert.deepEqual(calls, commits ? steps : [...steps, 'keep hello']);
+      assert.deepEqual(master.calls, commits ? [] : ['prepareCommit', 'commitWrite']);
+    }
   });
 
   it('leaves nothing when it is not what was announced', async () => {

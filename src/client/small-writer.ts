@@ -1,7 +1,7 @@
 /**
  * A small object on its way to the cache of this process (ASYNC_THROUGH), or to a store that takes it whole: held until all of it is there, then kept and
- * committed at once. Two things are waited for, the disk of the cache or the store and that of the journal. Where one of them takes more than that, the
- * ordinary steps go on with what is here.
+ * committed at once. One thing is waited for, the disk of the journal, which carries the bytes until the cache has synced them (or two: that of the store first).
+ * Where it takes more than that, the ordinary steps go on with what is here.
  */
 import {WeirError} from '#base/errors.ts';
 import type {FileWriter, SealedAs} from '#client/file-system.ts';
@@ -17,7 +17,7 @@ import {digestsOfWhole, type ExpectedDigests} from '#model/digests.ts';
 export interface SmallWriterServices {
   readonly master: PublishingMaster;
   readonly worker: Pick<WorkerApi, 'write'>;
-  readonly here: {readonly master: Pick<MasterOnTheSpot, 'commitWriteNow'>; readonly worker: Pick<WorkerOnTheSpot, 'keepSmall' | 'storeSmall'>};
+  readonly here: {readonly master: Pick<MasterOnTheSpot, 'commitWriteNow' | 'mayCarry'>; readonly worker: Pick<WorkerOnTheSpot, 'keepSmall' | 'storeSmall'>};
 }
 
 interface Announced {
@@ -67,13 +67,18 @@ export class SmallWriter implements FileWriter {
           return {length, fingerprint, ...digests};
         }, context);
       }
-      if (!(await here.worker.keepSmall(ticket.content, this.#chunks, length))) return await this.#through(expected, sealed);
+      const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+      const carried = here.master.mayCarry(length);
+      const keep = (durable: boolean): Promise<boolean> => here.worker.keepSmall(ticket.content, bytes, {durable});
+      if (!(await keep(!carried))) return await this.#through(expected, sealed);
       const object = {length, pending: true, fingerprint: '', ...digests} as const;
-      const committed = here.master.commitWriteNow(ticket, object, context);
-      return await (committed ?? publish(master, ticket, async (ready) => {
+      const committed = here.master.commitWriteNow(ticket, object, context, carried ? bytes : undefined);
+      if (committed) return await committed;
+      if (carried && !(await keep(true))) return await this.#through(expected, sealed);
+      return await publish(master, ticket, async (ready) => {
         await ready();
         return object;
-      }, context));
+      }, context);
     } catch (error) {
       await abandon(master, ticket, context);
       throw error;

@@ -43,8 +43,13 @@ export interface MasterOnTheSpot {
   openNow(path: ByteString, principal: Principal): FileInfo | undefined;
   /** MasterApi.beginWrite of a whole new object under ASYNC_THROUGH, or that its store takes whole (`storeSmall`). The ticket does not end by itself: it is committed or abandoned. */
   beginWriteNow(path: ByteString, options: BeginWriteOptions & PathOptions, context: CallContext): WriteTicket | undefined;
-  /** prepareCommit and commitWrite of such a ticket, whose bytes are kept; the answer comes when the commit is durable. Undefined: it takes both of them. */
-  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined;
+  /** Whether so many bytes may be given to `commitWriteNow` as `safe`. */
+  mayCarry(bytes: number): boolean;
+  /**
+   * prepareCommit and commitWrite of such a ticket, whose bytes are kept; the answer comes when the commit is durable, and with it `safe`: the bytes, where
+   * they are kept safely and no more. Undefined: it takes both of them, and bytes that are kept durably.
+   */
+  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext, safe?: Uint8Array): Promise<FileInfo> | undefined;
 }
 
 /** A change that was made. */
@@ -72,8 +77,8 @@ export interface WorkerOnTheSpot {
   readNow(content: ReadableContent, range: ByteRange): Body | undefined;
   /** The same from `offset` on, as many bytes as `into` has, which lie within the content: copied there, if that needs no waiting. */
   readInto(content: ReadableContent, offset: number, into: Uint8Array): boolean;
-  /** Keeps a small content whole and dirty: true when it survives power loss; false when it could not be kept, and nothing of it is. */
-  keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean>;
+  /** Keeps a small content whole and dirty: true when it survives power loss, or, unless `durable`, the process; false when it could not be kept, and nothing of it is. */
+  keepSmall(content: ContentId, bytes: Uint8Array, options: {readonly durable: boolean}): Promise<boolean>;
   /** Brings a small content to the store of such a ticket, whole. As StoreWrite.finish. */
   storeSmall(ticket: WriteTicket, chunks: readonly Uint8Array[], length: number, context: CallContext): Promise<{readonly fingerprint: string}>;
   /** WorkerApi.openDraft, of a file without bytes. */

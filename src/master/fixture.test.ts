@@ -40,7 +40,11 @@ export class World {
   readonly endedUploads: ContentId[] = [];
   /** The cache, as far as it keeps what is pending: it outlives masters, as what was synced does. */
   readonly cache = new Map<ContentId, Buffer>();
-  lasting: PendingCache['lasting'] = {makeDurable: async ids => ids.map(id => this.cache.has(id)), isSound: async ({id, length}) => length === 0 || this.cache.get(id)?.length === length};
+  lasting: PendingCache['lasting'] = {
+    makeDurable: async ids => ids.map(id => this.cache.has(id)),
+    isSound: async ({id, length}) => length === 0 || this.cache.get(id)?.length === length,
+    keep: async (id, kept) => this.cache.set(id, Buffer.from(kept)) !== undefined,
+  };
   backlog: Partial<BacklogLimits> = {};
   readonly foreground = new Foreground();
   /** How many were put behind. */
@@ -108,7 +112,7 @@ export class World {
       persisted: content => void cache.delete(content),
       drop: contents => contents.forEach(id => void cache.delete(id)),
       uploadEnded: ({content}) => void this.endedUploads.push(content),
-      lasting: {makeDurable: ids => this.lasting.makeDurable(ids), isSound: content => this.lasting.isSound(content)},
+      lasting: {makeDurable: ids => this.lasting.makeDurable(ids), isSound: content => this.lasting.isSound(content), keep: (id, kept) => this.lasting.keep(id, kept)},
     };
   }
 

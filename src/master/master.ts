@@ -14,6 +14,7 @@ import type {BeginWriteOptions, CompleteOptions, PartRecord, SealedDraft, SealOp
 import {assemble, type MasterServices, type Parts} from '#master/parts.ts';
 import {asKnown, explain} from '#master/explain.ts';
 import {usageAt} from '#master/loader/usages.ts';
+import {restoreCarried, settleCarried} from '#master/persist/carried-bytes.ts';
 import {isUnchecked} from '#master/namespace/access.ts';
 import {locate} from '#master/namespace/locate.ts';
 import type {FileLock} from '#model/file-locks.ts';
@@ -35,6 +36,7 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
   /** Ready when the mounts are known and interrupted jobs go on. */
   static async open(services: MasterServices): Promise<Master> {
     const master = new Master(services);
+    await restoreCarried(services, master.pendingContents());
     master.#parts.events.listen();
     await master.#parts.mounting.open(services.root);
     for (const mount of master.#parts.written.load()) master.#parts.mounting.forget(mount, '' as ByteString);
@@ -281,8 +283,12 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     return this.#parts.writes.beginNow(path, options, context);
   }
 
-  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined {
-    const commit = this.#parts.writes.commitNow(ticket, object, context);
+  mayCarry(bytes: number): boolean {
+    return this.#services.metastore.mayCarry(bytes);
+  }
+
+  commitWriteNow(ticket: WriteTicket, object: WrittenObject, context: CallContext, safe?: Uint8Array): Promise<FileInfo> | undefined {
+    const commit = this.#parts.writes.commitNow(ticket, object, context, safe);
     return commit && this.#parts.feed.count > 0 ? this.#told(commit, context) : commit;
   }
 
@@ -470,6 +476,7 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     await this.#parts.timers.close();
     await this.#parts.written.clear();
     await this.#parts.mounts.close();
+    await settleCarried(this.#services);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

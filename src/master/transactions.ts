@@ -76,14 +76,14 @@ export class Transactions {
     await this.metastore.eventually();
   }
 
-  /** Like change, for who must do more in this very turn; `lasting` of the commit is the caller's to await. */
-  changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64): Commit<T> {
+  /** Like change, for who must do more in this very turn; `lasting` of the commit is the caller's to await. `carried`: see TransactOptions. */
+  changeNow<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax = 64, carried?: TransactOptions['carried']): Commit<T> {
     let publish = (): void => undefined;
     const commit = this.#commit(context, fn, idsMax, (tx, change) => {
       const noted = this.#feed.noting(tx, context?.origin, change, this.ids.upcoming);
       ({publish} = noted);
       return noted.result;
-    });
+    }, carried);
     publish();
     this.#onCommit();
     return commit;
@@ -106,7 +106,7 @@ export class Transactions {
     return commit;
   }
 
-  #commit<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax: number, run: (tx: Transaction, change: (tx: Transaction) => T) => T): Commit<T> {
+  #commit<T>(context: CallContext | undefined, fn: (tx: Transaction, op: Operation) => T, idsMax: number, run: (tx: Transaction, change: (tx: Transaction) => T) => T, carried?: TransactOptions['carried']): Commit<T> {
     this.ids.ensure(this.metastore, idsMax);
     const op: Operation = {
       now: this.#clock.nowNs(), ids: this.ids, ...(context ? {principal: context.principal} : undefined), ...(context?.owner && isUnchecked(context.principal) ? {owner: context.owner} : undefined),
@@ -118,7 +118,7 @@ export class Transactions {
       const result = run(tx, inner => this.#watch(inner, watched => fn(watched, op)));
       if (this.#rehearsing) throw rolledBack;
       return result;
-    }, request, context?.moment === 'safe' ? safely : durably);
+    }, request, carried ? {carried} : context?.moment === 'safe' ? safely : durably);
   }
 
   /** What a change would answer or refuse, without making it. */

@@ -103,12 +103,21 @@ export interface Metastore extends AsyncDisposable {
   /** The same for who can wait a second: no sync begins for it. */
   eventually(): Promise<void>;
   snapshot(): Promise<MetastoreSnapshot>;
+  /** Who says of rows that were carried (`TransactOptions.carried`) what lasts by now. Once, when what is left of earlier lives has been seen to. */
+  carrier(lasts: Lasts): void;
+  /** Whether so many bytes more may be carried now. */
+  mayCarry(bytes: number): boolean;
   status(): MetastoreStatus;
   /** Applies and syncs everything, then closes. */
   close(): Promise<void>;
 }
 
+/** Of each, in order: what it says survives power loss elsewhere. */
+export type Lasts = (names: readonly ByteString[]) => Promise<readonly boolean[]>;
+
 export interface TransactOptions {
+  /** Beside what it changes: bytes that survive the process elsewhere, and power loss in the log until they do so there, too (carried-rows.ts). A name is carried once. */
+  readonly carried?: {readonly name: ByteString; readonly bytes: Uint8Array} | undefined;
   /**
    * What it writes can be learned again when it is lost (a store said it). Its `durable`, and that of whoever reads it, waits only for what
    * it was made from. It is in the log all the same, in order: whatever becomes durable after it keeps it too.

@@ -10,9 +10,10 @@ import {type ByteString, fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
+import {carriedKey, CarriedRows} from '#metastore/carried-rows.ts';
 import {Changes} from '#metastore/changes.ts';
 import type {StateEngine} from '#metastore/engine.ts';
-import type {Commit, KeyValue, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RecallKey, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
+import type {Commit, KeyValue, Lasts, Metastore, MetastoreSnapshot, MetastoreStatus, RangeOptions, Reader, RecallKey, RequestId, ResultCodec, TransactOptions, Transaction} from '#metastore/metastore.ts';
 import {mergeRanges, type Overlaid, Overlay} from '#metastore/overlay.ts';
 import {type IsRecalled, Recollections} from '#metastore/recollections.ts';
 import {readRestoreMark} from '#metastore/restore-mark.ts';
@@ -73,6 +74,7 @@ class LoggedMetastore implements Metastore {
   readonly #runtime: Runtime;
   readonly #engine: StateEngine;
   readonly #overlay = new Overlay();
+  readonly #carried = new CarriedRows();
   readonly #requests = new StoredRequests();
   readonly #recollections: Recollections | undefined;
   #log!: ChangeLog;
@@ -114,6 +116,7 @@ class LoggedMetastore implements Metastore {
         // The payload's memory is the segment's: values that stay must be copies.
         const kept = mutations.map(({key, value}): Overlaid => ({key, value: value && Uint8Array.from(value), sequence, waitFor: sequence}));
         if (request) kept.push({key: requestKey(request.client, request.counter), value: Uint8Array.from(request.result), sequence, waitFor: sequence});
+        store.#carried.took(kept);
         store.#take(kept, sequence);
       },
     });
@@ -190,6 +193,14 @@ class LoggedMetastore implements Metastore {
     return await taken.promise;
   }
 
+  carrier(lasts: Lasts): void {
+    this.#carried.carrier(lasts);
+  }
+
+  mayCarry(bytes: number): boolean {
+    return this.#carried.mayTake(bytes);
+  }
+
   status(): MetastoreStatus {
     return {
       sequence: this.#log.sequence,
@@ -203,6 +214,8 @@ class LoggedMetastore implements Metastore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    // Nobody has said so: what was carried is the engine's.
+    this.carrier((names) => Promise.resolve(names.map(() => false)));
     try {
       while (this.#unapplied.length > 0 && !this.#applyFailure && !this.#log.failure) await this.#applyNow();
       this.#hurry();
@@ -268,12 +281,17 @@ class LoggedMetastore implements Metastore {
     return new UnhurriedCommit(result, sequence, moment, this.#log);
   }
 
-  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false, awaited = false}: TransactOptions = {}): Commit<T> {
+  #append<T>(changes: Changes, result: T, request: {id: RequestId; result: Uint8Array} | undefined, {relearnable = false, unhurried = false, awaited = false, carried}: TransactOptions = {}): Commit<T> {
     const mutations = changes.mutations();
     this.#recollections?.written(mutations);
     const {client, counter, acknowledged} = request?.id ?? noRequest;
     const forgotten = acknowledged > 0 ? this.#forgettable(client, acknowledged) : [];
     for (const old of forgotten) mutations.push({key: requestKey(client, old), value: null, sequence: 0, waitFor: 0});
+    if (carried) {
+      const row = {key: carriedKey(carried.name), value: carried.bytes, sequence: 0, waitFor: 0};
+      mutations.push(row);
+      this.#carried.took([row]);
+    }
     const record = request ? {mutations, request: {client, counter, acknowledged, result: request.result}} : {mutations};
     const {sequence, safe, durable} = this.#log.append(transactionBytes(record), (buffer, at) => encodeTransaction(record, buffer, at), !unhurried ? 'durable' : awaited ? 'safe' : 'nothing');
     if (request) {
@@ -384,7 +402,8 @@ class LoggedMetastore implements Metastore {
       const last = this.#overlay.get(mutation.key)!;
       return last === mutation || last.sequence > through;
     });
-    await this.#engine.apply(newestOnly, through);
+    await this.#engine.apply(await this.#carried.rest(newestOnly), through);
+    this.#carried.left(batch);
     this.#unapplied.splice(0, count);
     this.#overlay.settle(newestOnly, through);
     this.#takeSnapshots();

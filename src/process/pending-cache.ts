@@ -29,8 +29,23 @@ export function pendingCache(blocks: BlockStore, worker: () => Pick<Worker, 'pen
     persisted: (content, mount) => void (isInPlace(mount) ? blocks.drop(content) : blocks.clean(content)),
     drop,
     uploadEnded,
-    lasting: {makeDurable: (contents) => blocks.makeDurable(contents), isSound: (content) => isSound(blocks, content)},
+    lasting: {
+      makeDurable: (contents) => makeDurable(blocks, contents), isSound: (content) => isSound(blocks, content),
+      keep: async (id, bytes) => {
+        // What the power has torn is found by then, and does not take the place of what is sound.
+        await blocks.loaded();
+        return await blocks.keep({id, length: bytes.length}, [bytes]);
+      },
+    },
   };
+}
+
+/** What is not dirty any more was dropped, or its store has it: it need not last here, and may be where nothing does. */
+async function makeDurable(blocks: BlockStore, contents: readonly ContentId[]): Promise<readonly boolean[]> {
+  const dirty = contents.filter((id) => blocks.presence(id)?.dirty);
+  const answers = await blocks.makeDurable(dirty);
+  const lost = new Set(dirty.filter((_, i) => !answers[i]));
+  return contents.map((id) => !lost.has(id));
 }
 
 /** Reading verifies: all that is the content's own. */

@@ -183,8 +183,8 @@ export class Worker implements WorkerApi, WorkerDrafts, WorkerOnTheSpot, AsyncDi
     await (committed ? this.#writes.kept.end(upload.content, 'committed') : (await this.#writes.kept.get(upload.content)).reopen(content));
   }
 
-  keepSmall(content: ContentId, chunks: readonly Uint8Array[], length: number): Promise<boolean> {
-    return this.#blocks.keep({id: content, length}, chunks);
+  async keepSmall(content: ContentId, bytes: Uint8Array, {durable}: {readonly durable: boolean}): Promise<boolean> {
+    return (!durable && this.#blocks.keepNow(content, bytes)) || (await this.#blocks.keep({id: content, length: bytes.length}, [bytes], {durable}));
   }
 
   async storeSmall({mount, storeKey: key}: WriteTicket, chunks: readonly Uint8Array[], length: number, {signal}: CallContext): Promise<{readonly fingerprint: string}> {

@@ -30,5 +30,5 @@ export const noCache: PendingCache = {
   persisted: () => undefined,
   drop: () => undefined,
   uploadEnded: () => undefined,
-  lasting: {makeDurable: contents => Promise.resolve(contents.map(() => false)), isSound: () => Promise.resolve(false)},
+  lasting: {makeDurable: contents => Promise.resolve(contents.map(() => false)), keep: () => Promise.resolve(false), isSound: () => Promise.resolve(false)},
 };

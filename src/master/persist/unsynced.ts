@@ -16,6 +16,8 @@ import type {Runtime} from '#runtime/runtime.ts';
 export interface LastingCache {
   /** The contents survive power loss of which this answers true, in order. */
   readonly makeDurable: (contents: readonly ContentId[]) => Promise<readonly boolean[]>;
+  /** Keeps a small content, dirty: true when it survives power loss. */
+  readonly keep: (content: ContentId, bytes: Uint8Array) => Promise<boolean>;
   /** All of its bytes are there, as they were written. */
   readonly isSound: (content: ReadableContent) => Promise<boolean>;
 }

@@ -30,6 +30,7 @@ import {setContent} from '#master/namespace/set-content.ts';
 import {keepingOf} from '#master/namespace/versioning.ts';
 import {forgetPublication, notePublication} from '#master/namespace/publications.ts';
 import {completeUpload} from '#master/namespace/uploads.ts';
+import {carriedName} from '#master/persist/carried-bytes.ts';
 import type {Persister} from '#master/persist/persister.ts';
 import {lasting, type Transactions} from '#master/transactions.ts';
 import type {Quotas} from '#master/quotas.ts';
@@ -233,9 +234,9 @@ export class Writes {
 
   /**
    * Both `prepare` and `commit` of a ticket of `beginNow`, whose bytes are kept, in this turn; the answer comes when it is durable. Undefined, and nothing
-   * has changed, where the turn of the key has to be waited for, or something that is there has to be kept.
+   * has changed, where the turn of the key has to be waited for, or something that is there has to be kept. `safe`: bytes that do not last yet where they are kept.
    */
-  commitNow({writeId}: WriteTicket, object: WrittenObject, context: CallContext): Promise<FileInfo> | undefined {
+  commitNow({writeId}: WriteTicket, object: WrittenObject, context: CallContext, safe?: Uint8Array): Promise<FileInfo> | undefined {
     const {archives, ownership, mounts} = this.#services;
     const state = this.#state(writeId);
     const {ticket: {mount, storeKey}, path} = state;
@@ -248,7 +249,7 @@ export class Writes {
         const found = checkPlace(tx, state, context);
         if (keepingOf(tx, path, found.top)) throw mustBeKept;
         return found;
-      });
+      }, safe);
       return lasting(commit, context).then(() => commit.result);
     } catch (error) {
       if (error === mustBeKept) return undefined;
@@ -257,7 +258,7 @@ export class Writes {
   }
 
   /** In the turn of the key, which ends with it, and the ticket with that. `find`: the checks of `prepare`, if they have not been made; what it throws of its own leaves the ticket as it was. */
-  #publish(state: TicketState, object: WrittenObject, context: CallContext, find?: (tx: Transaction) => Resolution): Commit<FileInfo> {
+  #publish(state: TicketState, object: WrittenObject, context: CallContext, find?: (tx: Transaction) => Resolution, safe?: Uint8Array): Commit<FileInfo> {
     const {transactions, runtime, archives, persister} = this.#services;
     const {ticket, path, options} = state;
     const {length, fingerprint, etag, checksums, pending} = object;
@@ -292,7 +293,7 @@ export class Writes {
         if (state.upload) completeUpload(tx, ticket.path, state.upload.uploadId, state.upload.unused);
         noteCreated(tx, op, state.upload ? 'ObjectCreated:CompleteMultipartUpload' : createdBy[options.origin ?? 'put'], path, info.inode);
         return info;
-      }, path.names.length + 8);
+      }, path.names.length + 8, safe && {name: carriedName(ticket.content), bytes: safe});
       runtime.crashPoint('master.write.committed');
       state.archived = undefined;
       state.committed = true;
