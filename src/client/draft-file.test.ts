@@ -175,6 +175,18 @@ describe('a small change of a large file by way of the store', () => {
     }, capabilities);
   });
 
+  it('goes once, however often it is published', async () => {
+    await play(async ({store, open}) => {
+      const draft = await open();
+      await draft.write(5, Buffer.from('changed'), context);
+      const first = await draft.publish(context);
+      const {requests} = store.counters;
+      assert.equal((await draft.publish(context))?.inode.content?.id, first?.inode.content?.id);
+      assert.equal(store.counters.requests, requests);
+      await draft.close({keep: false}, context);
+    });
+  });
+
   it('overwrites nothing that somebody else has put there', async () => {
     for (const late of [false, true]) {
       await play(async ({store, faults, open}) => {

@@ -146,10 +146,10 @@ export class DraftFile {
     return synced && this.#inTurn(() => synced);
   }
 
-  /** `changed`: what nobody has changed since it was published is answered again. */
-  publish(context: CallContext, which?: 'changed'): Promise<FileInfo | undefined> {
+  /** What nobody has changed since it was published is answered again. */
+  publish(context: CallContext): Promise<FileInfo | undefined> {
     return this.#inTurn(async () => {
-      const published = (which && this.#published) ?? (await this.#publish(context));
+      const published = this.#published ?? (await this.#publish(context));
       this.#published = published;
       this.#dirty = false;
       return published;

@@ -193,7 +193,7 @@ export class DraftHandle implements FileDraft {
   }
 
   publish(context: CallContext): Promise<FileInfo | undefined> {
-    return this.#shared.publish((file) => file.publish(context, this.#shared.handles.size > 1 ? 'changed' : undefined));
+    return this.#shared.publish((file) => file.publish(context));
   }
 
   publishNow(context: CallContext): ChangedNow | undefined {

@@ -135,7 +135,7 @@ export class Actor {
     if (this.ledger.isOpen(node)) return undefined;
     if (!node.may(bytes, death)) return `${base}${name} ${node.told(bytes, death)}`;
     // What is taken for another's has nothing of what was set of ours.
-    const unmarked = mark === '' && (node.doubtful || (node.leaving && death === 'crash'));
+    const unmarked = mark === '' && node.doubtful;
     return unmarked || node.mark.possible(death).includes(mark) ? undefined : `${base}${name} (file ${node.number}) has the mark "${mark}" and may have ${JSON.stringify(node.mark.possible(death))}`;
   }
 

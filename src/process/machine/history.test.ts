@@ -114,8 +114,6 @@ export class SeenFile {
   mixed = false;
   /** A publication through to its store failed, and the store may have it all the same: rightly it is taken for another's, and what is open then is kept aside. */
   doubtful = false;
-  /** It was to be removed: where its store has it again after power loss, that is without what the namespace alone knew of it. */
-  leaving = false;
 
   constructor(number: number, bytes: Buffer) {
     this.number = number;

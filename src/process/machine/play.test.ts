@@ -99,7 +99,8 @@ async function playOn(machine: Machine, seed: number, random: Random): Promise<v
 }
 
 /** What people set on the way. */
-async function change({files}: Instance, actors: readonly Actor[], random: Random): Promise<void> {
+async function change({files, trouble}: Instance, actors: readonly Actor[], random: Random): Promise<void> {
+  using _ = trouble.pause();
   if (random() < 0.2) {
     const {ledger: {base}} = actors[Math.floor(random() * actors.length)]!;
     const writeType = [null, 'ASYNC_THROUGH', 'CACHE_THROUGH'][Math.floor(random() * 3)]!;

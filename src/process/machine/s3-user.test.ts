@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {isKind} from '#base/errors.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
 import {fixedNames, type Ledger, mount, s3} from '#process/machine/ledger.test.ts';
-import {SeenFile, summary} from '#process/machine/history.test.ts';
+import {summary} from '#process/machine/history.test.ts';
 
 const uploadsMax = 3;
 
@@ -58,8 +58,7 @@ export class S3User {
     const ledger = this.#ledger;
     const existing = [...ledger.last].filter(([, node]) => !ledger.isOpen(node));
     if (existing.length === 0) return;
-    const [name, node] = ledger.pick(existing);
-    if (node instanceof SeenFile) node.leaving = true;
+    const [name] = ledger.pick(existing);
     const durable = ledger.random() < 0.5;
     const mark = ledger.changed((names) => void names.delete(name), true);
     ledger.tell(`remove ${name} ${durable ? 's3' : 'mount'}`);
