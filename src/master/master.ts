@@ -48,6 +48,7 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     await master.#parts.persister.mend();
     master.#parts.persister.load();
     master.#parts.jobs.resume();
+    await master.#parts.madeDirectories.recover();
     await master.#parts.held.cleanUp(returning);
     master.#parts.persister.start();
     master.#parts.garbage.soon();
@@ -470,6 +471,7 @@ export class Master implements MasterApi, MasterOnTheSpot, MountsOnTheSpot, Asyn
     await this.#parts.quotas.close();
     await this.#parts.persister.close(persistAtEndMs);
     await this.#parts.jobs.close();
+    await this.#parts.madeDirectories.close();
     await this.#parts.garbage.close();
     await this.#parts.events.close();
     await this.#parts.openUploads.close();

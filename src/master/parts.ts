@@ -37,6 +37,7 @@ import {Transactions} from '#master/transactions.ts';
 import {Archives} from '#master/writes/archives.ts';
 import {Attributes} from '#master/writes/attributes.ts';
 import {Exchanges} from '#master/writes/exchanges.ts';
+import {MadeDirectories} from '#master/writes/made-directories.ts';
 import {Mutations} from '#master/writes/mutations.ts';
 import {Ownership} from '#master/writes/ownership.ts';
 import {Renames} from '#master/writes/renames.ts';
@@ -120,7 +121,8 @@ export function assemble(services: MasterServices) {
   const writes: Writes = new Writes(changing);
   const seals = new Seals(changing);
   const uploads = new Uploads({transactions, random: runtime.random, clock: runtime.clock}, writes);
-  const mutating = {...changing, lister, jobs};
+  const madeDirectories = new MadeDirectories({transactions, mounts, following, runtime});
+  const mutating = {...changing, lister, jobs, madeDirectories};
   const mutations: Mutations = new Mutations(mutating);
   const lifecycle = new Lifecycle({
     transactions, runtime, lister, completing: uploadId => writes.completes(uploadId), uploadEnded: upload => persister.uploadEnded(upload),
@@ -136,7 +138,7 @@ export function assemble(services: MasterServices) {
   runtime.metrics.gauge('weir_master_jobs', 'Background jobs that make stores follow the namespace.', () => jobs.list().length);
   return {
     feed, transactions, mounts, beliefs, knowledge, loader, reading, lookups, lister, mounting, jobs, garbage,
-    written, writes, seals, uploads, attributes, held, openUploads, lifecycle, timers, mutations, renames, exchanges, events, persister, persistRequests, quotas, locks,
+    written, writes, seals, uploads, attributes, held, openUploads, lifecycle, timers, mutations, madeDirectories, renames, exchanges, events, persister, persistRequests, quotas, locks,
   };
 }
 

@@ -97,6 +97,11 @@ export interface StoreStatOptions extends StoreCallOptions {
   readonly lasting?: true;
 }
 
+export interface StoreMakeOptions extends StoreCallOptions {
+  /** What is made survives the process when it is answered, and power loss no sooner than with a `stat` that asks for what is lasting. A store may do more. */
+  readonly lasting?: false;
+}
+
 export interface StoreReadRequest {
   /** Absent: from 0. Negative: the last bytes (then `length` is absent). */
   readonly offset?: number;
@@ -191,7 +196,7 @@ export interface UnderStore extends AsyncDisposable {
   /** Capability `rename`. Replaces a file at `to`. */
   rename(from: ByteString, to: ByteString, options: StoreCallOptions): Promise<void>;
   /** Capability `directories`: an empty one, parents included; elsewhere the marker object. */
-  makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void>;
+  makeDirectory(key: ByteString, options: StoreMakeOptions): Promise<void>;
   /** Capability `multipart`. */
   createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string>;
   /** The body yields exactly `length` bytes. Who asks for its next piece is done with the one before: its memory may be used again. */

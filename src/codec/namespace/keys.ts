@@ -30,6 +30,7 @@
  *   y inode            quota of a directory, and how much of it is used
  *   z bucket key       order of the null version among the noncurrent ones of a key
  *   A inode            publication: what a file's store was about to get in the place of what it has
+ *   D inode            directory that its store has, and may lose with the power: then it is made anew
  *   #                  next id that is not reserved
  *   l inode parent name  a second or further name of a file; the first is in its record
  *
@@ -98,6 +99,7 @@ export function entriesOf(parent: InodeId, from: ByteString): KeyRange {
   return {from: entryKey(parent, from), to: `e${idKey(parent + 1)}` as ByteString};
 }
 
+export const madeKey = (id: InodeId): ByteString => `D${idKey(id)}` as ByteString;
 export const inodeKey = (id: InodeId): ByteString => `i${idKey(id)}` as ByteString;
 export const garbageKey = (id: ContentId): ByteString => `g${idKey(id)}` as ByteString;
 export const mountKey = (id: MountId): ByteString => `m${idKey(id)}` as ByteString;
@@ -171,6 +173,7 @@ export const quotaTable = table('y');
 /** Inodes with ids ≥ `id`. */
 export const inodesFrom = (id: number): KeyRange => ({from: inodeKey(id as InodeId), to: 'j' as ByteString});
 
+export const madeTable = table('D');
 export const garbageTable = table('g');
 export const mountTable = table('m');
 export const writtenTable = table('d');

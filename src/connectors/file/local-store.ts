@@ -6,7 +6,7 @@ import type {ContentMetadata} from '#model/content.ts';
 import type {Disk, DiskFile} from '#runtime/disk.ts';
 import type {
   Capabilities, ConnectorEnvironment, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest,
-  StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
+  StoreMakeOptions, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 import {diskPath, ownBytesOf, parentOf, pathOfKey, readName, shadowOf} from '#connectors/file/names.ts';
 import {DirectoryLister} from '#connectors/file/lister.ts';
@@ -52,7 +52,7 @@ export class LocalStore implements UnderStore {
   async stat(key: ByteString, options: StoreStatOptions): Promise<StoreObject | undefined> {
     options.signal.throwIfAborted();
     const found = await this.#place.find(key);
-    if (options.lasting) await this.#place.makeNamesLast(parentOf(pathOfKey(key)));
+    if (options.lasting) await this.#place.makeNameLast(pathOfKey(key));
     if (!found) {
       await this.#place.assertThere();
       return undefined;
@@ -241,9 +241,10 @@ export class LocalStore implements UnderStore {
     if (parentOf(source.path) !== parentOf(target)) await this.#place.syncs.sync(parentOf(source.path) || ('/' as ByteString));
   }
 
-  async makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void> {
+  async makeDirectory(key: ByteString, options: StoreMakeOptions): Promise<void> {
     options.signal.throwIfAborted();
     if (!key.endsWith('/')) throw new WeirError('InvalidArgument', `the key of a directory ends in "/": ${toText(key)}`);
+    if (options.lasting === false && (await this.#place.makeDirectory(pathOfKey(key)))) return;
     await this.#place.makeDirectories(pathOfKey(key));
   }
 

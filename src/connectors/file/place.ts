@@ -159,6 +159,28 @@ export class Place {
     await this.#makeDurable(relative);
   }
 
+  /** Makes a directory in one that is there, where nothing has its name. It may not survive power loss yet. False: it is not made, or was not by this. */
+  async makeDirectory(relative: ByteString): Promise<boolean> {
+    const parent = parentOf(relative);
+    using known = this.known.enter(this.absolute(parent));
+    if (relative === '' || (!known && !(await this.#enter(parent)))) return false;
+    this.#undurable.set(relative, ++this.#made);
+    try {
+      await this.disk.makeDirectory(diskPath(this.absolute(relative)), {permissions: 0o777});
+      return true;
+    } catch (error) {
+      if (!isKind(error, 'AlreadyExists', 'NotFound', 'NotADirectory')) throw error;
+      return false;
+    }
+  }
+
+  /** What has this name (relative path), or that nothing has, survives power loss. */
+  async makeNameLast(relative: ByteString): Promise<void> {
+    const made = this.#undurable.get(relative);
+    await this.makeNamesLast(parentOf(relative));
+    if (this.#undurable.get(relative) === made) this.#undurable.delete(relative);
+  }
+
   /** What this directory (relative path) has by now, and that it has nothing else, survives power loss; where it is not there, that it is not. */
   async makeNamesLast(relative: ByteString): Promise<void> {
     for (let path = relative; ; path = parentOf(path)) {

@@ -44,7 +44,7 @@ export class Mutations {
   }
 
   async makeDirectory(text: ByteString, options: MakeDirectoryOptions, context: CallContext): Promise<FileInfo> {
-    const {transactions, loader, mounts, runtime} = this.#services;
+    const {transactions, loader, mounts, runtime, madeDirectories} = this.#services;
     const earlier = await transactions.earlier<FileInfo>(context);
     if (earlier) return earlier.result;
     const path: Path = {names: parsePath(text, 'directory').names, kind: 'directory'};
@@ -60,23 +60,28 @@ export class Mutations {
       if (makeDirectory(tx, op, path, options).created) begin(tx, op);
     });
     runtime.crashPoint('master.makeDirectory.store');
-    await store.makeDirectory(storeKey, {signal: context.signal});
+    // A note of it lasts with the commit: what the power takes is made anew.
+    const noted = context.moment === 'safe' && !place && !options.parents && store.capabilities.directories && store.capabilities.localFile;
+    await store.makeDirectory(storeKey, {signal: context.signal, ...(noted ? {lasting: false} : {})});
     const marker = store.capabilities.directories ? undefined : await store.stat(storeKey, {signal: context.signal});
     runtime.crashPoint('master.makeDirectory.commit');
-    return await transactions.change(context, (tx, op) => {
+    const made = await transactions.change(context, (tx, op) => {
       const {info, created} = makeDirectory(tx, op, path, {...options, existing: 'keep', parents: true});
-      const {place: made} = resolve(tx, path);
-      if (!made) return info;
-      let inode = marker && !info.inode.content ? setMarker(tx, made, contentOf(op, mount, storeKey, marker, false), transactions.now()) : info.inode;
+      const at = resolve(tx, path).place;
+      if (!at) return info;
+      if (noted) madeDirectories.note(tx, at.id);
+      let inode = marker && !info.inode.content ? setMarker(tx, at, contentOf(op, mount, storeKey, marker, false), transactions.now()) : info.inode;
       // Nothing was there before: what will be in it comes through us, or is found when this listing is no longer fresh.
-      if (created) inode = listedNow(tx, made, transactions.now());
+      if (created) inode = listedNow(tx, at, transactions.now());
       // One that the store's listing has shown meanwhile is ours all the same, unless it was asked to be kept as it is.
       if (options.settings && (created || options.existing !== 'keep')) {
         begin(tx, op);
-        inode = inodeAt(tx, made);
+        inode = inodeAt(tx, at);
       }
       return {...info, inode};
     });
+    if (noted) madeDirectories.made(made.inode.id);
+    return made;
   }
 
   async makeSymlink(text: ByteString, targetText: ByteString, context: CallContext): Promise<FileInfo> {

@@ -17,6 +17,7 @@ import {resolve, whereabouts} from '#master/namespace/resolve.ts';
 import {type Keeping, keepingOf} from '#master/namespace/versioning.ts';
 import type {Archived} from '#master/writes/archives.ts';
 import {pruneDirectories} from '#master/writes/prune.ts';
+import type {MadeDirectories} from '#master/writes/made-directories.ts';
 import {beginStoreChange, turnOfCurrent} from '#master/writes/store-change.ts';
 import type {WriteServices} from '#master/writes/writes.ts';
 import type {Inode} from '#model/inode.ts';
@@ -28,6 +29,7 @@ import {versionIdOf} from '#model/version.ts';
 export interface MutationServices extends WriteServices {
   readonly lister: Lister;
   readonly jobs: Jobs;
+  readonly madeDirectories: MadeDirectories;
   /** Nothing that was learned about keys with this prefix is believed any more. */
   readonly forget: (mount: MountId, prefix: ByteString) => void;
 }

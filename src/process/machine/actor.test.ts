@@ -5,7 +5,7 @@ import {isKind} from '#base/errors.ts';
 import {bodyChunks} from '#contracts/body-chunks.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
 import {type Death, SeenFile, summary} from '#process/machine/history.test.ts';
-import {type Ledger, type Names, s3, SymbolicLink} from '#process/machine/ledger.test.ts';
+import {EmptyDirectory, emptyNames, type Ledger, type Names, type Node, s3, SymbolicLink} from '#process/machine/ledger.test.ts';
 import {contentsLastMs, MountUser} from '#process/machine/mount-user.test.ts';
 import {markName, NamesUser} from '#process/machine/names-user.test.ts';
 import {S3User} from '#process/machine/s3-user.test.ts';
@@ -41,6 +41,7 @@ export class Actor {
       [13, (instance) => s3User.put(instance)], [3, (instance) => s3User.copy(instance)], [6, (instance) => s3User.remove(instance)], [8, (instance) => s3User.upload(instance)],
       [13, (instance) => mount.open(instance)], [18, opened('write')], [4, opened('truncate')], [2, opened('punch')], [2, opened('read')], [6, opened('sync')], [4, opened('flush')], [6, opened('close')],
       [7, (instance) => names.rename(instance)], [4, (instance) => names.renameTree(instance)], [2, (instance) => names.removeTree(instance)],
+      [4, (instance) => names.makeDirectory(instance)], [2, (instance) => names.removeDirectory(instance)],
       [2, (instance) => names.link(instance)], [1, (instance) => names.symlink(instance)], [2, (instance) => names.setMark(instance)], [3, (instance) => this.#look(instance)],
     ];
     this.#weights = this.#steps.reduce((sum, [weight]) => sum + weight, 0);
@@ -120,7 +121,7 @@ export class Actor {
     assert.ok(right, `${where}: ${[...alike[0]!].map(([name, node]) => this.#why(node, found.get(name)!, death, name)).filter(Boolean).join('\n')}\n${ledger.story}`);
     ledger.tell(`--- ${where}: ${death}\n${shown}`);
     for (const [name, node] of right) {
-      if (node instanceof SymbolicLink || ledger.isOpen(node)) continue;
+      if (!(node instanceof SeenFile) || ledger.isOpen(node)) continue;
       const mark = node.settle(found.get(name)!.bytes, death);
       instance.runtime.clock.after(contentsLastMs, () => mark('crash'));
       if (!node.mark.settle(found.get(name)!.mark, death)) node.mark.begin(found.get(name)!.mark);
@@ -129,8 +130,9 @@ export class Actor {
   }
 
   /** Why it cannot be that; undefined where it can. */
-  #why(node: SeenFile | SymbolicLink, {bytes, mark, target}: Found, death: Death, name = ''): string | undefined {
+  #why(node: Node, {bytes, mark, target}: Found, death: Death, name = ''): string | undefined {
     const {base} = this.ledger;
+    if (node instanceof EmptyDirectory) return undefined;
     if (node instanceof SymbolicLink || target !== undefined) return node instanceof SymbolicLink && target === node.target ? undefined : `${base}${name} leads to ${target}`;
     if (this.ledger.isOpen(node)) return undefined;
     if (!node.may(bytes, death)) return `${base}${name} ${node.told(bytes, death)}`;
@@ -144,6 +146,7 @@ export class Actor {
     const {entries} = await files.list({directory: ledger.path(''), view: 'tree', limit: 1000}, s3);
     const found = new Map<string, Found>();
     for (const entry of entries) {
+      if (emptyNames.includes(entry.key)) found.set(entry.key, {bytes: Buffer.alloc(0), mark: ''});
       if (entry.key.endsWith('/') || !('info' in entry)) continue;
       const {inode} = entry.info;
       if (inode.kind === 'symlink') {

@@ -13,6 +13,8 @@ export const fixedNames = ['x', 'y', 'z', 'd/x', 'd/y'];
 /** And in some that are made, renamed and removed as trees. */
 export const treeNames = ['p/x', 'p/y', 'p/s/x', 'q/x', 'q/s/x'];
 export const trees = ['p/', 'q/', 'p/s/', 'q/s/', 'r/'];
+/** Directories in which nothing is ever put. */
+export const emptyNames = ['v/', 'w/', 'd/v/'];
 const names = [...fixedNames, ...fixedNames, ...treeNames];
 const lengths = [0, 10, 700, 5_000, 70_000, 70_000, 262_145, 400_000, 700_000];
 /** What a mount promises (docs/mount.md): names last within half a second, and some for the sync. */
@@ -30,10 +32,15 @@ export class SymbolicLink {
   }
 }
 
-export type Names = ReadonlyMap<string, SeenFile | SymbolicLink>;
+/** One that was made for its own sake, and holds nothing. */
+export class EmptyDirectory {}
+
+export type Node = SeenFile | SymbolicLink | EmptyDirectory;
+
+export type Names = ReadonlyMap<string, Node>;
 
 /** What becomes of names. */
-export type Effect = (names: Map<string, SeenFile | SymbolicLink>) => void;
+export type Effect = (names: Map<string, Node>) => void;
 
 const reachedMax = 256;
 
@@ -140,7 +147,7 @@ export class Ledger {
     return node === undefined || (node instanceof SeenFile && !this.isOpen(node));
   }
 
-  isOpen(node: SeenFile | SymbolicLink): boolean {
+  isOpen(node: Node): boolean {
     return this.sessions.some(({file}) => file === node);
   }
 

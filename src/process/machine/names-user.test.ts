@@ -1,7 +1,7 @@
 /** Programs that change names: files and trees renamed and exchanged, trees removed, links of both kinds, attributes. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {Instance} from '#process/machine/fixture.test.ts';
-import {type Ledger, mount, s3, SymbolicLink, trees} from '#process/machine/ledger.test.ts';
+import {EmptyDirectory, emptyNames, type Ledger, mount, s3, SymbolicLink, trees} from '#process/machine/ledger.test.ts';
 
 /** The extended attribute that is set. */
 export const markName = 'user.mark';
@@ -91,6 +91,27 @@ export class NamesUser {
     const mark = ledger.changed((names) => void names.set(name, link));
     ledger.tell(`symlink ${name} ${link.target}`);
     await instance.files.makeSymlink(ledger.path(name), link.target as ByteString, mount);
+    ledger.answered(instance, mark, false);
+  }
+
+  async makeDirectory(instance: Instance): Promise<void> {
+    const ledger = this.#ledger;
+    const name = ledger.pick(emptyNames);
+    if (ledger.last.has(name)) return;
+    const directory = new EmptyDirectory();
+    const mark = ledger.changed((names) => void names.set(name, directory), true);
+    ledger.tell(`mkdir ${name}`);
+    await instance.files.makeDirectory(ledger.path(name), {existing: 'fail'}, mount);
+    ledger.answered(instance, mark, false);
+  }
+
+  async removeDirectory(instance: Instance): Promise<void> {
+    const ledger = this.#ledger;
+    const name = ledger.pick(emptyNames);
+    if (!ledger.last.has(name)) return;
+    const mark = ledger.changed((names) => void names.delete(name), true);
+    ledger.tell(`rmdir ${name}`);
+    await instance.files.remove(ledger.path(name), {kind: 'directory'}, mount);
     ledger.answered(instance, mark, false);
   }
 

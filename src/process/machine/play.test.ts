@@ -8,7 +8,7 @@ import {systemContext} from '#contracts/context.ts';
 import {Actor} from '#process/machine/actor.test.ts';
 import {type Instance, Machine, type MachineOptions, ordinary, settled} from '#process/machine/fixture.test.ts';
 import {type Death, SeenFile} from '#process/machine/history.test.ts';
-import {Ledger, type SymbolicLink} from '#process/machine/ledger.test.ts';
+import {EmptyDirectory, Ledger, type Node} from '#process/machine/ledger.test.ts';
 import {writeTypeSetting} from '#model/mount.ts';
 import {SimulatedCrash} from '#runtime/sim/life.ts';
 
@@ -19,7 +19,7 @@ const logLines = 20;
 const clockMsMax = 4 * 3_600_000;
 const distant = ['far', 'deep'];
 
-type Wanted = readonly (readonly [path: string, node: SeenFile | SymbolicLink])[];
+type Wanted = readonly (readonly [path: string, node: Node])[];
 
 /** What fails says what was done, and what the instance has logged last. */
 export async function play(seed: number): Promise<void> {
@@ -79,7 +79,7 @@ async function playOn(machine: Machine, seed: number, random: Random): Promise<v
     if (end === 'kill') for (const actor of actors) actor.killed();
   }
   trouble.percent = 0;
-  const wanted: (readonly [path: string, node: SeenFile | SymbolicLink])[] = [];
+  const wanted: (readonly [path: string, node: Node])[] = [];
   const backup: Uint8Array[] = [];
   await machine.life(async (instance) => {
     for (const actor of actors) await actor.verify(instance, death, `seed ${seed}, at the end after ${death}`);
@@ -120,7 +120,7 @@ async function change({files, trouble}: Instance, actors: readonly Actor[], rand
 /** What is counted is what is there. */
 async function checkUsage({files}: Instance, wanted: Wanted, where: string): Promise<void> {
   for (const name of distant) {
-    const below = wanted.filter(([path]) => path.startsWith(`/${name}/`));
+    const below = wanted.filter(([path, node]) => path.startsWith(`/${name}/`) && !(node instanceof EmptyDirectory));
     // Each name is a file, and has not got bytes of its own for that.
     const lengths = new Map(below.map(([, node]) => [node, node instanceof SeenFile ? node.bytes.last.length : 0]));
     const {files: count, bytes} = await files.usage(`/${name}/` as ByteString, systemContext);
@@ -139,6 +139,9 @@ function optionsOf(random: Random): MachineOptions {
 /** The stores have just that, a file of several names under one of them; and the cache nothing that must stay. */
 async function checkStores(machine: Machine, {runtime, blocks}: Instance, wanted: Wanted, where: string): Promise<void> {
   const stored = new Map<string, Buffer>();
+  for (const [path, node] of wanted) {
+    if (node instanceof EmptyDirectory && path.startsWith('/home/')) assert.equal((await runtime.disk.stat(`/data${path}`.slice(0, -1))).kind, 'directory', `${where}: ${path} is in its store`);
+  }
   for (const name of distant) {
     const {outside} = machine.distant(`mem://${name}`);
     for (const key of outside.keys()) if (!key.endsWith('/') && !key.startsWith('.weir/')) stored.set(`/${name}/${key}`, Buffer.from(outside.bytes(key)!));

@@ -6,7 +6,8 @@ import type {ByteString} from '#base/byte-string.ts';
 import type {WeirError} from '#base/errors.ts';
 import type {ContentMetadata} from '#model/content.ts';
 import type {
-  Capabilities, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
+  Capabilities, SmallWrite, StoreCallOptions, StoreListPage, StoreListRequest, StoreMakeOptions,
+  StoreObject, StorePart, StoreRange, StoreRead, StoreReadRequest, StoreStatOptions, StoreWrite, StoreWriteRequest, UnderStore,
 } from '#understore/under-store.ts';
 
 /** The methods of UnderStore that reach the store; `writeChunk`, `finish` and `abort` are those of StoreWrite. */
@@ -88,8 +89,8 @@ export abstract class StoreLayer implements UnderStore {
     return this.around({name: 'rename', key: from}, options, o => this.inner.rename(from, to, o));
   }
 
-  makeDirectory(key: ByteString, options: StoreCallOptions): Promise<void> {
-    return this.around({name: 'makeDirectory', key}, options, o => this.inner.makeDirectory(key, o));
+  makeDirectory(key: ByteString, options: StoreMakeOptions): Promise<void> {
+    return this.around({name: 'makeDirectory', key}, options, o => this.inner.makeDirectory(key, {...options, ...o}));
   }
 
   createUpload(request: StoreWriteRequest, options: StoreCallOptions): Promise<string> {
