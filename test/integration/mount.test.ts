@@ -301,6 +301,20 @@ assert not any(statuses), statuses
     await run('python3', ['-c', script, at('box', 'dir')]);
   });
 
+  it('changes the ctime of what is given to who has it, while it is written and afterwards', async () => {
+    const given = at('box', 'dir', 'given');
+    const file = await open(given, 'wx');
+    await file.write('bytes');
+    const before = await file.stat({bigint: true});
+    await file.chown(Number(before.uid), Number(before.gid));
+    const after = await file.stat({bigint: true});
+    await file.close();
+    const closed = await stat(given, {bigint: true});
+    assert.ok(after.ctimeNs > before.ctimeNs && closed.ctimeNs >= after.ctimeNs);
+    for (const {mtimeNs, mode, uid, size} of [after, closed]) assert.deepEqual([mtimeNs, mode, uid, size], [before.mtimeNs, before.mode, before.uid, 5n]);
+    await unlink(given);
+  });
+
   it('keeps the mode of what is edited in its place', async () => {
     await writeFile(at('box', 'edited'), 'one', {mode: 0o640});
     await run('sed', ['-i', 's/one/two/', at('box', 'edited')]);

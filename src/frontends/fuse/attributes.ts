@@ -31,9 +31,9 @@ export function typeOf({kind, target}: Pick<Inode, 'kind' | 'target'>): number {
 
 /**
  * A directory has one link for its name, one for its own `.`, and those of its children's `..`. A file that is
- * being written on this mount is as its draft is.
+ * being written on this mount is as its draft is. `kept`: the kernel may believe it for some time.
  */
-export function attributesOf({inode, length, subdirectories = 0}: FileInfo, {handles, shownAs, numbered}: Showing): FuseAttributes {
+export function attributesOf({inode, length, subdirectories = 0}: FileInfo, {handles, shownAs, numbered}: Showing, kept = true): FuseAttributes {
   const {root = superuser, umask} = shownAs;
   const {uid = inode.uid === superuser.uid ? root.uid : inode.uid, gid = inode.gid === superuser.gid ? root.gid : inode.gid} = shownAs;
   const size = inode.kind === 'symlink' ? (inode.target?.length ?? 0) : inode.kind === 'directory' ? blockBytes : length;
@@ -42,5 +42,5 @@ export function attributesOf({inode, length, subdirectories = 0}: FileInfo, {han
     mode: (typeOf(inode) << typeShift) | (inode.kind === 'symlink' ? inode.mode : inode.mode & ~umask),
     links: inode.kind === 'directory' ? 2 + subdirectories : (inode.links ?? 1), uid, gid, device: inode.kind === 'special' ? parseSpecial(inode.target).device : 0,
   };
-  return handles.inode(inode.id)?.draft?.over(attributes) ?? attributes;
+  return handles.inode(inode.id)?.draft?.over(attributes, kept) ?? attributes;
 }

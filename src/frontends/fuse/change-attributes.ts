@@ -36,21 +36,29 @@ export const setattr: Operation<'setattr'> = async (services, head, body, contex
     info = info.path === '' ? patchedOrphan(services, node, patch) : await patched(services, node, patch, context);
     if (patch.mtime !== undefined) services.handles.inode(node)?.draft?.touched(patch.mtime);
   }
-  return attributesBody(attributesOf(info, services), 0);
+  return attributesBody(attributesOf(info, services, false), 0);
 };
 
-/** On the spot: all but the size, of what has a name. */
+/** On the spot: all but the size, of what has a name. What stays as it is of a file that is being written changes with its bytes: its ctime alone. */
 export function setattrNow(services: MountServices, head: FuseHead, body: BodyOf<'setattr'>, context: CallContext): Answer {
   const node = nodeOf(head);
   const {files, handles, clock} = services;
   if (body.size !== undefined) return undefined;
-  let patch: AttributePatch = {};
-  const info = files.setInodeAttributesNow(node, inode => (isSomething(patch = patchOf(body, inode, clock.nowNs())) ? patch : undefined), context);
-  if (!info) return undefined;
   const open = handles.inode(node);
-  if (open) open.info = info;
+  let patch: AttributePatch = {};
+  let same: Inode | undefined;
+  const changed = files.setInodeAttributesNow(node, inode => {
+    patch = patchOf(body, inode, clock.nowNs());
+    if (!isSomething(patch)) return undefined;
+    if (open?.draft?.isDirty && isAsItIs(inode, patch)) same = inode;
+    return same ? undefined : patch;
+  }, context);
+  const info = changed ?? (same && open && {...open.info, inode: same});
+  if (!info) return undefined;
+  if (changed && open) open.info = changed;
+  if (same) open?.draft?.markChanged();
   if (patch.mtime !== undefined) open?.draft?.touched(patch.mtime);
-  return attributesBody(attributesOf(info, services), 0);
+  return attributesBody(attributesOf(info, services, false), 0);
 }
 
 /** Of a file without a name only those know who have it open: nothing of it is kept. */
@@ -81,6 +89,10 @@ function patchOf({mode: asked, uid, gid, atime, mtime, killSetId}: SetattrBody, 
     ...(atime === undefined ? {} : {atime: atime === 'now' ? now : atime}), ...(mtime === undefined ? {} : {mtime: mtime === 'now' ? now : mtime}),
   };
 }
+
+/** Of times nobody knows by the value that they were set. */
+const isAsItIs = (was: Inode, {mode = was.mode, uid = was.uid, gid = was.gid, atime, mtime}: AttributePatch): boolean =>
+  mode === was.mode && uid === was.uid && gid === was.gid && atime === undefined && mtime === undefined;
 
 const isSomething = (patch: AttributePatch): boolean => Object.keys(patch).length > 0;
 

@@ -60,6 +60,11 @@ export class InodeDraft {
     return this.#draft.inode;
   }
 
+  /** This mount has changed it since it was published last, and is to publish it. */
+  get isDirty(): boolean {
+    return this.#dirty;
+  }
+
   get isShown(): boolean {
     return this.#shown;
   }
@@ -137,6 +142,11 @@ export class InodeDraft {
     this.#note();
   }
 
+  /** Its ctime is now. */
+  markChanged(): void {
+    this.#changedAt = this.#clock.nowNs();
+  }
+
   /** The same on the spot; undefined where somebody is before it, or it takes waiting before anything is published. */
   publishNow(context: CallContext): ChangedNow | 'unchanged' | undefined {
     if (!this.#dirty) return 'unchanged';
@@ -182,9 +192,9 @@ export class InodeDraft {
     return info;
   }
 
-  /** What the file is to those who have it open or look at it. */
-  over(attributes: FuseAttributes): FuseAttributes {
-    this.#shown = true;
+  /** What the file is to those who have it open or look at it. `kept`: as of attributesOf. */
+  over(attributes: FuseAttributes, kept: boolean): FuseAttributes {
+    this.#shown ||= kept;
     const size = this.#draft.length;
     // A rename or a new mode may be later than the last change of the bytes.
     const ctime = this.#changedAt !== undefined && this.#changedAt > attributes.ctime ? this.#changedAt : attributes.ctime;

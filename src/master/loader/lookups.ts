@@ -39,9 +39,15 @@ export class Lookups {
 
   /** The same for who does not ask until when it may be believed. */
   infoNow(id: InodeId): FileInfo | undefined {
+    return this.foundNow(id)?.info;
+  }
+
+  /** With where it is, for who changes it in this very turn. */
+  foundNow(id: InodeId): {readonly where: Located; readonly info: FileInfo} | undefined {
     return this.#now(reader => {
       const where = locate(reader, id);
-      return where && this.#info(reader, where, inodeAt(reader, where.place), true);
+      const info = where && this.#info(reader, where, inodeAt(reader, where.place), true);
+      return info && {where, info};
     });
   }
 

@@ -5,14 +5,16 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import {protectionAfter} from '#codec/namespace/acl-attributes.ts';
 import {setOwn} from '#codec/namespace/content.ts';
 import {denied, isUnchecked, mayAccess, owns} from '#master/namespace/access.ts';
+import type {Located} from '#master/namespace/locate.ts';
 import {noteAttributes} from '#master/namespace/object-events.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {changeVersion} from '#master/namespace/change-version.ts';
+import {writeInode} from '#master/namespace/place.ts';
 import type {Transaction} from '#metastore/metastore.ts';
 import type {AttributePatch, Inode} from '#model/inode.ts';
 import {legalHoldAttribute, retentionAttribute} from '#model/object-lock.ts';
 import {accessAcl, isAclName} from '#model/posix-acl.ts';
-import type {Path} from '#model/path.ts';
+import {parsePath, type Path} from '#model/path.ts';
 
 /** All names and values of one inode together, as Linux bounds a list. */
 export const xattrBytesMax = 65_536;
@@ -24,6 +26,14 @@ export function setAttributes(tx: Transaction, op: Operation, path: Path, patch:
   const info = changeVersion(tx, op, path, version, inode => changed(op, inode, patch));
   noteAttributes(tx, op, path, patch, info.inode);
   return info;
+}
+
+/** The same of what was found in this very turn. */
+export function setAttributesAt(tx: Transaction, op: Operation, {place, path}: Located, info: FileInfo, patch: AttributePatch): FileInfo {
+  const inode = changed(op, info.inode, patch);
+  writeInode(tx, inode, place.storeKey);
+  if (patch.xattrs) noteAttributes(tx, op, parsePath(path, 'file'), patch, inode);
+  return {...info, inode};
 }
 
 function changed(op: Operation, old: Inode, patch: AttributePatch): Inode {

@@ -7,7 +7,8 @@ import type {LockChange} from '#contracts/master-api.ts';
 import type {Events} from '#master/events/events.ts';
 import type {Loader} from '#master/loader/loader.ts';
 import type {Lookups} from '#master/loader/lookups.ts';
-import {setAttributes} from '#master/namespace/set-attributes.ts';
+import {isUnchecked} from '#master/namespace/access.ts';
+import {setAttributes, setAttributesAt} from '#master/namespace/set-attributes.ts';
 import {setLock} from '#master/namespace/set-lock.ts';
 import {quotaSetting, readSettings, setSetting} from '#master/namespace/settings.ts';
 import type {Quotas} from '#master/quotas.ts';
@@ -35,14 +36,13 @@ export class Attributes {
     return await this.#services.transactions.change(context, (tx, op) => setAttributes(tx, op, path, patch, version));
   }
 
-  /** On the spot and safe, for a mount; undefined where it must wait. */
+  /** On the spot and safe, for a mount, whose kernel has checked who may look for it; undefined where it must wait. */
   setNow(inode: InodeId, patchOf: (inode: Inode) => AttributePatch | undefined, context: CallContext): FileInfo | undefined {
     const {lookups, transactions} = this.#services;
-    const known = context.origin === undefined ? undefined : lookups.infoNow(inode);
-    const patch = known && patchOf(known.inode);
+    const known = context.origin === undefined || !isUnchecked(context.principal) ? undefined : lookups.foundNow(inode);
+    const patch = known && patchOf(known.info.inode);
     if (!patch) return undefined;
-    const path = parsePath(known.path, 'file');
-    const commit = transactions.changeNow(context, (tx, op) => setAttributes(tx, op, path, patch));
+    const commit = transactions.changeNow(context, (tx, op) => setAttributesAt(tx, op, known.where, known.info, patch));
     return transactions.isSafe(commit) ? commit.result : undefined;
   }
 
