@@ -23,6 +23,15 @@ export function isUtf8(bytes: ByteString): boolean {
   return ascii.test(bytes) || fromText(toText(bytes)) === bytes;
 }
 
+/** 8 bytes, big-endian: so byte order is the order of numbers, which are safe integers from 0. */
+export function fromNumber(number: number): ByteString {
+  const high = Math.floor(number / 0x1_0000_0000);
+  return String.fromCharCode(
+    (high >>> 24) & 255, (high >>> 16) & 255, (high >>> 8) & 255, high & 255,
+    (number >>> 24) & 255, (number >>> 16) & 255, (number >>> 8) & 255, number & 255,
+  ) as ByteString;
+}
+
 export function fromBytes(bytes: Uint8Array): ByteString {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1') as ByteString;
 }

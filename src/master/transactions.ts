@@ -197,7 +197,7 @@ export class Transactions {
 
   /** Reads at once; for deciding, not for answering. */
   peek<T>(fn: (reader: Reader) => T): T {
-    return this.metastore.read(fn).result;
+    return this.metastore.peek(fn);
   }
 
   /** Answers when what was read is as lasting as the caller wants it. */

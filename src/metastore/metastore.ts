@@ -92,6 +92,8 @@ export interface Metastore extends AsyncDisposable {
   transact<T>(fn: (tx: Transaction) => T, request?: {readonly id: RequestId; readonly codec: ResultCodec<T>}, options?: TransactOptions): Commit<T>;
   /** Like transact without writing. `durable` waits for whatever was read and is not durable yet; already resolved when nothing was. */
   read<T>(fn: (reader: Reader) => T): Commit<T>;
+  /** The same for deciding, not for answering: what was read may be lost yet. */
+  peek<T>(fn: (reader: Reader) => T): T;
   /** Number of the last transaction: what was read stays as it is while this does. */
   readonly sequence: number;
   /** Of the last one that survives the process. */

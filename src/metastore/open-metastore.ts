@@ -6,7 +6,7 @@
  * log is cut. The engine never holds what the log could lose.
  */
 import {assert} from '#base/assert.ts';
-import {type ByteString, fromText} from '#base/byte-string.ts';
+import {type ByteString, fromNumber, fromText} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {decodeTransaction, encodeTransaction, transactionBytes} from '#codec/journal/record.ts';
 import {ChangeLog} from '#journal/change-log.ts';
@@ -52,9 +52,7 @@ const settled = Promise.resolve();
 const noRequest: RequestId = {client: '', counter: 0, acknowledged: 0};
 
 function requestKey(client: string, counter: number): ByteString {
-  const tail = Buffer.alloc(8);
-  tail.writeBigUInt64BE(BigInt(counter));
-  return `${requestPrefix}${fromText(client)}\0${tail.toString('latin1')}` as ByteString;
+  return `${requestPrefix}${fromText(client)}\0${fromNumber(counter)}` as ByteString;
 }
 
 const counterOf = (key: ByteString): number => Number(Buffer.from(key.slice(-8), 'latin1').readBigUInt64BE());
@@ -155,6 +153,15 @@ class LoggedMetastore implements Metastore {
     get: (key) => this.#get(key), look: (key) => this.#look(key), range: (options) => this.#range(options), recall: (key) => this.#recall(key),
     keep: (key, found) => this.#recollections?.keep(key, found, this.#observed),
   };
+
+  peek<T>(fn: (reader: Reader) => T): T {
+    this.#enter();
+    try {
+      return fn(this.#reader);
+    } finally {
+      this.#running = false;
+    }
+  }
 
   get sequence(): number {
     return this.#log.sequence;

@@ -30,12 +30,17 @@ const direntHeadBytes = 24;
 /** From the common pool: memory of its own costs more than all that is written to it. */
 const zeros = (bytes: number): Buffer => Buffer.allocUnsafe(bytes).fill(0);
 
+/** One word as a number and as bytes, little-endian as every machine that Node 24 runs on: Buffer takes each bigint to pieces. */
+const word = new BigUint64Array(1);
+const wordBytes = new Uint8Array(word.buffer);
+
 /** The header of a reply whose body is sent beside it. `error` is a positive errno, 0 for success. */
 export function replyHead(unique: bigint, error: number, bodyBytes: number): Buffer {
   const head = Buffer.allocUnsafe(outHeaderBytes);
   head.writeUInt32LE(outHeaderBytes + bodyBytes, 0);
   head.writeInt32LE(-error, 4);
-  head.writeBigUInt64LE(unique, 8);
+  word[0] = unique;
+  head.set(wordBytes, 8);
   return head;
 }
 
@@ -46,10 +51,16 @@ export function notificationHead(code: number, bodyBytes: number): Buffer {
   return head;
 }
 
+/** Without a bigint: each file that is made brings a dozen. Safe integers, also negative ones. */
+function writeNumber64(into: Buffer, at: number, value: number): void {
+  into.writeUInt32LE(value >>> 0, at);
+  into.writeInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
+}
+
 function writeAttributes(into: Buffer, at: number, attributes: FuseAttributes): void {
-  into.writeBigUInt64LE(BigInt(attributes.node), at);
-  into.writeBigUInt64LE(BigInt(attributes.size), at + 8);
-  into.writeBigUInt64LE(BigInt(attributes.blocks), at + 16);
+  writeNumber64(into, at, attributes.node);
+  writeNumber64(into, at + 8, attributes.size);
+  writeNumber64(into, at + 16, attributes.blocks);
   writeTime(into, at + 24, at + 48, attributes.atime);
   writeTime(into, at + 32, at + 52, attributes.mtime);
   writeTime(into, at + 40, at + 56, attributes.ctime);
@@ -64,15 +75,16 @@ function writeAttributes(into: Buffer, at: number, attributes: FuseAttributes): 
 
 /** Seconds are signed, nanoseconds are not: a time before 1970 is rounded down. */
 function writeTime(into: Buffer, secondsAt: number, nanosecondsAt: number, time: bigint): void {
-  const nanoseconds = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  into.writeBigInt64LE((time - nanoseconds) / 1_000_000_000n, secondsAt);
-  into.writeUInt32LE(Number(nanoseconds), nanosecondsAt);
+  const whole = time / 1_000_000_000n;
+  const rest = Number(time - whole * 1_000_000_000n);
+  writeNumber64(into, secondsAt, Number(whole) - (rest < 0 ? 1 : 0));
+  into.writeUInt32LE(rest < 0 ? rest + 1_000_000_000 : rest, nanosecondsAt);
 }
 
 /** Seconds and nanoseconds of a duration, written where the kernel has them. */
 function writeValidity(into: Buffer, secondsAt: number, nanosecondsAt: number, ms: number): void {
   const seconds = Math.floor(ms / 1000);
-  into.writeBigUInt64LE(BigInt(seconds), secondsAt);
+  writeNumber64(into, secondsAt, seconds);
   into.writeUInt32LE(Math.floor((ms - seconds * 1000) * 1_000_000), nanosecondsAt);
 }
 
@@ -84,8 +96,8 @@ export function entryBody(attributes: FuseAttributes | undefined, validMs: numbe
 }
 
 function writeEntry(into: Buffer, at: number, attributes: FuseAttributes | undefined, validMs: number): void {
-  into.writeBigUInt64LE(BigInt(attributes?.node ?? 0), at);
-  into.writeBigUInt64LE(0n, at + 8);
+  writeNumber64(into, at, attributes?.node ?? 0);
+  writeNumber64(into, at + 8, 0);
   writeValidity(into, at + 16, at + 32, validMs);
   writeValidity(into, at + 24, at + 36, validMs);
   if (attributes) writeAttributes(into, at + 40, attributes);
@@ -102,7 +114,7 @@ export function attributesBody(attributes: FuseAttributes, validMs: number): Buf
 /** The answer to OPEN and OPENDIR. `backing`: the id of a registered file, with the passthrough flag. */
 export function openBody(handle: number, flags: number, backing = 0): Buffer {
   const body = zeros(16);
-  body.writeBigUInt64LE(BigInt(handle), 0);
+  writeNumber64(body, 0, handle);
   body.writeUInt32LE(flags, 8);
   body.writeInt32LE(backing, 12);
   return body;

@@ -4,7 +4,7 @@
  * The kernel is trusted, but lengths are checked all the same: a message that ends early is Corrupt. Names and values are copied out;
  * only the data of a WRITE is a view, valid as long as the message is.
  */
-import {type ByteString, fromBytes} from '#base/byte-string.ts';
+import type {ByteString} from '#base/byte-string.ts';
 import {WeirError} from '#base/errors.ts';
 import {inHeaderBytes, opcode, setattrValid} from '#codec/fuse/abi.ts';
 
@@ -84,51 +84,80 @@ export interface DecodeOptions {
 export function decodeRequest(message: Buffer, options: DecodeOptions): FuseRequest {
   if (message.length < inHeaderBytes || message.readUInt32LE(0) !== message.length) throw corrupt('its length is not what its header says');
   const head: FuseHead = {
-    opcode: message.readUInt32LE(4), unique: message.readBigUInt64LE(8), node: options.numbered(number64(message, 16)), uid: message.readUInt32LE(24), gid: message.readUInt32LE(28), pid: message.readUInt32LE(32),
+    opcode: message.readUInt32LE(4), unique: word64(message, 8), node: options.numbered(number64(message, 16)), uid: message.readUInt32LE(24), gid: message.readUInt32LE(28), pid: message.readUInt32LE(32),
   };
   return {head, body: decodeBody(head, message, options)};
 }
 
-function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): FuseBody {
-  const at = inHeaderBytes;
-  const u32 = (offset: number): number => message.readUInt32LE(at + offset);
-  const u64 = (offset: number): number => number64(message, at + offset);
-  const big = (offset: number): bigint => message.readBigUInt64LE(at + offset);
-  const need = (bytes: number): void => {
-    if (message.length < at + bytes) throw corrupt(`operation ${head.opcode} needs ${bytes} bytes and has ${message.length - at}`);
-  };
-  /** The NUL-ended name at an offset, and where the next thing begins. */
-  const name = (offset: number): {text: ByteString; next: number} => {
-    need(offset);
-    const end = message.indexOf(0, at + offset);
-    if (end < 0) throw corrupt(`a name of operation ${head.opcode} does not end`);
-    return {text: fromBytes(message.subarray(at + offset, end)), next: end + 1 - at};
-  };
+/** What stands behind the header of the message that is being read, by offsets from there. One for all: most messages are a few words. */
+class Fields {
+  #message: Buffer = Buffer.alloc(0);
+  #operation = 0;
 
+  open(message: Buffer, operation: number): void {
+    this.#message = message;
+    this.#operation = operation;
+  }
+
+  /** Corrupt when there are fewer bytes. */
+  need(bytes: number): void {
+    const has = this.#message.length - inHeaderBytes;
+    if (has < bytes) throw corrupt(`operation ${this.#operation} needs ${bytes} bytes and has ${has}`);
+  }
+
+  u32(offset: number): number {
+    return this.#message.readUInt32LE(inHeaderBytes + offset);
+  }
+
+  number(offset: number): number {
+    return number64(this.#message, inHeaderBytes + offset);
+  }
+
+  big(offset: number): bigint {
+    return word64(this.#message, inHeaderBytes + offset);
+  }
+
+  time(seconds: number, nanoseconds: number): FuseTime {
+    return this.#message.readBigInt64LE(inHeaderBytes + seconds) * 1_000_000_000n + BigInt(this.u32(nanoseconds));
+  }
+
+  /** A name, which NUL ends. */
+  name(offset: number): ByteString {
+    this.need(offset);
+    const end = this.#message.indexOf(0, inHeaderBytes + offset);
+    if (end < 0) throw corrupt(`a name of operation ${this.#operation} does not end`);
+    return this.#message.toString('latin1', inHeaderBytes + offset, end) as ByteString;
+  }
+}
+
+const fields = new Fields();
+
+function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): FuseBody {
+  fields.open(message, head.opcode);
   switch (head.opcode) {
     case opcode.lookup:
-      return {op: 'lookup', name: name(0).text};
+      return {op: 'lookup', name: fields.name(0)};
     case opcode.unlink:
-      return {op: 'unlink', name: name(0).text};
+      return {op: 'unlink', name: fields.name(0)};
     case opcode.rmdir:
-      return {op: 'rmdir', name: name(0).text};
+      return {op: 'rmdir', name: fields.name(0)};
     case opcode.removexattr:
-      return {op: 'removexattr', name: name(0).text};
+      return {op: 'removexattr', name: fields.name(0)};
     case opcode.forget:
-      need(8);
-      return {op: 'forget', forgets: [{node: head.node, count: u64(0)}]};
+      fields.need(8);
+      return {op: 'forget', forgets: [{node: head.node, count: fields.number(0)}]};
     case opcode.batchForget: {
-      need(8);
-      const count = u32(0);
-      need(8 + count * 16);
-      return {op: 'forget', forgets: Array.from({length: count}, (_, i) => ({node: options.numbered(u64(8 + i * 16)), count: u64(16 + i * 16)}))};
+      fields.need(8);
+      const count = fields.u32(0);
+      fields.need(8 + count * 16);
+      return {op: 'forget', forgets: Array.from({length: count}, (_, i) => ({node: options.numbered(fields.number(8 + i * 16)), count: fields.number(16 + i * 16)}))};
     }
     case opcode.getattr:
-      need(16);
-      return {op: 'getattr', ...(u32(0) & 1 ? {handle: u64(8)} : {})};
+      fields.need(16);
+      return {op: 'getattr', ...(fields.u32(0) & 1 ? {handle: fields.number(8)} : {})};
     case opcode.setattr:
-      need(88);
-      return {op: 'setattr', ...setattr(u32, u64, (seconds, nanoseconds) => message.readBigInt64LE(at + seconds) * 1_000_000_000n + BigInt(u32(nanoseconds)))};
+      fields.need(88);
+      return {op: 'setattr', ...setattr()};
     case opcode.readlink:
       return {op: 'readlink'};
     case opcode.statfs:
@@ -138,117 +167,119 @@ function decodeBody(head: FuseHead, message: Buffer, options: DecodeOptions): Fu
     case opcode.syncfs:
       return {op: 'syncfs'};
     case opcode.symlink: {
-      const link = name(0);
-      return {op: 'symlink', name: link.text, target: name(link.next).text};
+      const link = fields.name(0);
+      return {op: 'symlink', name: link, target: fields.name(link.length + 1)};
     }
     case opcode.mknod:
-      need(16);
-      return {op: 'mknod', mode: u32(0), device: u32(4), umask: u32(8), name: name(16).text};
+      fields.need(16);
+      return {op: 'mknod', mode: fields.u32(0), device: fields.u32(4), umask: fields.u32(8), name: fields.name(16)};
     case opcode.mkdir:
-      need(8);
-      return {op: 'mkdir', mode: u32(0), umask: u32(4), name: name(8).text};
+      fields.need(8);
+      return {op: 'mkdir', mode: fields.u32(0), umask: fields.u32(4), name: fields.name(8)};
     case opcode.rename: {
-      need(8);
-      const from = name(8);
-      return {op: 'rename', newParent: options.numbered(u64(0)), flags: 0, name: from.text, newName: name(from.next).text};
+      fields.need(8);
+      const from = fields.name(8);
+      return {op: 'rename', newParent: options.numbered(fields.number(0)), flags: 0, name: from, newName: fields.name(8 + from.length + 1)};
     }
     case opcode.rename2: {
-      need(16);
-      const from = name(16);
-      return {op: 'rename', newParent: options.numbered(u64(0)), flags: u32(8), name: from.text, newName: name(from.next).text};
+      fields.need(16);
+      const from = fields.name(16);
+      return {op: 'rename', newParent: options.numbered(fields.number(0)), flags: fields.u32(8), name: from, newName: fields.name(16 + from.length + 1)};
     }
     case opcode.link:
-      need(8);
-      return {op: 'link', source: options.numbered(u64(0)), name: name(8).text};
+      fields.need(8);
+      return {op: 'link', source: options.numbered(fields.number(0)), name: fields.name(8)};
     case opcode.open:
     case opcode.opendir:
-      need(8);
-      return {op: head.opcode === opcode.open ? 'open' : 'opendir', flags: u32(0)};
+      fields.need(8);
+      return {op: head.opcode === opcode.open ? 'open' : 'opendir', flags: fields.u32(0)};
     case opcode.create:
     case opcode.tmpfile:
-      need(16);
-      return {op: head.opcode === opcode.create ? 'create' : 'tmpfile', flags: u32(0), mode: u32(4), umask: u32(8), name: name(16).text};
+      fields.need(16);
+      return {op: head.opcode === opcode.create ? 'create' : 'tmpfile', flags: fields.u32(0), mode: fields.u32(4), umask: fields.u32(8), name: fields.name(16)};
     case opcode.read:
     case opcode.readdir:
     case opcode.readdirplus:
-      need(40);
-      return {op: head.opcode === opcode.read ? 'read' : head.opcode === opcode.readdir ? 'readdir' : 'readdirplus', handle: u64(0), offset: big(8), size: u32(16)};
+      fields.need(40);
+      return {op: head.opcode === opcode.read ? 'read' : head.opcode === opcode.readdir ? 'readdir' : 'readdirplus', handle: fields.number(0), offset: fields.big(8), size: fields.u32(16)};
     case opcode.write: {
-      need(40);
-      const size = u32(16);
-      need(40 + size);
-      return {op: 'write', handle: u64(0), offset: u64(8), flags: u32(20), openFlags: u32(32), data: message.subarray(at + 40, at + 40 + size)};
+      fields.need(40);
+      const size = fields.u32(16);
+      fields.need(40 + size);
+      return {op: 'write', handle: fields.number(0), offset: fields.number(8), flags: fields.u32(20), openFlags: fields.u32(32), data: message.subarray(inHeaderBytes + 40, inHeaderBytes + 40 + size)};
     }
     case opcode.release:
     case opcode.releasedir:
-      need(24);
-      return {op: head.opcode === opcode.release ? 'release' : 'releasedir', handle: u64(0), flags: u32(12), lockOwner: big(16)};
+      fields.need(24);
+      return {op: head.opcode === opcode.release ? 'release' : 'releasedir', handle: fields.number(0), flags: fields.u32(12), lockOwner: fields.big(16)};
     case opcode.flush:
-      need(24);
-      return {op: 'flush', handle: u64(0), lockOwner: big(16)};
+      fields.need(24);
+      return {op: 'flush', handle: fields.number(0), lockOwner: fields.big(16)};
     case opcode.fsync:
     case opcode.fsyncdir:
-      need(16);
-      return {op: head.opcode === opcode.fsync ? 'fsync' : 'fsyncdir', handle: u64(0), dataOnly: (u32(8) & 1) !== 0};
+      fields.need(16);
+      return {op: head.opcode === opcode.fsync ? 'fsync' : 'fsyncdir', handle: fields.number(0), dataOnly: (fields.u32(8) & 1) !== 0};
     case opcode.setxattr: {
       const fixed = options.setxattrExtended ? 16 : 8;
-      need(fixed);
-      const size = u32(0);
-      const key = name(fixed);
-      need(key.next + size);
-      return {op: 'setxattr', flags: u32(4), name: key.text, killSetGroupId: options.setxattrExtended && (u32(8) & 1) !== 0, value: Uint8Array.from(message.subarray(at + key.next, at + key.next + size))};
+      fields.need(fixed);
+      const size = fields.u32(0);
+      const name = fields.name(fixed);
+      const begin = fixed + name.length + 1;
+      fields.need(begin + size);
+      const value = Uint8Array.from(message.subarray(inHeaderBytes + begin, inHeaderBytes + begin + size));
+      return {op: 'setxattr', flags: fields.u32(4), name, killSetGroupId: options.setxattrExtended && (fields.u32(8) & 1) !== 0, value};
     }
     case opcode.getxattr:
-      need(8);
-      return {op: 'getxattr', size: u32(0), name: name(8).text};
+      fields.need(8);
+      return {op: 'getxattr', size: fields.u32(0), name: fields.name(8)};
     case opcode.listxattr:
-      need(8);
-      return {op: 'listxattr', size: u32(0)};
+      fields.need(8);
+      return {op: 'listxattr', size: fields.u32(0)};
     case opcode.init: {
-      need(16);
-      const extended = message.length >= at + 20;
-      return {op: 'init', major: u32(0), minor: u32(4), readAheadBytesMax: u32(8), flags: [u32(12), extended ? u32(16) : 0]};
+      fields.need(16);
+      const extended = message.length >= inHeaderBytes + 20;
+      return {op: 'init', major: fields.u32(0), minor: fields.u32(4), readAheadBytesMax: fields.u32(8), flags: [fields.u32(12), extended ? fields.u32(16) : 0]};
     }
     case opcode.getlk:
     case opcode.setlk:
     case opcode.setlkw:
-      need(48);
+      fields.need(48);
       return {
         op: head.opcode === opcode.getlk ? 'getlk' : head.opcode === opcode.setlk ? 'setlk' : 'setlkw',
-        handle: u64(0), owner: big(8), start: big(16), end: big(24), type: u32(32), pid: u32(36), flock: (u32(40) & 1) !== 0,
+        handle: fields.number(0), owner: fields.big(8), start: fields.big(16), end: fields.big(24), type: fields.u32(32), pid: fields.u32(36), flock: (fields.u32(40) & 1) !== 0,
       };
     case opcode.access:
-      need(8);
-      return {op: 'access', mask: u32(0)};
+      fields.need(8);
+      return {op: 'access', mask: fields.u32(0)};
     case opcode.interrupt:
-      need(8);
-      return {op: 'interrupt', interrupted: big(0)};
+      fields.need(8);
+      return {op: 'interrupt', interrupted: fields.big(0)};
     case opcode.fallocate:
-      need(32);
-      return {op: 'fallocate', handle: u64(0), offset: u64(8), length: u64(16), mode: u32(24)};
+      fields.need(32);
+      return {op: 'fallocate', handle: fields.number(0), offset: fields.number(8), length: fields.number(16), mode: fields.u32(24)};
     case opcode.lseek:
-      need(24);
-      return {op: 'lseek', handle: u64(0), offset: u64(8), whence: u32(16)};
+      fields.need(24);
+      return {op: 'lseek', handle: fields.number(0), offset: fields.number(8), whence: fields.u32(16)};
     case opcode.copyFileRange:
-      need(56);
-      return {op: 'copy', handle: u64(0), offset: u64(8), toNode: options.numbered(u64(16)), toHandle: u64(24), toOffset: u64(32), length: u64(40)};
+      fields.need(56);
+      return {op: 'copy', handle: fields.number(0), offset: fields.number(8), toNode: options.numbered(fields.number(16)), toHandle: fields.number(24), toOffset: fields.number(32), length: fields.number(40)};
     default:
       return {op: 'unknown'};
   }
 }
 
-function setattr(u32: (offset: number) => number, u64: (offset: number) => number, time: (seconds: number, nanoseconds: number) => FuseTime): SetattrBody {
-  const valid = u32(0);
+function setattr(): SetattrBody {
+  const valid = fields.u32(0);
   const has = (bit: number): boolean => (valid & bit) !== 0;
   return {
-    ...(has(setattrValid.handle) ? {handle: u64(8)} : {}),
-    ...(has(setattrValid.size) ? {size: u64(16)} : {}),
-    ...(has(setattrValid.atime) ? {atime: has(setattrValid.atimeNow) ? ('now' as const) : time(32, 56)} : {}),
-    ...(has(setattrValid.mtime) ? {mtime: has(setattrValid.mtimeNow) ? ('now' as const) : time(40, 60)} : {}),
-    ...(has(setattrValid.ctime) ? {ctime: time(48, 64)} : {}),
-    ...(has(setattrValid.mode) ? {mode: u32(68)} : {}),
-    ...(has(setattrValid.uid) ? {uid: u32(76)} : {}),
-    ...(has(setattrValid.gid) ? {gid: u32(80)} : {}),
+    ...(has(setattrValid.handle) ? {handle: fields.number(8)} : {}),
+    ...(has(setattrValid.size) ? {size: fields.number(16)} : {}),
+    ...(has(setattrValid.atime) ? {atime: has(setattrValid.atimeNow) ? ('now' as const) : fields.time(32, 56)} : {}),
+    ...(has(setattrValid.mtime) ? {mtime: has(setattrValid.mtimeNow) ? ('now' as const) : fields.time(40, 60)} : {}),
+    ...(has(setattrValid.ctime) ? {ctime: fields.time(48, 64)} : {}),
+    ...(has(setattrValid.mode) ? {mode: fields.u32(68)} : {}),
+    ...(has(setattrValid.uid) ? {uid: fields.u32(76)} : {}),
+    ...(has(setattrValid.gid) ? {gid: fields.u32(80)} : {}),
     ...(has(setattrValid.killSetId) ? {killSetId: true as const} : {}),
   };
 }
@@ -257,6 +288,15 @@ function setattr(u32: (offset: number) => number, u64: (offset: number) => numbe
 function number64(message: Buffer, at: number): number {
   const value = message.readUInt32LE(at + 4) * 0x1_0000_0000 + message.readUInt32LE(at);
   return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : value;
+}
+
+/** One word as bytes and as a number, little-endian as every machine that Node 24 runs on: Buffer puts each bigint together of several. */
+const word = new BigUint64Array(1);
+const wordBytes = new Uint8Array(word.buffer);
+
+function word64(message: Buffer, at: number): bigint {
+  for (let i = 0; i < 8; i++) wordBytes[i] = message[at + i]!;
+  return word[0]!;
 }
 
 function corrupt(what: string): WeirError {

@@ -36,7 +36,7 @@
  *
  * Never key by full path: a rename would touch every key below. (Uploads and versions are: they belong to a key, not to an inode.)
  */
-import type {ByteString} from '#base/byte-string.ts';
+import {type ByteString, fromNumber as idKey} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
 import type {InodeKind} from '#model/inode.ts';
 
@@ -48,15 +48,6 @@ export interface KeyRange {
 }
 
 const idBytes = 8;
-
-/** 8 bytes, big-endian. */
-function idKey(id: number): string {
-  const high = Math.floor(id / 0x1_0000_0000);
-  return String.fromCharCode(
-    (high >>> 24) & 255, (high >>> 16) & 255, (high >>> 8) & 255, high & 255,
-    (id >>> 24) & 255, (id >>> 16) & 255, (id >>> 8) & 255, id & 255,
-  );
-}
 
 function idAt(key: ByteString, at: number): number {
   let id = 0;

@@ -8,11 +8,12 @@ import type {FileInfo} from '#contracts/file-info.ts';
 import type {Inode} from '#model/inode.ts';
 import {Errno} from '#frontends/fuse/failure.ts';
 import {infoOfNode, orphanOf} from '#frontends/fuse/names.ts';
-import {type Answer, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
+import {type Answer, type AnswerNow, type BodyOf, type MountServices, nodeOf, type Operation} from '#frontends/fuse/request.ts';
 
 const own = 'weir.';
 /** The answer to most that is asked: the kernel looks for capabilities of each file that is written. */
 const noData = new Errno('ENODATA');
+const notSupported = new Errno('ENOTSUP');
 /** Security modules' own: a mount has one label for all its files, or none. Programs that learn so do not ask again file by file. */
 const label = 'security.selinux';
 /** Asked for by its name, and in no list: copies of a file do not have it. JSON; absent on what is no file. */
@@ -25,22 +26,24 @@ async function persistValue({files}: Parameters<Operation<'getxattr'>>[0], {path
 }
 
 /** On the spot, or undefined. The kernel asks for access control lists of what it judges for others than the owner. */
-export function getxattrNow({files}: MountServices, head: FuseHead, {name, size}: BodyOf<'getxattr'>): Answer {
+export function getxattrNow({files}: MountServices, head: FuseHead, {name, size}: BodyOf<'getxattr'>): AnswerNow {
   const found = name === persistAttribute ? undefined : files.statInodeNow(nodeOf(head));
-  return found && sized(valueOf(found.info.inode, name), size);
+  const value = found && valueOf(found.info.inode, name);
+  return value instanceof Uint8Array ? sized(value, size) : value;
 }
 
-function valueOf({xattrs}: Inode, name: ByteString): Uint8Array {
-  if (name === label) throw new Errno('ENOTSUP');
+function valueOf({xattrs}: Inode, name: ByteString): Uint8Array | Errno {
+  if (name === label) return notSupported;
   const value = name.startsWith(own) || !xattrs || !Object.hasOwn(xattrs, name) ? undefined : xattrs[name];
-  if (!value) throw noData;
-  return value;
+  return value ?? noData;
 }
 
 export const getxattr: Operation<'getxattr'> = async (services, head, {name, size}, context) => {
   const info = await infoOfNode(services, nodeOf(head), context).catch(error => orphanOf(services, nodeOf(head), error));
   if (name === persistAttribute) return sized(await persistValue(services, info, context), size);
-  return sized(valueOf(info.inode, name), size);
+  const value = valueOf(info.inode, name);
+  if (value instanceof Errno) throw value;
+  return sized(value, size);
 };
 
 export const listxattr: Operation<'listxattr'> = async (services, head, {size}, context) => {
@@ -50,7 +53,7 @@ export const listxattr: Operation<'listxattr'> = async (services, head, {size}, 
 
 /** EPERM, ENOTSUP: for an attribute that cannot be set. */
 export function checkMayChange(name: ByteString): void {
-  if (name === label) throw new Errno('ENOTSUP');
+  if (name === label) throw notSupported;
   if (name.startsWith(own)) throw new Errno('EPERM');
 }
 

@@ -311,7 +311,7 @@ export function releaseNow({handles, files, origin}: MountServices, {handle, fla
     if (inode.drafting || inode.backing || handles.isEnding(open.node)) return false;
     if (inode.draft) {
       if (!inode.draft.closeNow()) return false;
-      delete inode.draft;
+      inode.draft = undefined;
     }
     if (handles.isOpening(open.node) || !files.releaseNow(open.node, origin)) return false;
   }

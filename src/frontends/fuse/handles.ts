@@ -30,7 +30,7 @@ export interface OpenInode {
   unnamed?: true;
   /** Being made, or there; undefined where it turns out that nobody writes the file. */
   drafting?: Promise<InodeDraft | undefined>;
-  draft?: InodeDraft;
+  draft?: InodeDraft | undefined;
 }
 
 export interface FileHandle {

@@ -13,7 +13,7 @@ import {decodeRequest, type FuseBody, type FuseHead} from '#codec/fuse/request.t
 import {type CallContext, rootPrincipal, systemContext} from '#contracts/context.ts';
 import type {SealOptions} from '#contracts/writing.ts';
 import {endDraft} from '#frontends/fuse/drafting.ts';
-import {errnoOf} from '#frontends/fuse/failure.ts';
+import {Errno, errnoOf} from '#frontends/fuse/failure.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
 import {releaseNow} from '#frontends/fuse/files.ts';
 import {Handles, isWritable} from '#frontends/fuse/handles.ts';
@@ -374,8 +374,11 @@ export class Mount implements AsyncDisposable {
       const {context} = this.#services;
       const answer = answerNow(this.#services, head, body, madeOnce.has(body.op) ? {...context, ...this.#once(head, body)} : context);
       if (!answer || answer instanceof Promise) return answer;
-      this.#listingsChanged(head, body);
-      this.#reply(head.unique, 0, answer);
+      if (answer instanceof Errno) this.#reply(head.unique, answer.number);
+      else {
+        this.#listingsChanged(head, body);
+        this.#reply(head.unique, 0, answer);
+      }
     } catch (failure) {
       this.#reply(head.unique, this.#explain(failure, body));
     }
@@ -408,7 +411,8 @@ export class Mount implements AsyncDisposable {
   #reply(unique: bigint, error: number, body?: Uint8Array): void {
     if (this.#abandoned) return;
     try {
-      this.#options.device.send(replyHead(unique, error, body?.length ?? 0), body);
+      // An empty buffer behind the head would be a system call of its own.
+      this.#options.device.send(replyHead(unique, error, body?.length ?? 0), body?.length ? body : undefined);
     } catch (failure) {
       this.#options.runtime.log.error('fuse: the kernel refused an answer', {error: failure});
     }

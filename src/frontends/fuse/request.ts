@@ -6,6 +6,7 @@ import type {FuseBody, FuseHead} from '#codec/fuse/request.ts';
 import type {CallContext} from '#contracts/context.ts';
 import type {SealOptions} from '#contracts/writing.ts';
 import type {ShownAs} from '#frontends/fuse/attributes.ts';
+import type {Errno} from '#frontends/fuse/failure.ts';
 import type {Handles} from '#frontends/fuse/handles.ts';
 import type {HeldNames} from '#frontends/fuse/held-names.ts';
 import type {KeptState} from '#frontends/fuse/kept-state.ts';
@@ -57,8 +58,8 @@ export interface RequestContext extends CallContext {
 /** The body of the reply; undefined where success says it all. Throws Errno or WeirError. */
 export type Answer = Uint8Array | undefined;
 
-/** Of what is tried on the spot: undefined where it takes waiting before anything is done; a promise where it is done, and must not be answered before that. */
-export type AnswerNow = Answer | Promise<Answer>;
+/** Of what is tried on the spot: undefined where it takes waiting before anything is done; a promise where it is done, and must not be answered before that. An errno that is expected is not thrown. */
+export type AnswerNow = Answer | Errno | Promise<Answer>;
 
 /** `context`: of whoever is content that a change is safe. */
 export type OperationNow<Name extends OperationName> = (services: MountServices, head: FuseHead, body: BodyOf<Name>, context: CallContext) => AnswerNow;

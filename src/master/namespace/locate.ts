@@ -9,7 +9,7 @@ import {entryName, inodeKey} from '#codec/namespace/keys.ts';
 import {childOf, inodeRecord, type Place, rootPlace} from '#master/namespace/place.ts';
 import {resolve} from '#master/namespace/resolve.ts';
 import type {Reader} from '#metastore/metastore.ts';
-import type {Inode, InodeKind} from '#model/inode.ts';
+import type {Inode} from '#model/inode.ts';
 import {parsePath, pathBytesMax} from '#model/path.ts';
 
 const nothing: NonNullable<CallContext['expects']> = [];
@@ -23,30 +23,50 @@ export interface Located {
 
 const root: Located = {path: '/' as ByteString, place: rootPlace, parent: rootPlace};
 
+type Step = Pick<Inode, 'kind' | 'parent' | 'name'>;
+
 /** Undefined when it has gone, or lies in a tree that was removed. Where directories are is recalled. */
 export function locate(reader: Reader, id: InodeId): Located | undefined {
   if (id === rootInodeId) return reader.look(inodeKey(id)) ? root : undefined;
-  const chain: {readonly id: InodeId; readonly kind: InodeKind; readonly name: ByteString}[] = [];
+  const known = reader.recall(id) as Located | undefined;
+  if (known) return known;
+  const step = stepOf(reader, id);
+  const above = step && (step.parent === rootInodeId ? root : ((reader.recall(step.parent) as Located | undefined) ?? climb(reader, step.parent)));
+  return above && below(reader, above, id, step);
+}
+
+function stepOf(reader: Reader, id: InodeId): Step | undefined {
+  const record = reader.look(inodeKey(id));
+  return record && peekName(record);
+}
+
+/** A directory that is not recalled, in a loop, however deep. */
+function climb(reader: Reader, id: InodeId): Located | undefined {
+  const chain: {readonly id: InodeId; readonly step: Step}[] = [];
   let known: Located | undefined;
   for (let at = id; !known; ) {
-    known = reader.recall(at) as Located | undefined;
+    known = at === rootInodeId ? root : (reader.recall(at) as Located | undefined);
     if (known) break;
-    const record = reader.look(inodeKey(at));
-    if (!record) return undefined;
-    const {kind, name, parent} = peekName(record);
-    chain.push({id: at, kind, name});
+    const step = stepOf(reader, at);
+    if (!step) return undefined;
+    chain.push({id: at, step});
     assert(chain.length <= pathBytesMax, `inode ${id} lies in a circle`);
-    if (parent === rootInodeId) known = root;
-    at = parent;
+    at = step.parent;
   }
-  for (const {id: expected, kind, name} of chain.reverse()) {
-    const parent: Place = known.place;
-    const place = childOf(reader, parent, name, kind === 'directory' ? 'directory' : 'file');
-    if (place?.id !== expected) return undefined;
-    known = {path: (known.path + entryName(name, kind)) as ByteString, place, parent};
-    if (kind === 'directory') reader.keep(expected, known);
+  for (const {id: at, step} of chain.reverse()) {
+    known = below(reader, known, at, step);
+    if (!known) return undefined;
   }
   return known;
+}
+
+/** One step down: undefined where the directory has something else, or nothing, under the name. */
+function below(reader: Reader, {path, place: parent}: Located, id: InodeId, {kind, name}: Step): Located | undefined {
+  const place = childOf(reader, parent, name, kind === 'directory' ? 'directory' : 'file');
+  if (place?.id !== id) return undefined;
+  const located: Located = {path: (path + entryName(name, kind)) as ByteString, place, parent};
+  if (kind === 'directory') reader.keep(id, located);
+  return located;
 }
 
 /** What a caller believes. Throws Conflict when a path leads elsewhere by now. */

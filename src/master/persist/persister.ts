@@ -193,7 +193,7 @@ export class Persister {
   added(file: Pick<Entry, 'id' | 'mount' | 'content' | 'length' | 'over' | 'since'>, replaced: InodeId | undefined, durable: Promise<unknown>, unsynced?: {readonly before?: ContentId}): void {
     const before = this.#backlog.get(file.id) ?? (replaced === undefined ? undefined : this.#backlog.get(replaced));
     const entry: Entry = {...file, failures: 0, sent: before?.sent ?? new Set(), sentBytes: 0, isAwaited: false, conflict: false};
-    if (replaced !== undefined) this.#attempts.succeeded(replaced, file.id);
+    if (replaced !== undefined && replaced !== file.id) this.#attempts.succeeded(replaced, file.id);
     // Before what it takes the place of is forgotten, which may be what it needs.
     if (unsynced) this.#unsynced.add({id: file.content, length: file.length}, file.id, unsynced.before, durable);
     if (before) this.#forget(before, true);

@@ -178,10 +178,11 @@ export class Seals {
 
   /** The same on the spot; undefined, and nothing has changed, where it takes waiting before it can be committed, or more than this. */
   commitNow(inode: InodeId, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
-    const place = this.#services.transactions.peek((reader) => locate(reader, inode))?.place;
-    if (!place) return undefined;
+    const found = this.#services.transactions.peek((reader) => find(reader, inode));
+    if (!found) return undefined;
+    const {mount, storeKey} = found.place;
     try {
-      return inTurnNow(this.#services, place.mount, place.storeKey, () => this.#commitInTurn(inode, sealed, context));
+      return inTurnNow(this.#services, mount, storeKey, () => this.#commitInTurn(inode, found, sealed, context));
     } catch (error) {
       void this.#services.persister.abandoned(sealed.content);
       throw error;
@@ -190,16 +191,17 @@ export class Seals {
 
   async #commit(inode: InodeId, sealed: SealedDraft, context: CallContext): Promise<Commit<FileInfo> | undefined> {
     using _turn = await this.#turnOf(inode, context.signal);
-    return this.#commitInTurn(inode, sealed, context);
+    const found = this.#services.transactions.peek((reader) => find(reader, inode));
+    return found && this.#commitInTurn(inode, found, sealed, context);
   }
 
-  #commitInTurn(inode: InodeId, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
+  /** `found`: in this very turn of the event loop. */
+  #commitInTurn(inode: InodeId, found: Found, sealed: SealedDraft, context: CallContext): Commit<FileInfo> | undefined {
     const {transactions, runtime, persister} = this.#services;
     const {content: id, length, etag, metadata, mtime, durable, over} = sealed;
     // Who has died by now does not come after whoever goes on with his draft.
     context.signal.throwIfAborted();
-    const found = transactions.peek((reader) => find(reader, inode));
-    if (!found || found.isKept) return undefined;
+    if (found.isKept) return undefined;
     const {place: {mount, storeKey}, names} = found;
     using _room = this.#services.quotas.setAside(names, length);
     runtime.crashPoint('master.seal.commit');

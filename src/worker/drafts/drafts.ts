@@ -255,9 +255,10 @@ export class Drafts {
 
   /** The same on the spot, of a small one that was to be that content; undefined, and nothing is kept, where that takes waiting. */
   sealNow(number: number, id: ContentId): SealedBytes | undefined {
-    const {bytes, place, seal} = this.#get(number);
-    if (!(bytes instanceof SmallDraft) || !place || seal !== id || !this.#parts.blocks.keepNow(id, bytes.bytes)) return undefined;
-    return {length: bytes.length, etag: hash('md5', bytes.bytes, 'hex'), durable: false};
+    const {bytes: small, place, seal} = this.#get(number);
+    if (!(small instanceof SmallDraft) || !place || seal !== id) return undefined;
+    const {bytes} = small;
+    return this.#parts.blocks.keepNow(id, bytes) ? {length: bytes.length, etag: hash('md5', bytes, 'hex'), durable: false} : undefined;
   }
 
   /** It was sealed as `base`, or published so: what comes next changes that. */
@@ -341,7 +342,7 @@ export class Drafts {
 
   #empty({inode, base, seal}: Begun): OpenDraft {
     const modified = this.#parts.runtime.clock.nowNs();
-    return {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(new Uint8Array(0), modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
+    return {inode, base: base ?? 0, seal: seal ?? 0, bytes: new SmallDraft(undefined, modified), place: undefined, sealed: false, synced: false, lasts: false, modified};
   }
 
   /** Resolves before the draft is changed: to the small draft, when it is one still and fits `end`. */

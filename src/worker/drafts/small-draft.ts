@@ -15,9 +15,10 @@ export class SmallDraft {
   #length: number;
   modified: TimeNs;
 
-  constructor(bytes: Uint8Array, modified: TimeNs) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#length = bytes.length;
+  /** Without bytes: a new one. */
+  constructor(bytes: Uint8Array | undefined, modified: TimeNs) {
+    this.#bytes = bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : nothing;
+    this.#length = this.#bytes.length;
     this.modified = modified;
   }
 
