@@ -375,7 +375,7 @@ export class Worker implements WorkerApi, WorkerDrafts, WorkerOnTheSpot, AsyncDi
     const primed = reader.prime();
     fills.readAhead(sequence);
     const first = await primed;
-    return first.length === length ? {kind: 'bytes', length, bytes: first} : {kind: 'stream', length, stream: reader};
+    return first ? {kind: 'bytes', length, bytes: first} : {kind: 'stream', length, stream: reader};
   }
 
   async #readPresent(content: ReadableContent, range: ByteRange): Promise<Body | undefined> {

@@ -55,10 +55,15 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
     return this;
   }
 
-  /** Waits for the first buffer and shows it, so that what makes the read impossible is known before anything is delivered. */
-  async prime(): Promise<Uint8Array> {
+  /**
+   * Waits until the first bytes are there, so that what makes the read impossible is known before anything is delivered. Answers them where they are all
+   * that is to be read; else they stay where they are, for `pieces` to lend.
+   */
+  async prime(): Promise<Uint8Array | undefined> {
     try {
-      return (this.#primed = await this.#takeBuffer());
+      const first = await this.#take('whole');
+      assert(first === undefined || first instanceof Uint8Array, 'who asks for buffers gets buffers');
+      return (this.#primed = first);
     } catch (error) {
       this.#close(true);
       throw error;
@@ -93,7 +98,7 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
         this.#takeBack();
         if (this.#primed || this.position >= this.end) return this.next();
         try {
-          return {done: false, value: await this.#take(true)};
+          return {done: false, value: (await this.#take('piece'))!};
         } catch (error) {
           this.#close(true);
           throw error;
@@ -114,13 +119,15 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
   }
 
   async #takeBuffer(): Promise<Uint8Array> {
-    const bytes = await this.#take(false);
+    const bytes = await this.#take('buffer');
     assert(bytes instanceof Uint8Array, 'who asks for buffers gets buffers');
     return bytes;
   }
 
-  /** The next bytes; for `pieces` on loan, or as a lease. */
-  async #take(forPieces: boolean): Promise<Uint8Array | FileLease> {
+  /** The next bytes; as a piece on loan, or a lease. `whole`: undefined, and they stay, where they are there and not all of the read in one. */
+  async #take(as: 'buffer' | 'piece' | 'whole'): Promise<Uint8Array | FileLease | undefined> {
+    const forPieces = as === 'piece';
+    const atLeast = as === 'whole' ? this.end - this.position : 1;
     for (let misses = 0; ; ) {
       if (this.#signal.aborted) throw cancelled(this.#signal);
       if (this.#closed) throw new WeirError('Cancelled', 'the read was given up');
@@ -129,7 +136,7 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
       if (flight) {
         this.#attach(flight);
         this.#planAhead(flight.end);
-        if (flight.has(at)) return this.#takeFrom(flight, forPieces);
+        if (flight.has(at)) return this.#takeFrom(flight, forPieces, atLeast);
         await flight.wait();
         // A failure is this reader's too, unless the bytes that it needs came before it.
         if (flight.failure && !flight.has(at)) throw flight.failure;
@@ -138,6 +145,7 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
       const presentTo = this.#fills.presentUntil(at, Math.min(this.end, at + (forPieces ? cacheLeaseBytesMax : cacheReadBytesMax)));
       if (presentTo > at) {
         this.#planAhead(presentTo);
+        if (presentTo - at < atLeast) return undefined;
         const {content} = this.#fills;
         // Not all that is present need be in one file.
         const lease = forPieces ? await this.#blocks.lease(content, at, presentTo - at) : undefined;
@@ -152,6 +160,7 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
       }
       const piece = this.#fills.knownPiece(at, this.end);
       if (piece) {
+        if (piece.length < atLeast) return undefined;
         this.#served(piece.length);
         this.#advance(piece.length, undefined);
         return piece;
@@ -167,9 +176,10 @@ export class RangeReader implements FlightReader, ByteStream, AsyncIterableItera
     }
   }
 
-  #takeFrom(flight: Flight, forPieces: boolean): Uint8Array {
+  #takeFrom(flight: Flight, forPieces: boolean, atLeast: number): Uint8Array | undefined {
     const room = this.end - this.position;
     const {bytes, chunk} = flight.at(this.position)!;
+    if (bytes.length < atLeast) return undefined;
     if (forPieces) {
       chunk.use();
       this.#lent = chunk;
