@@ -45,7 +45,7 @@ export async function joinDraft({files, handles, clock, kept, origin, log}: Join
   if (!open || open.draft || open.backing || open.unnamed) return open?.draft;
   const join = async (): Promise<InodeDraft | undefined> => {
     const draft = await files.joinDraft(node, {...systemContext, origin, moment: 'safe'});
-    return draft && (open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(kept, node)));
+    return draft && (open.draft = new InodeDraft(draft, clock, {dirty: false, touched: 0n}, keepDraft(kept, node), {isShared: true}));
   };
   try {
     return await (open.drafting ??= join().finally(() => delete open.drafting));

@@ -24,6 +24,7 @@ import type {InodeDraft} from '#frontends/fuse/inode-draft.ts';
 import {handOver, mayHandOver} from '#frontends/fuse/passthrough.ts';
 import {type Answer, type AnswerNow, type BodyOf, firstUnique, isResent, type MountServices, nodeOf, nothingToSay, type Operation} from '#frontends/fuse/request.ts';
 import {dropSetId, hasSetIdNow} from '#frontends/fuse/set-ids.ts';
+import {unlessKilled} from '#frontends/fuse/unless-killed.ts';
 import {takeBackBytes, takeBackOwn} from '#frontends/fuse/shared-bytes.ts';
 import type {Body} from '#contracts/worker-api.ts';
 
@@ -62,8 +63,8 @@ const openNode: Operation<'open'> = async (services, head, {flags}, context) => 
   const before = handles.inode(node)?.draft;
   const handle = handles.openedBy(firstUnique(head)) ?? (await openedHandle(services, info, {flags, unique: firstUnique(head)}, context));
   const {backing, draft} = handles.inode(node)!;
-  // Of what others write the kernel has only what it was before.
-  if (draft && !before) await takeBackBytes(services, node, draft, {from: 0, to: Infinity}, context);
+  // Of what others write the kernel has only what it was before; what this mount has begun to write meanwhile it has.
+  if (draft?.isShared && !before) await takeBackBytes(services, node, draft, {from: 0, to: Infinity}, context);
   // Pages that the kernel holds are of this inode, and an inode's bytes change only by this mount.
   return openBody(handle, (backing ? openFlag.passthrough : openFlag.keepCache) | (isWritable(flags) ? 0 : unflushed(services)), backing?.id);
 };
@@ -152,7 +153,8 @@ export function readNow({handles, room}: MountServices, _head: FuseHead, {handle
 
 /** The file as it is to whoever has it open; short at its end. */
 export async function readHandle(services: MountServices, open: FileHandle, from: number, size: number, context: CallContext): Promise<Answer> {
-  const {draft} = services.handles.inode(open.node)!;
+  const {draft, changing} = services.handles.inode(open.node)!;
+  if (draft && changing) await unlessKilled(changing, context);
   if (draft) return await draft.read(from, size, context);
   if (!isReadable(open.flags)) throw new Errno('EBADF');
   let file = open.file ?? (await reopened(services, open, context));
@@ -223,7 +225,21 @@ async function appendedBefore(draft: InodeDraft, {offset, data}: BodyOf<'write'>
   return Buffer.compare(await draft.read(offset, data.length, context), data) === 0 ? 'whole' : 'not';
 }
 
-export const write: Operation<'write'> = async (services, head, body, context) => {
+export const write: Operation<'write'> = (services, head, body, context) => beforeReads(services, body.handle, writeBytes(services, head, body, context));
+
+/** The kernel may have dropped the pages that it has put the bytes of a WRITE into, and READ them again: what comes after a WRITE shows it. */
+function beforeReads<T>({handles}: Pick<MountServices, 'handles'>, handle: number, change: Promise<T>): Promise<T> {
+  const file = handles.file(handle);
+  const open = file && handles.inode(file.node);
+  if (!open) return change;
+  const done: Promise<unknown> = Promise.allSettled([open.changing, change]).then(() => {
+    if (open.changing === done) delete open.changing;
+  });
+  open.changing = done;
+  return change;
+}
+
+const writeBytes: Operation<'write'> = async (services, head, body, context) => {
   const {handle, offset, data, flags: how} = body;
   // The message's buffer is the next request's too.
   const bytes = services.rooms.take(data.length);
@@ -260,7 +276,7 @@ export const flush: Operation<'flush'> = async (services, _head, {handle, lockOw
   const {node, flags} = handleOf(services, handle);
   try {
     if (isWritable(flags)) await publish(services, node, context);
-    const draft = services.handles.inode(node)?.draft;
+    const draft = isWritable(flags) ? services.handles.inode(node)?.draft : undefined;
     if (draft?.isShared) await takeBackOwn(services, node, draft, {from: 0, to: Infinity});
   } finally {
     await letGo(services, node, lockOwner, false, context);

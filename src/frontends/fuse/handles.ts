@@ -31,6 +31,8 @@ export interface OpenInode {
   /** Being made, or there; undefined where it turns out that nobody writes the file. */
   drafting?: Promise<InodeDraft | undefined>;
   draft?: InodeDraft | undefined;
+  /** WRITEs that have come and are not done; never rejects. */
+  changing?: Promise<unknown>;
 }
 
 export interface FileHandle {

@@ -38,15 +38,16 @@ export class InodeDraft {
   #shown = false;
   /** Counts them. */
   #changes = 0;
-  #isShared = false;
+  #isShared: boolean;
   #takingBack: Promise<unknown> = Promise.resolve();
   /** How long it was when the kernel was told of it last. */
   #told: number;
 
-  /** `told`: how long the kernel knows that it is. */
-  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft, told = 0) {
+  /** `told`: how long the kernel knows that it is. `isShared`: others have begun it. */
+  constructor(draft: FileDraft, clock: Pick<Clock, 'nowNs'>, {dirty, touched}: InodeDraftState, keep: KeepDraft, {told = 0, isShared = false}: {readonly told?: number; readonly isShared?: boolean} = {}) {
     this.#draft = draft;
     this.#told = told;
+    this.#isShared = isShared;
     this.#clock = clock;
     this.#dirty = dirty;
     this.#touched = touched;

@@ -18,7 +18,7 @@ function fixture(known: number | undefined): {readonly said: Said[]; readonly dr
   const draft = {inode, length: 16, modified: 0n, refresh: () => Promise.resolve(), read: () => Promise.resolve(Buffer.from('9'))} as unknown as FileDraft;
   const device = {notify: (code: number, body: Uint8Array) => Promise.resolve(void said.push([code, Number(Buffer.from(body).readBigInt64LE(8))]))};
   const services = {device, numbered: nodeNumbers(1 as InodeId)} as unknown as Parameters<typeof takeBackBytes>[0];
-  return {said, services, draft: new InodeDraft(draft, {nowNs: () => 1n}, {dirty: true, touched: 0n}, () => undefined, known)};
+  return {said, services, draft: new InodeDraft(draft, {nowNs: () => 1n}, {dirty: true, touched: 0n}, () => undefined, known === undefined ? {} : {told: known})};
 }
 
 /** What the kernel is told when all of it was changed elsewhere. */

@@ -85,7 +85,7 @@ async function restoreDraft(services: MountServices, slot: number, {node, dirty,
   const open = handles.inode(inode);
   const info = open?.info ?? (await named(services, inode, context));
   // Its kernel, which may be writing it again already, knows how long it has made it.
-  const draft = new InodeDraft(found, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot), found.length);
+  const draft = new InodeDraft(found, clock, {dirty: dirty && info !== undefined, touched}, keepDraft(kept, inode, slot), {told: found.length});
   if (open) open.draft = draft;
   else void handles.ending(inode, info ? endDraft(services, {handles: 0, info, backing: undefined, draft}, context) : draft.close(context));
 }
