@@ -36,6 +36,8 @@ export interface Inode {
   readonly mount?: MountId;
   /** A directory that has settings: their revision, which grows with every change. What was read under one revision holds while it is the same. */
   readonly settings?: number;
+  /** A directory whose mode and owner are as they were given here, whatever its store says of them. */
+  readonly ownProtection?: boolean;
   /** A directory of the root, which is a bucket: when it came into being, or was first seen. Renaming and changing it leave that. */
   readonly createdAt?: TimeNs;
   /** A file made while its bucket kept versions: the number of its version (model/version.ts). Without one it is the null version. */

@@ -4,7 +4,8 @@
  *
  *   0 version   1–2 flags, little-endian   3–4 mode, little-endian   5–12 mtime   then the rest, in the order of writing
  *
- * Versions: 1; 2, which is 1 with the time of creation, of inodes that have it. A record of a new version gets a new decoder in `decoders`; none is ever taken out.
+ * Versions: 1; 2, which is 1 with the time of creation; 3, which is 1 with a byte of more flags, of inodes that have one of those. A record of a new version gets a new
+ * decoder in `decoders`; none is ever taken out.
  */
 import {assert} from '#base/assert.ts';
 import type {ByteString} from '#base/byte-string.ts';
@@ -17,6 +18,9 @@ import type {Inode, InodeKind} from '#model/inode.ts';
 
 const version = 1;
 const versionWithCreation = 2;
+const versionWithMore = 3;
+const more = {creation: 1, ownProtection: 2} as const;
+const knownMore = more.creation | more.ownProtection;
 /** Also in entries: numbers are stored, so append only. */
 export const inodeKinds: readonly InodeKind[] = ['file', 'directory', 'symlink', 'special'];
 
@@ -51,7 +55,7 @@ const reader = new BinaryReader('inode');
  * stores it always: it is read by each of them.
  */
 export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
-  const {content, target, xattrs, storePrefix, mount, settings, version: made, links, createdAt} = inode;
+  const {content, target, xattrs, storePrefix, mount, settings, version: made, links, createdAt, ownProtection = false} = inode;
   const kind = inodeKinds.indexOf(inode.kind);
   assert(inode.mode >= 0 && inode.mode <= 0o7777, `mode ${inode.mode}`);
   const flags =
@@ -61,7 +65,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
     (inode.checkedAt ? flag.checkedAt : 0) | (inode.listedAt ? flag.listedAt : 0) |
     (storePrefix === undefined ? 0 : flag.storePrefix) | (mount === undefined ? 0 : flag.mount) | (settings === undefined ? 0 : flag.settings) |
     (made === undefined ? 0 : flag.version) | (links === undefined ? 0 : flag.links);
-  out.byte(createdAt === undefined ? version : versionWithCreation);
+  out.byte(ownProtection ? versionWithMore : createdAt === undefined ? version : versionWithCreation);
   out.byte(flags & 255);
   out.byte(flags >> 8);
   out.byte(inode.mode & 255);
@@ -80,6 +84,7 @@ export function encodeInode(inode: Inode, storeKey: ByteString): Uint8Array {
   if (settings !== undefined) out.number(settings);
   if (made !== undefined) out.number(made);
   if (links !== undefined) out.number(links);
+  if (ownProtection) out.byte(more.ownProtection | (createdAt === undefined ? 0 : more.creation));
   if (createdAt !== undefined) out.int64(createdAt);
   if (target !== undefined) out.byteString(target);
   if (content) writeContent(out, content, links === undefined ? (storePrefix ?? storeKey) : noKey, inode.ctime);
@@ -98,11 +103,13 @@ export function decodeInode(id: InodeId, record: Uint8Array, storeKey: ByteStrin
 }
 
 type Decoder = (id: InodeId, storeKey: ByteString) => Inode;
-const decoders: readonly (Decoder | undefined)[] = [undefined, (id, storeKey) => decodeFields(id, storeKey, false), (id, storeKey) => decodeFields(id, storeKey, true)];
+const decoders: readonly (Decoder | undefined)[] = [
+  undefined, (id, storeKey) => decodeFields(id, storeKey, 0), (id, storeKey) => decodeFields(id, storeKey, more.creation), (id, storeKey) => decodeFields(id, storeKey, 'read'),
+];
 
 type MutableInode = {-readonly [field in keyof Inode]: Inode[field]};
 
-function decodeFields(id: InodeId, storeKey: ByteString, withCreation: boolean): Inode {
+function decodeFields(id: InodeId, storeKey: ByteString, known: number | 'read'): Inode {
   const flags = reader.byte() | (reader.byte() << 8);
   const kind = inodeKinds[flags & kindBits];
   if (kind === undefined || flags & ~knownFlags) throw reader.corrupt(`unknown flags ${flags}`);
@@ -123,7 +130,10 @@ function decodeFields(id: InodeId, storeKey: ByteString, withCreation: boolean):
   if (flags & flag.settings) inode.settings = reader.number();
   if (flags & flag.version) inode.version = reader.number();
   if (flags & flag.links) inode.links = reader.number();
-  if (withCreation) inode.createdAt = reader.int64();
+  const others = known === 'read' ? reader.byte() : known;
+  if (others & ~knownMore) throw reader.corrupt(`unknown flags ${others}`);
+  if (others & more.creation) inode.createdAt = reader.int64();
+  if (others & more.ownProtection) inode.ownProtection = true;
   if (flags & flag.target) inode.target = reader.byteString();
   if (flags & flag.content) inode.content = readContent(reader, inode.links === undefined ? (inode.storePrefix ?? storeKey) : noKey, ctime);
   if (flags & flag.xattrs) inode.xattrs = readXattrs(reader);

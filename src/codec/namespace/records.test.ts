@@ -50,7 +50,8 @@ const inode: fc.Arbitrary<Inode> = fc.record(
   {
     id: id<InodeId>(), kind: fc.constantFrom('file' as const, 'directory' as const, 'symlink' as const, 'special' as const), parent: id<InodeId>(), name: byteString, mode, uid: number, gid: number,
     atime: time, mtime: time, ctime: time, content, target: byteString, xattrs: fc.dictionary(fc.oneof(text, fc.constant('__proto__')), fc.uint8Array(), {maxKeys: 3, noNullPrototype: true}),
-    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), links: fc.integer({min: 2, max: 65_000}), settings: number, version: number, createdAt: time,
+    implied: always, pinned: always, checkedAt: number, listedAt: id<number>(), storePrefix: byteString, mount: id<MountId>(), links: fc.integer({min: 2, max: 65_000}),
+    settings: number, version: number, createdAt: time, ownProtection: always,
   },
   {requiredKeys: ['id', 'kind', 'parent', 'name', 'mode', 'uid', 'gid', 'atime', 'mtime', 'ctime', 'checkedAt'], noNullPrototype: true},
 );

@@ -4,7 +4,7 @@
  */
 import type {ObjectOrigin} from '#master/loader/merge-object.ts';
 import {completed, contentOf, isSameVersion, type SeenObject} from '#master/loader/store-content.ts';
-import {addDirectory, parentFor} from '#master/namespace/directories.ts';
+import {addDirectory, asSeen, parentFor} from '#master/namespace/directories.ts';
 import type {Operation} from '#master/namespace/operation.ts';
 import {inodeAt, writeInode} from '#master/namespace/place.ts';
 import {setMarker} from '#master/namespace/put-file.ts';
@@ -41,8 +41,7 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
   if (!object) return;
   const inode = inodeAt(tx, place);
   if (directories) {
-    const {mode, uid, gid, modified: mtime} = object;
-    writeInode(tx, {...inode, mode: mode ?? inode.mode, uid: uid ?? inode.uid, gid: gid ?? inode.gid, mtime, checkedAt: origin.startedAt}, place.storeKey);
+    writeInode(tx, {...asSeen(inode, object), checkedAt: origin.startedAt}, place.storeKey);
     if (!sameOwnBytes(inode, object)) setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
   } else if (!inode.content || !isSameVersion(inode.content, object)) {
     setMarker(tx, place, contentOf(op, origin.mount, origin.storeKey, object, metadata), origin.startedAt);
@@ -52,8 +51,9 @@ export function mergeDirectory(tx: Transaction, op: Operation, origin: ObjectOri
   }
 }
 
-function sameAttributes(inode: Inode, {mode, uid, gid, modified}: SeenObject): boolean {
-  return inode.mtime === modified && inode.mode === (mode ?? inode.mode) && inode.uid === (uid ?? inode.uid) && inode.gid === (gid ?? inode.gid);
+function sameAttributes(inode: Inode, object: SeenObject): boolean {
+  const {mode, uid, gid, mtime} = asSeen(inode, object);
+  return inode.mtime === mtime && inode.mode === mode && inode.uid === uid && inode.gid === gid;
 }
 
 /** Where directories are by themselves, one without bytes says nothing of whether it was made as a key: that is known here alone. */

@@ -14,6 +14,7 @@ import {childOf, deleteEntry, inodeAt, inodeRecord, isEmpty, isReserved, type Pl
 import {existing, type Resolution, shown} from '#master/namespace/resolve.ts';
 import {addUsage} from '#master/namespace/usage.ts';
 import type {Transaction} from '#metastore/metastore.ts';
+import type {TimeNs} from '#model/content.ts';
 import type {Inode} from '#model/inode.ts';
 
 export const directoryModeDefault = 0o755;
@@ -24,6 +25,8 @@ const timeGranularityNs = 4_000_000n;
 export interface NewDirectory {
   readonly implied?: boolean;
   readonly mode?: number | undefined;
+  /** As in Inode. */
+  readonly ownProtection?: true;
   /** Wall ms; 0 when nobody has seen it in a store. Default: now. */
   readonly checkedAt?: number;
 }
@@ -38,7 +41,8 @@ export function addDirectory(tx: Transaction, op: Operation, parent: Place, name
   const born = options.checkedAt === undefined ? beginningOf(tx, op, parent, 'directory', options.mode) : {...makerOf(op), mode: options.mode ?? directoryModeDefault};
   const inode: Inode = {
     id, kind: 'directory', parent: parent.id, name, ...born,
-    atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.implied ? {implied: true} : {}), ...(parent.id === rootInodeId ? {createdAt: op.now} : {}),
+    atime: op.now, mtime: op.now, ctime: op.now, checkedAt: options.checkedAt ?? millisecondsOf(op.now), ...(options.ownProtection ? {ownProtection: true} : {}),
+    ...(options.implied ? {implied: true} : {}), ...(parent.id === rootInodeId ? {createdAt: op.now} : {}),
   };
   writeEntry(tx, parent.id, name, {id, kind: 'directory'});
   writeInode(tx, inode, place.storeKey);
@@ -82,6 +86,19 @@ export function touch(tx: Transaction, op: Operation, directory: Pick<Place, 'id
   const since = op.now - peekInode(record).mtime;
   if (since >= 0n && since < timeGranularityNs) return;
   writeInode(tx, {...decodeInode(directory.id, record, directory.storeKey), mtime: op.now, ctime: op.now}, directory.storeKey);
+}
+
+/** What a store says of a directory. */
+interface ShownDirectory {
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly modified: TimeNs;
+}
+
+/** A directory as its store shows it by itself: mode and owner that were given here stay. */
+export function asSeen(inode: Inode, {mode = inode.mode, uid = inode.uid, gid = inode.gid, modified: mtime}: ShownDirectory): Inode {
+  return inode.ownProtection ? {...inode, mtime} : {...inode, mode, uid, gid, mtime};
 }
 
 export interface Vanished {

@@ -19,7 +19,7 @@ export function makeDirectory(tx: Transaction, op: Operation, path: Path, option
   const name = path.names.at(-1)!;
   if (childOf(tx, parent, name, 'file')) throw new WeirError('AlreadyExists', `${shown(path)} exists and is a file`);
   mustWrite(tx, op, parent);
-  const made = addDirectory(tx, op, parent, name, {mode: options.mode});
+  const made = addDirectory(tx, op, parent, name, {mode: options.mode, ownProtection: true});
   touch(tx, op, parent);
   return {info: infoOf(canonicalPath(path, made), inodeAt(tx, made), made.mount), created: true};
 }

@@ -43,8 +43,9 @@ function changed(op: Operation, old: Inode, patch: AttributePatch): Inode {
   checkRights(old, patch, op.principal);
   const {pinned: wasPinned, xattrs: oldXattrs, ...kept} = old;
   const {mode, xattrs} = protectionAfter(old, patch.mode, patch.xattrs ? patched(oldXattrs, patch.xattrs) : oldXattrs, patch.xattrs?.[accessAcl] !== undefined);
+  const isGiven = patch.uid !== undefined || patch.gid !== undefined || mode !== old.mode || patch.mode !== undefined;
   return {
-    ...kept, mode, uid: patch.uid ?? old.uid, gid: patch.gid ?? old.gid, atime: patch.atime ?? old.atime, mtime: patch.mtime ?? old.mtime,
+    ...kept, ...(old.kind === 'directory' && isGiven ? {ownProtection: true} : {}), mode, uid: patch.uid ?? old.uid, gid: patch.gid ?? old.gid, atime: patch.atime ?? old.atime, mtime: patch.mtime ?? old.mtime,
     ctime: op.now, ...((patch.pinned ?? wasPinned) ? {pinned: true} : {}), ...(xattrs ? {xattrs} : {}),
   };
 }

@@ -1,7 +1,7 @@
 /** One object as a store shows it becomes an inode, or confirms or replaces the one that is there. */
 import type {ByteString} from '#base/byte-string.ts';
 import type {ContentId, InodeId, MountId} from '#base/ids.ts';
-import {addDirectory, directoryModeDefault} from '#master/namespace/directories.ts';
+import {addDirectory, asSeen, directoryModeDefault} from '#master/namespace/directories.ts';
 import {isFirstOfSeveral, replaceShared} from '#master/namespace/links.ts';
 import {checkedBy, type Operation} from '#master/namespace/operation.ts';
 import {inodeAt, type Place, writeInode} from '#master/namespace/place.ts';
@@ -98,7 +98,7 @@ export class Upsert {
     if (!object) return;
     if (!this.#options.directories) return this.#marker(place, inode, object);
     // One that our keys imply stays so: that the store has it too, by itself, is the store's way.
-    const seen = {...inode, mode: object.mode ?? inode.mode, uid: object.uid ?? inode.uid, gid: object.gid ?? inode.gid, mtime: object.modified};
+    const seen = asSeen(inode, object);
     const same = seen.mode === inode.mode && seen.uid === inode.uid && seen.gid === inode.gid && seen.mtime === inode.mtime;
     if (same) this.confirm(place, inode);
     else writeInode(this.#tx, {...seen, checkedAt: Math.max(checkedBy(inode, this.#op), this.#options.startedAt)}, place.storeKey);
