@@ -91,7 +91,7 @@ export class ChangeLog implements AsyncDisposable {
   readonly #segments: Segment[];
   #file: DiskFile;
   #fileBytes: number;
-  /** How long the file is: behind the last record are zeros. */
+  /** How long the file is, or may become without being made longer before: behind the last record are zeros. */
   #room: number;
   #sequence: number;
   #safeSequence: number;
@@ -343,8 +343,14 @@ export class ChangeLog implements AsyncDisposable {
     if (end <= this.#room || this.#wanted <= this.#durableSequence) return;
     zeros ??= Buffer.alloc(roomBytes);
     const more = Math.min(roomBytes, this.#segmentBytes);
-    await this.#file.write([zeros.subarray(0, more)], end);
-    this.#room = end + more;
+    try {
+      await this.#file.write([zeros.subarray(0, more)], end);
+      this.#room = end + more;
+    } catch {
+      // A disk that has no place for this may have some for the records, when it gets back what was taken. It is not tried again in this file.
+      await this.#file.truncate(this.#fileBytes);
+      this.#room = Infinity;
+    }
   }
 
   #wrote(group: Group): void {
