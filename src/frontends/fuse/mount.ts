@@ -301,11 +301,11 @@ export class Mount implements AsyncDisposable {
     if (now !== 'answered') void (now ? this.#settle(head, body, now) : this.#serve(head, body));
   }
 
-  /** It is done, or begun, and the answer comes: nothing gives it up before. */
-  async #settle(head: FuseHead, body: FuseBody, done: Promise<Answer>): Promise<void> {
+  /** Answers when it is done; `running`: how it can be interrupted. */
+  async #settle(head: FuseHead, body: FuseBody, done: Promise<Answer>, running?: Running): Promise<Answer> {
     let error = 0;
     let answer: Answer;
-    this.#running.set(head.unique, undefined);
+    this.#running.set(head.unique, running);
     try {
       answer = await done;
     } catch (failure) {
@@ -315,30 +315,22 @@ export class Mount implements AsyncDisposable {
     }
     this.#listingsChanged(head, body);
     this.#reply(head.unique, error, answer);
+    return answer;
   }
 
   async #serve(head: FuseHead, body: FuseBody): Promise<void> {
     const operation = operationOf(body);
     if (!operation) return this.#reply(head.unique, errno.ENOSYS);
-    const {turn} = this.#services.remembered;
+    const {origin, files, remembered, rooms} = this.#services;
     const abort = new AbortController();
-    this.#running.set(head.unique, {thread: head.pid, abort, interruptible: body.op === 'setlkw'});
-    let error = 0;
-    let answer: Answer;
-    try {
-      const {origin, files} = this.#services;
-      const context = {principal: rootPrincipal, signal: abort.signal, origin, moment: 'safe', turn, ...this.#once(head, body)} as const;
+    const context = {principal: rootPrincipal, signal: abort.signal, origin, moment: 'safe', turn: remembered.turn, ...this.#once(head, body)} as const;
+    const carryOut = async (): Promise<Answer> => {
       const made = context.request && isResent(head) ? await files.earlier(context) : undefined;
-      answer = await (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context));
-    } catch (failure) {
-      error = this.#explain(failure, body);
-    } finally {
-      this.#running.delete(head.unique);
-    }
-    this.#listingsChanged(head, body);
-    this.#reply(head.unique, error, answer);
+      return await (made ? answeredAgain(this.#services, head, body, made.info, context) : operation(this.#services, head, body, context));
+    };
+    const answer = await this.#settle(head, body, carryOut(), {thread: head.pid, abort, interruptible: body.op === 'setlkw'});
     // The kernel has its copy.
-    if (answer) this.#services.rooms.give(answer);
+    if (answer) rooms.give(answer);
   }
 
   /** Names a change that must not be made twice. Results are kept until the kernel has its answers: those of earlier requests than any that is under way. */
